@@ -1,0 +1,100 @@
+"""What flows between the stages once a frame has been chosen as a keyframe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from e2e_slam_ros.geometry.camera import PinholeCamera
+
+
+@dataclass(frozen=True)
+class KeyframeDecision:
+    """The keyframe rule's answer for one frame.
+
+    Attributes:
+        is_keyframe: map this frame.
+        reason: why, in one word or two ("first", "parallax", "rotation", "overlap", "time",
+            "too near", "blurred", "pure rotation").
+        parallax: translation since the last keyframe over the scene's median depth.
+        rotation_deg: rotation since the last keyframe, degrees.
+        has_parallax: the motion says something about depth (refinement may use the pair).
+    """
+
+    is_keyframe: bool
+    reason: str
+    parallax: float = 0.0
+    rotation_deg: float = 0.0
+    has_parallax: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe:
+    """One keyframe at the working size, on the device.
+
+    Attributes:
+        index: number of the keyframe, from 0.
+        frame_index: number of the camera frame it was made from.
+        stamp_ns: image time in nanoseconds.
+        image: (1, 3, H, W) float32 in [0, 1], RGB, undistorted.
+        camera: intrinsics of ``image``, without distortion.
+        T_map_camera: (4, 4) float64, camera optical frame to map.
+        sensor_depth: (1, 1, H, W) float32, z in metres, 0 = invalid; or None.
+        decision: why it became a keyframe.
+    """
+
+    index: int
+    frame_index: int
+    stamp_ns: int
+    image: torch.Tensor
+    camera: PinholeCamera
+    T_map_camera: torch.Tensor
+    sensor_depth: torch.Tensor | None
+    decision: KeyframeDecision
+
+
+@dataclass(frozen=True, eq=False)
+class DepthEstimate:
+    """A depth source's answer for one keyframe.
+
+    Attributes:
+        depth: (1, 1, H, W) float32, z in metres, 0 = invalid, at the keyframe's size.
+        confidence: (1, 1, H, W) float32 in [0, 1]; or None for "all alike".
+        source: "sensor" or "network".
+        scale_source: what makes it metric, in words ("sensor", "fixed factor").
+    """
+
+    depth: torch.Tensor
+    confidence: torch.Tensor | None
+    source: str
+    scale_source: str
+
+
+@dataclass(frozen=True)
+class FusionStats:
+    """What one fusion did to the map, counted in surfels."""
+
+    added: int
+    merged: int
+    removed: int
+    total: int
+
+
+@dataclass(frozen=True, eq=False)
+class KeyframeResult:
+    """Everything one keyframe produced.
+
+    Attributes:
+        keyframe: the input.
+        unrefined: depth as the source gave it.
+        estimate: depth as it was fused (refined where refinement is on).
+        fusion: what it did to the map.
+        latency_ms: stage name -> milliseconds ("prepare", "depth", "fuse").
+    """
+
+    keyframe: Keyframe
+    unrefined: DepthEstimate
+    estimate: DepthEstimate
+    fusion: FusionStats
+    latency_ms: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Pinhole camera, rigid motion, projection and inverse warp (view synthesis)."""

@@ -1,0 +1,95 @@
+"""The pinhole camera: intrinsics that stay right under resize and crop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+
+from e2e_slam_ros.errors import CameraError
+
+
+@dataclass(frozen=True)
+class PinholeCamera:
+    """Pinhole intrinsics, pixels at integer centres (first pixel centre at 0, 0).
+
+    Args:
+        width, height: image size in pixels.
+        fx, fy: focal lengths in pixels, positive.
+        cx, cy: principal point in pixels.
+        distortion: radial-tangential ("plumb_bob") coefficients ``(k1, k2, p1, p2, k3)``;
+            empty when the image has none.
+
+    Raises:
+        CameraError: a size below 1, a focal length that is not positive, a value not finite.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        values = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        if self.width < 1 or self.height < 1 or not all(math.isfinite(v) for v in values):
+            raise CameraError.from_parts(
+                "camera", self, "a size of at least 1x1 and finite values", "check camera_info"
+            )
+        if self.fx <= 0 or self.fy <= 0:
+            raise CameraError.from_parts(
+                "camera",
+                f"fx={self.fx}, fy={self.fy}",
+                "positive focal lengths in pixels",
+                "calibrate the camera; a K of zeros means camera_info was never filled in",
+            )
+        if len(self.distortion) not in (0, 4, 5):
+            raise CameraError.from_parts(
+                "distortion",
+                f"{len(self.distortion)} coefficients",
+                "0, 4 or 5 (k1, k2, p1, p2[, k3])",
+                "use the plumb_bob model or rectify the image first",
+            )
+
+    @property
+    def is_distorted(self) -> bool:
+        """True when any distortion coefficient is non-zero."""
+        return any(c != 0.0 for c in self.distortion)
+
+    def matrix(
+        self,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> torch.Tensor:
+        """Return K, shape (3, 3)."""
+        rows = [[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]]
+        return torch.tensor(rows, device=device, dtype=dtype)
+
+    def resized(self, width: int, height: int) -> PinholeCamera:
+        """Return the camera of the same view sampled at another size.
+
+        Pixel *areas* are scaled, so centres move by half a pixel:
+        ``cx' = (cx + 0.5) * s - 0.5``, which is what area and bilinear
+        (``align_corners=False``) resizing do to the image.
+        """
+        sx, sy = width / self.width, height / self.height
+        return replace(
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5,
+            cy=(self.cy + 0.5) * sy - 0.5,
+        )
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> PinholeCamera:
+        """Return the camera of the sub-image whose first pixel is (left, top)."""
+        return replace(self, width=width, height=height, cx=self.cx - left, cy=self.cy - top)
+
+    def undistorted(self) -> PinholeCamera:
+        """Return the same pinhole without distortion (what `undistort` renders into)."""
+        return replace(self, distortion=())

@@ -1,0 +1,1 @@
+"""PointFusion: a bounded map of surfels, and its files."""

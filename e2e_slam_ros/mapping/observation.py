@@ -1,0 +1,119 @@
+"""One keyframe's depth as a set of measured surfels, one a pixel."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from e2e_slam_ros.config import MapConfig
+from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.normals import normals_from_points
+from e2e_slam_ros.geometry.projection import backproject, pixel_grid
+
+# A surface seen at a grazing angle would get an endless radius; Keller et al. stop at 75 degrees.
+_MIN_COS_INCIDENCE = 0.26
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What one keyframe measures, H*W pixels in row order, map frame.
+
+    Attributes:
+        valid: (HW,) bool; the other arrays are undefined where it is false.
+        depth: (HW,) z in the camera, metres.
+        points: (HW, 3) metres.
+        normals: (HW, 3) unit, towards the camera.
+        colors: (HW, 3) in [0, 1].
+        confidence: (HW,) weight of the pixel.
+        radius: (HW,) metres.
+    """
+
+    valid: torch.Tensor
+    depth: torch.Tensor
+    points: torch.Tensor
+    normals: torch.Tensor
+    colors: torch.Tensor
+    confidence: torch.Tensor
+    radius: torch.Tensor
+
+
+def observe(
+    depth: torch.Tensor,
+    image: torch.Tensor,
+    camera: PinholeCamera,
+    T_map_camera: torch.Tensor,
+    config: MapConfig,
+    confidence: torch.Tensor | None = None,
+) -> Observation:
+    """Turn a depth map into measured surfels (Keller et al. 2013, section 3).
+
+    Args:
+        depth: (1, 1, H, W) metres, 0 = invalid.
+        image: (1, 3, H, W) in [0, 1].
+        camera: intrinsics of both, without distortion.
+        T_map_camera: (4, 4).
+        config: radial weight and edge rejection.
+        confidence: (1, 1, H, W) in [0, 1] multiplied into the radial weight; or None.
+    """
+    height, width = depth.shape[-2:]
+    intrinsics = camera.matrix(depth.device, depth.dtype)
+    points = backproject(depth, intrinsics)
+    known = torch.isfinite(depth) & (depth > 0)
+    normals, smooth = normals_from_points(points, known)
+    valid = known & smooth & ~_is_edge(depth, config.edge_ratio)
+    weight = radial_weight(height, width, camera, config.radial_sigma, depth)
+    if confidence is not None:
+        weight = weight * confidence.reshape(-1)
+    rotation = T_map_camera[:3, :3].to(depth.dtype)
+    translation = T_map_camera[:3, 3].to(depth.dtype)
+    flat_normals = normals.reshape(3, -1).T
+    flat_depth = depth.reshape(-1)
+    incidence = flat_normals[:, 2].abs().clamp_min(_MIN_COS_INCIDENCE)
+    focal = 0.5 * (camera.fx + camera.fy)
+    return Observation(
+        valid=valid.reshape(-1) & (weight > 0),
+        depth=flat_depth,
+        points=points.reshape(3, -1).T @ rotation.T + translation,
+        normals=flat_normals @ rotation.T,
+        colors=image.reshape(3, -1).T,
+        confidence=weight,
+        radius=flat_depth / focal / math.sqrt(2.0) / incidence,
+    )
+
+
+def radial_weight(
+    height: int, width: int, camera: PinholeCamera, sigma: float, like: torch.Tensor
+) -> torch.Tensor:
+    """Return Keller's confidence exp(-g^2 / 2 sigma^2), (HW,); g is 0 at the principal point.
+
+    g is the distance to it over the distance of the farthest image corner, so that the weight
+    does not depend on resolution or depth (the published code measured g in metres).
+    """
+    uv = pixel_grid(height, width, device=like.device, dtype=like.dtype)
+    distance = torch.hypot(uv[0] - camera.cx, uv[1] - camera.cy).reshape(-1)
+    corner = math.hypot(
+        max(camera.cx, width - 1 - camera.cx), max(camera.cy, height - 1 - camera.cy)
+    )
+    return torch.exp(-((distance / max(corner, 1.0)) ** 2) / (2.0 * sigma**2))
+
+
+def _is_edge(depth: torch.Tensor, ratio: float) -> torch.Tensor:
+    """Return (1, 1, H, W) bool: a 4-neighbour's depth differs by more than ``ratio``.
+
+    Sensors and networks interpolate across depth edges; such points float in the air.
+    """
+    padded = functional.pad(depth, (1, 1, 1, 1), mode="replicate")
+    centre = padded[..., 1:-1, 1:-1]
+    largest = torch.zeros_like(depth)
+    for neighbour in (
+        padded[..., 1:-1, :-2],
+        padded[..., 1:-1, 2:],
+        padded[..., :-2, 1:-1],
+        padded[..., 2:, 1:-1],
+    ):
+        step = (neighbour - centre).abs() * (neighbour > 0)
+        largest = torch.maximum(largest, step)
+    return largest > ratio * depth

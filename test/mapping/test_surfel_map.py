@@ -1,0 +1,243 @@
+"""PointFusion against closed-form walls."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from e2e_slam_ros.config import MapConfig
+from e2e_slam_ros.errors import MapError, PoseError
+from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from synthetic import CAMERA, estimate, keyframe, pose, wall_depth
+
+CPU = torch.device("cpu")
+# Normals come from neighbours, so the outermost pixels have none.
+INSIDE = (48 - 2) * (64 - 2)
+
+
+def surfel_map(**values: object) -> SurfelMap:
+    return SurfelMap(dataclasses.replace(MapConfig(), **values), CPU)  # type: ignore[arg-type]
+
+
+def fuse(target: SurfelMap, T: torch.Tensor, index: int = 0, grey: float = 0.5) -> object:
+    seen = keyframe(T, index, grey)
+    assert seen.sensor_depth is not None
+    return target.fuse(seen, estimate(seen.sensor_depth))
+
+
+def test_the_first_keyframe_becomes_one_surfel_a_pixel() -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    surfels = target.surfels
+    assert INSIDE <= len(target) <= 48 * 64
+    assert torch.allclose(surfels.positions[:, 2], torch.tensor(2.0), atol=1e-5)
+    assert torch.allclose(surfels.normals, torch.tensor([0.0, 0.0, -1.0]), atol=1e-4)
+    assert torch.allclose(surfels.colors, torch.tensor(0.5))
+    # Keller et al.: a pixel's footprint d / f / sqrt(2) over the cosine of incidence (1 here).
+    assert torch.allclose(surfels.radius, torch.tensor(2.0 / 60.0 / 2**0.5), rtol=1e-3)
+
+
+def test_the_same_view_merges_and_adds_nothing() -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    size, confidence = len(target), target.surfels.confidence.clone()
+    stats = fuse(target, pose(), 1)
+    assert (stats.added, stats.merged, len(target)) == (0, size, size)  # type: ignore[attr-defined]
+    assert torch.allclose(target.surfels.confidence, 2 * confidence)
+
+
+def test_a_shifted_view_adds_only_what_is_new() -> None:
+    # 0.2 m sideways at 2 m and f = 60 is a shift of six pixels.
+    target = surfel_map()
+    fuse(target, pose())
+    stats = fuse(target, pose(x=0.2), 1)
+    new_columns = 6 * 48
+    assert new_columns - 48 <= stats.added <= new_columns + 2 * (48 + 64)  # type: ignore[attr-defined]
+
+
+def test_merging_averages_by_confidence() -> None:
+    target = surfel_map()
+    fuse(target, pose(), 0, grey=0.2)
+    fuse(target, pose(), 1, grey=0.8)
+    assert torch.allclose(target.surfels.colors, torch.tensor(0.5), atol=1e-5)
+    fuse(target, pose(), 2, grey=0.8)
+    assert torch.allclose(target.surfels.colors, torch.tensor(0.6), atol=1e-5)
+
+
+def test_confidence_falls_with_distance_from_the_principal_point() -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    positions, confidence = target.surfels.positions, target.surfels.confidence
+    # gamma is the pixel distance over that of the farthest corner: no metres, no resolution.
+    pixels = positions[:, :2] / positions[:, 2:] * 60.0
+    gamma = pixels.norm(dim=1) / np.hypot(31.5, 23.5)
+    expected = torch.exp(-(gamma**2) / (2 * 0.6**2))
+    assert torch.allclose(confidence, expected, atol=1e-4)
+
+
+def test_confidence_does_not_depend_on_depth() -> None:
+    values = []
+    for z in (0.0, 1.5):
+        target = surfel_map()
+        fuse(target, pose(z=z))
+        values.append(target.surfels.confidence.max())
+    assert values[0] == values[1]
+
+
+def test_confidence_is_bounded() -> None:
+    target = surfel_map(max_confidence=2.0)
+    for index in range(6):
+        fuse(target, pose(), index)
+    assert target.surfels.confidence.max() <= 2.0
+
+
+def test_noise_averages_out() -> None:
+    target, generator = surfel_map(), torch.Generator().manual_seed(0)
+    errors = []
+    for index in range(10):
+        noise = 0.004 * torch.randn((1, 1, 48, 64), generator=generator)
+        seen = keyframe(pose(), index)
+        target.fuse(seen, estimate(wall_depth(pose()) + noise))
+        confident = target.surfels.confidence > 0.6 * target.surfels.confidence.max()
+        errors.append((target.surfels.positions[confident, 2] - 2.0).abs().mean().item())
+    assert errors[-1] < 0.6 * errors[0]
+
+
+def test_two_walls_apart_are_kept_apart_and_close_ones_merge() -> None:
+    for gap, merges in ((0.03, True), (0.3, False)):
+        target = surfel_map(distance_m=0.05, stable_confidence=0.0)
+        fuse(target, pose())
+        seen = keyframe(pose(), 1)
+        stats = target.fuse(seen, estimate(wall_depth(pose(), 2.0 + gap)))
+        assert (stats.merged > 0.95 * INSIDE) == merges
+
+
+def test_the_far_side_of_a_board_is_another_surface() -> None:
+    # The same place seen from behind has the opposite normal: it must not merge.
+    target = surfel_map()
+    fuse(target, pose())
+    size = len(target)
+    behind = pose(z=4.0, yaw_deg=180.0)
+    stats = target.fuse(keyframe(behind, 1), estimate(wall_depth(behind)))
+    assert stats.merged == 0 and len(target) == size + stats.added
+
+
+def test_what_a_measurement_sees_through_is_removed() -> None:
+    target = surfel_map()
+    seen = keyframe(pose())
+    ghost = wall_depth(pose(), 1.0)
+    target.fuse(seen, estimate(ghost))
+    stats = target.fuse(keyframe(pose(), 1), estimate(wall_depth(pose(), 3.0)))
+    assert stats.removed > 0.9 * INSIDE
+    assert (target.surfels.positions[:, 2] > 2.0).float().mean() > 0.9
+
+
+def test_confident_surfels_are_not_seen_through() -> None:
+    target = surfel_map(stable_confidence=2.0)
+    for index in range(10):
+        target.fuse(keyframe(pose(), index), estimate(wall_depth(pose(), 1.0)))
+    stable = int((target.surfels.confidence >= 2.0).sum())
+    target.fuse(keyframe(pose(), 11), estimate(wall_depth(pose(), 3.0)))
+    assert int((target.surfels.positions[:, 2] < 1.5).sum()) == stable > 1000
+
+
+def test_depth_edges_make_no_surfels_in_the_air() -> None:
+    depth = torch.full((1, 1, 48, 64), 1.0)
+    depth[..., 32:] = 3.0
+    depth[..., 31] = 2.0
+    target = surfel_map()
+    target.fuse(keyframe(pose()), estimate(depth))
+    z = target.surfels.positions[:, 2]
+    assert ((z - 1.0).abs() < 1e-4).logical_or((z - 3.0).abs() < 1e-4).all()
+
+
+def test_invalid_depth_makes_no_surfels() -> None:
+    for value in (0.0, float("nan"), float("inf"), -1.0):
+        target = surfel_map()
+        stats = target.fuse(keyframe(pose()), estimate(torch.full((1, 1, 48, 64), value)))
+        assert stats.total == 0
+
+
+def test_zero_confidence_pixels_are_left_out() -> None:
+    confidence = torch.ones((1, 1, 48, 64))
+    confidence[..., :32] = 0.0
+    target = surfel_map()
+    target.fuse(keyframe(pose()), estimate(wall_depth(pose()), confidence))
+    assert (target.surfels.positions[:, 0] > 0).all() and len(target) > 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 24, 32), (1, 1, 48, 63), (48, 64), (2, 1, 48, 64)])
+def test_depth_of_another_size_is_refused_and_the_map_kept(shape: tuple[int, ...]) -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    before = target.state_hash()
+    with pytest.raises(MapError, match=r"expected \(1, 1, 48, 64\)"):
+        target.fuse(keyframe(pose(), 1), estimate(torch.ones(shape)))
+    assert target.state_hash() == before
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf"), 3.0])
+def test_a_pose_that_is_not_rigid_is_refused_and_the_map_kept(broken: float) -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    before = target.state_hash()
+    T = pose()
+    T[0, 0] = broken
+    with pytest.raises(PoseError):
+        target.fuse(keyframe(T, 1), estimate(wall_depth(pose())))
+    assert target.state_hash() == before
+
+
+def test_the_least_confident_are_evicted_first() -> None:
+    target = surfel_map(max_surfels=4000)
+    for index in range(3):
+        fuse(target, pose(), index)
+    for index in range(3, 10):
+        fuse(target, pose(x=3.0 * index), index)
+        assert len(target) <= 4000
+    # The first view was confirmed three times; its confident centre outlives one-time views.
+    near = (target.surfels.positions[:, 0].abs() < 0.3).sum()
+    assert near > 100
+
+
+def test_active_surfels_are_those_in_view() -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    fuse(target, pose(x=10.0), 1)
+    active = target.active(CAMERA, pose())
+    assert INSIDE <= len(active) <= 48 * 64
+    assert (target.surfels.positions[active, 0] < 5).all()
+    assert len(target.active(CAMERA, pose(yaw_deg=180.0))) == 0
+
+
+def test_snapshots_are_copies_thinned_and_filtered() -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    whole = target.snapshot()
+    target.surfels.positions.zero_()
+    assert whole.positions[:, 2].min() > 1.9 and whole.colors.dtype == np.uint8
+    assert len(target.snapshot(max_points=100)) == 100
+    confident = target.snapshot(min_confidence=0.5)
+    assert 0 < len(confident) < len(whole) and confident.confidence.min() >= 0.5
+    assert len(target.snapshot(index=torch.arange(7))) == 7
+
+
+def test_an_empty_map_can_be_asked_anything() -> None:
+    target = surfel_map()
+    assert len(target.snapshot()) == 0 and len(target.active(CAMERA, pose())) == 0
+    assert len(target.state_hash()) == 64
+    target.clear()
+    assert len(target) == 0
+
+
+def test_the_hash_sees_every_column() -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    seen = {target.state_hash()}
+    for column in target.surfels.columns():
+        column[5] += 1
+        seen.add(target.state_hash())
+    assert len(seen) == 1 + len(target.surfels.columns())
