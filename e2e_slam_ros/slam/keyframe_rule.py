@@ -1,0 +1,149 @@
+"""When a frame becomes a keyframe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.config import KeyframeConfig
+from e2e_slam_ros.data.keyframe import KeyframeDecision
+from e2e_slam_ros.geometry.camera import PinholeCamera
+
+# Median depth assumed until a keyframe's depth is known: the middle of a room.
+_ASSUMED_DEPTH_M = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The last keyframe, as the rule sees it.
+
+    Attributes:
+        stamp_ns: its image time.
+        T_map_camera: (4, 4) float64.
+        median_depth: metres.
+        points: (P, 3) float64, a thin grid of its surface in its own camera frame; P may be 0.
+    """
+
+    stamp_ns: int
+    T_map_camera: npt.NDArray[np.float64]
+    median_depth: float = _ASSUMED_DEPTH_M
+    points: npt.NDArray[np.float64] | None = None
+
+
+class KeyframeRule:
+    """Decides from motion, overlap, time and sharpness; keeps the last keyframe.
+
+    Not thread-safe; `Frontend` guards it.
+    """
+
+    def __init__(self, config: KeyframeConfig, maps_pure_rotation: bool) -> None:
+        self.config = config
+        self.maps_pure_rotation = maps_pure_rotation
+        self.reference: Reference | None = None
+        self._previous: Reference | None = None
+
+    def decide(
+        self,
+        stamp_ns: int,
+        T_map_camera: npt.NDArray[np.float64],
+        camera: PinholeCamera,
+        relative_sharpness: float,
+    ) -> KeyframeDecision:
+        """Return the decision; a frame that becomes a keyframe becomes the reference.
+
+        Args:
+            stamp_ns: image time.
+            T_map_camera: (4, 4) pose of the frame.
+            camera: its intrinsics.
+            relative_sharpness: sharpness over that of recent frames, 1 = as sharp.
+        """
+        decision = self._judge(stamp_ns, T_map_camera, camera, relative_sharpness)
+        if decision.is_keyframe:
+            self._previous = self.reference
+            depth = self.reference.median_depth if self.reference else _ASSUMED_DEPTH_M
+            self.reference = Reference(stamp_ns, T_map_camera.copy(), depth)
+        return decision
+
+    def _judge(
+        self,
+        stamp_ns: int,
+        T_map_camera: npt.NDArray[np.float64],
+        camera: PinholeCamera,
+        relative_sharpness: float,
+    ) -> KeyframeDecision:
+        config, last = self.config, self.reference
+        if last is None:
+            return KeyframeDecision(True, "first")
+        # Relative pose: the distance between the two camera centres, which a turn leaves at 0.
+        T_last_camera = np.linalg.inv(last.T_map_camera) @ T_map_camera
+        parallax = float(np.linalg.norm(T_last_camera[:3, 3])) / last.median_depth
+        rotation = rotation_angle_deg(T_last_camera[:3, :3])
+        overlap = overlap_share(last.points, T_last_camera, camera)
+        elapsed_s = (stamp_ns - last.stamp_ns) * 1e-9
+        measured = KeyframeDecision(
+            False, "", parallax, rotation, has_parallax=parallax >= config.min_parallax
+        )
+        overdue = elapsed_s > config.max_interval_s or overlap < 0.5 * config.min_overlap
+        if relative_sharpness < config.min_sharpness and not overdue:
+            return replace(measured, reason="blurred")
+        if parallax >= config.parallax:
+            return replace(measured, is_keyframe=True, reason="parallax")
+        turned = rotation >= config.rotation_deg
+        if turned or overlap < config.min_overlap:
+            if measured.has_parallax:
+                reason = "rotation" if turned else "overlap"
+                return replace(measured, is_keyframe=True, reason=reason)
+            return replace(measured, is_keyframe=self.maps_pure_rotation, reason="pure rotation")
+        if elapsed_s > config.max_interval_s and measured.has_parallax:
+            return replace(measured, is_keyframe=True, reason="time")
+        return replace(measured, reason="too near")
+
+    def note_depth(
+        self, stamp_ns: int, median_depth: float, points: npt.NDArray[np.float64]
+    ) -> None:
+        """Tell the rule what a keyframe saw; ignored when it is no longer the reference."""
+        if self.reference is not None and self.reference.stamp_ns == stamp_ns:
+            self.reference = replace(self.reference, median_depth=median_depth, points=points)
+
+    def withdraw(self, stamp_ns: int) -> None:
+        """Forget a keyframe that could not be mapped, so that the next frame may replace it."""
+        if self.reference is not None and self.reference.stamp_ns == stamp_ns:
+            self.reference = self._previous
+            self._previous = None
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.reference = self._previous = None
+
+
+def rotation_angle_deg(rotation: npt.NDArray[np.float64]) -> float:
+    """Return the angle of a (3, 3) rotation matrix, degrees."""
+    # atan2 of the skew part and the trace is exact near 0, where acos of the trace is not.
+    skew = np.array(
+        [
+            rotation[2, 1] - rotation[1, 2],
+            rotation[0, 2] - rotation[2, 0],
+            rotation[1, 0] - rotation[0, 1],
+        ]
+    )
+    sine, cosine = 0.5 * float(np.linalg.norm(skew)), 0.5 * float(np.trace(rotation) - 1.0)
+    return float(np.degrees(np.arctan2(sine, cosine)))
+
+
+def overlap_share(
+    points: npt.NDArray[np.float64] | None,
+    T_last_camera: npt.NDArray[np.float64],
+    camera: PinholeCamera,
+) -> float:
+    """Return the share of the last keyframe's points inside the new image; 1 without points."""
+    if points is None or len(points) == 0:
+        return 1.0
+    local = (points - T_last_camera[:3, 3]) @ T_last_camera[:3, :3]
+    z = local[:, 2]
+    safe = np.where(z > 0, z, np.inf)
+    u = local[:, 0] / safe * camera.fx + camera.cx
+    v = local[:, 1] / safe * camera.fy + camera.cy
+    inside = (z > 0) & (u >= 0) & (u <= camera.width - 1) & (v >= 0) & (v <= camera.height - 1)
+    return float(inside.mean())

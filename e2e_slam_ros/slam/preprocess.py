@@ -1,0 +1,118 @@
+"""From a frame as recorded to tensors at the working size, without distortion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from e2e_slam_ros.config import CameraConfig
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.undistort import Undistorter
+
+# Depth averaged over a working pixel must stay this close to its centre's, or it spans an edge.
+_MAX_SPREAD = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingImage:
+    """One frame at the working size.
+
+    Attributes:
+        image: (1, 3, H, W) float32 in [0, 1].
+        depth: (1, 1, H, W) float32 metres, 0 = invalid; or None.
+        camera: intrinsics of both, without distortion.
+    """
+
+    image: torch.Tensor
+    depth: torch.Tensor | None
+    camera: PinholeCamera
+
+
+class Preprocessor:
+    """Undistorts and resizes; keeps the sampling grid of the last camera seen."""
+
+    def __init__(self, config: CameraConfig, device: torch.device) -> None:
+        self._config = config
+        self._device = device
+        self._undistorter: Undistorter | None = None
+        self._camera: PinholeCamera | None = None
+
+    @torch.inference_mode()
+    def __call__(self, frame: Frame) -> WorkingImage:
+        """Return the frame's image and depth at the working size.
+
+        Raises:
+            DepthError: the depth image is not of the colour image's size.
+        """
+        image = to_tensor(frame.image, self._device)
+        depth = None
+        if frame.depth is not None:
+            if frame.depth.shape != frame.image.shape[:2]:
+                raise DepthError.from_parts(
+                    "depth image",
+                    f"{frame.depth.shape[1]}x{frame.depth.shape[0]}",
+                    f"{frame.image.shape[1]}x{frame.image.shape[0]}, the colour image's size",
+                    "register the depth to the colour camera",
+                )
+            depth = clean_depth(torch.from_numpy(frame.depth).to(self._device)[None, None])
+        camera = frame.camera
+        if self._config.undistort and camera.is_distorted:
+            undistort = self._undistorter_of(camera)
+            image = undistort(image)
+            depth = None if depth is None else undistort(depth, mode="nearest")
+        camera = camera.undistorted()
+        width, height = working_size(camera, self._config.working_width)
+        if (width, height) != (camera.width, camera.height):
+            image = functional.interpolate(
+                image, (height, width), mode="bilinear", align_corners=False, antialias=True
+            )
+            depth = None if depth is None else resize_depth(depth, width, height)
+            camera = camera.resized(width, height)
+        return WorkingImage(image=image.clamp(0.0, 1.0), depth=depth, camera=camera)
+
+    def _undistorter_of(self, camera: PinholeCamera) -> Undistorter:
+        if self._undistorter is None or self._camera != camera:
+            self._undistorter, self._camera = Undistorter(camera, self._device), camera
+        return self._undistorter
+
+
+def to_tensor(image: npt.NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Return an (H, W, 3) uint8 image as (1, 3, H, W) float32 in [0, 1]."""
+    # A copy: message buffers may be read-only, which torch refuses to share.
+    tensor = torch.tensor(image, device=device)
+    return tensor.permute(2, 0, 1)[None].float() / 255.0
+
+
+def clean_depth(depth: torch.Tensor) -> torch.Tensor:
+    """Return depth as float32 with everything that is not a positive finite number set to 0."""
+    depth = depth.float()
+    return torch.where(torch.isfinite(depth) & (depth > 0), depth, 0.0)
+
+
+def working_size(camera: PinholeCamera, working_width: int) -> tuple[int, int]:
+    """Return (width, height) at the working width; images are never enlarged."""
+    if working_width == 0 or working_width >= camera.width:
+        return camera.width, camera.height
+    return working_width, max(1, round(camera.height * working_width / camera.width))
+
+
+def resize_depth(depth: torch.Tensor, width: int, height: int) -> torch.Tensor:
+    """Reduce (1, 1, H, W) depth without inventing points between two surfaces.
+
+    A working pixel gets the mean of the valid depths it covers where these belong to one
+    surface (its centre is then the mean's), else the nearest recorded depth.
+    """
+    size = (height, width)
+    nearest = functional.interpolate(depth, size, mode="nearest-exact")
+    known = (depth > 0).float()
+    share = functional.interpolate(known, size, mode="area")
+    total = functional.interpolate(depth * known, size, mode="area")
+    mean = total / share.clamp_min(1e-6)
+    one_surface = (share > 0.99) & ((mean - nearest).abs() < _MAX_SPREAD * nearest)
+    return torch.where(one_surface, mean, nearest)

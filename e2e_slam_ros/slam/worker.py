@@ -1,0 +1,104 @@
+"""The thread that maps keyframes, and the rule for those that come faster than it works."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class KeyframeWorker(Generic[T]):
+    """Runs ``process(item)`` in one background thread.
+
+    Args:
+        process: the work; what it raises goes to ``on_error`` and the thread lives on.
+        offline: true: every item, in order; false: one item waits at most, a newer one takes
+            its place and the older is counted in ``dropped``.
+        on_error: called with the item and what its work raised.
+        on_drop: called with an item that a newer one replaced.
+    """
+
+    def __init__(
+        self,
+        process: Callable[[T], None],
+        offline: bool,
+        on_error: Callable[[T, Exception], None],
+        on_drop: Callable[[T], None] | None = None,
+    ) -> None:
+        self._process = process
+        self._offline = offline
+        self._on_error = on_error
+        self._on_drop = on_drop
+        self._condition = threading.Condition()
+        self._waiting: deque[T] = deque()
+        self._busy = False
+        self._stopping = False
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._run, name="keyframe-worker", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """How many items a newer one replaced."""
+        return self._dropped
+
+    @property
+    def pending(self) -> int:
+        """How many items wait or are being worked on."""
+        with self._condition:
+            return len(self._waiting) + int(self._busy)
+
+    def submit(self, item: T) -> None:
+        """Hand over an item; never blocks."""
+        replaced: list[T] = []
+        with self._condition:
+            if not self._offline:
+                replaced.extend(self._waiting)
+                self._waiting.clear()
+                self._dropped += len(replaced)
+            self._waiting.append(item)
+            self._condition.notify_all()
+        if self._on_drop is not None:
+            for old in replaced:
+                self._on_drop(old)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until nothing waits and nothing is being worked on; false at the time-out."""
+        deadline = time.monotonic() + timeout_s
+        with self._condition:
+            while self._waiting or self._busy:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._thread.is_alive():
+                    return False
+                self._condition.wait(left)
+        return True
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Finish the item at work, leave the waiting ones, and end the thread."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._waiting and not self._stopping:
+                    self._condition.wait()
+                if self._stopping:
+                    return
+                item = self._waiting.popleft()
+                self._busy = True
+            try:
+                self._process(item)
+            except Exception as error:
+                self._on_error(item, error)
+            finally:
+                with self._condition:
+                    self._busy = False
+                    self._condition.notify_all()
