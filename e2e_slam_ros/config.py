@@ -105,8 +105,8 @@ class NetworkConfig:
 
     architecture: str = leaf("disp_resnet18", "network architecture", choices=("disp_resnet18",))
     checkpoint: str = leaf("", "path of its weights (.safetensors, .pth.tar); empty: none")
-    width: int = leaf(320, "network input width in pixels, a multiple of 32", low=32)
-    height: int = leaf(256, "network input height in pixels, a multiple of 32", low=32)
+    width: int = leaf(320, "network input width in pixels, a multiple of 32", low=64)
+    height: int = leaf(256, "network input height in pixels, a multiple of 32", low=64)
     scale: float = leaf(1.0, "factor from the network's depth to metres", low=1e-3)
 
 

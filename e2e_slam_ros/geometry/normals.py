@@ -1,0 +1,42 @@
+"""Surface normals of an organised point image."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+
+def normals_from_points(
+    points: torch.Tensor, valid: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return unit normals by the cross product of central differences, towards the camera.
+
+    Args:
+        points: (B, 3, H, W), metres, in the camera frame.
+        valid: (B, 1, H, W) bool, which points exist.
+
+    Returns:
+        normals (B, 3, H, W), unit length where valid and 0 elsewhere, with ``n . p <= 0``; and
+        valid (B, 1, H, W) bool: the pixel and its four neighbours exist (so no image border) and
+        span a surface.
+    """
+    known = torch.zeros_like(valid)
+    known[..., 1:-1, 1:-1] = (
+        valid[..., 1:-1, 1:-1]
+        & valid[..., 1:-1, :-2]
+        & valid[..., 1:-1, 2:]
+        & valid[..., :-2, 1:-1]
+        & valid[..., 2:, 1:-1]
+    )
+    # NaNs of missing points must not reach the gradient through the mask.
+    clean = torch.where(valid, points, torch.zeros_like(points))
+    across = clean[..., 1:-1, 2:] - clean[..., 1:-1, :-2]
+    down = clean[..., 2:, 1:-1] - clean[..., :-2, 1:-1]
+    cross = F.pad(torch.linalg.cross(across, down, dim=1), (1, 1, 1, 1))
+    area = (cross * cross).sum(1, keepdim=True)
+    # A pixel step of a micrometre each way: below that, rounding decides the direction.
+    known = known & (area > 1e-24)
+    length = torch.where(known, area, torch.ones_like(area)).sqrt()
+    facing = torch.where((cross * clean).sum(1, keepdim=True) > 0, -1.0, 1.0).to(points.dtype)
+    normals = torch.where(known, facing * cross / length, torch.zeros_like(cross))
+    return normals, known
