@@ -1,0 +1,151 @@
+"""The single-image disparity network of SC-SfMLearner (Bian et al., NeurIPS 2019)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from e2e_slam_ros.depth.resnet import CHANNELS, ResNet18
+from e2e_slam_ros.errors import DepthError
+
+# The encoder halves the image five times; its last map is padded by reflection, which needs
+# two pixels each way.
+SIZE_STEP = 32
+SIZE_MIN = 64
+
+# Channels of the decoder's levels, finest (full size) first, and levels with a disparity output.
+_DECODER_CHANNELS = (16, 32, 64, 128, 256)
+_OUTPUT_LEVELS = (0, 1, 2, 3)
+
+# disparity = _GAIN * sigmoid + _OFFSET, in 1 / (unit of the training motion).
+_GAIN, _OFFSET = 10.0, 0.01
+
+# Mean and standard deviation the published weights were trained with, all channels alike.
+_MEAN, _DEVIATION = 0.45, 0.225
+
+
+class DispResNet18(nn.Module):
+    """Image to disparity: ResNet-18 encoder, decoder with skip connections, outputs at 4 scales.
+
+    ``state_dict`` has exactly the keys of the authors' published checkpoints
+    (``encoder.encoder.conv1.weight`` ... ``decoder.decoder.13.conv.bias``).
+    A fresh network is random: load weights before using what it says.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = _Encoder()
+        self.decoder = _Decoder()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the finest disparity.
+
+        Args:
+            image: (B, 3, H, W) float in [0, 1], RGB; H and W multiples of 32, at least 64.
+
+        Returns:
+            (B, 1, H, W) between 0.01 and 10.01; depth up to scale is its inverse.
+
+        Raises:
+            DepthError: a size the network cannot take.
+        """
+        disparity: torch.Tensor = self.decoder(self._features(image), levels=(0,))[0]
+        return disparity
+
+    def pyramid(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Return disparities at full, 1/2, 1/4 and 1/8 size; otherwise as `forward`."""
+        disparities: list[torch.Tensor] = self.decoder(self._features(image), _OUTPUT_LEVELS)
+        return disparities
+
+    def _features(self, image: torch.Tensor) -> list[torch.Tensor]:
+        check_size(image.shape[-1], image.shape[-2])
+        features: list[torch.Tensor] = self.encoder((image - _MEAN) / _DEVIATION)
+        return features
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse an input size, in pixels, that the network cannot take.
+
+    Raises:
+        DepthError: not a multiple of 32, or below 64.
+    """
+    if width % SIZE_STEP or height % SIZE_STEP or min(width, height) < SIZE_MIN:
+        raise DepthError.from_parts(
+            "size of the depth network's input",
+            f"{width}x{height}",
+            f"multiples of {SIZE_STEP}, at least {SIZE_MIN}",
+            "choose depth.network.width and depth.network.height accordingly, e.g. 320x256",
+        )
+
+
+class _Encoder(nn.Module):
+    """Holds the ResNet under the name it has in published checkpoints."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = ResNet18()
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        features: list[torch.Tensor] = self.encoder(x)
+        return features
+
+
+class _Decoder(nn.Module):
+    """Features to disparities (Godard et al. 2019, table 5, without its last disparity level).
+
+    From the coarsest level to the finest: convolve, double the size, append the encoder's map
+    of that size, convolve. ``decoder`` lists the ten convolutions in this order, then the
+    disparity outputs from the finest to the coarsest: the order of published checkpoints.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        coming = CHANNELS[-1]
+        for level in reversed(range(len(_DECODER_CHANNELS))):
+            channels = _DECODER_CHANNELS[level]
+            skip = CHANNELS[level - 1] if level > 0 else 0
+            layers += [_ActiveConv(coming, channels), _ActiveConv(channels + skip, channels)]
+            coming = channels
+        layers += [_PaddedConv(_DECODER_CHANNELS[level], 1) for level in _OUTPUT_LEVELS]
+        self.decoder = nn.ModuleList(layers)
+
+    def forward(self, features: list[torch.Tensor], levels: tuple[int, ...]) -> list[torch.Tensor]:
+        """Return the disparities of ``levels`` (0 = full size), in ascending order."""
+        coarsest = len(_DECODER_CHANNELS) - 1
+        outputs: list[torch.Tensor] = []
+        x = features[-1]
+        for level in range(coarsest, -1, -1):
+            first = 2 * (coarsest - level)
+            x = functional.interpolate(self.decoder[first](x), scale_factor=2.0, mode="nearest")
+            if level > 0:
+                x = torch.cat([x, features[level - 1]], dim=1)
+            x = self.decoder[first + 1](x)
+            if level in levels:
+                output = self.decoder[2 * len(_DECODER_CHANNELS) + level](x)
+                outputs.insert(0, _GAIN * torch.sigmoid(output) + _OFFSET)
+        return outputs
+
+
+class _PaddedConv(nn.Module):
+    """3x3 convolution of the image continued by reflection."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        convolved: torch.Tensor = self.conv(functional.pad(x, (1, 1, 1, 1), mode="reflect"))
+        return convolved
+
+
+class _ActiveConv(nn.Module):
+    """`_PaddedConv`, then ELU."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = _PaddedConv(channels_in, channels_out)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.elu(self.conv(x), inplace=True)

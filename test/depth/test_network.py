@@ -1,0 +1,136 @@
+"""Network depth: sizes, scale, range, determinism, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from e2e_slam_ros.config import DepthConfig, NetworkConfig
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.depth.disp_resnet import DispResNet18
+from e2e_slam_ros.depth.network import NetworkDepth
+from e2e_slam_ros.errors import DepthError
+
+MakeKeyframe = Callable[..., Keyframe]
+CPU = torch.device("cpu")
+
+
+def _source(
+    weights: Path, min_m: float = 0.05, max_m: float = 200.0, **network: float | int
+) -> NetworkDepth:
+    settings = {"width": 96, "height": 64, **network}
+    config = DepthConfig(
+        source="network",
+        min_m=min_m,
+        max_m=max_m,
+        network=NetworkConfig(checkpoint=str(weights), **settings),  # type: ignore[arg-type]
+    )
+    return NetworkDepth(config, CPU)
+
+
+@pytest.mark.parametrize("size", [(96, 64), (320, 240), (101, 67), (33, 7), (1, 1), (640, 480)])
+def test_depth_has_the_keyframes_size(
+    weights: Path, make_keyframe: MakeKeyframe, size: tuple[int, int]
+) -> None:
+    keyframe = make_keyframe(*size)
+    estimate = _source(weights).estimate(keyframe)
+    assert estimate.depth.shape == (1, 1, size[1], size[0])
+    assert estimate.depth.dtype == torch.float32
+    # disparity between 0.01 and 10.01
+    assert 1 / 10.02 < float(estimate.depth.min()) and float(estimate.depth.max()) < 100.01
+    assert (estimate.source, estimate.scale_source) == ("network", "fixed factor")
+
+
+def test_depth_is_scale_over_disparity(
+    network: DispResNet18, weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    keyframe = make_keyframe(96, 64)
+    with torch.inference_mode():
+        disparity = network(keyframe.image)
+    estimate = _source(weights, scale=2.5).estimate(keyframe)
+    torch.testing.assert_close(estimate.depth, 2.5 / disparity)
+
+
+def test_out_of_range_is_invalid(weights: Path, make_keyframe: MakeKeyframe) -> None:
+    keyframe = make_keyframe(101, 67)
+    free = _source(weights).estimate(keyframe).depth
+    low, high = (float(q) for q in torch.quantile(free.flatten(), torch.tensor([0.3, 0.7])))
+    gated = _source(weights, min_m=low, max_m=high).estimate(keyframe).depth
+    within = (free >= low) & (free <= high)
+    assert torch.equal(gated > 0, within) and 0.2 < float(within.float().mean()) < 0.6
+    assert torch.equal(gated[within], free[within])
+
+
+def test_constant_disparity_stays_constant_when_resized(
+    weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    source = _source(weights)
+    for parameter in source.network.decoder.decoder[10].parameters():
+        torch.nn.init.zeros_(parameter)
+    depth = source.estimate(make_keyframe(333, 77)).depth
+    torch.testing.assert_close(depth, torch.full_like(depth, 1 / 5.01))
+
+
+def test_a_sheared_image_size_keeps_left_left(weights: Path, make_keyframe: MakeKeyframe) -> None:
+    # Resizing must not flip or transpose: the disparity grows with the column it comes from.
+    source = _source(weights)
+
+    class Columns(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            columns = torch.arange(1.0, image.shape[-1] + 1)
+            return columns.expand(1, 1, *image.shape[-2:])
+
+    source.network = Columns()  # type: ignore[assignment]
+    depth = source.predict(make_keyframe(50, 33).image)
+    assert bool((depth[..., 1:] < depth[..., :-1]).all())
+    # Pixel areas are scaled: centre u maps to (u + 0.5) * 96 / 50 - 0.5 of the network's columns.
+    expected = 1 + (torch.arange(2.0, 48.0) + 0.5) * 96 / 50 - 0.5
+    torch.testing.assert_close(1 / depth[0, 0, 10, 2:48], expected, rtol=1e-5, atol=0)
+
+
+def test_estimates_are_repeatable(weights: Path, make_keyframe: MakeKeyframe) -> None:
+    keyframe = make_keyframe(101, 67)
+    source = _source(weights)
+    first = source.estimate(keyframe).depth
+    assert torch.equal(source.estimate(keyframe).depth, first)
+    assert torch.equal(_source(weights).estimate(keyframe).depth, first)
+
+
+def test_estimating_changes_nothing_in_the_network(
+    network: DispResNet18, weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    source = _source(weights)
+    source.estimate(make_keyframe())
+    before = network.state_dict()
+    assert all(torch.equal(v, before[k]) for k, v in source.network.state_dict().items())
+
+
+def test_prediction_can_be_differentiated(weights: Path, make_keyframe: MakeKeyframe) -> None:
+    source = _source(weights)
+    depth = source.predict(make_keyframe(101, 67).image)
+    depth.mean().backward()  # type: ignore[no-untyped-call]
+    gradient = source.network.encoder.encoder.conv1.weight.grad
+    assert gradient is not None and float(gradient.abs().sum()) > 0
+
+
+def test_without_weights_it_says_how_to_get_them() -> None:
+    with pytest.raises(
+        DepthError, match="no weights.*SC-SfMLearner-Release.*depth.source: sensor"
+    ):
+        NetworkDepth(DepthConfig(source="network"), CPU)
+
+
+@pytest.mark.parametrize("size", [{"width": 100}, {"height": 250}, {"width": 32}])
+def test_refuses_a_size_the_network_cannot_take(weights: Path, size: dict[str, int]) -> None:
+    with pytest.raises(DepthError, match="multiples of 32"):
+        _source(weights, **size)
+
+
+def test_refuses_a_prediction_without_a_pixel_in_range(
+    weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    with pytest.raises(DepthError, match="keyframe 7: got no pixel in range"):
+        _source(weights, min_m=150.0).estimate(make_keyframe())
