@@ -47,6 +47,7 @@ def observe(
     T_map_camera: torch.Tensor,
     config: MapConfig,
     confidence: torch.Tensor | None = None,
+    intrinsics: torch.Tensor | None = None,
 ) -> Observation:
     """Turn a depth map into measured surfels (Keller et al. 2013, section 3).
 
@@ -57,9 +58,13 @@ def observe(
         T_map_camera: (4, 4).
         config: radial weight and edge rejection.
         confidence: (1, 1, H, W) in [0, 1] multiplied into the radial weight; or None.
+        intrinsics: (3, 3) in place of the camera's, where a gradient to them is wanted.
+
+    The result is differentiable in depth, image, pose, confidence and intrinsics.
     """
     height, width = depth.shape[-2:]
-    intrinsics = camera.matrix(depth.device, depth.dtype)
+    if intrinsics is None:
+        intrinsics = camera.matrix(depth.device, depth.dtype)
     points = backproject(depth, intrinsics)
     known = torch.isfinite(depth) & (depth > 0)
     normals, smooth = normals_from_points(points, known)
@@ -72,7 +77,7 @@ def observe(
     flat_normals = normals.reshape(3, -1).T
     flat_depth = depth.reshape(-1)
     incidence = flat_normals[:, 2].abs().clamp_min(_MIN_COS_INCIDENCE)
-    focal = 0.5 * (camera.fx + camera.fy)
+    focal = 0.5 * (intrinsics[0, 0] + intrinsics[1, 1])
     return Observation(
         valid=valid.reshape(-1) & (weight > 0),
         depth=flat_depth,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import torch
-from torch.nn import functional
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe
@@ -13,19 +13,27 @@ from e2e_slam_ros.errors import MapError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.se3 import check_rigid
 from e2e_slam_ros.mapping.association import (
+    Projection,
     associate,
     index_map,
     project_surfels,
     seen_through,
 )
+from e2e_slam_ros.mapping.block_index import BlockIndex, DepthPyramid
+from e2e_slam_ros.mapping.eviction import make_room
+from e2e_slam_ros.mapping.fusion import as_surfels, gather_evidence, merged
 from e2e_slam_ros.mapping.observation import Observation, observe
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
-from e2e_slam_ros.mapping.surfel_store import Surfels, SurfelStore
+from e2e_slam_ros.mapping.surfel_store import (
+    PAGE,
+    Surfels,
+    SurfelStore,
+    page_slots,
+    rank_in_group,
+)
 
-# An observation coarser than this times the surfel only adds confidence (Keller et al.: 1.5).
-_COARSER = 1.5
-# Evicting a little more than needed lets many keyframes pass before the next eviction.
-_EVICTION_SLACK = 0.05
+# Side of a voxel block. Smaller blocks are left out more exactly but waste more of their pages.
+_BLOCK_M = 0.25
 
 
 class SurfelMap:
@@ -40,6 +48,7 @@ class SurfelMap:
         self.config = config
         self.device = device
         self._store = SurfelStore(device)
+        self._blocks = BlockIndex(_BLOCK_M, device)
         self._keyframes = 0
 
     def __len__(self) -> int:
@@ -47,8 +56,8 @@ class SurfelMap:
 
     @property
     def surfels(self) -> Surfels:
-        """The surfels as views; valid until the next change of the map."""
-        return self._store.view()
+        """A copy of all surfels, in the order of their slots."""
+        return self._store.slots[self._store.live()]
 
     @torch.inference_mode()
     def fuse(self, keyframe: Keyframe, estimate: DepthEstimate) -> FusionStats:
@@ -58,110 +67,83 @@ class SurfelMap:
             MapError: depth and image differ in size.
             PoseError: the pose is not rigid or not finite. The map is unchanged either way.
         """
-        height, width = keyframe.camera.height, keyframe.camera.width
-        if tuple(estimate.depth.shape) != (1, 1, height, width):
-            raise MapError.from_parts(
-                "depth",
-                f"shape {tuple(estimate.depth.shape)}",
-                f"(1, 1, {height}, {width})",
-                "give depth at the keyframe's size",
-            )
+        _check_size(keyframe, estimate)
         check_rigid(keyframe.T_map_camera)
         camera, T_map_camera = keyframe.camera, keyframe.T_map_camera.to(self.device)
         observation = observe(
-            estimate.depth,
-            keyframe.image,
+            estimate.depth, keyframe.image, camera, T_map_camera, self.config, estimate.confidence
+        )
+        pages, visible = self._look(observation, camera, T_map_camera)
+        cells = index_map(visible, camera, self.config.distance_m)
+        shown = self._store.slots[cells.clamp_min(0)] if len(self) else _nothing(cells)
+        matches = associate(cells, shown, observation, camera, self.config)
+        count = self._merge(observation, cells, shown, matches)
+        emptied = seen_through(visible, observation, self.config)
+        self._store.remove(emptied)
+        self._store.release_empty_pages(pages)
+        added = self._add(observation, observation.valid & (matches < 0))
+        evicted = make_room(self._store, self._blocks, self.config)
+        self._keyframes += 1
+        removed = emptied.numel() + evicted
+        return FusionStats(added=added, merged=count, removed=removed, total=len(self))
+
+    def _look(
+        self, observation: Observation, camera: PinholeCamera, T_map_camera: torch.Tensor
+    ) -> tuple[torch.Tensor, Projection]:
+        """Return the pages a keyframe has to look at, and their surfels inside its image."""
+        measured = torch.where(observation.valid, observation.depth, 0.0)
+        pyramid = DepthPyramid.of(measured.reshape(1, 1, camera.height, camera.width))
+        # Association reaches this far behind the surface it measures.
+        margin = self.config.distance_m * max(1.0, float(measured.amax()) / 2.0)
+        in_view = self._blocks.in_view(camera, T_map_camera, pyramid, margin)
+        self._blocks.last_seen.masked_fill_(in_view, self._keyframes)
+        pages = self._store.pages_of(in_view)
+        return pages, self._project(pages, camera, T_map_camera)
+
+    def _project(
+        self, pages: torch.Tensor, camera: PinholeCamera, T_map_camera: torch.Tensor
+    ) -> Projection:
+        slots = self._store.slots
+        return project_surfels(
+            page_slots(pages),
+            slots.positions.view(-1, PAGE * 3).index_select(0, pages).view(-1, 3),
+            slots.confidence.view(-1, PAGE).index_select(0, pages).flatten(),
             camera,
             T_map_camera,
-            self.config,
-            estimate.confidence,
         )
-        projection = project_surfels(self.surfels.positions, camera, T_map_camera)
-        cells = index_map(projection, self.surfels, camera, self.config.distance_m)
-        matches = associate(cells, self.surfels, observation, camera, self.config)
-        merged = self._merge(observation, matches)
-        emptied = seen_through(projection, self.surfels, observation, self.config)
-        before = len(self)
-        self._store.keep(~emptied)
-        removed = before - len(self)
-        added = self._add(observation, observation.valid & (matches < 0))
-        removed += self._evict()
-        self._keyframes += 1
-        return FusionStats(added=added, merged=merged, removed=removed, total=len(self))
 
-    def _merge(self, observation: Observation, matches: torch.Tensor) -> int:
+    def _merge(
+        self,
+        observation: Observation,
+        cells: torch.Tensor,
+        shown: Surfels,
+        matches: torch.Tensor,
+    ) -> int:
         """Average every matched pixel into its surfel, weighted by confidence."""
-        pixels = torch.nonzero(matches >= 0).squeeze(1)
-        if pixels.numel() == 0:
-            return 0
-        surfels, target = self.surfels, matches[pixels]
-        weight = observation.confidence[pixels]
-        coarse = observation.radius[pixels] > _COARSER * surfels.radius[target]
-        shaping = torch.where(coarse, 0.0, weight)
-        touched, slot = torch.unique(target, return_inverse=True)
-
-        def total(values: torch.Tensor) -> torch.Tensor:
-            sums = values.new_zeros((touched.numel(), *values.shape[1:]))
-            return sums.index_add_(0, slot, values)
-
-        old = surfels.confidence[touched]
-        new = total(shaping)
-        share = (old / (old + new)).unsqueeze(1)
-        scaled = shaping.unsqueeze(1)
-        rest = (old + new).unsqueeze(1)
-
-        def average(column: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-            return column[touched] * share + total(values * scaled) / rest
-
-        surfels.positions[touched] = average(surfels.positions, observation.points[pixels])
-        surfels.colors[touched] = average(surfels.colors, observation.colors[pixels])
-        surfels.normals[touched] = functional.normalize(
-            average(surfels.normals, observation.normals[pixels]), dim=1
+        evidence = gather_evidence(observation, matches, shown.radius)
+        updated = merged(
+            shown[evidence.cell], evidence, self.config.max_confidence, self._keyframes
         )
-        finest = surfels.radius[touched].scatter_reduce(
-            0, slot, observation.radius[pixels], reduce="amin"
-        )
-        surfels.radius[touched] = finest
-        surfels.confidence[touched] = (old + total(weight)).clamp_max(self.config.max_confidence)
-        surfels.last_seen[touched] = self._keyframes
-        return int(touched.numel())
+        self._store.update(cells[evidence.cell], updated)
+        return len(updated)
 
     def _add(self, observation: Observation, mask: torch.Tensor) -> int:
+        """Give every measured pixel in ``mask`` a surfel of its own."""
         pixels = torch.nonzero(mask).squeeze(1)
-        stamp = torch.full(
-            (pixels.numel(),), self._keyframes, dtype=torch.int32, device=self.device
-        )
-        self._store.append(
-            Surfels(
-                positions=observation.points[pixels],
-                normals=observation.normals[pixels],
-                colors=observation.colors[pixels],
-                confidence=observation.confidence[pixels],
-                radius=observation.radius[pixels],
-                first_seen=stamp,
-                last_seen=stamp,
-            )
-        )
+        blocks = self._blocks.find_or_add(observation.points[pixels])
+        order = torch.argsort(blocks, stable=True)
+        pixels, blocks = pixels[order], blocks[order]
+        self._blocks.last_seen[blocks] = self._keyframes
+        slots = self._store.take_slots(blocks, rank_in_group(blocks), len(self._blocks))
+        self._store.write(slots, as_surfels(observation, pixels, self._keyframes))
         return int(pixels.numel())
-
-    def _evict(self) -> int:
-        """Hold the bound: the least confident go first, among equals those unseen longest."""
-        excess = len(self) - self.config.max_surfels
-        if excess <= 0:
-            return 0
-        surfels = self.surfels
-        excess = min(len(self), excess + int(_EVICTION_SLACK * self.config.max_surfels))
-        by_age = torch.sort(surfels.last_seen, stable=True).indices
-        order = by_age[torch.sort(surfels.confidence[by_age], stable=True).indices]
-        keep = torch.ones(len(self), dtype=torch.bool, device=self.device)
-        keep[order[:excess]] = False
-        self._store.keep(keep)
-        return excess
 
     @torch.inference_mode()
     def active(self, camera: PinholeCamera, T_map_camera: torch.Tensor) -> torch.Tensor:
         """Return (M,) int64: the surfels inside a camera's image, occluded ones included."""
-        return project_surfels(self.surfels.positions, camera, T_map_camera.to(self.device)).index
+        T_map_camera = T_map_camera.to(self.device)
+        in_view = self._blocks.in_view(camera, T_map_camera, None, 0.0)
+        return self._project(self._store.pages_of(in_view), camera, T_map_camera).slot
 
     @torch.inference_mode()
     def snapshot(
@@ -172,20 +154,28 @@ class SurfelMap:
     ) -> SurfelCloud:
         """Copy surfels to the host: those of ``index``, at least ``min_confidence`` confident.
 
-        More than ``max_points`` are thinned evenly over the order of creation.
+        More than ``max_points`` are thinned evenly; neighbours in the map are neighbours in
+        memory, so every part of the map keeps its share.
         """
-        surfels = self.surfels if index is None else self.surfels[index]
+        slots = self._store.slots
+        if index is None and max_points is not None and len(self) > max_points:
+            step = len(self) / max_points
+            count = math.ceil(len(slots) / step)
+            index = _spread(count, step, len(slots), self.device)
+            index = index[slots.confidence[index] > 0]
+        elif index is None:
+            index = self._store.live()
         if min_confidence > 0:
-            surfels = surfels[surfels.confidence >= min_confidence]
-        if max_points is not None and len(surfels) > max_points:
-            step = torch.arange(max_points, device=self.device, dtype=torch.float64)
-            surfels = surfels[(step * (len(surfels) / max_points)).long()]
-        colors = (surfels.colors * 255.0).round().clamp(0, 255).to(torch.uint8)
+            index = index[slots.confidence[index] >= min_confidence]
+        if max_points is not None and index.numel() > max_points:
+            step = index.numel() / max_points
+            index = index[_spread(max_points, step, index.numel(), self.device)]
+        colors = (slots.colors[index] * 255.0).round().clamp(0, 255).to(torch.uint8)
         return SurfelCloud(
-            positions=surfels.positions.clone().cpu().numpy(),
-            normals=surfels.normals.clone().cpu().numpy(),
+            positions=slots.positions[index].cpu().numpy(),
+            normals=slots.normals[index].cpu().numpy(),
             colors=colors.cpu().numpy(),
-            confidence=surfels.confidence.clone().cpu().numpy(),
+            confidence=slots.confidence[index].cpu().numpy(),
         )
 
     @torch.inference_mode()
@@ -199,4 +189,29 @@ class SurfelMap:
     def clear(self) -> None:
         """Forget the map."""
         self._store.clear()
+        self._blocks.clear()
         self._keyframes = 0
+
+
+def _check_size(keyframe: Keyframe, estimate: DepthEstimate) -> None:
+    height, width = keyframe.camera.height, keyframe.camera.width
+    if tuple(estimate.depth.shape) != (1, 1, height, width):
+        raise MapError.from_parts(
+            "depth",
+            f"shape {tuple(estimate.depth.shape)}",
+            f"(1, 1, {height}, {width})",
+            "give depth at the keyframe's size",
+        )
+
+
+def _nothing(cells: torch.Tensor) -> Surfels:
+    """Surfels for the cells of an empty index map."""
+    nothing = Surfels.empty(cells.numel(), cells.device)
+    for column in nothing.columns():
+        column.zero_()
+    return nothing
+
+
+def _spread(count: int, step: float, below: int, device: torch.device) -> torch.Tensor:
+    position = torch.arange(count, device=device, dtype=torch.float64) * step
+    return position.long().clamp_max(below - 1)

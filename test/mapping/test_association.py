@@ -16,30 +16,36 @@ def surfels(positions: list[list[float]], confidence: list[float]) -> Surfels:
     return made
 
 
+def project(made: Surfels) -> Projection:
+    slots = torch.arange(len(made))
+    return project_surfels(slots, made.positions, made.confidence, CAMERA, pose())
+
+
 def cell(made: Surfels) -> int:
-    projection = project_surfels(made.positions, CAMERA, pose())
-    cells = index_map(projection, made, CAMERA, 0.05)
+    cells = index_map(project(made), CAMERA, 0.05)
     filled = cells[cells >= 0]
     assert len(filled) == 1
     return int(filled[0])
 
 
 def test_projection_rounds_to_the_nearest_pixel_and_drops_the_rest() -> None:
-    points = torch.tensor(
-        [[0.0, 0.0, 2.0], [0.0, 0.0, -2.0], [50.0, 0.0, 2.0], [-1.05, -0.78, 2.0]]
-    )
-    projection = project_surfels(points, CAMERA, pose())
+    points = [[0.0, 0.0, 2.0], [0.0, 0.0, -2.0], [50.0, 0.0, 2.0], [-1.05, -0.78, 2.0]]
+    projection = project(surfels(points, [1.0] * 4))
     # (31.5, 23.5) rounds to even: column 32, row 24; the last point is pixel (0, 0).
-    assert projection.index.tolist() == [0, 3]
+    assert projection.slot.tolist() == [0, 3]
     assert projection.pixel.tolist() == [24 * 64 + 32, 0]
     assert projection.depth.tolist() == [2.0, 2.0]
+
+
+def test_free_slots_are_not_projected() -> None:
+    assert project(surfels([[0.0, 0.0, 2.0]] * 2, [0.0, 1.0])).slot.tolist() == [1]
 
 
 def test_the_nearest_surface_wins() -> None:
     assert cell(surfels([[0.0, 0.0, 3.0], [0.0, 0.0, 2.0]], [90.0, 0.1])) == 1
 
 
-def test_within_a_surface_the_confident_then_the_oldest_wins() -> None:
+def test_within_a_surface_the_confident_then_the_first_slot_wins() -> None:
     assert cell(surfels([[0.0, 0.0, 2.01], [0.0, 0.0, 2.02]], [1.0, 5.0])) == 1
     assert cell(surfels([[0.0, 0.0, 2.01], [0.0, 0.0, 2.02]], [1.0, 1.0])) == 0
 
@@ -50,17 +56,14 @@ def test_the_index_map_does_not_depend_on_the_order_of_its_input() -> None:
     made = surfels([[0.0, 0.0, 0.0]] * count, [0.0] * count)
     made.positions[:] = torch.rand((count, 3), generator=generator) + torch.tensor([-0.5, -0.5, 1])
     made.confidence[:] = torch.rand(count, generator=generator) * 10
-    projection = project_surfels(made.positions, CAMERA, pose())
-    shuffled = torch.randperm(len(projection.index), generator=generator)
+    seen = project(made)
+    order = torch.randperm(len(seen.slot), generator=generator)
     other = Projection(
-        projection.index[shuffled], projection.pixel[shuffled], projection.depth[shuffled]
+        seen.slot[order], seen.pixel[order], seen.depth[order], seen.confidence[order]
     )
-    assert torch.equal(
-        index_map(projection, made, CAMERA, 0.05), index_map(other, made, CAMERA, 0.05)
-    )
+    assert torch.equal(index_map(seen, CAMERA, 0.05), index_map(other, CAMERA, 0.05))
 
 
 def test_an_empty_image_has_no_surfels() -> None:
     made = surfels([[0.0, 0.0, -1.0]], [1.0])
-    projection = project_surfels(made.positions, CAMERA, pose())
-    assert (index_map(projection, made, CAMERA, 0.05) == -1).all()
+    assert (index_map(project(made), CAMERA, 0.05) == -1).all()

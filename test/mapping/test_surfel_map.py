@@ -191,25 +191,41 @@ def test_a_pose_that_is_not_rigid_is_refused_and_the_map_kept(broken: float) -> 
     assert target.state_hash() == before
 
 
-def test_the_least_confident_are_evicted_first() -> None:
-    target = surfel_map(max_surfels=4000)
-    for index in range(3):
+def test_unconfirmed_surfels_are_evicted_before_confirmed_ones() -> None:
+    target = surfel_map(max_surfels=5600, stable_confidence=2.0)
+    for index in range(4):
         fuse(target, pose(), index)
-    for index in range(3, 10):
-        fuse(target, pose(x=3.0 * index), index)
-        assert len(target) <= 4000
-    # The first view was confirmed three times; its confident centre outlives one-time views.
-    near = (target.surfels.positions[:, 0].abs() < 0.3).sum()
-    assert near > 100
+    confirmed = int((target.surfels.confidence >= 2.0).sum())
+    for index in range(4, 8):
+        fuse(target, pose(x=10.0 * index), index)
+        assert len(target) <= 5600
+    near = target.surfels.positions[:, 0].abs() < 2
+    assert int(near.sum()) == confirmed > 500
+
+
+def test_without_unconfirmed_surfels_what_was_seen_longest_ago_is_forgotten() -> None:
+    target = surfel_map(max_surfels=8000, stable_confidence=0.0)
+    for index in range(5):
+        fuse(target, pose(x=10.0 * index), index)
+    x = target.surfels.positions[:, 0]
+    assert len(target) <= 8000
+    assert not (x < 5).any() and int((x > 35).sum()) >= INSIDE
+
+
+def test_the_keyframe_at_work_survives_its_own_eviction() -> None:
+    target = surfel_map(max_surfels=4000)
+    fuse(target, pose())
+    fuse(target, pose(x=10.0), 1)
+    assert int((target.surfels.positions[:, 0] > 5).sum()) >= INSIDE
 
 
 def test_active_surfels_are_those_in_view() -> None:
     target = surfel_map()
     fuse(target, pose())
     fuse(target, pose(x=10.0), 1)
-    active = target.active(CAMERA, pose())
+    active = target.snapshot(index=target.active(CAMERA, pose()))
     assert INSIDE <= len(active) <= 48 * 64
-    assert (target.surfels.positions[active, 0] < 5).all()
+    assert (active.positions[:, 0] < 5).all()
     assert len(target.active(CAMERA, pose(yaw_deg=180.0))) == 0
 
 
@@ -217,12 +233,22 @@ def test_snapshots_are_copies_thinned_and_filtered() -> None:
     target = surfel_map()
     fuse(target, pose())
     whole = target.snapshot()
-    target.surfels.positions.zero_()
-    assert whole.positions[:, 2].min() > 1.9 and whole.colors.dtype == np.uint8
-    assert len(target.snapshot(max_points=100)) == 100
+    target.clear()
+    fuse(target, pose(z=-1.0))
+    assert whole.positions[:, 2].max() < 2.1 and whole.colors.dtype == np.uint8
+    assert 90 <= len(target.snapshot(max_points=100)) <= 100
+    assert len(target.snapshot(max_points=len(target))) == len(target)
     confident = target.snapshot(min_confidence=0.5)
     assert 0 < len(confident) < len(whole) and confident.confidence.min() >= 0.5
-    assert len(target.snapshot(index=torch.arange(7))) == 7
+
+
+def test_a_thinned_snapshot_covers_the_whole_map() -> None:
+    target = surfel_map()
+    for index in range(5):
+        fuse(target, pose(x=3.0 * index), index)
+    thin = target.snapshot(max_points=500)
+    shares = np.histogram(thin.positions[:, 0], bins=5, range=(-1.5, 13.5))[0] / len(thin)
+    assert np.allclose(shares, 0.2, atol=0.03)
 
 
 def test_an_empty_map_can_be_asked_anything() -> None:
@@ -237,7 +263,35 @@ def test_the_hash_sees_every_column() -> None:
     target = surfel_map()
     fuse(target, pose())
     seen = {target.state_hash()}
-    for column in target.surfels.columns():
-        column[5] += 1
+    for name in ("positions", "normals", "colors", "confidence", "radius", "last_seen"):
+        getattr(target._store.slots, name)[target._store.live()[5]] += 1
         seen.add(target.state_hash())
-    assert len(seen) == 1 + len(target.surfels.columns())
+    assert len(seen) == 7
+
+
+def test_culling_by_blocks_changes_nothing() -> None:
+    # The map that looks at every block at every keyframe is the reference.
+    culled, exhaustive = surfel_map(), surfel_map()
+    exhaustive._blocks.in_view = (  # type: ignore[method-assign]
+        lambda *_: torch.ones(len(exhaustive._blocks), dtype=torch.bool)
+    )
+    generator = torch.Generator().manual_seed(4)
+    for index in range(25):
+        T = pose(x=0.3 * index, z=-0.1 * (index % 5), yaw_deg=23.0 * index)
+        depth = wall_depth(T, 2.0 + 0.5 * (index % 3))
+        depth = depth + 0.01 * torch.randn(depth.shape, generator=generator)
+        depth = torch.where((depth > 0) & (depth < 12), depth, 0.0)
+        stats = [m.fuse(keyframe(T, index), estimate(depth)) for m in (culled, exhaustive)]
+        assert stats[0] == stats[1]
+    assert culled.state_hash() == exhaustive.state_hash() and len(culled) > 5000
+
+
+def test_slots_of_a_full_map_stay_bounded() -> None:
+    target = surfel_map(max_surfels=6000)
+    slots = []
+    for index in range(60):
+        fuse(target, pose(x=0.5 * index, yaw_deg=5.0 * (index % 7)), index)
+        assert len(target) == len(target.surfels)
+        slots.append(len(target._store.slots))
+    assert max(slots[30:]) <= max(slots[:30]) * 1.1
+    assert len(target._blocks) <= len(target._store.page_block)
