@@ -1,0 +1,51 @@
+"""Image messages (ROS 1 or 2, raw or compressed) as NumPy arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.data.bag_topics import COMPRESSED_IMAGE
+from e2e_slam_ros.data.encodings import (
+    decode_color,
+    decode_compressed_color,
+    decode_compressed_depth,
+    decode_depth,
+    is_depth_encoding,
+)
+
+
+def carries_depth(message: Any, kind: str, topic: str) -> bool:
+    """Tell depth from colour; 16-bit grey is depth only where the topic's name says so."""
+    encoding = str(message.format if kind == COMPRESSED_IMAGE else message.encoding)
+    if is_depth_encoding(encoding):
+        return True
+    return "depth" in topic.lower() and ("mono16" in encoding or "png" in encoding.lower())
+
+
+def color_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.uint8]:
+    """Return an Image or CompressedImage as (H, W, 3) uint8 RGB; `DataError` if it cannot be."""
+    if kind == COMPRESSED_IMAGE:
+        return decode_compressed_color(message.data, what)
+    return decode_color(*_raw_arguments(message), what)
+
+
+def depth_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.float32]:
+    """Return an Image or CompressedImage as (H, W) float32 metres; `DataError` if it cannot be."""
+    if kind == COMPRESSED_IMAGE:
+        return decode_compressed_depth(str(message.format), message.data, what)
+    return decode_depth(*_raw_arguments(message), what)
+
+
+def _raw_arguments(message: Any) -> tuple[str, int, int, int, bool, object]:
+    """Return encoding, width, height, step, byte order and bytes of an Image message."""
+    return (
+        str(message.encoding),
+        int(message.width),
+        int(message.height),
+        int(message.step),
+        bool(message.is_bigendian),
+        message.data,
+    )

@@ -1,0 +1,113 @@
+"""Intrinsics and depth factor of a recording: built in for TUM RGB-D, else from a file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from e2e_slam_ros.data.atomic import write_text_atomic
+from e2e_slam_ros.data.text_list import read_text
+from e2e_slam_ros.errors import CameraError, DataError
+from e2e_slam_ros.geometry.camera import PinholeCamera
+
+CALIBRATION_FILE = "calibration.yaml"
+TUM_DEPTH_FACTOR = 5000.0
+_REQUIRED = ("width", "height", "fx", "fy", "cx", "cy")
+_OPTIONAL = ("distortion", "depth_factor")
+
+# The calibration page of the TUM RGB-D benchmark (Sturm et al., IROS 2012), colour cameras;
+# "ros" is what it suggests where a sequence's own calibration is unknown. The fr3 images were
+# undistorted before they were published. Published depth is already registered to colour and
+# already corrected by the benchmark's depth factors: 5000 counts a metre in all of them.
+_TUM_CAMERAS = {
+    "fr1": PinholeCamera(
+        640, 480, 517.3, 516.5, 318.6, 255.3, (0.2624, -0.9531, -0.0054, 0.0026, 1.1633)
+    ),
+    "fr2": PinholeCamera(
+        640, 480, 520.9, 521.0, 325.1, 249.7, (0.2312, -0.7849, -0.0033, -0.0001, 0.9172)
+    ),
+    "fr3": PinholeCamera(640, 480, 535.4, 539.2, 320.1, 247.6),
+    "ros": PinholeCamera(640, 480, 525.0, 525.0, 319.5, 239.5),
+}
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns pixels and depth counts into rays and metres.
+
+    Attributes:
+        camera: intrinsics of the colour image, which depth is registered to.
+        depth_factor: depth counts per metre.
+        source: where it comes from, in words.
+    """
+
+    camera: PinholeCamera
+    depth_factor: float
+    source: str
+
+
+def tum_camera(name: str) -> PinholeCamera | None:
+    """Return the built-in camera a name speaks of (fr1, freiburg2_desk, ros, ...), or None."""
+    found = re.search(r"(?:fr|freiburg)([123])(?!\d)", name.lower())
+    if found:
+        return _TUM_CAMERAS[f"fr{found.group(1)}"]
+    return _TUM_CAMERAS.get(name.lower())
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read a calibration file.
+
+    Keys: ``width height fx fy cx cy`` in pixels; optional ``distortion`` (k1 k2 p1 p2 [k3]) and
+    ``depth_factor`` (counts per metre, default 5000).
+
+    Raises:
+        DataError: the file cannot be read, a key is missing or unknown, or the values are not
+            those of a camera.
+    """
+    try:
+        content = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as problem:
+        raise _refusal(path, problem, "YAML") from problem
+    if not isinstance(content, dict):
+        raise _refusal(path, type(content).__name__, f"the keys {' '.join(_REQUIRED)}")
+    missing = [key for key in _REQUIRED if key not in content]
+    unknown = [str(key) for key in content if key not in (*_REQUIRED, *_OPTIONAL)]
+    if missing or unknown:
+        got = f"no {' '.join(missing)}" if missing else f"unknown {' '.join(unknown)}"
+        raise _refusal(path, got, f"{' '.join(_REQUIRED)} [{' '.join(_OPTIONAL)}]")
+    try:
+        fx, fy, cx, cy = (float(content[key]) for key in ("fx", "fy", "cx", "cy"))
+        distortion = tuple(float(value) for value in content.get("distortion") or ())
+        factor = float(content.get("depth_factor", TUM_DEPTH_FACTOR))
+        width, height = int(content["width"]), int(content["height"])
+        camera = PinholeCamera(width, height, fx, fy, cx, cy, distortion)
+    except (TypeError, ValueError, CameraError) as problem:
+        raise _refusal(path, problem, "numbers that describe a camera") from problem
+    if not 0.0 < factor < float("inf"):
+        raise _refusal(path, f"depth_factor {factor}", "a positive number of counts per metre")
+    return Calibration(camera, factor, str(path))
+
+
+def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) -> None:
+    """Write the file `read_calibration` reads; raise `DataError` when it cannot be written."""
+    content: dict[str, object] = {
+        "width": camera.width,
+        "height": camera.height,
+        "fx": float(camera.fx),
+        "fy": float(camera.fy),
+        "cx": float(camera.cx),
+        "cy": float(camera.cy),
+    }
+    if camera.distortion:
+        content["distortion"] = [float(value) for value in camera.distortion]
+    content["depth_factor"] = float(depth_factor)
+    write_text_atomic(path, yaml.safe_dump(content, sort_keys=False))
+
+
+def _refusal(path: Path, got: object, expected: str) -> DataError:
+    error = DataError.from_parts(f"calibration {path}", got, expected, "correct the file")
+    assert isinstance(error, DataError)
+    return error

@@ -1,0 +1,166 @@
+"""Sequences of the TUM RGB-D benchmark, downloaded and unpacked."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tarfile
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from e2e_slam_ros.data.atomic import write_error
+from e2e_slam_ros.errors import DataError
+
+# CC BY 4.0, Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems", IROS 2012.
+TUM_URL = "https://cvg.cit.tum.de/rgbd/dataset"
+
+
+def tum_sequence_name(name: str) -> str:
+    """Return the published folder name of "fr1/desk", "freiburg1_desk" or the name itself.
+
+    Raises:
+        DataError: not such a name.
+    """
+    found = re.fullmatch(
+        r"(?:rgbd_dataset_)?(?:fr|freiburg)([123])[/_]([a-z0-9_]+)", name.strip().lower()
+    )
+    if found is None:
+        raise DataError.from_parts(
+            "sequence", repr(name), "a TUM RGB-D name such as fr1/desk", "see the benchmark's list"
+        )
+    return f"rgbd_dataset_freiburg{found.group(1)}_{found.group(2)}"
+
+
+def download_tum(
+    name: str,
+    folder: Path | str,
+    timeout: float = 10.0,
+    progress: bool | None = None,
+    base_url: str = TUM_URL,
+) -> Path:
+    """Download a sequence into ``folder`` and return its own folder.
+
+    The archive is unpacked while it arrives, into a hidden folder that gets its name at the
+    end: what is there is complete. A sequence already there is not downloaded again; nothing
+    is resumed.
+
+    Args:
+        name: "fr1/desk" or the published name.
+        folder: where the sequence's folder goes.
+        timeout: seconds without an answer after which to give up.
+        progress: show a progress bar; None = in a terminal.
+        base_url: where the benchmark is.
+
+    Raises:
+        DataError: no network, no such sequence, a damaged or unsafe archive, a full disk.
+    """
+    if not hasattr(tarfile, "data_filter"):
+        raise DataError.from_parts(
+            "Python's tarfile",
+            "no 'data' filter",
+            "3.10.12, 3.11.4 or later",
+            "update Python, or unpack the archive by hand",
+        )
+    sequence = tum_sequence_name(name)
+    target = Path(folder).expanduser() / sequence
+    if (target / "rgb.txt").is_file():
+        return target
+    camera = sequence.removeprefix("rgbd_dataset_").partition("_")[0]
+    url = f"{base_url}/{camera}/{sequence}.tgz"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{sequence}.", dir=target.parent))
+    except OSError as problem:
+        raise write_error(target, problem) from problem
+    try:
+        _fetch(url, partial, timeout, progress)
+        _adopt(partial, sequence, target, url)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+class _Counted:
+    """The part of a stream that `tarfile` needs; tells how much went through."""
+
+    def __init__(self, stream: IO[bytes], tell: Callable[[int], object], url: str) -> None:
+        self._stream = stream
+        self._tell = tell
+        self._url = url
+
+    def read(self, size: int) -> bytes:
+        """Return up to ``size`` bytes; a broken connection is ours to explain."""
+        try:
+            data = self._stream.read(size)
+        except (OSError, HTTPException) as problem:
+            raise _unreachable(self._url, problem) from problem
+        self._tell(len(data))
+        return data
+
+
+def _fetch(url: str, partial: Path, timeout: float, progress: bool | None) -> None:
+    try:
+        answer = urllib.request.urlopen(url, timeout=timeout)
+    except (OSError, HTTPException, ValueError) as problem:
+        raise _unreachable(url, problem) from problem
+    total = answer.headers.get("Content-Length")
+    bar = tqdm(
+        total=int(total) if total else None,
+        unit="B",
+        unit_scale=True,
+        desc=url.rpartition("/")[2],
+        # None hides it where the output is not a terminal.
+        disable=None if progress is None else not progress,
+    )
+    with answer, bar:
+        try:
+            stream = _Counted(answer, bar.update, url)
+            with tarfile.open(fileobj=stream, mode="r|gz") as archive:  # type: ignore[call-overload]
+                # The filter refuses absolute paths, "..", links that lead out, and devices.
+                archive.extractall(partial, filter="data")
+        except (tarfile.TarError, EOFError) as problem:
+            raise DataError.from_parts(
+                f"archive {url}",
+                f"{type(problem).__name__}: {problem}",
+                "a complete, safe .tgz",
+                "try again, or download it by hand",
+            ) from problem
+        except OSError as problem:
+            raise write_error(partial, problem) from problem
+
+
+def _adopt(partial: Path, sequence: str, target: Path, url: str) -> None:
+    """Give the unpacked folder its name."""
+    unpacked = partial / sequence
+    if not (unpacked / "rgb.txt").is_file():
+        raise DataError.from_parts(
+            f"archive {url}",
+            f"{', '.join(sorted(p.name for p in partial.iterdir())) or 'nothing'} in it",
+            f"{sequence}/rgb.txt",
+            "choose another sequence",
+        )
+    try:
+        unpacked.rename(target)
+    except OSError as problem:
+        raise write_error(target, problem) from problem
+
+
+def _unreachable(url: str, problem: Exception) -> DataError:
+    reason = getattr(problem, "reason", None) or problem
+    if isinstance(problem, urllib.error.HTTPError):
+        reason = f"HTTP {problem.code} {problem.reason}"
+    error = DataError.from_parts(
+        f"download of {url}",
+        str(reason) or type(problem).__name__,
+        "an answer from the server",
+        "check the network, or give the folder of a sequence you have",
+    )
+    assert isinstance(error, DataError)
+    return error

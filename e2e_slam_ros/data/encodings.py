@@ -1,0 +1,196 @@
+"""Pixels of ROS image messages as NumPy arrays; no ROS needed.
+
+Encoding names are those of sensor_msgs/image_encodings.hpp; depth follows REP 118 (16UC1 in
+millimetres with 0 = invalid, 32FC1 in metres with NaN = invalid).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.data.images import read_color, read_counts
+from e2e_slam_ros.errors import DataError
+
+MILLIMETRES_PER_METRE = 1000.0
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How one pixel is stored: its type, channels, and which of them are red, green, blue."""
+
+    dtype: str
+    channels: int
+    rgb: tuple[int, int, int] = (0, 0, 0)
+
+
+_COLOR = {
+    "rgb8": _Layout("u1", 3, (0, 1, 2)),
+    "bgr8": _Layout("u1", 3, (2, 1, 0)),
+    "8UC3": _Layout("u1", 3, (2, 1, 0)),
+    "rgba8": _Layout("u1", 4, (0, 1, 2)),
+    "bgra8": _Layout("u1", 4, (2, 1, 0)),
+    "8UC4": _Layout("u1", 4, (2, 1, 0)),
+    "mono8": _Layout("u1", 1),
+    "8UC1": _Layout("u1", 1),
+    "mono16": _Layout("u2", 1),
+}
+# Where luma and the two chroma samples of a pixel pair are among its four bytes.
+_YUV422 = {
+    "yuyv": (0, 2, 1, 3),
+    "yuv422_yuy2": (0, 2, 1, 3),
+    "uyvy": (1, 3, 0, 2),
+    "yuv422": (1, 3, 0, 2),
+}
+_DEPTH = {
+    "16UC1": _Layout("u2", 1),
+    "mono16": _Layout("u2", 1),
+    "32FC1": _Layout("f4", 1),
+}
+COLOR_ENCODINGS = (*_COLOR, *_YUV422)
+DEPTH_ENCODINGS = tuple(_DEPTH)
+# compressed_depth_image_transport puts its format number and two quantisation terms first.
+_COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")
+
+
+def is_depth_encoding(encoding: str) -> bool:
+    """Return whether an encoding, or a CompressedImage format, can only be depth."""
+    return encoding in ("16UC1", "32FC1") or "compressedDepth" in encoding
+
+
+def decode_color(
+    encoding: str, width: int, height: int, step: int, big_endian: bool, data: object, what: str
+) -> npt.NDArray[np.uint8]:
+    """Return a raw image as (H, W, 3) uint8 RGB; grey is repeated, alpha dropped.
+
+    Args:
+        encoding: one of `COLOR_ENCODINGS`.
+        width, height: pixels.
+        step: bytes a row, padding included.
+        big_endian: byte order of 16-bit pixels.
+        data: the message's bytes (anything with the buffer protocol).
+        what: name of the image, for messages.
+
+    Raises:
+        DataError: another encoding, or fewer bytes than the size needs.
+    """
+    order = _YUV422.get(encoding)
+    if order is not None:
+        return _yuv422(_pixels(_Layout("u1", 2), width, height, step, False, data, what), order)
+    layout = _COLOR.get(encoding)
+    if layout is None:
+        raise _unknown(encoding, COLOR_ENCODINGS, what)
+    pixels = _pixels(layout, width, height, step, big_endian, data, what)
+    if layout.dtype == "u2":
+        pixels = pixels.astype(np.uint16) >> 8
+    return np.ascontiguousarray(pixels[..., list(layout.rgb)], dtype=np.uint8)
+
+
+def decode_depth(
+    encoding: str, width: int, height: int, step: int, big_endian: bool, data: object, what: str
+) -> npt.NDArray[np.float32]:
+    """Return a raw depth image as (H, W) float32 metres, 0 = invalid; arguments as above.
+
+    Raises:
+        DataError: not one of `DEPTH_ENCODINGS`, or fewer bytes than the size needs.
+    """
+    layout = _DEPTH.get(encoding)
+    if layout is None:
+        raise _unknown(encoding, DEPTH_ENCODINGS, what)
+    pixels = _pixels(layout, width, height, step, big_endian, data, what)[..., 0]
+    if layout.dtype == "u2":
+        return pixels.astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
+    return _valid_metres(pixels.astype(np.float32))
+
+
+def decode_compressed_color(data: object, what: str) -> npt.NDArray[np.uint8]:
+    """Return a CompressedImage (JPEG or PNG) as (H, W, 3) uint8 RGB; `DataError` if it is not."""
+    return read_color(bytes(memoryview(data)), what)  # type: ignore[arg-type]
+
+
+def decode_compressed_depth(image_format: str, data: object, what: str) -> npt.NDArray[np.float32]:
+    """Return a CompressedImage of depth as (H, W) float32 metres, 0 = invalid.
+
+    Understands the ``compressedDepth`` transport (16UC1, and 32FC1 quantised as inverse depth:
+    depth = a / (count - b)) and plain 16-bit PNG in millimetres.
+
+    Raises:
+        DataError: another format, or damaged bytes.
+    """
+    content = bytes(memoryview(data))  # type: ignore[arg-type]
+    if "compressedDepth" not in image_format:
+        return read_counts(content, what).astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
+    if "rvl" in image_format.lower() or len(content) < _COMPRESSED_DEPTH_HEADER.size:
+        raise DataError.from_parts(
+            what, f"format {image_format!r}", "compressedDepth with PNG", "record it as PNG or raw"
+        )
+    _, a, b = _COMPRESSED_DEPTH_HEADER.unpack_from(content)
+    counts = read_counts(content[_COMPRESSED_DEPTH_HEADER.size :], what)
+    if "32FC1" not in image_format:
+        return counts.astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        metres = np.float32(a) / (counts.astype(np.float32) - np.float32(b))
+    return _valid_metres(np.where(counts > 0, metres, np.float32(0.0)).astype(np.float32))
+
+
+def _pixels(
+    layout: _Layout,
+    width: int,
+    height: int,
+    step: int,
+    big_endian: bool,
+    data: object,
+    what: str,
+) -> npt.NDArray[np.generic]:
+    """Return a view (H, W, channels) of the message's bytes."""
+    dtype = np.dtype(layout.dtype).newbyteorder(">" if big_endian else "<")
+    row = width * layout.channels * dtype.itemsize
+    raw = np.frombuffer(data, dtype=np.uint8)  # type: ignore[call-overload]
+    if width < 1 or height < 1 or step < row or raw.size < step * height:
+        raise DataError.from_parts(
+            what,
+            f"{width}x{height} pixels, {step} bytes a row, {raw.size} bytes",
+            f"at least {row} bytes a row and that times the height",
+            "the recording is damaged or its driver fills in a wrong step",
+        )
+    rows = raw[: step * height].reshape(height, step)[:, :row]
+    view: npt.NDArray[np.generic] = (
+        np.ascontiguousarray(rows).view(dtype).reshape(height, width, layout.channels)
+    )
+    return view
+
+
+def _yuv422(
+    pixels: npt.NDArray[np.generic], order: tuple[int, int, int, int]
+) -> npt.NDArray[np.uint8]:
+    """Convert packed 4:2:2 to RGB with the full-range JPEG (BT.601) matrix cameras use."""
+    height, width = pixels.shape[:2]
+    if width % 2:
+        raise DataError.from_parts(
+            "4:2:2 image", f"width {width}", "an even width", "the recording is damaged"
+        )
+    quads = pixels.reshape(height, width // 2, 4).astype(np.float32)
+    luma = quads[..., [order[0], order[1]]].reshape(height, width)
+    blue = np.repeat(quads[..., order[2]], 2, axis=1) - 128.0
+    red = np.repeat(quads[..., order[3]], 2, axis=1) - 128.0
+    rgb = np.stack(
+        [luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue],
+        axis=-1,
+    )
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def _valid_metres(metres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    valid = np.isfinite(metres) & (metres > 0)
+    return np.where(valid, metres, np.float32(0.0)).astype(np.float32)
+
+
+def _unknown(encoding: str, known: tuple[str, ...], what: str) -> DataError:
+    error = DataError.from_parts(
+        what, f"encoding {encoding!r}", " ".join(known), "convert the topic to one of these"
+    )
+    assert isinstance(error, DataError)
+    return error

@@ -1,0 +1,119 @@
+"""The two pose formats that ICL-NUIM publishes, turned into right-handed cameras.
+
+ICL-NUIM was rendered with POV-Ray, whose axes are left-handed: x right, y *up*, z forward.
+That is why its published calibration has fy = -480: with y up, v = -480 Y/Z + cy. Cameras here
+have y down and fy > 0, so both the camera and the world are mirrored in y, with
+F = diag(1, -1, 1, 1): T_map_camera = F T F. It is a rotation again (its determinant is 1),
+distances and angles are untouched, and fy = +480 with it sees the same pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.pose_track import pose_matrix
+from e2e_slam_ros.data.text_list import read_text
+from e2e_slam_ros.errors import DataError
+
+_FLIP_Y = np.diag([1.0, -1.0, 1.0, 1.0])
+# Published matrices have six digits; what is further from a rotation than this is damaged.
+_RIGID_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class NumberedPoses:
+    """Camera-to-map poses by number.
+
+    Attributes:
+        poses: number -> (4, 4) float64; the number is the one written in the file (``.freiburg``)
+            or counts the matrices from 0 (``.sim``).
+        numbered: the file itself wrote the numbers.
+    """
+
+    poses: dict[int, npt.NDArray[np.float64]]
+    numbered: bool
+
+
+def read_icl_poses(path: Path, report: ReaderReport) -> NumberedPoses:
+    """Read ``*.gt.freiburg`` (number t q, eight words a line) or ``*.gt.sim`` (3x4 matrices).
+
+    The format is told by the number of words in the first line. Poses that are not finite, not
+    rigid or have a zero quaternion are left out and counted; so are malformed lines.
+
+    Raises:
+        DataError: the file cannot be read or is neither format.
+    """
+    lines = [line.partition("#")[0].split() for line in read_text(path).splitlines()]
+    rows = [words for words in lines if words]
+    if not rows:
+        return NumberedPoses({}, True)
+    if len(rows[0]) == 8:
+        return NumberedPoses(_freiburg(rows, path.name, report), True)
+    if len(rows[0]) == 4:
+        return NumberedPoses(_matrices(rows, path, report), False)
+    raise DataError.from_parts(
+        f"poses {path}",
+        f"{len(rows[0])} words in its first line",
+        "8 (number tx ty tz qx qy qz qw) or 4 (a row of a 3x4 matrix)",
+        "use the .gt.freiburg or .gt.sim file of the sequence",
+    )
+
+
+def _freiburg(
+    rows: list[list[str]], name: str, report: ReaderReport
+) -> dict[int, npt.NDArray[np.float64]]:
+    poses: dict[int, npt.NDArray[np.float64]] = {}
+    for words in rows:
+        try:
+            number = float(words[0])
+            values = [float(word) for word in words[1:8]]
+            if len(values) != 7 or not number.is_integer():
+                raise ValueError(words)
+        except (ValueError, OverflowError):
+            report.skip(f"malformed line in {name}")
+            continue
+        try:
+            poses[int(number)] = _FLIP_Y @ pose_matrix(values[:3], values[3:]) @ _FLIP_Y
+        except ValueError:
+            report.skip(f"pose not finite or zero quaternion in {name}")
+    return poses
+
+
+def _matrices(
+    rows: list[list[str]], path: Path, report: ReaderReport
+) -> dict[int, npt.NDArray[np.float64]]:
+    try:
+        # One bad number shifts nothing as long as every row keeps its four words.
+        values = np.array([[float(word) for word in words] for words in rows])
+        matrices = values.reshape(-1, 3, 4)
+    except ValueError as problem:
+        raise DataError.from_parts(
+            f"poses {path}", problem, "3x4 matrices, four numbers a line", "download it again"
+        ) from problem
+    poses: dict[int, npt.NDArray[np.float64]] = {}
+    for number, matrix in enumerate(matrices):
+        pose = rigid_pose(matrix)
+        if pose is None:
+            report.skip(f"pose not finite or not rigid in {path.name}")
+        else:
+            poses[number] = _FLIP_Y @ pose @ _FLIP_Y
+    return poses
+
+
+def rigid_pose(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
+    """Return a 3x4 matrix as a (4, 4) transform with an exact rotation, or None if it is none."""
+    rotation = matrix[:, :3]
+    if not np.isfinite(matrix).all() or np.linalg.det(rotation) < 0.0:
+        return None
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > _RIGID_TOLERANCE:
+        return None
+    pose = np.eye(4)
+    pose[:3, :3] = Rotation.from_matrix(rotation).as_matrix()
+    pose[:3, 3] = matrix[:, 3]
+    return pose

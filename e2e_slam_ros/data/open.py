@@ -1,0 +1,91 @@
+"""One way in for every kind of recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from e2e_slam_ros.data.bag_file import is_bag
+from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.data.icl import IclReader, is_icl_folder
+from e2e_slam_ros.data.rosbag import BagReader
+from e2e_slam_ros.data.tum import TumReader
+from e2e_slam_ros.errors import DataError
+from e2e_slam_ros.geometry.camera import PinholeCamera
+
+
+def open_reader(
+    path: Path | str,
+    *,
+    camera: PinholeCamera | str | None = None,
+    tolerance_s: float = 0.02,
+    require_depth: bool = False,
+    require_pose: bool = False,
+    image_topic: str | None = None,
+    depth_topic: str | None = None,
+    camera_info_topic: str | None = None,
+    pose_topic: str | None = None,
+) -> FrameReader:
+    """Open a TUM RGB-D folder, an ICL-NUIM folder or a recording, whichever ``path`` is.
+
+    A folder that only holds one such folder (an unpacked archive) stands for it. The topics
+    apply to recordings, a camera's name ("fr1") to TUM folders; the rest to all.
+
+    Raises:
+        DataError: nothing there, or none of these; and what the reader itself refuses.
+    """
+    kind, found = detect(Path(path).expanduser())
+    if kind == "tum":
+        return TumReader(found, camera, tolerance_s, require_depth, require_pose)
+    if isinstance(camera, str):
+        raise DataError.from_parts(
+            "camera",
+            repr(camera),
+            "intrinsics: built-in names are for TUM folders",
+            "leave it out",
+        )
+    if kind == "icl":
+        return IclReader(found, camera, require_depth, require_pose)
+    return BagReader(
+        found,
+        image_topic=image_topic,
+        depth_topic=depth_topic,
+        camera_info_topic=camera_info_topic,
+        pose_topic=pose_topic,
+        camera=camera,
+        tolerance_s=tolerance_s,
+        require_depth=require_depth,
+        require_pose=require_pose,
+    )
+
+
+def detect(path: Path) -> tuple[str, Path]:
+    """Return ("tum" | "icl" | "bag", the folder or file that is it).
+
+    Raises:
+        DataError: nothing there, or none of these.
+    """
+    if not path.exists():
+        raise DataError.from_parts(
+            "sequence", f"{path}, which does not exist", "a folder or recording", "check the path"
+        )
+    kind = _kind(path)
+    if kind is not None:
+        return kind, path
+    inner = [p for p in sorted(path.iterdir()) if p.is_dir()] if path.is_dir() else []
+    known = [(found, p) for p in inner if (found := _kind(p)) is not None]
+    if len(known) == 1:
+        return known[0]
+    raise DataError.from_parts(
+        f"sequence {path}",
+        f"{len(known)} sequences in it" if known else "no rgb.txt, associations.txt or recording",
+        "a TUM RGB-D or ICL-NUIM folder, a rosbag2 folder, or an .mcap, .db3 or .bag file",
+        f"choose {', '.join(p.name for _, p in known)}" if known else "check the path",
+    )
+
+
+def _kind(path: Path) -> str | None:
+    if path.is_dir() and is_icl_folder(path):
+        return "icl"
+    if path.is_dir() and (path / "rgb.txt").is_file():
+        return "tum"
+    return "bag" if is_bag(path) else None

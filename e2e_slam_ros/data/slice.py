@@ -1,0 +1,77 @@
+"""A part of a sequence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
+from e2e_slam_ros.data.sequence import iterate_readable
+from e2e_slam_ros.errors import DataError
+
+
+def parse_frames(text: str) -> tuple[int | None, int | None]:
+    """Return ``(start, stop)`` of "A:B", "A:", ":B" or ":"; None means that end is open.
+
+    Frames A to B - 1 are meant; negative numbers count from the end, as in Python.
+
+    Raises:
+        DataError: anything else.
+    """
+    found = re.fullmatch(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*", text)
+    if found is None:
+        raise DataError.from_parts(
+            "frames", repr(text), "A:B with whole numbers, either may be left out", "e.g. 0:100"
+        )
+    start, stop = found.groups()
+    return (None if start is None else int(start)), (None if stop is None else int(stop))
+
+
+class FrameSlice:
+    """Frames ``start`` to ``stop`` - 1 of a reader, as a `FrameReader`.
+
+    Indices count from 0 here; ``Frame.index`` stays the frame's place in the whole sequence.
+
+    Args:
+        reader: the whole sequence.
+        start: first frame; None = 0. Negative: from the end.
+        stop: one past the last frame; None or past the end = the end.
+
+    Raises:
+        DataError: no frame is in that range.
+    """
+
+    def __init__(
+        self, reader: FrameReader, start: int | None = None, stop: int | None = None
+    ) -> None:
+        self._reader = reader
+        self._range = range(*slice(start, stop).indices(len(reader)))
+        if not self._range:
+            raise DataError.from_parts(
+                "frames",
+                f"{'' if start is None else start}:{'' if stop is None else stop}",
+                f"a range within the {len(reader)} frames of {reader.name}",
+                "choose other frames",
+            )
+
+    @property
+    def name(self) -> str:
+        """Name of the whole sequence."""
+        return self._reader.name
+
+    @property
+    def report(self) -> ReaderReport:
+        """What the whole sequence left out and why."""
+        return self._reader.report
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    def __getitem__(self, index: int) -> Frame:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"frame {index} of {len(self)}")
+        return self._reader[self._range[index]]
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the readable frames in order; all unreadable: `DataError` of the first."""
+        return iterate_readable(self)

@@ -1,0 +1,104 @@
+"""Trajectories in the TUM text format: ``stamp tx ty tz qx qy qz qw``, one pose a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from e2e_slam_ros.data.atomic import write_text_atomic
+from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.pose_track import PoseTrack, pose_matrix
+from e2e_slam_ros.data.stamp import format_stamp
+from e2e_slam_ros.data.text_list import read_list
+from e2e_slam_ros.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Stamped poses.
+
+    Attributes:
+        stamps_ns: (N,) int64, strictly increasing, nanoseconds.
+        poses: (N, 4, 4) float64, camera to map.
+    """
+
+    stamps_ns: npt.NDArray[np.int64]
+    poses: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.stamps_ns)
+
+    def track(self) -> PoseTrack:
+        """Return the same poses as something that can be asked for any time."""
+        return PoseTrack(self.stamps_ns, self.poses)
+
+
+def read_tum_trajectory(path: Path | str, report: ReaderReport | None = None) -> Trajectory:
+    """Read a trajectory file; what is left out is counted in ``report``.
+
+    Left out: lines that are not eight numbers ("malformed line in ..."), poses with a NaN or
+    infinite value, and zero quaternions. Quaternions are normalised.
+
+    Raises:
+        DataError: the file cannot be read. An empty file is an empty trajectory.
+    """
+    path = Path(path)
+    report = report if report is not None else ReaderReport()
+    stamps: list[int] = []
+    poses: list[npt.NDArray[np.float64]] = []
+    for entry in read_list(path, 7, report):
+        try:
+            values = [float(word) for word in entry.words[:7]]
+        except ValueError:
+            report.skip(f"malformed line in {path.name}")
+            continue
+        try:
+            poses.append(pose_matrix(values[:3], values[3:]))
+        except ValueError:
+            report.skip(f"pose not finite or zero quaternion in {path.name}")
+            continue
+        stamps.append(entry.stamp_ns)
+    stacked = np.stack(poses) if poses else np.zeros((0, 4, 4))
+    return Trajectory(np.array(stamps, dtype=np.int64), stacked)
+
+
+def format_pose(stamp_ns: int, pose: npt.NDArray[np.float64]) -> str:
+    """Return one line of the format (no newline); positions to the nanometre."""
+    quaternion = Rotation.from_matrix(pose[:3, :3]).as_quat()
+    numbers = [*pose[:3, 3], *quaternion]
+    return " ".join([format_stamp(stamp_ns), *(f"{value:.9f}" for value in numbers)])
+
+
+def write_tum_trajectory(
+    path: Path | str,
+    stamps_ns: Sequence[int] | npt.NDArray[np.int64],
+    poses: Sequence[npt.NDArray[np.float64]] | npt.NDArray[np.float64],
+) -> None:
+    """Write a trajectory file; it appears complete or not at all.
+
+    Args:
+        path: the file; its folder is made when missing.
+        stamps_ns: (N,) nanoseconds.
+        poses: (N, 4, 4) rigid transforms, camera to map.
+
+    Raises:
+        DataError: as many poses as stamps are not given, a pose is not finite, or the file
+            cannot be written.
+    """
+    array = np.asarray(poses, dtype=np.float64).reshape(-1, 4, 4)
+    if len(array) != len(stamps_ns):
+        raise DataError.from_parts(
+            "trajectory", f"{len(array)} poses", f"{len(stamps_ns)}, one a stamp", "pass both"
+        )
+    if not np.isfinite(array).all():
+        raise DataError.from_parts(
+            "trajectory", "a pose that is not finite", "finite poses", "leave it out"
+        )
+    lines = ["# timestamp tx ty tz qx qy qz qw"]
+    lines += [format_pose(int(s), pose) for s, pose in zip(stamps_ns, array, strict=True)]
+    write_text_atomic(Path(path), "\n".join(lines) + "\n")

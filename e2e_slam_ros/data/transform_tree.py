@@ -1,0 +1,100 @@
+"""Recorded transforms between named frames, asked for at any time."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.data.pose_track import PoseTrack
+
+# Frames the world is usually called (REP 105 and common ground-truth systems).
+_WORLD_FRAMES = ("map", "world", "odom")
+
+
+class TransformTree:
+    """Static and moving transforms, each child frame with one parent (the last one named)."""
+
+    def __init__(self) -> None:
+        self._parents: dict[str, str] = {}
+        self._static: dict[str, npt.NDArray[np.float64]] = {}
+        self._moving: dict[str, dict[int, npt.NDArray[np.float64]]] = {}
+        self._tracks: dict[str, PoseTrack] = {}
+
+    def add(
+        self,
+        parent: str,
+        child: str,
+        stamp_ns: int | None,
+        T_parent_child: npt.NDArray[np.float64],
+    ) -> None:
+        """Remember one (4, 4) transform; ``stamp_ns`` None means it always holds."""
+        parent, child = parent.lstrip("/"), child.lstrip("/")
+        self._parents[child] = parent
+        if stamp_ns is None:
+            self._static[child] = T_parent_child
+        else:
+            self._static.pop(child, None)
+            self._moving.setdefault(child, {})[stamp_ns] = T_parent_child
+            self._tracks.pop(child, None)
+
+    def ancestors(self, frame: str) -> list[str]:
+        """Return ``frame`` and the frames above it, nearest first (empty: unknown frame)."""
+        frame = frame.lstrip("/")
+        if frame not in self._parents and frame not in self._parents.values():
+            return []
+        chain = [frame]
+        while chain[-1] in self._parents and self._parents[chain[-1]] not in chain:
+            chain.append(self._parents[chain[-1]])
+        return chain
+
+    def world_of(self, frame: str) -> str | None:
+        """Return the frame to map in: map, world or odom above ``frame``, else the root."""
+        chain = self.ancestors(frame)
+        for name in _WORLD_FRAMES:
+            if name in chain[1:]:
+                return name
+        return chain[-1] if len(chain) > 1 else None
+
+    def is_moving(self, ancestor: str, frame: str) -> bool:
+        """Return whether anything between two frames was recorded as moving."""
+        chain = self.ancestors(frame)
+        if ancestor not in chain:
+            return False
+        return any(child in self._moving for child in chain[: chain.index(ancestor)])
+
+    def lookup(
+        self, ancestor: str, frame: str, stamp_ns: int, tolerance_ns: int
+    ) -> npt.NDArray[np.float64] | None:
+        """Return the (4, 4) transform from ``frame`` to ``ancestor`` at a time, or None.
+
+        Moving transforms are interpolated as `PoseTrack.at` does.
+        """
+        chain = self.ancestors(frame)
+        ancestor = ancestor.lstrip("/")
+        if ancestor not in chain:
+            return None
+        result = np.eye(4)
+        for child in chain[: chain.index(ancestor)]:
+            step = self._step(child, stamp_ns, tolerance_ns)
+            if step is None:
+                return None
+            result = step @ result
+        return result
+
+    def _step(
+        self, child: str, stamp_ns: int, tolerance_ns: int
+    ) -> npt.NDArray[np.float64] | None:
+        if child in self._static:
+            return self._static[child]
+        if child not in self._tracks:
+            self._tracks[child] = track_of(self._moving[child])
+        return self._tracks[child].at(stamp_ns, tolerance_ns)
+
+
+def track_of(poses: dict[int, npt.NDArray[np.float64]]) -> PoseTrack:
+    """Return a track of poses by stamp, in time order."""
+    stamps = sorted(poses)
+    return PoseTrack(
+        np.array(stamps, dtype=np.int64),
+        np.array([poses[stamp] for stamp in stamps], dtype=np.float64),
+    )
