@@ -152,6 +152,9 @@ class MapConfig:
         "depth step to a neighbour, relative, above which a pixel is an edge and left out",
         low=0.0,
     )
+    revisable_keyframes: int = leaf(
+        0, "how many recent keyframes can be taken out of the map again; 4 MB each", low=0
+    )
     stable_confidence: float = leaf(
         2.0,
         "surfels below this confidence are removed when a measurement sees through them",

@@ -17,15 +17,16 @@ def make_room(store: SurfelStore, blocks: BlockIndex, config: MapConfig) -> int:
 
     Blocks are visited in the order in which they were last in view. In a first round they give up
     the surfels that were never confirmed (below ``stable_confidence``), except the blocks in view
-    now; if that does not make enough room, blocks are forgotten whole, longest unseen first.
+    now or of a keyframe that may still be revised; if that does not make enough room, blocks are
+    forgotten whole, longest unseen first.
     """
     if len(store) <= config.max_surfels:
         return 0
     before = len(store)
     wanted = before - int((1.0 - _SLACK) * config.max_surfels)
     order = torch.argsort(blocks.last_seen, stable=True)
-    now = blocks.last_seen.amax()
-    out_of_view = order[blocks.last_seen[order] < now]
+    recent = blocks.last_seen.amax() - config.revisable_keyframes
+    out_of_view = order[blocks.last_seen[order] < recent]
     confidence = store.page_confidence()
     unstable = (confidence > 0) & (confidence < config.stable_confidence)
     touched = _free(store, len(blocks), out_of_view, unstable, wanted)

@@ -76,19 +76,19 @@ def gather_evidence(
     )
 
 
-def merged(surfels: Surfels, evidence: Evidence, max_confidence: float, keyframe: int) -> Surfels:
+def average(surfels: Surfels, evidence: Evidence, max_confidence: float, keyframe: int) -> Surfels:
     """Return M surfels averaged with the evidence about them (Keller et al. 2013, eq. 4)."""
     old = surfels.confidence
     total = (old + evidence.shaping)[:, None]
 
-    def average(column: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+    def mean(column: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
         return (column * old[:, None] + sums) / total
 
     return dataclasses.replace(
         surfels,
-        positions=average(surfels.positions, evidence.positions),
-        normals=functional.normalize(average(surfels.normals, evidence.normals), dim=1),
-        colors=average(surfels.colors, evidence.colors),
+        positions=mean(surfels.positions, evidence.positions),
+        normals=functional.normalize(mean(surfels.normals, evidence.normals), dim=1),
+        colors=mean(surfels.colors, evidence.colors),
         confidence=(old + evidence.weight).clamp_max(max_confidence),
         radius=torch.minimum(surfels.radius, evidence.radius),
         last_seen=torch.full_like(surfels.last_seen, keyframe),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import OrderedDict
 
 import torch
 
@@ -20,8 +21,9 @@ from e2e_slam_ros.mapping.association import (
     seen_through,
 )
 from e2e_slam_ros.mapping.block_index import BlockIndex, DepthPyramid
+from e2e_slam_ros.mapping.contribution import Contribution, without
 from e2e_slam_ros.mapping.eviction import make_room
-from e2e_slam_ros.mapping.fusion import as_surfels, gather_evidence, merged
+from e2e_slam_ros.mapping.fusion import as_surfels, average, gather_evidence
 from e2e_slam_ros.mapping.observation import Observation, observe
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_store import (
@@ -50,6 +52,7 @@ class SurfelMap:
         self._store = SurfelStore(device)
         self._blocks = BlockIndex(_BLOCK_M, device)
         self._keyframes = 0
+        self._revisable: OrderedDict[int, Contribution] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._store)
@@ -58,6 +61,11 @@ class SurfelMap:
     def surfels(self) -> Surfels:
         """A copy of all surfels, in the order of their slots."""
         return self._store.slots[self._store.live()]
+
+    @property
+    def keyframes(self) -> int:
+        """How many keyframes were fused."""
+        return self._keyframes
 
     @torch.inference_mode()
     def fuse(self, keyframe: Keyframe, estimate: DepthEstimate) -> FusionStats:
@@ -77,15 +85,58 @@ class SurfelMap:
         cells = index_map(visible, camera, self.config.distance_m)
         shown = self._store.slots[cells.clamp_min(0)] if len(self) else _nothing(cells)
         matches = associate(cells, shown, observation, camera, self.config)
-        count = self._merge(observation, cells, shown, matches)
+        merged = self._merge(observation, cells, shown, matches)
         emptied = seen_through(visible, observation, self.config)
         self._store.remove(emptied)
         self._store.release_empty_pages(pages)
         added = self._add(observation, observation.valid & (matches < 0))
+        self._remember(keyframe.index, merged, added)
         evicted = make_room(self._store, self._blocks, self.config)
         self._keyframes += 1
-        removed = emptied.numel() + evicted
-        return FusionStats(added=added, merged=count, removed=removed, total=len(self))
+        return FusionStats(
+            added=added.slots.numel(),
+            merged=merged.slots.numel(),
+            removed=emptied.numel() + evicted,
+            total=len(self),
+        )
+
+    def revise(self, keyframe: Keyframe, estimate: DepthEstimate) -> FusionStats:
+        """Replace what a recent keyframe put into the map by its better depth or pose.
+
+        Raises:
+            MapError: the keyframe is not among the last ``revisable_keyframes``, or the sizes
+                differ; PoseError: as in `fuse`. The map is unchanged either way.
+        """
+        _check_size(keyframe, estimate)
+        check_rigid(keyframe.T_map_camera)
+        self.withdraw(keyframe.index)
+        return self.fuse(keyframe, estimate)
+
+    @torch.inference_mode()
+    def withdraw(self, index: int) -> int:
+        """Take keyframe number ``index`` out of the map; returns how many surfels went with it.
+
+        What its depth showed to be empty space, and was removed for it, does not come back.
+
+        Raises:
+            MapError: it is not among the last ``revisable_keyframes``.
+        """
+        if index not in self._revisable:
+            known = ", ".join(str(i) for i in self._revisable) or "none"
+            raise MapError.from_parts(
+                "keyframe to revise",
+                index,
+                f"one of the last {self.config.revisable_keyframes} ({known})",
+                "raise map.revisable_keyframes",
+            )
+        share = self._revisable.pop(index)
+        share = share.select(share.still_there(self._store.slots))
+        restored, alone = without(self._store.slots[share.slots], share)
+        self._store.update(share.slots, restored)
+        gone = share.slots[alone]
+        self._store.remove(gone)
+        self._store.release_empty_pages(torch.unique(gone // PAGE))
+        return int(gone.numel())
 
     def _look(
         self, observation: Observation, camera: PinholeCamera, T_map_camera: torch.Tensor
@@ -118,25 +169,35 @@ class SurfelMap:
         cells: torch.Tensor,
         shown: Surfels,
         matches: torch.Tensor,
-    ) -> int:
+    ) -> Contribution:
         """Average every matched pixel into its surfel, weighted by confidence."""
         evidence = gather_evidence(observation, matches, shown.radius)
-        updated = merged(
-            shown[evidence.cell], evidence, self.config.max_confidence, self._keyframes
-        )
-        self._store.update(cells[evidence.cell], updated)
-        return len(updated)
+        before = shown[evidence.cell]
+        after = average(before, evidence, self.config.max_confidence, self._keyframes)
+        slots = cells[evidence.cell]
+        self._store.update(slots, after)
+        return Contribution.between(slots, before, after)
 
-    def _add(self, observation: Observation, mask: torch.Tensor) -> int:
+    def _add(self, observation: Observation, mask: torch.Tensor) -> Contribution:
         """Give every measured pixel in ``mask`` a surfel of its own."""
         pixels = torch.nonzero(mask).squeeze(1)
-        blocks = self._blocks.find_or_add(observation.points[pixels])
+        return self._insert(as_surfels(observation, pixels, self._keyframes))
+
+    def _insert(self, surfels: Surfels) -> Contribution:
+        blocks = self._blocks.find_or_add(surfels.positions)
         order = torch.argsort(blocks, stable=True)
-        pixels, blocks = pixels[order], blocks[order]
-        self._blocks.last_seen[blocks] = self._keyframes
+        blocks, surfels = blocks[order], surfels[order]
+        self._blocks.last_seen.scatter_reduce_(0, blocks, surfels.last_seen.long(), reduce="amax")
         slots = self._store.take_slots(blocks, rank_in_group(blocks), len(self._blocks))
-        self._store.write(slots, as_surfels(observation, pixels, self._keyframes))
-        return int(pixels.numel())
+        self._store.write(slots, surfels)
+        return Contribution.between(slots, None, surfels)
+
+    def _remember(self, index: int, merged: Contribution, added: Contribution) -> None:
+        if self.config.revisable_keyframes == 0:
+            return
+        self._revisable[index] = merged.joined(added)
+        while len(self._revisable) > self.config.revisable_keyframes:
+            self._revisable.popitem(last=False)
 
     @torch.inference_mode()
     def active(self, camera: PinholeCamera, T_map_camera: torch.Tensor) -> torch.Tensor:
@@ -186,10 +247,19 @@ class SurfelMap:
             digest.update(column.contiguous().cpu().numpy().tobytes())
         return digest.hexdigest()
 
+    @torch.inference_mode()
+    def restore(self, surfels: Surfels, keyframes: int) -> None:
+        """Replace the map by (N,) surfels of an earlier one that had fused ``keyframes``."""
+        self.clear()
+        self._keyframes = keyframes
+        self._insert(Surfels(*(column.to(self.device) for column in surfels.columns())))
+        make_room(self._store, self._blocks, self.config)
+
     def clear(self) -> None:
         """Forget the map."""
         self._store.clear()
         self._blocks.clear()
+        self._revisable.clear()
         self._keyframes = 0
 
 

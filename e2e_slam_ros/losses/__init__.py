@@ -1,0 +1,1 @@
+"""What online adaptation minimises; each loss is one small pure function."""
