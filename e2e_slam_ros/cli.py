@@ -1,0 +1,48 @@
+"""The ``e2e-slam`` command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from e2e_slam_ros import __version__
+from e2e_slam_ros.commands import make_scene, parameters, replay
+from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, say, show_error
+from e2e_slam_ros.errors import E2ESlamError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, 2 for a refusal, 130 for Ctrl-C.
+
+    ``argv`` without the program's name; None takes the process's arguments.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parsed = _parser().parse_args(arguments)
+    try:
+        code: int = parsed.run(parsed, arguments)
+    except E2ESlamError as error:
+        show_error(error)
+        return FAILED
+    except KeyboardInterrupt:
+        say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # `e2e-slam parameters --yaml | head`
+        sys.stderr.close()
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="e2e-slam", description="Dense mapping from a moving camera, with ROS 2."
+    )
+    parser.add_argument("--version", action="version", version=f"e2e-slam {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (replay, make_scene, parameters):
+        command.add_to(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

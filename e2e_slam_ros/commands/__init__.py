@@ -1,0 +1,1 @@
+"""The subcommands of ``e2e-slam``, one a file."""

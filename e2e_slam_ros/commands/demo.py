@@ -1,0 +1,78 @@
+"""What ``--demo`` plays: a recording where the network allows, else a built-in scene."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from e2e_slam_ros.commands.terminal import progress_wanted, say
+from e2e_slam_ros.errors import E2ESlamError
+
+if TYPE_CHECKING:
+    from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
+
+DEMO_SEQUENCE = "freiburg1_xyz"
+_TIMEOUT_S = 5.0
+# Eight seconds, rendered in about twice that on two cores; at the working size: nothing is lost.
+_SCENE_FRAMES, _SCENE_WIDTH, _SCENE_HEIGHT = 240, 320, 240
+
+
+class PreloadedReader:
+    """A sequence decoded beforehand, so that it can be played faster than it is made."""
+
+    def __init__(self, reader: FrameReader, what: str) -> None:
+        frames = tqdm(reader, desc=what, unit="frame", disable=not progress_wanted())
+        self._frames: list[Frame] = list(frames)
+        self._reader = reader
+
+    @property
+    def name(self) -> str:
+        """Name of the sequence."""
+        return self._reader.name
+
+    @property
+    def report(self) -> ReaderReport:
+        """What the sequence left out and why."""
+        return self._reader.report
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> Frame:
+        return self._frames[index]
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames)
+
+
+def demo_reader() -> FrameReader:
+    """Return the demonstration's frames; says which, and why."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "e2e_slam_ros"
+    try:
+        return _recording(folder)
+    except E2ESlamError as problem:
+        say(f"no recording could be had ({problem})")
+        say(f"rendering {_SCENE_FRAMES} frames of the built-in scene instead")
+    return built_in_scene()
+
+
+def built_in_scene() -> FrameReader:
+    """Return the procedural sequence, rendered."""
+    from e2e_slam_ros.data.procedural import ProceduralReader
+
+    scene = ProceduralReader(
+        seed=0, frames=_SCENE_FRAMES, width=_SCENE_WIDTH, height=_SCENE_HEIGHT
+    )
+    return PreloadedReader(scene, "render")
+
+
+def _recording(folder: Path) -> FrameReader:
+    from e2e_slam_ros.data.download import download_tum
+    from e2e_slam_ros.data.open import open_reader
+
+    say(f"demonstration: TUM RGB-D {DEMO_SEQUENCE}, kept in {folder}")
+    return open_reader(download_tum(DEMO_SEQUENCE, folder, timeout=_TIMEOUT_S))

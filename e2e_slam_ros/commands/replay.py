@@ -1,0 +1,142 @@
+"""``e2e-slam replay``: play a sequence through the whole system and write what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from e2e_slam_ros.commands.sequence import look_at, open_sequence
+from e2e_slam_ros.commands.settings import fitted, read_settings
+from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, progress_wanted, say
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.errors import E2ESlamError
+
+if TYPE_CHECKING:
+    from e2e_slam_ros.data.frame import FrameReader
+
+NAME = "replay"
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        NAME,
+        help="play a sequence over ROS 2, map it, and write the map and a report",
+        description="Plays a recorded sequence and runs the mapping node in one process, over "
+        "real ROS 2 transport. Ends by itself.",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder (TUM RGB-D, ICL-NUIM) or bag"
+    )
+    source.add_argument("--bag", type=Path, metavar="FILE", help="rosbag2 folder or file")
+    source.add_argument(
+        "--demo", action="store_true", help="a downloaded sequence, else a built-in scene"
+    )
+    parser.add_argument(
+        "--lockstep",
+        action="store_true",
+        help="each frame waits until the last is done: nothing is dropped, runs are repeatable",
+    )
+    parser.add_argument("--frames", metavar="A:B", help="only frames A to B-1, as in Python")
+    parser.add_argument(
+        "--rate", type=float, default=1.0, help="times real time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="change a parameter; may be repeated (list: e2e-slam parameters)",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="ROS parameter file")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write (default: out/<time>)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    """Replay, write, print; return the exit code (130 when Ctrl-C ended the replay early).
+
+    Raises:
+        E2ESlamError: an argument, the input or the output folder cannot be used. Everything
+            that can be found out before the run is.
+    """
+    from e2e_slam_ros.evaluation.artifacts import write_run
+    from e2e_slam_ros.evaluation.recorder import RunRecorder
+    from e2e_slam_ros.evaluation.table import print_summary
+
+    if not arguments.rate > 0.0:
+        raise E2ESlamError.from_parts("--rate", arguments.rate, "above 0", "use 1 for real time")
+    config = read_settings(arguments.config, arguments.assignments)
+    run_replay = _import_replay()
+    reader, config, folder = _prepare(arguments, config)
+    # What the reader left out is said by the player, and again with the figures.
+    source = config.depth.source
+    say(f"{reader.name}: {len(reader)} frames, depth from {source}, into {folder}")
+
+    recorder = RunRecorder(reader, config)
+    outcome = run_replay(
+        recorder.observed,
+        config,
+        lockstep=arguments.lockstep,
+        rate=arguments.rate,
+        recorder=recorder,
+        progress=progress_wanted(),
+    )
+    summary = recorder.finish(
+        outcome.cloud, outcome.dropped, outcome.problems, outcome.wall_s, outcome.map_hash
+    )
+    command = shlex.join(["e2e-slam", *argv])
+    files = write_run(folder, summary, outcome.cloud, config, command)
+    print_summary(summary, files.written, files.failures, Console())
+    if files.failures:
+        return FAILED
+    if outcome.interrupted:
+        say("interrupted: the files hold what had been mapped by then")
+        return INTERRUPTED
+    return 0
+
+
+def _prepare(arguments: argparse.Namespace, config: Config) -> tuple[FrameReader, Config, Path]:
+    """Open the input and the output; return them with the parameters that fit the input."""
+    from e2e_slam_ros.evaluation.artifacts import prepare_folder
+
+    folder = arguments.out or Path("out") / f"{datetime.now():%Y%m%d-%H%M%S}"
+    is_new = not folder.exists()
+    folder = prepare_folder(folder, config.map.max_surfels)
+    try:
+        reader = open_sequence(arguments.data or arguments.bag, arguments.frames)
+        config = fitted(config, arguments.assignments, look_at(reader), arguments.lockstep)
+    except BaseException:
+        if is_new:
+            folder.rmdir()
+        raise
+    return reader, config, folder
+
+
+def _import_replay() -> Callable[..., Any]:
+    """Import the one part of the command that needs ROS.
+
+    Raises:
+        E2ESlamError: ROS 2's Python packages are missing from this interpreter.
+    """
+    try:
+        from e2e_slam_ros.nodes.replay import run_replay
+    except ImportError as problem:
+        raise E2ESlamError.from_parts(
+            "ROS 2 for Python",
+            problem,
+            f"rclpy and the standard messages to be importable by {sys.executable}",
+            "source /opt/ros/<distro>/setup.bash, or use the interpreter `make venv` builds",
+        ) from problem
+    return run_replay

@@ -1,0 +1,77 @@
+"""The input of a run: a folder, a bag or the demonstration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from e2e_slam_ros.commands.demo import demo_reader
+from e2e_slam_ros.errors import DataError, E2ESlamError
+
+if TYPE_CHECKING:
+    from e2e_slam_ros.data.frame import FrameReader
+
+_LOOKED_AT = 8
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a sequence has, as far as ``looked_at`` of its frames show."""
+
+    has_depth: bool
+    has_pose: bool
+    looked_at: int
+
+
+def open_sequence(path: Path | None, frames: str | None) -> FrameReader:
+    """Open a folder or bag (None: the demonstration), cut to ``frames`` ("A:B").
+
+    Raises:
+        DataError: there is no such input, it cannot be read, or nothing of it is left.
+    """
+    from e2e_slam_ros.data.slice import FrameSlice, parse_frames
+
+    wanted = None if frames is None else parse_frames(frames)
+    reader: FrameReader
+    if path is None:
+        reader = demo_reader()
+    else:
+        from e2e_slam_ros.data.open import open_reader
+
+        reader = open_reader(path.expanduser())
+    if wanted is not None:
+        reader = FrameSlice(reader, *wanted)
+    if len(reader) == 0:
+        raise DataError.from_parts(
+            f"sequence {reader.name}", "no frames", "at least one", "check the path and --frames"
+        )
+    return reader
+
+
+def look_at(reader: FrameReader) -> Offer:
+    """Decode a few evenly spread frames to see what they bring along.
+
+    Raises:
+        DataError: none of them can be read.
+    """
+    count = min(_LOOKED_AT, len(reader))
+    positions = sorted({round(i * (len(reader) - 1) / max(1, count - 1)) for i in range(count)})
+    seen, reason = [], ""
+    for position in positions:
+        try:
+            seen.append(reader[position])
+        except E2ESlamError as error:
+            reason = str(error)
+    if not seen:
+        raise DataError.from_parts(
+            f"sequence {reader.name}",
+            f"no readable frame among {len(positions)} looked at ({reason})",
+            "readable images",
+            "check the files",
+        )
+    return Offer(
+        has_depth=any(frame.depth is not None for frame in seen),
+        has_pose=any(frame.T_map_camera is not None for frame in seen),
+        looked_at=len(seen),
+    )

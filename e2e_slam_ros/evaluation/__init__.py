@@ -1,0 +1,1 @@
+"""How good a run was: metrics, and the report that shows them."""

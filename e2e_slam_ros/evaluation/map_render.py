@@ -1,0 +1,226 @@
+"""Pictures of the map: points splatted through a z-buffer, in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+
+Array = npt.NDArray[np.float64]
+
+# More points than this add nothing to pictures of this size.
+_MOST_POINTS = 1_000_000
+_PATH_COLOR = (255, 64, 129, 255)
+_START_COLOR = (0, 200, 120, 255)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A virtual camera.
+
+    Attributes:
+        title: what it shows.
+        T_view_map: (4, 4), map to view frame (x right, y down, z forward).
+        focal: pixels for a perspective view, pixels per metre for an orthographic one.
+        orthographic: parallel rays.
+        cull: leave out surfels seen from behind, so that one looks into rooms through walls
+            and ceilings.
+        width, height: size in pixels.
+    """
+
+    title: str
+    T_view_map: Array
+    focal: float
+    orthographic: bool
+    cull: bool
+    width: int = 960
+    height: int = 640
+
+
+def render(cloud: SurfelCloud, view: View, path: Array | None = None) -> npt.NDArray[np.uint8]:
+    """Render surfels, nearest first, with the camera path on top.
+
+    Args:
+        cloud: the map.
+        view: from where.
+        path: (N, 3) camera positions in the map frame; None draws none.
+
+    Returns:
+        (H, W, 4) uint8 RGBA, transparent where nothing is.
+    """
+    pick = slice(None, None, max(1, len(cloud.positions) // _MOST_POINTS))
+    rotation, translation = view.T_view_map[:3, :3], view.T_view_map[:3, 3]
+    points = cloud.positions[pick].astype(np.float64) @ rotation.T + translation
+    normals = cloud.normals[pick].astype(np.float64) @ rotation.T
+    towards = np.array([0.0, 0.0, -1.0]) if view.orthographic else -_unit(points)
+    facing = (normals * towards).sum(axis=1)
+    seen = np.isfinite(points).all(axis=1) & (view.orthographic | (points[:, 2] > 0.05))
+    if view.cull:
+        seen &= facing > 0.05
+    points, facing = points[seen], facing[seen]
+    shade = 0.72 + 0.28 * np.clip(np.abs(facing), 0.0, 1.0)
+    colors = cloud.colors[pick][seen].astype(np.float64) * shade[:, None]
+    canvas = _splat(points, colors.astype(np.uint8), view)
+    return canvas if path is None or len(path) == 0 else _draw_path(canvas, path, view)
+
+
+def up_axis(poses: Array) -> Array:
+    """Return the map axis (unit, signed) that the images' up direction is closest to.
+
+    ``poses`` is (N, 4, 4) camera-to-map; with none, z.
+    """
+    if len(poses) == 0:
+        return np.array([0.0, 0.0, 1.0])
+    up = -poses[:, :3, 1].mean(axis=0)
+    axis = int(np.argmax(np.abs(up)))
+    return np.eye(3)[axis] * (1.0 if up[axis] >= 0 else -1.0)
+
+
+def standard_views(cloud: SurfelCloud, poses: Array) -> list[View]:
+    """Return an oblique view, a plan and one from behind the first camera.
+
+    ``poses`` is (N, 4, 4) camera-to-map. Empty when the map is.
+    """
+    if len(cloud.positions) == 0:
+        return []
+    up = up_axis(poses)
+    low, high = np.percentile(cloud.positions, (1.0, 99.0), axis=0).astype(np.float64)
+    center, extent = (low + high) / 2, float(np.linalg.norm(high - low))
+    east = np.eye(3)[(int(np.argmax(np.abs(up))) + 1) % 3]
+    north = np.cross(up, east)
+    if (high - low) @ np.abs(north) > (high - low) @ np.abs(east):
+        east, north = north, -east  # the long side of the plan goes across the page
+    views = [
+        _fitted(
+            "From above, walls on this side removed",
+            cloud,
+            center,
+            _open_side(cloud, up, north, east),
+            up,
+            orthographic=True,
+        ),
+        _fitted("Plan, ceiling removed", cloud, center, -up, north, orthographic=True),
+    ]
+    if len(poses):
+        views.append(_behind_first(poses[0], 0.12 * extent))
+    return views
+
+
+def _open_side(cloud: SurfelCloud, up: Array, north: Array, east: Array) -> Array:
+    """Return the slanting direction in which most surfels face the viewer."""
+    normals = cloud.normals[:: max(1, len(cloud.normals) // 20_000)].astype(np.float64)
+    sides = [
+        _unit(-0.75 * up + 0.8 * ahead + 0.35 * aside)
+        for ahead, aside in ((north, east), (east, -north), (-north, -east), (-east, north))
+    ]
+    return max(sides, key=lambda forward: float(np.count_nonzero(normals @ forward < 0.0)))
+
+
+def _fitted(
+    title: str, cloud: SurfelCloud, center: Array, forward: Array, up: Array, orthographic: bool
+) -> View:
+    """Look along ``forward`` at ``center``, the map's bulk filling the picture."""
+    rotation = _look(forward, up)
+    flat = (cloud.positions.astype(np.float64) - center) @ rotation.T
+    low, high = np.percentile(flat, (0.5, 99.5), axis=0)
+    span = np.maximum(high - low, 1e-3)
+    middle = center + rotation.T @ ((low + high) / 2)
+    width = 960
+    height = int(np.clip(width * span[1] / span[0], 400, 800))
+    focal = 0.94 * min(width / span[0], height / span[1])
+    width = int(np.clip(focal * span[0] * 1.08, 400, width))
+    return View(title, _pose(rotation, middle), focal, orthographic, True, width, height)
+
+
+def _behind_first(T_map_camera: Array, distance: float) -> View:
+    forward = T_map_camera[:3, 2]
+    position = T_map_camera[:3, 3] - distance * forward
+    rotation = T_map_camera[:3, :3].T
+    view = _pose(rotation, position)
+    return View("From behind the first camera", view, 560.0, False, True, 960, 640)
+
+
+def _look(forward: Array, up: Array) -> Array:
+    """Return the 3x3 map-to-view rotation with z ``forward`` and -y nearest to ``up``."""
+    z = _unit(forward)
+    x = _unit(np.cross(z, up))
+    rotation: Array = np.stack([x, np.cross(z, x), z])
+    return rotation
+
+
+def _pose(rotation: Array, position: Array) -> Array:
+    T_view_map = np.eye(4)
+    T_view_map[:3, :3] = rotation
+    T_view_map[:3, 3] = -rotation @ position
+    return T_view_map
+
+
+def _unit(vector: Array) -> Array:
+    length = np.linalg.norm(vector, axis=-1, keepdims=True)
+    unit: Array = vector / np.maximum(length, 1e-12)
+    return unit
+
+
+def _pixels(points: Array, view: View) -> Array:
+    """Project (N, 3) view-frame points to (N, 2) u, v."""
+    scale = view.focal if view.orthographic else view.focal / points[:, 2:3]
+    half = np.array([(view.width - 1) / 2, (view.height - 1) / 2])
+    pixels: Array = points[:, :2] * scale + half
+    return pixels
+
+
+def _splat(points: Array, colors: npt.NDArray[np.uint8], view: View) -> npt.NDArray[np.uint8]:
+    """Paint points far to near, each as a square that covers about 1.5 cm."""
+    canvas = np.zeros((view.height * view.width, 4), dtype=np.uint8)
+    depth = np.full(view.height * view.width, np.inf)
+    scale = view.focal if view.orthographic else view.focal / np.maximum(points[:, 2], 0.05)
+    size = np.clip(np.rint(0.015 * scale), 1, 7).astype(np.int64) * np.ones(len(points), np.int64)
+    corner = np.rint(_pixels(points, view) - (size[:, None] - 1) / 2).astype(np.int64)
+    for dy in range(int(size.max(initial=0))):
+        for dx in range(int(size.max(initial=0))):
+            u, v = corner[:, 0] + dx, corner[:, 1] + dy
+            inside = (size > max(dx, dy)) & (u >= 0) & (u < view.width)
+            inside &= (v >= 0) & (v < view.height)
+            _paint(canvas, depth, (v * view.width + u)[inside], points[inside, 2], colors[inside])
+    return canvas.reshape(view.height, view.width, 4)
+
+
+def _paint(
+    canvas: npt.NDArray[np.uint8],
+    depth: Array,
+    cells: npt.NDArray[np.int64],
+    z: Array,
+    colors: npt.NDArray[np.uint8],
+) -> None:
+    """Keep the nearest point of each cell."""
+    order = np.lexsort((z, cells))
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = cells[order][1:] != cells[order][:-1]
+    nearest = order[first]
+    nearest = nearest[z[nearest] < depth[cells[nearest]]]
+    depth[cells[nearest]] = z[nearest]
+    canvas[cells[nearest], :3] = colors[nearest]
+    canvas[cells[nearest], 3] = 255
+
+
+def _draw_path(canvas: npt.NDArray[np.uint8], path: Array, view: View) -> npt.NDArray[np.uint8]:
+    points = path @ view.T_view_map[:3, :3].T + view.T_view_map[:3, 3]
+    front = np.isfinite(points).all(axis=1) & (view.orthographic | (points[:, 2] > 0.05))
+    pixels = [(float(u), float(v)) for u, v in _pixels(points[front], view)]
+    picture = Image.fromarray(canvas)
+    if pixels:
+        draw = ImageDraw.Draw(picture)
+        draw.line(pixels, fill=_PATH_COLOR, width=3, joint="curve")
+        _dot(draw, pixels[0], _START_COLOR)
+    painted: npt.NDArray[np.uint8] = np.array(picture)
+    return painted
+
+
+def _dot(draw: ImageDraw.ImageDraw, at: Sequence[float], color: tuple[int, int, int, int]) -> None:
+    u, v = at
+    draw.ellipse((u - 6, v - 6, u + 6, v + 6), fill=color, outline=(255, 255, 255, 255), width=2)

@@ -1,0 +1,173 @@
+"""`e2e-slam replay` without ROS: a stand-in drives the pipeline directly."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e_slam_ros.cli import main
+from e2e_slam_ros.config import Config
+
+Refused = Callable[..., str]
+REPLAY = "e2e_slam_ros.nodes.replay"
+
+
+def test_a_replay_writes_everything_and_prints_the_figures(
+    data: Path, tmp_path: Path, replay: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    argv = ["replay", "--data", str(data), "--lockstep", "--rate", "2", "--out", str(out)]
+    assert main(argv) == 0
+    names = {"map.ply", "trajectory.txt", "config.yaml", "metrics.json", "report.html"}
+    assert set(os.listdir(out)) == names
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["frames"] == 12
+    assert metrics["surfels"] > 1000
+    said = capsys.readouterr()
+    assert "Surfels" in said.out
+    assert str(out / "report.html") in said.out
+    assert "12 frames" in said.err
+    (call,) = replay.calls
+    assert call["lockstep"] is True
+    assert call["rate"] == 2.0
+    assert call["config"].runtime.offline is True
+
+
+def test_settings_come_from_the_file_and_then_from_set(
+    data: Path, tmp_path: Path, replay: Any
+) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    map: {distance_m: 0.07, angle_deg: 30.0}\n")
+    out = tmp_path / "out"
+    argv = ["replay", "--data", str(data), "--config", str(file), "--frames", "2:9"]
+    argv += ["--set", "map.angle_deg=25", "--set", "depth.max_m=5", "--out", str(out)]
+    assert main(argv) == 0
+    config = replay.calls[0]["config"]
+    assert (config.map.distance_m, config.map.angle_deg, config.depth.max_m) == (0.07, 25.0, 5.0)
+    assert config.runtime.offline is False
+    assert len(replay.calls[0]["reader"]) == 7
+    assert Config.from_yaml((out / "config.yaml").read_text()) == config
+
+
+def test_the_default_folder_is_named_by_the_time(
+    data: Path, tmp_path: Path, replay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["replay", "--data", str(data)]) == 0
+    (run,) = (tmp_path / "out").iterdir()
+    assert (run / "report.html").is_file()
+
+
+def test_ctrl_c_during_a_replay_keeps_what_was_mapped(
+    data: Path, tmp_path: Path, replay: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay.interrupted = True
+    assert main(["replay", "--data", str(data), "--out", str(tmp_path / "out")]) == 130
+    assert (tmp_path / "out" / "map.ply").is_file()
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_a_replay_ends_quietly(
+    data: Path, tmp_path: Path, replay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("e2e_slam_ros.commands.replay.open_sequence", interrupt)
+    assert main(["replay", "--data", str(data), "--out", str(tmp_path / "out")]) == 130
+
+
+@pytest.mark.parametrize("frames", ["5", "a:b", "1:2:3", "1.5:3", "", "500:600", "3:3"])
+def test_frames_that_are_no_range_are_refused(
+    frames: str, data: Path, tmp_path: Path, replay: Any, refused: Refused
+) -> None:
+    text = refused("replay", "--data", data, "--frames", frames, "--out", tmp_path / "out")
+    assert "frames" in text
+    assert replay.calls == []
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("map.distanse_m=0.1", "map.distance_m"),
+        ("map.distance_m=near", "a float"),
+        ("map.angle_deg=95", "0 to 90"),
+        ("map.angle_deg", "key=value"),
+        ("depth.min_m=9", "depth.max_m"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_before_anything_is_opened(
+    assignment: str,
+    words: str,
+    tmp_path: Path,
+    replay: Any,
+    refused: Refused,
+) -> None:
+    out = tmp_path / "out"
+    argv = ["replay", "--data", "/nowhere", "--set", assignment, "--out", out]
+    assert words in refused(*argv)
+    assert not out.exists()
+
+
+def test_a_parameter_file_that_cannot_be_read_is_refused(
+    data: Path, tmp_path: Path, replay: Any, refused: Refused
+) -> None:
+    text = refused("replay", "--data", data, "--config", tmp_path / "none.yaml")
+    assert "none.yaml" in text
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [")
+    assert main(["replay", "--data", str(data), "--config", str(broken)]) == 2
+
+
+def test_missing_data_is_refused(tmp_path: Path, replay: Any, refused: Refused) -> None:
+    for option in ("--data", "--bag"):
+        text = refused("replay", option, tmp_path / "none", "--out", tmp_path / "out")
+        assert "none" in text
+        assert not (tmp_path / "out").exists(), "an empty folder is no result"
+
+
+def test_an_unwritable_folder_is_refused_before_the_run(
+    data: Path, tmp_path: Path, replay: Any, refused: Refused
+) -> None:
+    out = data / "rgb.txt" / "out"
+    assert "rgb.txt" in refused("replay", "--data", data, "--out", out)
+    assert replay.calls == []
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan"])
+def test_a_rate_that_is_none_is_refused(
+    rate: str, data: Path, replay: Any, refused: Refused
+) -> None:
+    assert "above 0" in refused("replay", "--data", data, "--rate", rate)
+
+
+def test_data_without_poses_is_refused(
+    data: Path, tmp_path: Path, replay: Any, refused: Refused
+) -> None:
+    (data / "groundtruth.txt").unlink()
+    text = refused("replay", "--data", data, "--out", tmp_path / "out")
+    assert "groundtruth.txt" in text
+
+
+def test_data_without_depth_needs_a_network(
+    data: Path, tmp_path: Path, replay: Any, refused: Refused
+) -> None:
+    (data / "depth.txt").unlink()
+    text = refused("replay", "--data", data, "--out", tmp_path / "out")
+    assert "depth.network.checkpoint" in text
+
+
+def test_without_ros_the_command_says_what_to_do(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Refused
+) -> None:
+    monkeypatch.setitem(sys.modules, REPLAY, None)
+    text = refused("replay", "--data", data, "--out", tmp_path / "out")
+    assert "rclpy" in text
+    assert "setup.bash" in text
+    assert not (tmp_path / "out").exists()
