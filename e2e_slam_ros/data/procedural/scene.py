@@ -1,0 +1,107 @@
+"""A room as tensors: solid primitives, what their faces look like, lamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+
+# Kinds of primitive. Each is the image of a unit shape under scale, rotation and translation:
+# the cube [-1, 1]^3, the cylinder x^2 + y^2 <= 1, |z| <= 1, the ball.
+HULL = 0  # a cube seen from inside: the room itself, always primitive 0
+BOX = 1
+CYLINDER = 2
+BALL = 3
+
+# Faces of a box: 2 * axis + (1 on the positive side). A cylinder has face 0 (mantle) and the caps
+# 4 and 5, a ball has face 0.
+FACES = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Surfaces:
+    """What the faces of P primitives look like; every tensor is (P, 6, ...), float32.
+
+    Attributes:
+        normal: (P, 6, 3), unit, map frame, towards free space; unused on curved faces.
+        u_axis, v_axis: (P, 6, 4), texture coordinate in repeats = xyz . point + w (map frame);
+            on curved faces xyz[0] times the arc (u) or height (v) in metres, plus w.
+        tint: (P, 6, 3), linear colour that multiplies the texture.
+        finish: (P, 6, 4): specular strength, emission, texture layer, repeats per metre.
+    """
+
+    normal: torch.Tensor
+    u_axis: torch.Tensor
+    v_axis: torch.Tensor
+    tint: torch.Tensor
+    finish: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Lamps:
+    """L point lights and the ambient light.
+
+    Attributes:
+        position: (L, 3), metres, map frame.
+        color: (L, 3), linear; irradiance at one metre.
+        ambient: (2, 3), linear: on faces that look down, on faces that look up.
+        shadow: (L, 6, S, S) depth cube maps in metres as baked by `shadow.bake_shadows`, or None.
+    """
+
+    position: torch.Tensor
+    color: torch.Tensor
+    ambient: torch.Tensor
+    shadow: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A closed room. Map frame: z up, origin on the floor below the room's centre, metres.
+
+    Attributes:
+        kind: (P,) int64, one of HULL, BOX, CYLINDER, BALL; kind[0] is HULL and no other.
+        centre: (P, 3) float32.
+        half: (P, 3) float32, half sizes along the primitive's own axes (radii).
+        rotation: (P, 3, 3) float32, columns are the primitive's axes in the map frame.
+        surfaces: appearance of the faces.
+        textures: (layers, S, S, 3) float32, linear, periodic, S a power of two.
+        lamps: the light.
+        exposure: () float32, the factor from radiance to the camera's response.
+    """
+
+    kind: torch.Tensor
+    centre: torch.Tensor
+    half: torch.Tensor
+    rotation: torch.Tensor
+    surfaces: Surfaces
+    textures: torch.Tensor
+    lamps: Lamps
+    exposure: torch.Tensor
+
+    def __len__(self) -> int:
+        return int(self.kind.shape[0])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.kind.device
+
+    def to(self, device: torch.device | str) -> Scene:
+        """Return the scene with all tensors on ``device``."""
+        surfaces = Surfaces(*(getattr(self.surfaces, f.name).to(device) for f in fields(Surfaces)))
+        lamps = Lamps(
+            self.lamps.position.to(device),
+            self.lamps.color.to(device),
+            self.lamps.ambient.to(device),
+            None if self.lamps.shadow is None else self.lamps.shadow.to(device),
+        )
+        return Scene(
+            self.kind.to(device),
+            self.centre.to(device),
+            self.half.to(device),
+            self.rotation.to(device),
+            surfaces,
+            self.textures.to(device),
+            lamps,
+            self.exposure.to(device),
+        )
