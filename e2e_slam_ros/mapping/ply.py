@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.data.atomic import open_atomic
 from e2e_slam_ros.errors import MapError
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+
+Records = npt.NDArray[np.void]
 
 _VERTEX = np.dtype(
     [
@@ -21,14 +23,7 @@ _VERTEX = np.dtype(
     ]
 )
 _TYPE_NAMES = {"f4": "float", "u1": "uchar"}
-
-
-def _header(count: int) -> bytes:
-    lines = ["ply", "format binary_little_endian 1.0", "comment units metres, frame map"]
-    lines.append(f"element vertex {count}")
-    for name in _VERTEX.names or ():
-        lines.append(f"property {_TYPE_NAMES[_VERTEX[name].str[1:]]} {name}")
-    return ("\n".join([*lines, "end_header"]) + "\n").encode("ascii")
+_MOST_DIGITS = 12
 
 
 def write_ply(path: str | Path, cloud: SurfelCloud) -> Path:
@@ -37,7 +32,6 @@ def write_ply(path: str | Path, cloud: SurfelCloud) -> Path:
     Raises:
         MapError: the folder is missing or read-only, or the disk is full.
     """
-    target = Path(path).expanduser().absolute()
     vertices = np.empty(len(cloud), dtype=_VERTEX)
     for axis, name in enumerate("xyz"):
         vertices[name] = cloud.positions[:, axis]
@@ -45,27 +39,7 @@ def write_ply(path: str | Path, cloud: SurfelCloud) -> Path:
     for channel, name in enumerate(("red", "green", "blue")):
         vertices[name] = cloud.colors[:, channel]
     vertices["confidence"] = cloud.confidence
-    partial = ""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(_header(len(cloud)))
-            vertices.tofile(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o644)
-        os.replace(partial, target)
-    except OSError as error:
-        if partial and os.path.exists(partial):
-            os.unlink(partial)
-        raise MapError.from_parts(
-            f"map file {target}",
-            error.strerror or str(error),
-            f"a folder that can be written, with room for {vertices.nbytes / 1e6:.0f} MB",
-            "choose another folder or free some space; the map in memory is unchanged",
-        ) from error
-    return target
+    return write_records(path, ply_header(len(cloud), _VERTEX), vertices)
 
 
 def read_ply(path: str | Path) -> SurfelCloud:
@@ -74,44 +48,95 @@ def read_ply(path: str | Path) -> SurfelCloud:
     Raises:
         MapError: missing, truncated, or not a map of ours.
     """
-    source = Path(path)
+    vertices = read_records(
+        path, "PLY", b"element vertex ", b"end_header\n", lambda n: ply_header(n, _VERTEX), _VERTEX
+    )
+    return SurfelCloud(
+        positions=stack_fields(vertices, ("x", "y", "z")),
+        normals=stack_fields(vertices, ("nx", "ny", "nz")),
+        colors=stack_fields(vertices, ("red", "green", "blue")),
+        confidence=vertices["confidence"].copy(),
+    )
+
+
+def ply_header(count: int, vertex: np.dtype[np.void], *more: str) -> bytes:
+    """Return a header for ``count`` records of type ``vertex``; ``more`` lines follow them."""
+    lines = ["ply", "format binary_little_endian 1.0", "comment units metres, frame map"]
+    lines.append(f"element vertex {count}")
+    for name in vertex.names or ():
+        lines.append(f"property {_TYPE_NAMES[vertex[name].str[1:]]} {name}")
+    return ("\n".join([*lines, *more, "end_header"]) + "\n").encode("ascii")
+
+
+def write_records(path: str | Path, header: bytes, *tables: Records) -> Path:
+    """Write a header and packed records after it; returns the absolute path.
+
+    Raises:
+        MapError: the file cannot be written; an older one stays as it was.
+    """
+    target = Path(path).expanduser().absolute()
+    with open_atomic(target, MapError) as file:
+        file.write(header)
+        for table in tables:
+            file.write(table.view(np.uint8).data)
+    return target
+
+
+def read_records(
+    path: str | Path,
+    kind: str,
+    count_line: bytes,
+    end: bytes,
+    header_for: Callable[[int], bytes],
+    record: np.dtype[np.void],
+) -> Records:
+    """Read what `write_records` wrote, one table of it.
+
+    Args:
+        path: the file.
+        kind: name of the format, for messages.
+        count_line: what the header's line with the number of records begins with.
+        end: the header's last bytes.
+        header_for: the header of a file with so many records.
+        record: type of one record.
+
+    Raises:
+        MapError: missing, truncated, or not a map of ours.
+    """
+    source = Path(path).expanduser()
     try:
         content = source.read_bytes()
     except OSError as error:
         raise MapError.from_parts(
             f"map file {source}", error.strerror, "a readable file", "check the path"
         ) from error
-    end = content.find(b"end_header\n") + len(b"end_header\n")
-    count = _vertex_count(content[:end])
-    if count is None or content[:end] != _header(count):
+    length = content.find(end) + len(end)
+    count = _count(content[:length], count_line)
+    if count is None or content[:length] != header_for(count):
         raise MapError.from_parts(
             f"map file {source}",
             "another kind of file",
-            "a PLY map of this package",
+            f"a {kind} map of this package",
             "check the path",
         )
-    if len(content) - end != count * _VERTEX.itemsize:
+    if len(content) - length != count * record.itemsize:
         raise MapError.from_parts(
             f"map file {source}",
-            f"{len(content) - end} bytes of surfels",
-            f"{count * _VERTEX.itemsize}",
+            f"{len(content) - length} bytes of surfels",
+            f"{count * record.itemsize}",
             "the file was cut off: save the map again",
         )
-    vertices = np.frombuffer(content, dtype=_VERTEX, count=count, offset=end)
-    return SurfelCloud(
-        positions=_stack(vertices, ("x", "y", "z")),
-        normals=_stack(vertices, ("nx", "ny", "nz")),
-        colors=_stack(vertices, ("red", "green", "blue")),
-        confidence=vertices["confidence"].copy(),
-    )
+    return np.frombuffer(content, dtype=record, count=count, offset=length)
 
 
-def _stack(vertices: npt.NDArray[np.void], names: tuple[str, ...]) -> npt.NDArray[Any]:
-    return np.stack([vertices[name] for name in names], axis=1)
+def stack_fields(records: Records, names: tuple[str, ...]) -> npt.NDArray[Any]:
+    """Return (N, len(names)): fields of one type side by side."""
+    return np.stack([records[name] for name in names], axis=1)
 
 
-def _vertex_count(header: bytes) -> int | None:
+def _count(header: bytes, count_line: bytes) -> int | None:
     for line in header.splitlines():
-        if line.startswith(b"element vertex ") and line[15:].isdigit():
-            return int(line[15:])
+        digits = line[len(count_line) :]
+        if line.startswith(count_line) and digits.isdigit() and len(digits) <= _MOST_DIGITS:
+            return int(digits)
     return None

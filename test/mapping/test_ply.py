@@ -51,7 +51,7 @@ def test_a_full_disk_is_said_and_the_old_file_kept(
 
     # A real full disk needs root to mount; the last call before the rename stands in for it.
     monkeypatch.setattr("os.fsync", no_space)
-    with pytest.raises(MapError, match="No space left .* the map in memory is unchanged"):
+    with pytest.raises(MapError, match="No space left .*free space or choose another folder"):
         write_ply(path, cloud(20))
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["map.ply"]
@@ -59,7 +59,7 @@ def test_a_full_disk_is_said_and_the_old_file_kept(
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(MapError, match="expected a folder that can be written"):
+    with pytest.raises(MapError, match="expected a writable folder"):
         write_ply(tmp_path / "file" / "map.ply", cloud(1))
 
 
@@ -70,6 +70,9 @@ def test_files_that_are_not_whole_maps_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MapError, match="cut off"):
         read_ply(path)
     path.write_bytes(b"ply\nformat ascii 1.0\nend_header\n")
+    with pytest.raises(MapError, match="another kind of file"):
+        read_ply(path)
+    path.write_bytes(whole.replace(b"element vertex 10", b"element vertex " + b"9" * 5000))
     with pytest.raises(MapError, match="another kind of file"):
         read_ply(path)
     path.write_bytes(b"\x89PNG\r\n")

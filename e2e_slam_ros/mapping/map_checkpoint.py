@@ -1,0 +1,155 @@
+"""Surfel checkpoints: the whole map in one safetensors file, to go on mapping from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from e2e_slam_ros.data.atomic import open_atomic
+from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.mapping.surfel_store import Surfels
+
+_FORMAT = "e2e_slam_ros surfel map"
+_VERSION = 1
+_EXPECTED = f"a surfel checkpoint (.safetensors) of version {_VERSION}"
+_NAMES = tuple(item.name for item in fields(Surfels))
+# Beyond this float32 positions are coarser than 8 mm: no map reaches it.
+_FARTHEST_M = 1e5
+
+
+def save_map(path: str | Path, surfel_map: SurfelMap) -> Path:
+    """Write every attribute of every surfel and return the absolute path.
+
+    The file appears whole or not at all. Call it while nothing fuses into the map.
+
+    Raises:
+        MapError: the folder is missing or read-only, or the disk is full.
+    """
+    target = Path(path).expanduser().absolute()
+    columns = zip(_NAMES, surfel_map.surfels.columns(), strict=True)
+    content = save(
+        {name: column.cpu().contiguous() for name, column in columns},
+        metadata={
+            "format": _FORMAT,
+            "version": str(_VERSION),
+            "keyframes": str(surfel_map.keyframes),
+        },
+    )
+    with open_atomic(target, MapError) as file:
+        file.write(content)
+    return target
+
+
+def load_map(path: str | Path, surfel_map: SurfelMap) -> Path:
+    """Replace the map by one that `save_map` wrote; returns the file's absolute path.
+
+    Raises:
+        MapError: missing, truncated, of another version, not ours, with values that no map
+            has, or with more surfels than ``max_surfels``. The map is unchanged then.
+    """
+    source = Path(path).expanduser().absolute()
+    surfels, keyframes = _read(source, surfel_map.config.max_surfels)
+    _check_values(source, surfels, keyframes)
+    # Moved before the old map is dropped: a full GPU must not cost the map.
+    on_device = Surfels(*(column.to(surfel_map.device) for column in surfels.columns()))
+    surfel_map.restore(on_device, keyframes)
+    return source
+
+
+def _read(source: Path, max_surfels: int) -> tuple[Surfels, int]:
+    """Return the file's surfels, on the CPU, and how many keyframes made them."""
+    try:
+        with safe_open(source, framework="pt") as file:
+            keyframes = _check_metadata(source, file.metadata() or {})
+            if sorted(file.keys()) != sorted(_NAMES):
+                found = ", ".join(sorted(file.keys()))
+                raise _refusal(source, f"the columns {found}", ", ".join(_NAMES))
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in _NAMES}
+            _check_shapes(source, shapes, max_surfels)
+            surfels = Surfels(*(file.get_tensor(name) for name in _NAMES))
+    except MapError:
+        raise
+    except Exception as problem:  # the decoder's errors have no common root
+        raise _unreadable(source, problem) from problem
+    for name, column, own in zip(_NAMES, surfels.columns(), _model().columns(), strict=True):
+        if column.dtype != own.dtype:
+            raise _refusal(source, f"{column.dtype} in {name}", str(own.dtype))
+    return surfels, keyframes
+
+
+def _check_metadata(source: Path, metadata: dict[str, str]) -> int:
+    """Return the number of keyframes; refuse files of other kinds and versions."""
+    if metadata.get("format") != _FORMAT:
+        raise _refusal(source, "another kind of file", _EXPECTED, "give a file saved by save_map")
+    version = metadata.get("version", "")
+    if version != str(_VERSION):
+        do = "save the map again with this version of the package, or load it with the other one"
+        raise _refusal(source, f"version {version!r}", f"version {_VERSION}", do)
+    count = metadata.get("keyframes", "")
+    # The map numbers keyframes in int32.
+    if not (count.isascii() and count.isdigit() and len(count) < 11 and int(count) < 2**31):
+        raise _refusal(source, f"{count[:20]!r} keyframes", "a whole number below 2^31")
+    return int(count)
+
+
+def _check_shapes(source: Path, shapes: dict[str, tuple[int, ...]], max_surfels: int) -> None:
+    count = shapes["positions"][0] if shapes["positions"] else 0
+    for name, own in zip(_NAMES, _model().columns(), strict=True):
+        expected = (count, *own.shape[1:])
+        if shapes[name] != expected:
+            raise _refusal(source, f"shape {shapes[name]} of {name}", str(expected))
+    if count > max_surfels:
+        do = f"raise map.max_surfels to {count} or more; the map in memory is unchanged"
+        raise _refusal(source, f"{count} surfels", f"at most map.max_surfels = {max_surfels}", do)
+
+
+def _check_values(source: Path, surfels: Surfels, keyframes: int) -> None:
+    """Refuse what no map holds and what would break one."""
+    for name, column in zip(_NAMES, surfels.columns(), strict=True):
+        if not bool(torch.isfinite(column).all()):
+            raise _refusal(source, f"NaN or infinite values in {name}", "finite values")
+    first, last = surfels.first_seen, surfels.last_seen
+    for name, fits, expected in (
+        ("positions", surfels.positions.abs() < _FARTHEST_M, f"within {_FARTHEST_M:.0f} m"),
+        ("normals", (surfels.normals.norm(dim=1) - 1.0).abs() < 1e-2, "unit length"),
+        ("colors", (surfels.colors - 0.5).abs() < 0.51, "between 0 and 1"),
+        ("confidence", surfels.confidence > 0, "above 0"),
+        ("radius", surfels.radius > 0, "above 0"),
+        ("first_seen", (first >= 0) & (first <= last), "between 0 and last_seen"),
+        ("last_seen", last <= keyframes, f"at most the {keyframes} keyframes of the map"),
+    ):
+        wrong = int((~fits).sum())
+        if wrong:
+            raise _refusal(source, f"{wrong} values of {name} out of range", expected)
+
+
+def _model() -> Surfels:
+    """Return no surfels: their columns' types and shapes are what a file must have."""
+    return Surfels.empty(0, torch.device("cpu"))
+
+
+def _unreadable(source: Path, problem: Exception) -> MapError:
+    """Return the refusal for a file that the decoder does not get through."""
+    try:
+        with source.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        return _refusal(source, error.strerror or error, "a readable file", "check the path")
+    if _FORMAT.encode() in head:
+        do = "the file was cut off or damaged: use another copy or save the map again"
+        return _refusal(source, f"a part of a file ({problem})", _EXPECTED, do)
+    return _refusal(source, "another kind of file", _EXPECTED, "give a file saved by save_map")
+
+
+def _refusal(
+    source: Path,
+    got: object,
+    expected: str,
+    do: str = "the file is damaged or was not written by this package: use another copy",
+) -> MapError:
+    return MapError.from_parts(f"map file {source}", got, expected, do)

@@ -1,0 +1,184 @@
+"""Surfel checkpoints: what is saved comes back, and what is wrong is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from e2e_slam_ros.config import MapConfig
+from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.mapping.map_checkpoint import load_map, save_map
+from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from synthetic import estimate, keyframe, pose
+
+CPU = torch.device("cpu")
+
+
+def fuse(target: SurfelMap, x: float, index: int) -> None:
+    seen = keyframe(pose(x=x), index, grey=0.2 + 0.1 * index)
+    assert seen.sensor_depth is not None
+    target.fuse(seen, estimate(seen.sensor_depth))
+
+
+def wall_map(keyframes: int = 2, **values: int) -> SurfelMap:
+    target = SurfelMap(dataclasses.replace(MapConfig(), **values), CPU)
+    for index in range(keyframes):
+        fuse(target, 0.2 * index, index)
+    return target
+
+
+def rows(target: SurfelMap) -> torch.Tensor:
+    """All surfels as (N, 14) in an order of their own: slots may differ."""
+    columns = [c.double().reshape(len(target), -1) for c in target.surfels.columns()]
+    return torch.unique(torch.cat(columns, dim=1), dim=0)
+
+
+def edit(path: Path, **metadata: str) -> None:
+    """Rewrite the file with other metadata."""
+    known = {"format": "e2e_slam_ros surfel map", "version": "1", "keyframes": "2"}
+    save_file(load_file(path), path, {**known, **metadata})
+
+
+def replace(path: Path, **columns: torch.Tensor) -> None:
+    """Rewrite the file with other columns."""
+    save_file({**load_file(path), **columns}, path)
+    edit(path)
+
+
+def test_a_loaded_map_is_the_saved_one(tmp_path: Path) -> None:
+    saved = wall_map()
+    path = save_map(tmp_path / "deep" / "map.safetensors", saved)
+    loaded = wall_map(keyframes=1)
+    assert load_map(path, loaded) == path
+    assert (len(loaded), loaded.keyframes) == (len(saved), 2)
+    assert torch.equal(rows(loaded), rows(saved))
+
+
+def test_mapping_goes_on(tmp_path: Path) -> None:
+    saved, loaded = wall_map(), wall_map(keyframes=0)
+    load_map(save_map(tmp_path / "map.safetensors", saved), loaded)
+    for target in (saved, loaded):
+        fuse(target, 0.3, 2)
+    assert loaded.keyframes == 3 and len(loaded) == len(saved)
+    assert int(loaded.surfels.last_seen.max()) == 2
+    assert torch.allclose(rows(loaded), rows(saved), atol=1e-6)
+
+
+def test_an_empty_map_comes_back_empty(tmp_path: Path) -> None:
+    path = save_map(tmp_path / "map.safetensors", wall_map(keyframes=0))
+    loaded = wall_map()
+    load_map(path, loaded)
+    assert (len(loaded), loaded.keyframes) == (0, 0)
+    fuse(loaded, 0.0, 0)
+    assert len(loaded) > 0
+
+
+def test_damaged_and_foreign_files_leave_the_map_unchanged(tmp_path: Path) -> None:
+    path = save_map(tmp_path / "map.safetensors", wall_map())
+    whole = path.read_bytes()
+    loaded = wall_map(keyframes=1)
+    before = loaded.state_hash()
+
+    def refused(reason: str) -> None:
+        with pytest.raises(MapError, match=reason):
+            load_map(path, loaded)
+        assert (loaded.state_hash(), loaded.keyframes) == (before, 1)
+
+    for damaged, reason in (
+        (whole[:-1], "a part of a file .* the file was cut off or damaged"),
+        (whole[:200], "a part of a file"),
+        (whole + b"more", "a part of a file"),
+        (b"", "another kind of file, expected a surfel checkpoint"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "another kind of file"),
+        (b"ply\nformat ascii 1.0\nend_header\n", "another kind of file"),
+    ):
+        path.write_bytes(damaged)
+        refused(reason)
+    save_file({"weight": torch.zeros(3)}, path)
+    refused("another kind of file")
+    path.unlink()
+    refused("No such file")
+    path.mkdir()
+    refused("Is a directory")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        ({"version": "2"}, "got version '2', expected version 1; save the map again"),
+        ({"version": ""}, "got version ''"),
+        ({"format": "surfels"}, "another kind of file"),
+        ({"keyframes": "-1"}, "got '-1' keyframes"),
+        ({"keyframes": "many"}, "got 'many' keyframes"),
+        ({"keyframes": "9" * 30}, "keyframes, expected a whole number"),
+        ({"keyframes": "0"}, "last_seen out of range, expected at most the 0 keyframes"),
+    ],
+)
+def test_other_metadata_is_refused(tmp_path: Path, metadata: dict[str, str], reason: str) -> None:
+    path = save_map(tmp_path / "map.safetensors", wall_map())
+    edit(path, **metadata)
+    with pytest.raises(MapError, match=reason):
+        load_map(path, wall_map(keyframes=0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("positions", torch.nan, "NaN or infinite values in positions"),
+        ("radius", torch.inf, "NaN or infinite values in radius"),
+        ("positions", 1e9, "1 values of positions out of range, expected within 100000 m"),
+        ("normals", 5.0, "of normals out of range, expected unit length"),
+        ("colors", 255.0, "of colors out of range, expected between 0 and 1"),
+        ("confidence", 0.0, "1 values of confidence out of range, expected above 0"),
+        ("radius", -1.0, "of radius out of range"),
+        ("first_seen", 7, "of first_seen out of range, expected between 0 and last_seen"),
+        ("last_seen", 9, "of last_seen out of range, expected at most the 2 keyframes"),
+    ],
+)
+def test_values_no_map_has_are_refused(
+    tmp_path: Path, name: str, value: float, reason: str
+) -> None:
+    path = save_map(tmp_path / "map.safetensors", wall_map())
+    column = load_file(path)[name]
+    column.view(-1)[-1] = value
+    replace(path, **{name: column})
+    loaded = wall_map(keyframes=1)
+    before = loaded.state_hash()
+    with pytest.raises(MapError, match=reason):
+        load_map(path, loaded)
+    assert loaded.state_hash() == before
+
+
+def test_other_columns_are_refused(tmp_path: Path) -> None:
+    path = save_map(tmp_path / "map.safetensors", wall_map())
+    whole = path.read_bytes()
+    count = len(wall_map())
+    for columns, reason in (
+        ({"positions": torch.zeros(count, 2)}, rf"shape \({count}, 2\) of positions"),
+        ({"positions": torch.zeros(())}, r"shape \(\) of positions"),
+        ({"radius": torch.ones(count - 1)}, rf"shape \({count - 1},\) of radius"),
+        ({"radius": torch.ones(count, dtype=torch.float64)}, "torch.float64 in radius"),
+        ({"last_seen": torch.ones(count)}, "torch.float32 in last_seen, expected torch.int32"),
+        ({"weight": torch.ones(count)}, "the columns colors, .*, expected positions, normals"),
+    ):
+        path.write_bytes(whole)
+        replace(path, **columns)
+        with pytest.raises(MapError, match=reason):
+            load_map(path, wall_map(keyframes=0))
+
+
+def test_more_surfels_than_fit_are_refused(tmp_path: Path) -> None:
+    saved = wall_map()
+    path = save_map(tmp_path / "map.safetensors", saved)
+    small = wall_map(keyframes=0, max_surfels=1000)
+    with pytest.raises(
+        MapError,
+        match=f"got {len(saved)} surfels, expected at most map.max_surfels = 1000; "
+        f"raise map.max_surfels to {len(saved)}",
+    ):
+        load_map(path, small)
+    assert len(small) == 0
