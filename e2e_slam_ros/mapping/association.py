@@ -13,9 +13,9 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.mapping.observation import Observation
 from e2e_slam_ros.mapping.surfel_store import Surfels
 
-# Two pixel grids at the same scale are at most 0.71 pixel apart at the nearest point, so this
-# reach lets a surface seen twice at one scale merge everywhere and finer views still add detail.
-_REACH_PIXELS = 0.75
+# Two pixel grids at the same scale are at most 0.71 pixel apart at the nearest point; the rest is
+# for noise in pose and depth. Beyond one pixel detail is lost (bench/map_quality.py).
+_REACH_PIXELS = 1.0
 # Near plane: closer surfels are behind or inside the lens.
 _NEAR_M = 0.02
 # Stands in for a distance of exactly 0, which division by "does not fit" would turn into NaN.
