@@ -107,37 +107,40 @@ def associate(
         camera: the image.
         config: the limits.
     """
-    size = (camera.height, camera.width)
-    points = observation.points.T.reshape(3, *size).contiguous()
-    normals = observation.normals.T.reshape(3, *size).contiguous()
-    depth = observation.depth.reshape(size)
+    pixels = torch.nonzero(observation.valid).squeeze(1)
+    # Rows of x, y and z: sums over three rows are five times faster than over three columns.
+    points = observation.points[pixels].T.contiguous()
+    normals = observation.normals[pixels].T.contiguous()
+    positions, directions = shown.positions.T.contiguous(), shown.normals.T.contiguous()
+    depth = observation.depth[pixels]
     along_limit = config.distance_m * (depth / 2.0).clamp_min(1.0)
     across_limit = _REACH_PIXELS * depth * (2.0 / (camera.fx + camera.fy))
     # Along a slanted surface the footprint is longer than across the ray.
-    footprint = _REACH_PIXELS * math.sqrt(2.0) * observation.radius.reshape(size)
+    footprint = _REACH_PIXELS * math.sqrt(2.0) * observation.radius[pixels]
     reach = torch.maximum(across_limit, footprint).square()
     min_cos = math.cos(math.radians(config.angle_deg))
-    positions = _bordered(shown.positions.T.reshape(3, *size).contiguous())
-    directions = _bordered(shown.normals.T.reshape(3, *size).contiguous())
-    occupied = _bordered((cells >= 0).reshape(1, *size).float())[0]
+    occupied = functional.pad(cells.reshape(camera.height, camera.width) >= 0, (1, 1, 1, 1))
+    occupied, stride = occupied.flatten(), camera.width + 2
+    # The upper left neighbour in the bordered image, which every pixel has.
+    corner = pixels + 2 * torch.div(pixels, camera.width, rounding_mode="floor")
     best = torch.full_like(depth, torch.inf)
-    chosen = torch.full(size, -1, dtype=torch.int32, device=depth.device)
+    chosen = torch.full_like(pixels, -1)
     # Arithmetic in place of torch.where, which is ten times slower on a CPU.
     for neighbour in range(9):
         dy, dx = divmod(neighbour, 3)
-        rows, columns = slice(dy, dy + size[0]), slice(dx, dx + size[1])
-        offset = positions[:, rows, columns] - points
+        cell = pixels + ((dy - 1) * camera.width + dx - 1)
+        there = cell.clamp(0, cells.numel() - 1)
+        offset = positions.index_select(1, there) - points
         along = (offset * normals).sum(0)
         across = (offset.square().sum(0) - along.square()).clamp_min(_TINY)
-        facing = (directions[:, rows, columns] * normals).sum(0)
+        facing = (directions.index_select(1, there) * normals).sum(0)
         fits = (along.abs() < along_limit) & (across < reach) & (facing > min_cos)
-        cost = across / (fits & (occupied[rows, columns] > 0))
-        chosen += (neighbour - chosen) * (cost < best)
+        cost = across / (fits & occupied.index_select(0, corner + (dy * stride + dx)))
+        chosen += (cell - chosen) * (cost < best)
         best = torch.minimum(best, cost)
-    step = torch.div(chosen, 3, rounding_mode="floor") * size[1] + chosen % 3 - size[1] - 1
-    own = torch.arange(depth.numel(), device=depth.device)
-    matched = observation.valid & (chosen.flatten() >= 0)
-    return torch.where(matched, own + step.flatten(), -1)
+    matches = torch.full_like(cells, -1)
+    matches[pixels] = chosen
+    return matches
 
 
 def seen_through(
@@ -152,7 +155,3 @@ def seen_through(
     margin = 3.0 * config.distance_m * (projection.depth / 2.0).clamp_min(1.0)
     empty = observation.valid[projection.pixel] & (projection.depth + margin < measured)
     return projection.slot[empty & (projection.confidence < config.stable_confidence)]
-
-
-def _bordered(image: torch.Tensor) -> torch.Tensor:
-    return functional.pad(image, (1, 1, 1, 1))
