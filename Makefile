@@ -14,7 +14,7 @@ OUT         ?= out/$(RUN)
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format test demo clean
+.PHONY: help venv lint format test demo docs clean
 
 help:
 	@echo "make venv     build $(VENV) (done by the targets below when needed)"
@@ -27,6 +27,7 @@ help:
 	@echo "make test     all tests                PYTEST_ARGS='-k geometry'"
 	@echo "make lint     ruff check, ruff format --check, mypy"
 	@echo "make format   rewrite the files as ruff wants them"
+	@echo "make docs     write docs/parameters.md and config/slam.yaml again"
 	@echo "make clean    remove the venv and build results; out/ stays"
 
 venv:
@@ -46,6 +47,9 @@ test: venv
 
 demo: venv
 	$(BIN)/e2e-slam replay $(if $(DATA),--data "$(DATA)",--demo) --out "$(OUT)" $(ARGS)
+
+docs: venv
+	$(BIN)/python tools/generate_docs.py
 
 clean:
 	rm -rf $(VENV) build install log *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

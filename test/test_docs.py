@@ -1,0 +1,34 @@
+"""Generated pages are what the code says, and links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from e2e_slam_ros.commands.parameters import markdown_table
+
+REPO = Path(__file__).parent.parent
+PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+
+
+def test_the_parameter_page_is_generated() -> None:
+    page = (REPO / "docs" / "parameters.md").read_text()
+    assert markdown_table().strip() in page, "run: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    folders = (
+        "bench|config|data|depth|evaluation|examples|geometry|launch|losses|mapping|nodes|slam"
+    )
+    for name in re.findall(rf"`((?:{folders})/[\w/.]+\.(?:py|yaml|rviz))", page.read_text()):
+        places = (REPO / name, REPO / "e2e_slam_ros" / name)
+        assert any(place.exists() for place in places), name
