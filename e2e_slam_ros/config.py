@@ -152,6 +152,12 @@ class MapConfig:
         "depth step to a neighbour, relative, above which a pixel is an edge and left out",
         low=0.0,
     )
+    unconfirmed_keyframes: int = leaf(
+        10,
+        "keyframes after which a surfel below stable_confidence is removed when its place is "
+        "measured again without confirming it; 0 keeps it",
+        low=0,
+    )
     revisable_keyframes: int = leaf(
         0, "how many recent keyframes can be taken out of the map again; 4 MB each", low=0
     )

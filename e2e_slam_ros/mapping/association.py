@@ -155,3 +155,31 @@ def seen_through(
     margin = 3.0 * config.distance_m * (projection.depth / 2.0).clamp_min(1.0)
     empty = observation.valid[projection.pixel] & (projection.depth + margin < measured)
     return projection.slot[empty & (projection.confidence < config.stable_confidence)]
+
+
+def unconfirmed(
+    projection: Projection,
+    observation: Observation,
+    last_seen: torch.Tensor,
+    keyframe: int,
+    config: MapConfig,
+) -> torch.Tensor:
+    """Return (R,) slots of unstable surfels on a measured surface that nothing confirms.
+
+    They were not merged with for ``unconfirmed_keyframes``, and now that their place is measured
+    again they are not either: noise beside a surfel that is (Keller et al. 2013, section 4.3,
+    where any unstable surfel goes after a time, seen again or not).
+
+    Args:
+        projection: the surfels in view.
+        observation: the measurement.
+        last_seen: (N,) int32 of all slots.
+        keyframe: number of the keyframe at work.
+        config: the limits.
+    """
+    weak = torch.nonzero(projection.confidence < config.stable_confidence).squeeze(1)
+    pixel, depth = projection.pixel[weak], projection.depth[weak]
+    distance = (depth - observation.depth[pixel]).abs()
+    there = observation.valid[pixel] & (distance < config.distance_m)
+    slots = projection.slot[weak][there]
+    return slots[last_seen[slots] < keyframe - config.unconfirmed_keyframes]

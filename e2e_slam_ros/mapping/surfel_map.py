@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import OrderedDict
 
 import torch
@@ -19,12 +18,14 @@ from e2e_slam_ros.mapping.association import (
     index_map,
     project_surfels,
     seen_through,
+    unconfirmed,
 )
 from e2e_slam_ros.mapping.block_index import BlockIndex, DepthPyramid
 from e2e_slam_ros.mapping.contribution import Contribution, without
 from e2e_slam_ros.mapping.eviction import make_room
 from e2e_slam_ros.mapping.fusion import as_surfels, average, gather_evidence
 from e2e_slam_ros.mapping.observation import Observation, observe
+from e2e_slam_ros.mapping.snapshot import take_snapshot
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_store import (
     PAGE,
@@ -86,9 +87,7 @@ class SurfelMap:
         shown = self._store.slots[cells.clamp_min(0)] if len(self) else _nothing(cells)
         matches = associate(cells, shown, observation, camera, self.config)
         merged = self._merge(observation, cells, shown, matches)
-        emptied = seen_through(visible, observation, self.config)
-        self._store.remove(emptied)
-        self._store.release_empty_pages(pages)
+        removed = self._clear_away(visible, observation, pages)
         added = self._add(observation, observation.valid & (matches < 0))
         self._remember(keyframe.index, merged, added)
         evicted = make_room(self._store, self._blocks, self.config)
@@ -96,7 +95,7 @@ class SurfelMap:
         return FusionStats(
             added=added.slots.numel(),
             merged=merged.slots.numel(),
-            removed=emptied.numel() + evicted,
+            removed=removed + evicted,
             total=len(self),
         )
 
@@ -178,6 +177,20 @@ class SurfelMap:
         self._store.update(slots, after)
         return Contribution.between(slots, before, after)
 
+    def _clear_away(
+        self, visible: Projection, observation: Observation, pages: torch.Tensor
+    ) -> int:
+        """Remove what the keyframe shows to be empty space, or does not confirm."""
+        gone = seen_through(visible, observation, self.config)
+        if self.config.unconfirmed_keyframes > 0:
+            last_seen = self._store.slots.last_seen
+            weak = unconfirmed(visible, observation, last_seen, self._keyframes, self.config)
+            # The two do not overlap: one is before the measured surface, the other on it.
+            gone = torch.cat([gone, weak])
+        self._store.remove(gone)
+        self._store.release_empty_pages(pages)
+        return int(gone.numel())
+
     def _add(self, observation: Observation, mask: torch.Tensor) -> Contribution:
         """Give every measured pixel in ``mask`` a surfel of its own."""
         pixels = torch.nonzero(mask).squeeze(1)
@@ -218,26 +231,7 @@ class SurfelMap:
         More than ``max_points`` are thinned evenly; neighbours in the map are neighbours in
         memory, so every part of the map keeps its share.
         """
-        slots = self._store.slots
-        if index is None and max_points is not None and len(self) > max_points:
-            step = len(self) / max_points
-            count = math.ceil(len(slots) / step)
-            index = _spread(count, step, len(slots), self.device)
-            index = index[slots.confidence[index] > 0]
-        elif index is None:
-            index = self._store.live()
-        if min_confidence > 0:
-            index = index[slots.confidence[index] >= min_confidence]
-        if max_points is not None and index.numel() > max_points:
-            step = index.numel() / max_points
-            index = index[_spread(max_points, step, index.numel(), self.device)]
-        colors = (slots.colors[index] * 255.0).round().clamp(0, 255).to(torch.uint8)
-        return SurfelCloud(
-            positions=slots.positions[index].cpu().numpy(),
-            normals=slots.normals[index].cpu().numpy(),
-            colors=colors.cpu().numpy(),
-            confidence=slots.confidence[index].cpu().numpy(),
-        )
+        return take_snapshot(self._store, max_points, min_confidence, index)
 
     @torch.inference_mode()
     def state_hash(self) -> str:
@@ -280,8 +274,3 @@ def _nothing(cells: torch.Tensor) -> Surfels:
     for column in nothing.columns():
         column.zero_()
     return nothing
-
-
-def _spread(count: int, step: float, below: int, device: torch.device) -> torch.Tensor:
-    position = torch.arange(count, device=device, dtype=torch.float64) * step
-    return position.long().clamp_max(below - 1)

@@ -144,6 +144,19 @@ def test_confident_surfels_are_not_seen_through() -> None:
     assert int((target.surfels.positions[:, 2] < 1.5).sum()) == stable > 1000
 
 
+def test_duplicates_on_a_measured_surface_go_when_nothing_confirms_them() -> None:
+    for keyframes, kept in ((5, True), (12, False)):
+        target = surfel_map(unconfirmed_keyframes=6, stable_confidence=2.0)
+        fuse(target, pose())
+        # Normals turned away: the surfels are in the right place but match nothing.
+        live = target._store.live()
+        target._store.slots.normals[live] = torch.tensor([1.0, 0.0, 0.0])
+        for index in range(1, keyframes + 1):
+            fuse(target, pose(), index)
+        stray = (target.surfels.normals[:, 0] > 0.9).sum()
+        assert (int(stray) > 0) == kept and int(stray) in (0, len(live))
+
+
 def test_depth_edges_make_no_surfels_in_the_air() -> None:
     depth = torch.full((1, 1, 48, 64), 1.0)
     depth[..., 32:] = 3.0
