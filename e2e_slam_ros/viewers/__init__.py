@@ -1,0 +1,1 @@
+"""Optional live views; their libraries are imported only when asked for."""

@@ -1,0 +1,109 @@
+"""A live view or a recording in Rerun (https://rerun.io), for machines without RViz."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from e2e_slam_ros.data.keyframe import KeyframeResult
+from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.geometry.projection import backproject
+
+# Every second pixel each way: a hundred keyframes stay a million points.
+_STRIDE = 2
+
+
+class RerunViewer:
+    """Shows the camera, each keyframe's image and depth, and the points keyframes add.
+
+    With a display the viewer opens; without one everything goes into a recording, which
+    ``rerun <file>`` shows anywhere.
+
+    Args:
+        folder: where the recording is written.
+        record: write the recording even where there is a display.
+
+    Raises:
+        ConfigError: the package ``rerun-sdk`` is missing, or the file cannot be written.
+    """
+
+    def __init__(self, folder: Path, record: bool = False) -> None:
+        try:
+            import rerun
+        except ImportError as error:
+            raise ConfigError.from_parts(
+                "viewer", "no package rerun", "rerun-sdk", "pip install rerun-sdk"
+            ) from error
+        self._rr: Any = rerun
+        self._stream: Any = rerun.RecordingStream("e2e_slam_ros")
+        self._path: list[npt.NDArray[np.float64]] = []
+        self.file: Path | None = None
+        if record or not _has_display():
+            self.file = folder.absolute() / "run.rrd"
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._stream.save(self.file)
+            except (OSError, RuntimeError) as error:
+                raise ConfigError.from_parts(
+                    f"recording {self.file}", error, "a writable folder", "choose another folder"
+                ) from error
+        else:
+            self._stream.spawn()
+        self._stream.log("map", rerun.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
+
+    def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
+        """Move the camera; a frame without a pose leaves it where it is."""
+        if T_map_camera is None:
+            return
+        rotation, position = T_map_camera[:3, :3], T_map_camera[:3, 3]
+        self._set_time(stamp_ns)
+        pose = self._rr.Transform3D(translation=position, mat3x3=rotation)
+        self._stream.log("map/camera", pose)
+
+    @torch.inference_mode()
+    def on_keyframe(self, result: KeyframeResult) -> None:
+        """Show a keyframe's image, depth and points, and the path so far."""
+        rr, keyframe, depth = self._rr, result.keyframe, result.estimate.depth
+        camera, T_map_camera = keyframe.camera, keyframe.T_map_camera.numpy()
+        self._set_time(keyframe.stamp_ns)
+        image = (keyframe.image[0].permute(1, 2, 0) * 255.0).round().to(torch.uint8).cpu().numpy()
+        model = rr.Pinhole(
+            image_from_camera=camera.matrix().numpy(), resolution=[camera.width, camera.height]
+        )
+        self._stream.log("map/camera", model)
+        self._stream.log("map/camera/image", rr.Image(image))
+        self._stream.log("depth", rr.DepthImage(depth[0, 0].cpu().numpy(), meter=1.0))
+        local = backproject(depth, camera.matrix(depth.device))[0, :, ::_STRIDE, ::_STRIDE]
+        points = local.reshape(3, -1).T.double().cpu().numpy()
+        known = np.isfinite(points).all(axis=1) & (points[:, 2] > 0)
+        placed = points[known] @ T_map_camera[:3, :3].T + T_map_camera[:3, 3]
+        colors = image[::_STRIDE, ::_STRIDE].reshape(-1, 3)[known]
+        cloud = rr.Points3D(placed.astype(np.float32), colors=colors, radii=0.005)
+        self._stream.log(f"map/keyframes/{keyframe.index}", cloud)
+        self._path.append(T_map_camera[:3, 3])
+        self._stream.log("map/path", rr.LineStrips3D([np.array(self._path)]))
+        self._stream.log("surfels", rr.Scalars(float(result.fusion.total)))
+
+    def on_latency(self, stage: str, ms: float) -> None:
+        """Draw how long a stage took."""
+        self._stream.log(f"latency_ms/{stage}", self._rr.Scalars(ms))
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._stream.flush()
+        self._stream.disconnect()
+
+    def _set_time(self, stamp_ns: int) -> None:
+        self._stream.set_time("stamp", timestamp=np.datetime64(stamp_ns, "ns"))
+
+
+def _has_display() -> bool:
+    if sys.platform != "linux":
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
