@@ -1,0 +1,243 @@
+"""The half of the system that runs at camera rate, in the executor thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import KeyframeDecision
+from e2e_slam_ros.nodes.acknowledger import Acknowledger
+from e2e_slam_ros.nodes.camera_frame import CameraFrame
+from e2e_slam_ros.nodes.conversions import depth_to_metres
+from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
+from e2e_slam_ros.nodes.diagnostics import Diagnostics
+from e2e_slam_ros.nodes.frame_assembler import FrameAssembler
+from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
+from e2e_slam_ros.nodes.observer import RunObserver
+from e2e_slam_ros.nodes.pose_sources import make_pose_source
+from e2e_slam_ros.nodes.qos import image_subscription, small_subscription, wants_reliable
+from e2e_slam_ros.nodes.refusals import NoDepthError, refusal_kind
+from e2e_slam_ros.nodes.silence_watch import SilenceWatch
+from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
+from e2e_slam_ros.slam.frontend import Frontend
+
+# How often what waits is looked at. The timer always runs: cancelling one that another thread
+# is about to call is an error in rclpy.
+_POLL_S = 0.02
+# Offline nothing may be lost because the machine was busy for a moment.
+_OFFLINE_PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class _WaitingKeyframe:
+    frame: CameraFrame
+    index: int
+    decision: KeyframeDecision
+    deadline_s: float
+
+
+class CameraTracking:
+    """Images in; TF, odometry and path out at camera rate; keyframes handed on.
+
+    Args:
+        node: owns the subscriptions and publishers.
+        config: may be replaced by `reconfigure`.
+        frontend: decides what becomes a keyframe.
+        diagnostics: counts problems and latencies.
+        on_keyframe: takes each keyframe; must not block.
+        observer: watches every frame; or None.
+        repeat: called with the stamp of an image that came twice; true: it answers for it.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: Config,
+        frontend: Frontend,
+        diagnostics: Diagnostics,
+        on_keyframe: Callable[[KeyframeJob], None],
+        observer: RunObserver | None = None,
+        repeat: Callable[[int], bool] | None = None,
+    ) -> None:
+        self.frames = self.keyframes = 0
+        self.epoch = 0
+        self.paused = False
+        self.config = config
+        self.acknowledger = Acknowledger(node)
+        self._frontend = frontend
+        self._diagnostics = diagnostics
+        self._on_keyframe = on_keyframe
+        self._observer = observer
+        self._repeat = repeat
+        self._trajectory = TrajectoryOutput(node, config)
+        poses = make_pose_source(node, config, self._poll)
+        self._assembler = FrameAssembler(poses, self, config.frames.camera, self._patience_s())
+        self._depths = DepthMatcher()
+        self._waiting: list[_WaitingKeyframe] = []
+        self._newest_ns = -1
+        self._needs_depth = config.depth.source == "sensor"
+        self._subscribe(node)
+
+    def _subscribe(self, node: Node) -> None:
+        runtime = self.config.runtime
+        images, small = image_subscription(runtime), small_subscription(runtime)
+        self._silence = SilenceWatch(
+            node,
+            "camera/image_raw",
+            wants_reliable(runtime),
+            runtime.silence_s,
+            lambda reason: self._diagnostics.problem("silence", reason),
+        )
+        self._subscriptions = [
+            node.create_subscription(CameraInfo, "camera/camera_info", self._receive_info, small),
+            node.create_subscription(Image, "camera/image_raw", self._receive_image, images),
+        ]
+        if self._needs_depth:
+            self._subscriptions.append(
+                node.create_subscription(
+                    Image, "camera/depth/image_raw", self._receive_depth, images
+                )
+            )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)
+
+    def reconfigure(self, config: Config) -> None:
+        """Take dynamic parameters that changed."""
+        self.config = self._trajectory.config = config
+        self._assembler.patience_s = self._patience_s()
+        self._silence.limit_s = config.runtime.silence_s
+
+    def reset(self) -> None:
+        """Forget the path, what waits and what was received; answer for what waited."""
+        self.epoch += 1
+        for stamp_ns in self.acknowledger.open_stamps():
+            self.acknowledger.done(stamp_ns)
+        self._waiting.clear()
+        self._assembler.clear()
+        self._depths.clear()
+        self._trajectory.clear()
+
+    def on_frame(self, frame: CameraFrame) -> None:
+        """Publish a complete frame's pose and hand it on if it becomes a keyframe."""
+        try:
+            self._track(frame)
+        except Exception as error:
+            self.on_refused(frame.stamp_ns, refusal_kind(error), error)
+
+    def on_refused(self, stamp_ns: int, kind: str, error: Exception) -> None:
+        """Count an image that did not become a frame."""
+        self._diagnostics.problem(kind, error)
+        if self._observer is not None:
+            self._observer.on_frame(stamp_ns, None)
+        self.acknowledger.done(stamp_ns)
+
+    def on_duplicate(self, stamp_ns: int) -> None:
+        """Answer an image that came twice: a player in lock-step missed the first answer."""
+        if self._repeat is None or not self._repeat(stamp_ns):
+            self.acknowledger.again(stamp_ns)
+
+    def on_notice(self, kind: str, text: str) -> None:
+        """Count something unusual that costs no frame."""
+        self._diagnostics.problem(kind, text)
+
+    def on_time_jump(self, stamp_ns: int) -> None:
+        """Start the keyframe rule anew; the map stays."""
+        self._depths.restart(stamp_ns)
+        self._frontend.reset()
+
+    def _patience_s(self) -> float:
+        patience = self.config.publish.transform_tolerance_s
+        return max(patience, _OFFLINE_PATIENCE_S) if self.config.runtime.offline else patience
+
+    def _receive_info(self, msg: CameraInfo) -> None:
+        self._assembler.add_info(msg)
+
+    def _receive_image(self, msg: Image, info: dict[str, Any]) -> None:
+        self._silence.heard()
+        if self.paused:
+            return
+        stamp_ns = stamp_to_ns(msg.header.stamp)
+        if stamp_ns != self._newest_ns:
+            self._newest_ns = stamp_ns
+            self.acknowledger.begin(stamp_ns, msg.header.frame_id)
+        self._assembler.add_image(msg, info.get("received_timestamp") or time.time_ns())
+
+    def _receive_depth(self, msg: Image) -> None:
+        self._depths.add(msg)
+        self._poll()
+
+    def _poll(self) -> None:
+        self._assembler.poll()
+        self._match_depths()
+
+    def _track(self, frame: CameraFrame) -> None:
+        self._trajectory.publish(frame.stamp_ns, frame.frame_id, frame.T_map_camera)
+        self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
+        start = time.perf_counter()
+        decision = self._frontend.decide(
+            frame.stamp_ns, frame.image, frame.camera, frame.T_map_camera
+        )
+        self._latency("decide", (time.perf_counter() - start) * 1e3)
+        if self._observer is not None:
+            self._observer.on_frame(frame.stamp_ns, frame.T_map_camera)
+        index, self.frames = self.frames, self.frames + 1
+        if not decision.is_keyframe:
+            self.acknowledger.done(frame.stamp_ns)
+            return
+        wait_s = self.config.depth.wait_s if self._needs_depth else 0.0
+        deadline_s = time.monotonic() + wait_s
+        self._waiting.append(_WaitingKeyframe(frame, index, decision, deadline_s))
+        self._match_depths()
+
+    def _match_depths(self) -> None:
+        """Hand on the keyframes whose depth has come, in order; refuse what waited too long."""
+        tolerance_ns = round(self.config.depth.sync_tolerance_s * 1e9)
+        while self._waiting:
+            item = self._waiting[0]
+            stamp_ns = item.frame.stamp_ns
+            last_chance = time.monotonic() >= item.deadline_s
+            msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
+            in_vain = last_chance or self._depths.passed(stamp_ns, tolerance_ns)
+            if msg is None and self._needs_depth and not in_vain:
+                return
+            self._waiting.pop(0)
+            try:
+                self._hand_on(item, msg)
+            except Exception as error:
+                self._frontend.withdraw(stamp_ns)
+                self._diagnostics.problem(refusal_kind(error), error)
+                self.acknowledger.done(stamp_ns)
+
+    def _hand_on(self, item: _WaitingKeyframe, msg: Image | None) -> None:
+        if msg is None and self._needs_depth:
+            raise NoDepthError.from_parts(
+                f"depth image at {item.frame.stamp_ns * 1e-9:.6f} s",
+                f"none within {self.config.depth.sync_tolerance_s} s of the image",
+                "registered depth on camera/depth/image_raw",
+                "check the stamps and depth.sync_tolerance_s, or set depth.source",
+            )
+        source = item.frame
+        frame = Frame(
+            index=item.index,
+            stamp_ns=source.stamp_ns,
+            image=source.image,
+            camera=source.camera,
+            depth=None if msg is None else depth_to_metres(msg),
+            T_map_camera=source.T_map_camera,
+        )
+        self.keyframes += 1
+        self._on_keyframe(KeyframeJob(frame, item.decision, source.frame_id, self.epoch))
+
+    def _latency(self, stage: str, ms: float) -> None:
+        self._diagnostics.latency(stage, ms)
+        if self._observer is not None:
+            self._observer.on_latency(stage, ms)

@@ -1,0 +1,172 @@
+"""Plays a recorded or made-up sequence as a camera would send it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool
+
+from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.errors import ConfigError, E2ESlamError
+from e2e_slam_ros.nodes.frame_publisher import FramePublisher
+from e2e_slam_ros.nodes.playback import Playback, PlaybackReport
+from e2e_slam_ros.nodes.player_options import PlayerOptions
+from e2e_slam_ros.nodes.qos import reliable
+from e2e_slam_ros.nodes.spinning import SpinThread, refuse
+from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.nodes.transport import make_room_for_images
+
+_TICK_S = 0.05
+_FLUSH_S = 2.0
+_CONNECT_S = 1.0
+_SETTLE_S = 0.2
+
+
+class DatasetPlayer(Node):  # type: ignore[misc]
+    """Publishes a sequence's frames; `play` blocks until the end.
+
+    Args:
+        reader: the frames; None opens what the parameter ``data`` names.
+        context: rclpy context; None: the default one.
+        parameter_overrides: values that win over parameter files.
+
+    Raises:
+        E2ESlamError: a parameter or a sequence that cannot be used.
+    """
+
+    def __init__(
+        self,
+        reader: FrameReader | None = None,
+        context: Context | None = None,
+        parameter_overrides: Sequence[Parameter] = (),
+    ) -> None:
+        super().__init__(
+            "dataset_player", context=context, parameter_overrides=list(parameter_overrides)
+        )
+        self.options = PlayerOptions.declared_on(self)
+        self.reader = reader if reader is not None else _open(self.options)
+        self._report_reader()
+        self._frames = FramePublisher(self, self.options.map_frame, self.options.camera_frame)
+        self.playback = Playback(
+            self.reader, self._frames, self.options, self.get_logger().warning
+        )
+        self._answers = self.create_subscription(
+            Header, "processed", self._on_processed, reliable(100)
+        )
+        self._pause = self.create_service(SetBool, "~/pause", self._on_pause)
+        self._stopping = False
+
+    def play(self) -> PlaybackReport:
+        """Wait for subscribers, then send every frame.
+
+        Raises:
+            E2ESlamError: in lock-step, nobody answers; or no frame can be decoded.
+        """
+        self._wait_for_listeners()
+        report = self.playback.run()
+        if not self._stopping:
+            self._frames.flush(_FLUSH_S)
+        self.get_logger().info(
+            f"played {report.sent} frames of {self.reader.name} in {report.seconds:.1f} s"
+            f" ({report.unreadable} unreadable, {report.resent} sent again)"
+        )
+        return report
+
+    def stop(self) -> None:
+        """Let `play` return soon (any thread or signal handler)."""
+        self._stopping = True
+        self.playback.stop()
+
+    def _wait_for_listeners(self) -> None:
+        deadline = time.monotonic() + self.options.wait_s
+        lockstep = self.options.lockstep
+        while not self._stopping:
+            answered = not lockstep or self.count_publishers("processed") > 0
+            if answered and self._frames.has_listener():
+                self._settle()
+                return
+            if time.monotonic() > deadline:
+                break
+            time.sleep(_TICK_S)
+        if self._stopping:
+            return
+        if lockstep:
+            raise E2ESlamError.from_parts(
+                "lock-step",
+                f"nobody to answer within {self.options.wait_s:g} s",
+                "a SLAM node that subscribes to the images and publishes `processed`",
+                "start it, in the same ROS_DOMAIN_ID and namespace",
+            )
+        self.get_logger().warning("nobody subscribes to camera/image_raw; playing all the same")
+
+    def _settle(self) -> None:
+        """Give the other topics of the same subscriber time to connect.
+
+        Not every SLAM node subscribes to all of them (odometry instead of poses, no depth).
+        """
+        deadline = time.monotonic() + _CONNECT_S
+        while not self._frames.is_connected() and time.monotonic() < deadline:
+            time.sleep(_TICK_S)
+        time.sleep(_SETTLE_S)
+
+    def _report_reader(self) -> None:
+        report = self.reader.report
+        skipped = ", ".join(f"{count} {reason}" for reason, count in report.skipped.items())
+        if skipped:
+            self.get_logger().warning(f"left out of {report.listed} listed frames: {skipped}")
+        for note in report.notes:
+            self.get_logger().info(note)
+
+    def _on_processed(self, msg: Header) -> None:
+        self.playback.answer(stamp_to_ns(msg.stamp))
+
+    def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self.playback.pause(request.data)
+        response.success = True
+        response.message = "paused" if request.data else "playing"
+        return response
+
+
+def _open(options: PlayerOptions) -> FrameReader:
+    from e2e_slam_ros.data.open import open_reader
+    from e2e_slam_ros.data.slice import FrameSlice, parse_frames
+
+    if not options.data:
+        raise ConfigError.from_parts(
+            "parameter data", "nothing", "a folder or a bag", "set -p data:=PATH"
+        )
+    reader = open_reader(options.data)
+    if not options.frames:
+        return reader
+    start, stop = parse_frames(options.frames)
+    return FrameSlice(reader, start, stop)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Play to the end, or until SIGINT or SIGTERM."""
+    make_room_for_images()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = DatasetPlayer()
+    except E2ESlamError as error:
+        rclpy.shutdown()
+        return refuse(error)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: node.stop())
+    code = 0
+    with SpinThread(node):
+        try:
+            node.play()
+        except E2ESlamError as error:
+            code = refuse(error)
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return code

@@ -1,0 +1,93 @@
+"""What a node counts, on /diagnostics and, throttled, in its log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.nodes.qos import reliable
+from e2e_slam_ros.slam.problems import ProblemCounter
+
+_PERIOD_S = 1.0
+# One line a kind in this time; the count behind it says how many there were.
+_LOG_EVERY_S = 5.0
+# A problem makes the status WARN for this long.
+_RECENT_S = 10.0
+_LATENCIES_KEPT = 200
+
+
+class Diagnostics:
+    """Counts problems and latencies of one node and reports them once a second. Thread-safe.
+
+    Args:
+        node: publishes ``/diagnostics`` and owns the log.
+        facts: called for each report; returns what else to show (frames, surfels, ...).
+    """
+
+    def __init__(self, node: Node, facts: Callable[[], Mapping[str, object]]) -> None:
+        self.problems = ProblemCounter()
+        self._node = node
+        self._facts = facts
+        self._lock = threading.Lock()
+        self._last_logged: dict[str, float] = {}
+        self._last_problem = (-_RECENT_S, "")
+        self._latency_ms: dict[str, deque[float]] = {}
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", reliable())
+        # Wall time: with use_sim_time a paused player must not stop the reports.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(_PERIOD_S, self.publish, clock=steady)
+
+    def problem(self, kind: str, error: Exception | str) -> None:
+        """Count a problem; its first and then one each few seconds is logged."""
+        total = self.problems.count(kind)
+        now = time.monotonic()
+        with self._lock:
+            self._last_problem = (now, f"{kind}: {error}")
+            if now - self._last_logged.get(kind, -_LOG_EVERY_S) < _LOG_EVERY_S:
+                return
+            self._last_logged[kind] = now
+        count = f" (no. {total})" if total > 1 else ""
+        text = str(error)
+        if isinstance(error, Exception) and not isinstance(error, E2ESlamError):
+            text = f"{type(error).__name__}: {error}"
+        self._node.get_logger().warning(f"{kind}{count}: {text}")
+
+    def latency(self, stage: str, ms: float) -> None:
+        """Note one pass through a stage, milliseconds."""
+        with self._lock:
+            self._latency_ms.setdefault(stage, deque(maxlen=_LATENCIES_KEPT)).append(ms)
+
+    def status(self) -> DiagnosticStatus:
+        """Return the node's state in one message."""
+        totals = self.problems.totals()
+        with self._lock:
+            when, sentence = self._last_problem
+            stages = {stage: list(times) for stage, times in self._latency_ms.items()}
+        recent = time.monotonic() - when < _RECENT_S
+        values = {name: str(value) for name, value in self._facts().items()}
+        values |= {f"problems.{kind}": str(total) for kind, total in sorted(totals.items())}
+        for stage, times in stages.items():
+            p50, p95 = np.percentile(times, (50, 95))
+            values[f"latency_ms.{stage}.p50"] = f"{p50:.2f}"
+            values[f"latency_ms.{stage}.p95"] = f"{p95:.2f}"
+        return DiagnosticStatus(
+            level=DiagnosticStatus.WARN if recent else DiagnosticStatus.OK,
+            name=self._node.get_fully_qualified_name(),
+            message=sentence if recent else "running",
+            hardware_id="e2e_slam_ros",
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+
+    def publish(self) -> None:
+        """Publish the status now."""
+        msg = DiagnosticArray(status=[self.status()])
+        msg.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(msg)

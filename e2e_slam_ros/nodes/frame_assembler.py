@@ -1,0 +1,209 @@
+"""One camera frame from its messages: image, camera_info and pose.
+
+Why not `message_filters`: its synchronisers drop what does not match without a word, keep the
+depth image in the same set (a frame's TF would wait for depth it does not need, and every
+frame without depth would be lost), and cannot mix topics with TF. Here every image is answered:
+handed on, or refused with the reason; what waits is bounded in number and in time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sensor_msgs.msg import CameraInfo, Image
+
+from e2e_slam_ros.errors import CameraError, E2ESlamError, MessageError
+from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.nodes.camera_frame import CameraFrame, FrameSink
+from e2e_slam_ros.nodes.conversions import camera_from_info, image_to_rgb
+from e2e_slam_ros.nodes.pose_buffer import LOOP_NS
+from e2e_slam_ros.nodes.pose_sources import PoseSource
+from e2e_slam_ros.nodes.refusals import (
+    NoCameraInfoError,
+    NoPoseError,
+    UnsynchronisedError,
+    refusal_kind,
+)
+from e2e_slam_ros.nodes.stamps import stamp_to_ns
+
+# Half a second of images at 30 Hz.
+_MAX_PENDING = 16
+_MAX_INFOS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class _Pending:
+    stamp_ns: int
+    msg: Image
+    received_ns: int
+    deadline_s: float
+
+
+class FrameAssembler:
+    """Waits, bounded, for what belongs to each image; keeps their order.
+
+    Args:
+        poses: asked at each image's stamp.
+        sink: gets frames and refusals.
+        camera_frame: TF frame of the camera; empty takes it from the image header.
+        patience_s: how long an image waits for camera_info and pose, wall time.
+        now: monotonic clock, seconds.
+
+    Not thread-safe; the executor thread owns it.
+    """
+
+    def __init__(
+        self,
+        poses: PoseSource,
+        sink: FrameSink,
+        camera_frame: str,
+        patience_s: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.patience_s = patience_s
+        self._poses = poses
+        self._sink = sink
+        self._camera_frame = camera_frame
+        self._now = now
+        self._pending: deque[_Pending] = deque()
+        self._infos: dict[int, CameraInfo] = {}
+        self._newest_info: CameraInfo | None = None
+        self._last_ns: int | None = None
+        self._last_size: tuple[int, int] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many images wait."""
+        return len(self._pending)
+
+    def add_info(self, msg: CameraInfo) -> None:
+        """Take a camera_info message."""
+        self._infos[stamp_to_ns(msg.header.stamp)] = self._newest_info = msg
+        while len(self._infos) > _MAX_INFOS:
+            del self._infos[next(iter(self._infos))]
+        self.poll()
+
+    def add_image(self, msg: Image, received_ns: int) -> None:
+        """Take an image; frames and refusals go to the sink from here, `add_info` and `poll`."""
+        stamp_ns = stamp_to_ns(msg.header.stamp)
+        last = self._last_ns
+        if last is not None and stamp_ns == last:
+            self._sink.on_duplicate(stamp_ns)
+            return
+        if last is not None and stamp_ns < last:
+            error = MessageError.from_parts(
+                "image stamp",
+                f"{(last - stamp_ns) * 1e-9:.3f} s before the last one",
+                "time that goes forward",
+                "play a looping recording once, or reset",
+            )
+            if last - stamp_ns <= LOOP_NS:
+                self._sink.on_refused(stamp_ns, "time_backwards", error)
+                return
+            self._restart(stamp_ns)
+            self._sink.on_notice(
+                "time_jump", f"{error}; taken as a recording that starts again, the map stays"
+            )
+            self._sink.on_time_jump(stamp_ns)
+        self._last_ns = stamp_ns
+        if len(self._pending) >= _MAX_PENDING:
+            self._refuse(self._pending.popleft(), _overflow())
+        deadline_s = self._now() + self.patience_s
+        self._pending.append(_Pending(stamp_ns, msg, received_ns, deadline_s))
+        self.poll()
+
+    def poll(self) -> None:
+        """Hand on or refuse what is due; call when a pose arrived and while images wait."""
+        while self._pending:
+            item = self._pending[0]
+            last_chance = self._now() >= item.deadline_s
+            try:
+                frame = self._assemble(item, last_chance)
+            except E2ESlamError as error:
+                self._pending.popleft()
+                self._refuse(item, error)
+                continue
+            if frame is not None:
+                self._pending.popleft()
+                self._sink.on_frame(frame)
+            else:
+                return
+
+    def clear(self) -> None:
+        """Forget what waits and what was received; refuses nothing."""
+        self._pending.clear()
+        self._infos.clear()
+        self._poses.clear()
+        self._last_ns = None
+
+    def _restart(self, stamp_ns: int) -> None:
+        """Answer what waits; poses of the new round may be here already and stay."""
+        while self._pending:
+            self._refuse(self._pending.popleft(), _overflow())
+        self._poses.restart(stamp_ns)
+
+    def _assemble(self, item: _Pending, last_chance: bool) -> CameraFrame | None:
+        camera = self._camera(item, last_chance)
+        if camera is None:
+            if last_chance:
+                raise NoCameraInfoError.from_parts(
+                    f"camera_info at {item.stamp_ns * 1e-9:.6f} s",
+                    "none yet",
+                    "one beside each image",
+                    "publish or remap camera/camera_info",
+                )
+            return None
+        frame_id = self._camera_frame or item.msg.header.frame_id
+        last_chance = last_chance or self._poses.passed(item.stamp_ns)
+        pose = self._poses.pose(item.stamp_ns, frame_id, last_chance)
+        if pose is None:
+            if last_chance:
+                raise NoPoseError.from_parts(
+                    f"pose at {item.stamp_ns * 1e-9:.6f} s",
+                    "none near enough in time",
+                    self._poses.wanted,
+                    "check pose.source and pose.tolerance_s",
+                )
+            return None
+        image = image_to_rgb(item.msg)
+        size = (camera.width, camera.height)
+        if self._last_size not in (None, size):
+            self._sink.on_notice(
+                "size_change", f"images are now {size[0]}x{size[1]}, before {self._last_size}"
+            )
+        self._last_size = size
+        return CameraFrame(item.stamp_ns, frame_id, image, camera, pose, item.received_ns)
+
+    def _camera(self, item: _Pending, last_chance: bool) -> PinholeCamera | None:
+        """Return the camera: of the image's stamp, or at the last chance the newest."""
+        info = self._infos.get(item.stamp_ns)
+        newest = self._newest_info
+        if info is None and newest is not None:
+            later = stamp_to_ns(newest.header.stamp) > item.stamp_ns
+            info = newest if last_chance or later else None
+        if info is None:
+            return None
+        camera = camera_from_info(info)
+        if (camera.width, camera.height) != (item.msg.width, item.msg.height):
+            raise CameraError.from_parts(
+                "image size",
+                f"{item.msg.width}x{item.msg.height}",
+                f"{camera.width}x{camera.height} as in camera_info",
+                "publish camera_info that fits the images",
+            )
+        return camera
+
+    def _refuse(self, item: _Pending, error: E2ESlamError) -> None:
+        self._sink.on_refused(item.stamp_ns, refusal_kind(error), error)
+
+
+def _overflow() -> MessageError:
+    return UnsynchronisedError.from_parts(
+        "images waiting for camera_info or pose",
+        f"more than {_MAX_PENDING}",
+        "both within a few frames",
+        "check that they are published at the images' stamps",
+    )

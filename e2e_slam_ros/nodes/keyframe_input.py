@@ -1,0 +1,111 @@
+"""Keyframes as they arrive from another process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import message_filters
+import torch
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image
+
+from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.nodes.conversions import camera_from_info, depth_to_metres, image_to_rgb
+from e2e_slam_ros.nodes.pose_messages import pose_to_matrix
+from e2e_slam_ros.nodes.qos import reliable
+from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.slam.preprocess import clean_depth, to_tensor
+
+# Sets that may be incomplete at a time; keyframes come a few times a second.
+_QUEUE = 20
+
+
+@dataclass(frozen=True, eq=False)
+class KeyframeMessages:
+    """The messages of one keyframe, all with the same stamp."""
+
+    image: Image
+    info: CameraInfo
+    pose: PoseStamped
+    depth: Image | None
+
+    @property
+    def stamp_ns(self) -> int:
+        """The keyframe's image time."""
+        return stamp_to_ns(self.image.header.stamp)
+
+    @property
+    def frame_id(self) -> str:
+        """TF frame of the camera."""
+        return str(self.image.header.frame_id)
+
+
+class KeyframeInput:
+    """Collects ``keyframe/image``, ``camera_info``, ``pose`` and one depth topic by exact stamp.
+
+    `message_filters` is right here: one publisher stamps all of them alike, and a set that
+    stays incomplete is of no use.
+
+    Args:
+        node: subscribes.
+        depth_topic: ``keyframe/depth``, ``keyframe/sensor_depth`` or None.
+        receive: called with each complete set in the executor thread; must not block.
+    """
+
+    def __init__(
+        self, node: Node, depth_topic: str | None, receive: Callable[[KeyframeMessages], None]
+    ) -> None:
+        self._receive = receive
+        topics = [
+            (Image, "keyframe/image"),
+            (CameraInfo, "keyframe/camera_info"),
+            (PoseStamped, "keyframe/pose"),
+        ]
+        if depth_topic is not None:
+            topics.append((Image, depth_topic))
+        self._filters = [
+            message_filters.Subscriber(node, kind, topic, qos_profile=reliable(_QUEUE))
+            for kind, topic in topics
+        ]
+        self._synchronizer = message_filters.TimeSynchronizer(self._filters, _QUEUE)
+        self._synchronizer.registerCallback(self._complete)
+
+    def _complete(
+        self, image: Image, info: CameraInfo, pose: PoseStamped, depth: Image | None = None
+    ) -> None:
+        self._receive(KeyframeMessages(image, info, pose, depth))
+
+
+def keyframe_of(messages: KeyframeMessages, index: int, device: torch.device) -> Keyframe:
+    """Return the keyframe of its messages.
+
+    Raises:
+        E2ESlamError: an encoding, a camera or a pose that cannot be used, or a depth image
+            that is not of the image's size.
+    """
+    return Keyframe(
+        index=index,
+        frame_index=index,
+        stamp_ns=messages.stamp_ns,
+        image=to_tensor(image_to_rgb(messages.image), device),
+        camera=camera_from_info(messages.info),
+        T_map_camera=torch.from_numpy(pose_to_matrix(messages.pose.pose)),
+        sensor_depth=None if messages.depth is None else depth_tensor(messages, device),
+        decision=KeyframeDecision(True, "received"),
+    )
+
+
+def depth_tensor(messages: KeyframeMessages, device: torch.device) -> torch.Tensor:
+    """Return the depth message as (1, 1, H, W) metres; `DepthError` if its size is not right."""
+    msg, image = messages.depth, messages.image
+    if msg is None or (msg.width, msg.height) != (image.width, image.height):
+        raise DepthError.from_parts(
+            "keyframe depth",
+            "none" if msg is None else f"{msg.width}x{msg.height}",
+            f"{image.width}x{image.height}, the keyframe's size",
+            "run nodes of the same version",
+        )
+    return clean_depth(torch.tensor(depth_to_metres(msg), device=device)[None, None])

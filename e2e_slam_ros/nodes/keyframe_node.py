@@ -1,0 +1,154 @@
+"""The robot's half: TF at camera rate, and the keyframes for other processes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.nodes.camera_tracking import CameraTracking
+from e2e_slam_ros.nodes.conversions import depth_to_metres, image_message
+from e2e_slam_ros.nodes.diagnostics import Diagnostics
+from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
+from e2e_slam_ros.nodes.keyframe_output import KeyframeOutput, plane
+from e2e_slam_ros.nodes.parameters import NodeParameters
+from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
+from e2e_slam_ros.nodes.qos import reliable
+from e2e_slam_ros.nodes.refusals import refusal_kind
+from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.nodes.stamps import ns_to_stamp, stamp_to_ns
+from e2e_slam_ros.slam.frontend import Frontend
+from e2e_slam_ros.slam.worker import KeyframeWorker
+
+# Keyframes whose depth may still come back, for the keyframe rule.
+_REMEMBERED = 10
+
+
+class KeyframeNode(Node):  # type: ignore[misc]
+    """Images, camera_info and poses in; TF, odometry, path and ``keyframe/*`` out.
+
+    Runs without a GPU. With ``depth.source: sensor`` it also sends the depth at the
+    keyframe's size on ``keyframe/sensor_depth``. It listens to ``keyframe/depth`` to know how
+    far the scene is, which the keyframe rule measures motion against.
+
+    Raises:
+        E2ESlamError: a parameter that cannot be used.
+    """
+
+    def __init__(
+        self,
+        context: Context | None = None,
+        parameter_overrides: Sequence[Parameter] = (),
+    ) -> None:
+        super().__init__(
+            "keyframe_node", context=context, parameter_overrides=list(parameter_overrides)
+        )
+        self._settings = NodeParameters(self, self._reconfigure)
+        config = self._settings.config
+        use_threads(config.runtime.threads)
+        # Preparing a keyframe takes milliseconds: the robot's CPU does it.
+        self._frontend = Frontend(config, torch.device("cpu"))
+        self._recent: OrderedDict[int, tuple[Keyframe, str]] = OrderedDict()
+        self._sent = 0
+        self.diagnostics = Diagnostics(self, self._facts)
+        self._output = KeyframeOutput(self, config)
+        self._sensor_depth = self.create_publisher(Image, "keyframe/sensor_depth", reliable())
+        self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
+            self._prepare, config.runtime.offline, self._on_failure, self._on_drop
+        )
+        self.tracking = CameraTracking(
+            self,
+            config,
+            self._frontend,
+            self.diagnostics,
+            self.worker.submit,
+            repeat=self._repeat,
+        )
+        self._feedback = self.create_subscription(
+            Image, "keyframe/depth", self._on_depth, reliable()
+        )
+        self._reset = self.create_service(Trigger, "~/reset", self._on_reset)
+
+    def close(self) -> None:
+        """End the thread."""
+        self.worker.stop()
+
+    def _prepare(self, job: KeyframeJob) -> None:
+        """Make a keyframe and send it (worker thread)."""
+        try:
+            keyframe = self._frontend.prepare(job.frame, job.decision)
+        except Exception:
+            self._frontend.withdraw(job.frame.stamp_ns)
+            raise
+        self._recent[keyframe.stamp_ns] = (keyframe, job.frame_id)
+        while len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+        self._sent += 1
+        # From here the mapper answers for it.
+        self.tracking.acknowledger.forget(keyframe.stamp_ns)
+        self._send(keyframe, job.frame_id)
+
+    def _send(self, keyframe: Keyframe, frame_id: str) -> None:
+        if keyframe.sensor_depth is not None:
+            stamp = ns_to_stamp(keyframe.stamp_ns)
+            depth = image_message(plane(keyframe.sensor_depth), "32FC1", stamp, frame_id)
+            self._sensor_depth.publish(depth)
+        self._output.publish(keyframe, frame_id)
+
+    def _repeat(self, stamp_ns: int) -> bool:
+        """Send a keyframe again whose answer a player in lock-step missed."""
+        known = self._recent.get(stamp_ns)
+        if known is not None:
+            self._send(*known)
+        return known is not None
+
+    def _on_depth(self, msg: Image) -> None:
+        known = self._recent.get(stamp_to_ns(msg.header.stamp))
+        if known is None:
+            return
+        try:
+            depth = torch.tensor(depth_to_metres(msg))[None, None]
+        except E2ESlamError as error:
+            self.diagnostics.problem(refusal_kind(error), error)
+            return
+        if depth.shape[-2:] == known[0].image.shape[-2:]:
+            self._frontend.note_depth(known[0], depth)
+
+    def _on_failure(self, job: KeyframeJob, error: Exception) -> None:
+        self.diagnostics.problem(refusal_kind(error), error)
+        self.tracking.acknowledger.done(job.frame.stamp_ns)
+
+    def _on_drop(self, job: KeyframeJob) -> None:
+        self._frontend.withdraw(job.frame.stamp_ns)
+        self.tracking.acknowledger.done(job.frame.stamp_ns)
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.tracking.reset()
+        self._frontend.reset()
+        response.success, response.message = True, "the next frame becomes a keyframe"
+        return response
+
+    def _reconfigure(self, config: Config) -> None:
+        self.tracking.reconfigure(config)
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "frames": self.tracking.frames,
+            "keyframes": self._sent,
+            "dropped": self.worker.dropped,
+            "memory_mb": memory_mb(),
+        }
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is told to stop."""
+    return run_node(KeyframeNode, args)

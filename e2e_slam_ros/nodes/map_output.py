@@ -1,0 +1,115 @@
+"""The map as messages, and as a file."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.mapping.ply import write_ply
+from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.nodes.cloud_messages import cloud_message
+from e2e_slam_ros.nodes.qos import latched, reliable
+from e2e_slam_ros.nodes.stamps import ns_to_stamp
+from e2e_slam_ros.slam.worker import KeyframeWorker
+
+_CHECK_PERIOD_S = 0.1
+
+
+class MapOutput:
+    """Publishes ``map`` and ``map/active``.
+
+    The map is latched, thinned, and sent when it changed and someone listens. Its snapshot is
+    taken in a thread of its own: it waits for the fusion of a keyframe to end, which the
+    executor must not.
+
+    Args:
+        node: publishes.
+        config: ``publish.*`` and frame names; may be replaced while running.
+        surfels: the map.
+        lock: held by whoever reads or writes ``surfels``.
+        on_problem: called with (kind, error) from any thread.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: Config,
+        surfels: SurfelMap,
+        lock: threading.Lock,
+        on_problem: Callable[[str, Exception | str], None],
+    ) -> None:
+        self.config = config
+        self._surfels = surfels
+        self._lock = lock
+        self._on_problem = on_problem
+        self._map = node.create_publisher(PointCloud2, "map", latched())
+        self._active = node.create_publisher(PointCloud2, "map/active", reliable(1))
+        self._changes = self._published = 0
+        self._stamp_ns = 0
+        self._last_s = -1e9
+        self._worker: KeyframeWorker[int] = KeyframeWorker(
+            self._publish_map, False, lambda _, error: on_problem("publish", error)
+        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(_CHECK_PERIOD_S, self.check, clock=steady)
+
+    def changed(self, stamp_ns: int) -> None:
+        """Note that the map changed with the keyframe of that stamp."""
+        self._stamp_ns = stamp_ns
+        self._changes += 1
+
+    def publish_active(self, keyframe: Keyframe) -> None:
+        """Publish the part of the map in a keyframe's view; call with the lock held."""
+        if self._active.get_subscription_count() == 0:
+            return
+        index = self._surfels.active(keyframe.camera, keyframe.T_map_camera)
+        limits = self.config.publish
+        cloud = self._surfels.snapshot(limits.max_points, limits.min_confidence, index)
+        self._active.publish(self._message(cloud, keyframe.stamp_ns))
+
+    def save(self, name: str = "map.ply") -> Path:
+        """Write the whole map into ``runtime.output`` and return the file's absolute path.
+
+        Raises:
+            MapError: the map is empty, or the file cannot be written.
+        """
+        with self._lock:
+            cloud = self._surfels.snapshot()
+        if len(cloud) == 0:
+            raise MapError.from_parts("map", "no surfels", "at least one keyframe", "wait for it")
+        return write_ply(Path(self.config.runtime.output or ".") / name, cloud)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._worker.stop()
+
+    def check(self) -> None:
+        """Have the map published if it is due (executor thread; takes microseconds)."""
+        due = time.monotonic() - self._last_s >= self.config.publish.period_s
+        idle = self._worker.pending == 0
+        if due and idle and self._changes != self._published:
+            if self._map.get_subscription_count() > 0:
+                self._worker.submit(self._changes)
+
+    def _publish_map(self, changes: int) -> None:
+        limits = self.config.publish
+        with self._lock:
+            cloud = self._surfels.snapshot(limits.max_points, limits.min_confidence)
+            stamp_ns = self._stamp_ns
+        self._last_s = time.monotonic()
+        self._map.publish(self._message(cloud, stamp_ns))
+        self._published = changes
+
+    def _message(self, cloud: SurfelCloud, stamp_ns: int) -> PointCloud2:
+        frame = self.config.frames.map
+        return cloud_message(cloud.positions, cloud.colors, ns_to_stamp(stamp_ns), frame)

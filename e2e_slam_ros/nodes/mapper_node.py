@@ -1,0 +1,137 @@
+"""The map of keyframes and depths that other processes made."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import torch
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.keyframe import DepthEstimate
+from e2e_slam_ros.device import resolve_device
+from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.nodes.acknowledger import Acknowledger
+from e2e_slam_ros.nodes.diagnostics import Diagnostics
+from e2e_slam_ros.nodes.keyframe_input import (
+    KeyframeInput,
+    KeyframeMessages,
+    depth_tensor,
+    keyframe_of,
+)
+from e2e_slam_ros.nodes.keyframe_output import CloudOutput
+from e2e_slam_ros.nodes.map_output import MapOutput
+from e2e_slam_ros.nodes.map_services import MapServices
+from e2e_slam_ros.nodes.parameters import NodeParameters
+from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
+from e2e_slam_ros.nodes.refusals import refusal_kind
+from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.slam.worker import KeyframeWorker
+
+
+class MapperNode(Node):  # type: ignore[misc]
+    """``keyframe/*`` with ``keyframe/depth`` in; ``map``, ``map/active``, ``keyframe/cloud`` out.
+
+    Raises:
+        E2ESlamError: a parameter or device that cannot be used.
+    """
+
+    def __init__(
+        self,
+        context: Context | None = None,
+        parameter_overrides: Sequence[Parameter] = (),
+    ) -> None:
+        super().__init__(
+            "mapper_node", context=context, parameter_overrides=list(parameter_overrides)
+        )
+        self._settings = NodeParameters(self, self._reconfigure)
+        config = self._settings.config
+        use_threads(config.runtime.threads)
+        self._device = resolve_device(config.runtime.device)
+        self._source = config.depth.source
+        self._map_lock = threading.Lock()
+        self._epoch = self._fused = 0
+        self._last_ns = -1
+        self.surfels = SurfelMap(config.map, self._device)
+        self.diagnostics = Diagnostics(self, self._facts)
+        self._acknowledger = Acknowledger(self)
+        self._cloud = CloudOutput(self, config)
+        self.map_output = MapOutput(
+            self, config, self.surfels, self._map_lock, self.diagnostics.problem
+        )
+        self.worker: KeyframeWorker[tuple[int, KeyframeMessages]] = KeyframeWorker(
+            self._fuse, config.runtime.offline, self._on_failure, self._on_drop
+        )
+        self._input = KeyframeInput(self, "keyframe/depth", self._receive)
+        self._map_services = MapServices(self, self.map_output, self.diagnostics, self.reset)
+
+    def reset(self) -> str:
+        """Forget the map and what waits; return what was forgotten, in words."""
+        with self._map_lock:
+            self._epoch += 1
+            self._last_ns = -1
+            surfels = len(self.surfels)
+            self.surfels.clear()
+        self.map_output.changed(0)
+        return f"forgot {surfels} surfels"
+
+    def close(self) -> None:
+        """End the threads; an offline run with an output folder saves its map."""
+        self.worker.stop()
+        self.map_output.close()
+        runtime = self._settings.config.runtime
+        if runtime.offline and runtime.output and len(self.surfels) > 0:
+            self._map_services.save_and_log()
+
+    def _receive(self, messages: KeyframeMessages) -> None:
+        self.worker.submit((self._epoch, messages))
+
+    def _fuse(self, job: tuple[int, KeyframeMessages]) -> None:
+        """Fuse one keyframe and publish what it brought (worker thread)."""
+        epoch, messages = job
+        stamp_ns, start = messages.stamp_ns, time.perf_counter()
+        keyframe = keyframe_of(messages, self._fused, self._device)
+        depth = depth_tensor(messages, self._device)
+        estimate = DepthEstimate(depth, None, self._source, "as published")
+        with self._map_lock:
+            # A player in lock-step that missed the answer sends a keyframe twice.
+            fresh = epoch == self._epoch and stamp_ns != self._last_ns
+            if fresh:
+                self.surfels.fuse(keyframe, estimate)
+                self.map_output.publish_active(keyframe)
+                self._last_ns = stamp_ns
+                self._fused += 1
+        if fresh:
+            self.diagnostics.latency("fuse", (time.perf_counter() - start) * 1e3)
+            self.map_output.changed(stamp_ns)
+            self._cloud.publish(keyframe, depth)
+        self._acknowledger.done(stamp_ns)
+
+    def _on_failure(self, job: tuple[int, KeyframeMessages], error: Exception) -> None:
+        self.diagnostics.problem(refusal_kind(error), error)
+        self._acknowledger.done(job[1].stamp_ns)
+
+    def _on_drop(self, job: tuple[int, KeyframeMessages]) -> None:
+        self._acknowledger.done(job[1].stamp_ns)
+
+    def _reconfigure(self, config: Config) -> None:
+        self.map_output.config = config
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "keyframes": self._fused,
+            "dropped": self.worker.dropped,
+            "surfels": len(self.surfels),
+            "device": self._device,
+            "memory_mb": memory_mb(),
+        }
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node until it is told to stop."""
+    torch.set_grad_enabled(False)
+    return run_node(MapperNode, args)

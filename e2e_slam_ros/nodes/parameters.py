@@ -1,0 +1,140 @@
+"""The configuration tree as ROS parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    ParameterUninitializedException,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from e2e_slam_ros.config import Config, parameters
+from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.parameter import ParameterInfo
+
+# What can change while a node runs; everything else is built into its stages at start.
+DYNAMIC = (
+    "pose.tolerance_s",
+    "depth.sync_tolerance_s",
+    "depth.wait_s",
+    "publish.tf",
+    "publish.transform_tolerance_s",
+    "publish.max_points",
+    "publish.period_s",
+    "publish.min_confidence",
+    "runtime.silence_s",
+    "runtime.output",
+)
+_INT64_MAX = 2**63 - 1
+_DOUBLE_MAX = 1.7e308
+# rclpy's own parameters, which no configuration tree knows.
+_FOREIGN_PREFIXES = ("use_sim_time", "qos_overrides.", "start_type_description_service")
+
+
+class NodeParameters:
+    """Declares every leaf of the tree on a node and keeps `config` up to date.
+
+    Args:
+        node: created with ``automatically_declare_parameters_from_overrides=False``.
+        on_change: called with the new configuration after a dynamic parameter changed.
+
+    Raises:
+        ConfigError: a parameter file or ``-p`` names an unknown parameter, or a value has the
+            wrong type or is out of range.
+    """
+
+    def __init__(self, node: Node, on_change: Callable[[Config], None]) -> None:
+        self._on_change = on_change
+        known = {info.name for info in parameters()}
+        _refuse_unknown(node, known)
+        values: dict[str, object] = {}
+        for info in parameters():
+            try:
+                values[info.name] = node.declare_parameter(
+                    info.name, info.default, descriptor(info)
+                ).value
+            except (
+                InvalidParameterTypeException,
+                InvalidParameterValueException,
+                ParameterUninitializedException,
+            ) as error:
+                raise ConfigError.from_parts(
+                    f"parameter {info.name}",
+                    repr(_override(node, info.name)),
+                    f"a {type(info.default).__name__}, {info.allowed}",
+                    "correct it in the parameter file or behind -p",
+                ) from error
+        self.config = Config().with_values(values)
+        node.add_on_set_parameters_callback(self._check)
+        # Humble has no callback for after the change: there the check applies it.
+        self._checks_only = hasattr(node, "add_post_set_parameters_callback")
+        if self._checks_only:
+            node.add_post_set_parameters_callback(self._apply)
+
+    def _check(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        try:
+            self.config.with_values(_ours(changes))
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        if not self._checks_only:
+            self._apply(changes)
+        return SetParametersResult(successful=True)
+
+    def _apply(self, changes: Sequence[Parameter]) -> None:
+        values = _ours(changes)
+        if values:
+            self.config = self.config.with_values(values)
+            self._on_change(self.config)
+
+
+def descriptor(info: ParameterInfo) -> ParameterDescriptor:
+    """Return a leaf's description, range and whether it is read-only, as tools show them."""
+    result = ParameterDescriptor(
+        name=info.name,
+        description=info.doc,
+        additional_constraints=info.allowed,
+        read_only=info.name not in DYNAMIC,
+    )
+    bounded = info.low is not None or info.high is not None
+    if bounded and isinstance(info.default, float):
+        low = -_DOUBLE_MAX if info.low is None else float(info.low)
+        high = _DOUBLE_MAX if info.high is None else float(info.high)
+        result.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    elif bounded and not isinstance(info.default, bool):
+        lowest = -_INT64_MAX if info.low is None else int(info.low)
+        highest = _INT64_MAX if info.high is None else int(info.high)
+        result.integer_range = [IntegerRange(from_value=lowest, to_value=highest, step=1)]
+    return result
+
+
+def overrides(config: Config) -> list[Parameter]:
+    """Return a configuration as parameter overrides for a node made in this process."""
+    return [Parameter(name, value=value) for name, value in config.values().items()]
+
+
+def _ours(changes: Sequence[Parameter]) -> dict[str, object]:
+    known = {info.name for info in parameters()}
+    return {change.name: change.value for change in changes if change.name in known}
+
+
+def _refuse_unknown(node: Node, known: set[str]) -> None:
+    # rclpy keeps overrides that nothing declares without a word: a misspelt parameter
+    # would silently have no effect.
+    for name in node._parameter_overrides:
+        if name not in known and not name.startswith(_FOREIGN_PREFIXES):
+            Config().with_values({name: 0})
+
+
+def _override(node: Node, name: str) -> object:
+    given = node._parameter_overrides.get(name)
+    return None if given is None else given.value

@@ -1,0 +1,213 @@
+"""The player's loop: when the next frame goes out."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.errors import DataError, E2ESlamError
+from e2e_slam_ros.nodes.frame_publisher import FrameMessages, FramePublisher
+from e2e_slam_ros.nodes.player_options import PlayerOptions
+
+# Decoding ahead hides the disk and the image decoder.
+_AHEAD = 4
+_TICK_S = 0.1
+
+
+@dataclass
+class PlaybackReport:
+    """What was played.
+
+    Attributes:
+        sent: frames published, each once.
+        unreadable: frames the reader could not decode.
+        resent: how often a frame was sent again for want of an answer.
+        seconds: wall time from the first frame.
+    """
+
+    sent: int = 0
+    unreadable: int = 0
+    resent: int = 0
+    seconds: float = 0.0
+
+
+class Playback:
+    """Sends the frames of a reader, in real time or in lock-step. `run` blocks.
+
+    Args:
+        reader: the frames.
+        publisher: sends them.
+        options: rate, lock-step and its time-outs.
+        warn: takes sentences for the user.
+    """
+
+    def __init__(
+        self,
+        reader: FrameReader,
+        publisher: FramePublisher,
+        options: PlayerOptions,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.report = PlaybackReport()
+        self._reader = reader
+        self._publisher = publisher
+        self._options = options
+        self._warn = warn
+        self._condition = threading.Condition()
+        self._answered_ns: int | None = None
+        self._paused = False
+        self._stopping = False
+
+    def answer(self, stamp_ns: int) -> None:
+        """Note that the frame of that stamp is done with (any thread)."""
+        with self._condition:
+            self._answered_ns = stamp_ns
+            self._condition.notify_all()
+
+    def pause(self, paused: bool) -> None:
+        """Hold or go on (any thread)."""
+        with self._condition:
+            self._paused = paused
+            self._condition.notify_all()
+
+    def stop(self) -> None:
+        """Let `run` return soon (any thread or signal handler)."""
+        # No lock: a signal handler may interrupt the thread that holds it.
+        self._stopping = True
+
+    def run(self) -> PlaybackReport:
+        """Play to the end, or until `stop`.
+
+        Raises:
+            E2ESlamError: no frame could be decoded, or lock-step got no answer.
+        """
+        start = time.monotonic()
+        with self._bar() as bar:
+            pace = _Pace(self._options.rate)
+            for messages in self._decoded():
+                self._hold(pace)
+                if self._stopping:
+                    break
+                if self._options.lockstep:
+                    self._send_and_wait(messages)
+                else:
+                    self._sleep(pace.due_in(messages.stamp_ns))
+                    self._publisher.send(messages)
+                self.report.sent += 1
+                self.report.seconds = time.monotonic() - start
+                if bar is not None:
+                    bar.update()
+        if self.report.sent == 0 and not self._stopping:
+            raise DataError.from_parts(
+                f"sequence {self._reader.name}", "no readable frame", "at least one", "check it"
+            )
+        return self.report
+
+    def _bar(self) -> AbstractContextManager[tqdm | None]:
+        # A disabled bar would still start tqdm's monitor thread.
+        if not self._options.progress or not sys.stderr.isatty():
+            return nullcontext()
+        return tqdm(total=len(self._reader), unit="frame")
+
+    def _decoded(self) -> Iterator[FrameMessages]:
+        """Yield the readable frames as messages, decoded ahead in a thread."""
+
+        def decode(index: int) -> FrameMessages:
+            return self._publisher.messages(self._reader[index])
+
+        with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
+            ahead: deque[Future[FrameMessages]] = deque()
+            for index in range(len(self._reader) + _AHEAD):
+                if index < len(self._reader):
+                    ahead.append(pool.submit(decode, index))
+                if index < _AHEAD or not ahead:
+                    continue
+                messages = self._result(ahead.popleft())
+                if messages is not None:
+                    yield messages
+                if self._stopping:
+                    for future in ahead:
+                        future.cancel()
+                    return
+
+    def _result(self, future: Future[FrameMessages]) -> FrameMessages | None:
+        try:
+            return future.result()
+        except E2ESlamError as error:
+            self.report.unreadable += 1
+            if self.report.unreadable == 1:
+                self._warn(f"left out: {error} (more of them are only counted)")
+            return None
+
+    def _send_and_wait(self, messages: FrameMessages) -> None:
+        options = self._options
+        first = time.monotonic()
+        while not self._stopping:
+            self._publisher.send(messages)
+            if self._answer_came(messages.stamp_ns, options.timeout_s):
+                return
+            waited = time.monotonic() - first
+            if waited > options.give_up_s:
+                raise E2ESlamError.from_parts(
+                    f"frame at {messages.stamp_ns * 1e-9:.6f} s",
+                    f"no answer on `processed` for {waited:.0f} s",
+                    "one from slam_node (or keyframe_node and mapper_node)",
+                    "look at its log and /diagnostics",
+                )
+            if not self._stopping:
+                self.report.resent += 1
+                self._warn(
+                    f"no answer on `processed` for {waited:.0f} s (is the SLAM side running, "
+                    "paused, or slow?); sending the frame again"
+                )
+
+    def _answer_came(self, stamp_ns: int, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        with self._condition:
+            while self._answered_ns != stamp_ns and not self._stopping:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._condition.wait(min(left, _TICK_S))
+        return self._answered_ns == stamp_ns
+
+    def _hold(self, pace: _Pace) -> None:
+        start = time.monotonic()
+        with self._condition:
+            while self._paused and not self._stopping:
+                self._condition.wait(_TICK_S)
+        pace.shift(time.monotonic() - start)
+
+    def _sleep(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stopping and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _TICK_S))
+
+
+class _Pace:
+    """Maps stamps to wall time at a rate."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._start: tuple[float, int] | None = None
+
+    def due_in(self, stamp_ns: int) -> float:
+        """Return seconds until a stamp is due; negative when it is late."""
+        if self._start is None:
+            self._start = (time.monotonic(), stamp_ns)
+        wall, first_ns = self._start
+        return wall + (stamp_ns - first_ns) * 1e-9 / self._rate - time.monotonic()
+
+    def shift(self, seconds: float) -> None:
+        """Move everything to come by a pause."""
+        if self._start is not None:
+            self._start = (self._start[0] + seconds, self._start[1])

@@ -1,0 +1,45 @@
+"""Why input was not used: the kinds that diagnostics count."""
+
+from __future__ import annotations
+
+from e2e_slam_ros.errors import CameraError, DepthError, MapError, MessageError, PoseError
+
+
+class NoPoseError(PoseError):
+    """No pose near enough to an image's stamp arrived in time."""
+
+
+class NoCameraInfoError(CameraError):
+    """No camera_info arrived in time."""
+
+
+class NoDepthError(DepthError):
+    """No depth image near enough to a keyframe's stamp arrived in time."""
+
+
+class UnsynchronisedError(MessageError):
+    """Too many images wait for what belongs to them."""
+
+
+# Most special first: the first class that fits names the kind.
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (NoPoseError, "no_pose"),
+    (NoCameraInfoError, "no_camera_info"),
+    (NoDepthError, "no_depth"),
+    (UnsynchronisedError, "unsynchronised"),
+    (PoseError, "pose"),
+    (CameraError, "camera_info"),
+    (DepthError, "depth"),
+    (MapError, "map"),
+    (MessageError, "image"),
+    (MemoryError, "out_of_memory"),
+)
+
+
+def refusal_kind(error: Exception) -> str:
+    """Return the kind under which an error is counted."""
+    for error_type, kind in _KINDS:
+        if isinstance(error, error_type):
+            return kind
+    # torch.cuda.OutOfMemoryError derives from RuntimeError and is absent from CPU builds.
+    return "out_of_memory" if "out of memory" in str(error) else "internal"

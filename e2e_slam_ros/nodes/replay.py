@@ -1,0 +1,187 @@
+"""Player and SLAM in one process over real ROS 2: for machines without `launch`."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+import rclpy
+from rclpy.context import Context
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+from e2e_slam_ros.nodes.dataset_player import DatasetPlayer
+from e2e_slam_ros.nodes.observer import RunObserver
+from e2e_slam_ros.nodes.parameters import overrides
+from e2e_slam_ros.nodes.slam_node import SlamNode
+from e2e_slam_ros.nodes.spinning import SpinThread
+from e2e_slam_ros.nodes.transport import make_room_for_images
+
+# The last frames of a real-time run are still under way when the player has ended.
+_SETTLE_S = 2.0
+_DRAIN_S = 300.0
+_DISCOVERY_S = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayOutcome:
+    """What a replay left behind.
+
+    Attributes:
+        frames: images that were tracked.
+        keyframes: those chosen as keyframes.
+        dropped: keyframes that a newer one replaced in the queue.
+        problems: kind -> how often input was refused or unusual.
+        cloud: the whole map.
+        map_hash: hash of the map's full state; equal maps, equal hash.
+        wall_s: seconds from the first frame to the last mapped keyframe.
+        interrupted: Ctrl-C ended it early.
+    """
+
+    frames: int
+    keyframes: int
+    dropped: int
+    problems: dict[str, int]
+    cloud: SurfelCloud
+    map_hash: str
+    wall_s: float
+    interrupted: bool
+
+
+def run_replay(
+    reader: FrameReader,
+    config: Config,
+    *,
+    lockstep: bool,
+    rate: float = 1.0,
+    recorder: RunObserver | None = None,
+    progress: bool = True,
+) -> ReplayOutcome:
+    """Play a sequence into a SLAM node and return what it made of it.
+
+    Args:
+        reader: the frames.
+        config: the SLAM node's parameters; lock-step sets ``runtime.offline``.
+        lockstep: frame by frame, deterministic; otherwise in real time.
+        rate: speed relative to the recording in real time.
+        recorder: watches every frame and keyframe.
+        progress: show a bar where stderr is a terminal.
+
+    Ctrl-C ends it early and still returns what there is.
+
+    Raises:
+        E2ESlamError: input or parameters that cannot be used, or another player or SLAM node
+            in the same ROS domain.
+    """
+    if lockstep:
+        config = config.with_values({"runtime.offline": True})
+    # Both ends are in this process: stay off the network unless the user says otherwise.
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    make_room_for_images()
+    context = Context()
+    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        return _run(context, reader, config, lockstep, rate, recorder, progress)
+    finally:
+        context.try_shutdown()
+
+
+def _run(
+    context: Context,
+    reader: FrameReader,
+    config: Config,
+    lockstep: bool,
+    rate: float,
+    recorder: RunObserver | None,
+    progress: bool,
+) -> ReplayOutcome:
+    slam = SlamNode(context, overrides(config), recorder)
+    try:
+        player = _player(context, reader, config, lockstep, rate, progress)
+        try:
+            with SpinThread(slam), SpinThread(player):
+                _refuse_company(player)
+                start = time.monotonic()
+                interrupted = _play(player, slam, lockstep)
+                wall_s = time.monotonic() - start
+        finally:
+            player.destroy_node()
+        return ReplayOutcome(
+            frames=slam.tracking.frames,
+            keyframes=slam.mapped,
+            dropped=slam.worker.dropped,
+            problems=slam.diagnostics.problems.totals(),
+            cloud=slam.pipeline.surfels.snapshot(),
+            map_hash=slam.pipeline.surfels.state_hash(),
+            wall_s=wall_s,
+            interrupted=interrupted,
+        )
+    finally:
+        slam.close(save=False)
+        slam.destroy_node()
+
+
+def _player(
+    context: Context,
+    reader: FrameReader,
+    config: Config,
+    lockstep: bool,
+    rate: float,
+    progress: bool,
+) -> DatasetPlayer:
+    values: dict[str, bool | float | str] = {
+        "lockstep": lockstep,
+        "rate": float(rate),
+        "progress": progress,
+        "map_frame": config.frames.map,
+        "camera_frame": config.frames.camera or "camera_optical_frame",
+    }
+    given = [Parameter(name, value=value) for name, value in values.items()]
+    return DatasetPlayer(reader, context, given)
+
+
+def _refuse_company(player: DatasetPlayer) -> None:
+    """Refuse to run beside another player or SLAM node: each would take the other's frames."""
+    time.sleep(_DISCOVERY_S)
+    for topic in ("camera/image_raw", "processed"):
+        count = player.count_publishers(topic)
+        if count > 1:
+            raise E2ESlamError.from_parts(
+                f"topic {player.resolve_topic_name(topic)}",
+                f"{count} publishers in ROS domain {player.context.get_domain_id()}",
+                "this run alone",
+                "end the other run or choose another ROS_DOMAIN_ID",
+            )
+
+
+def _play(player: DatasetPlayer, slam: SlamNode, lockstep: bool) -> bool:
+    """Play to the end and let the mapping finish; return whether Ctrl-C ended it."""
+    interrupted = False
+    try:
+        player.play()
+        if not lockstep:
+            _settle(slam)
+        slam.worker.drain(_DRAIN_S)
+    except KeyboardInterrupt:
+        interrupted = True
+        player.stop()
+    # No thread may change the map while it is read.
+    slam.worker.stop()
+    return interrupted
+
+
+def _settle(slam: SlamNode) -> None:
+    """Wait until no frame arrives and none is open any more."""
+    deadline = time.monotonic() + _SETTLE_S
+    quiet_since, frames = time.monotonic(), -1
+    while time.monotonic() < deadline:
+        if slam.tracking.frames != frames:
+            quiet_since, frames = time.monotonic(), slam.tracking.frames
+        if time.monotonic() - quiet_since > 0.2 and not slam.tracking.acknowledger.open_stamps():
+            return
+        time.sleep(0.02)

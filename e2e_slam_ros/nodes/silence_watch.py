@@ -1,0 +1,71 @@
+"""Says why no images arrive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+
+_CHECK_PERIOD_S = 1.0
+
+
+class SilenceWatch:
+    """Reports, once for each silence, the likely reason.
+
+    Args:
+        node: asked about the graph.
+        topic: the image topic, as subscribed.
+        reliable: whether it is subscribed reliably.
+        limit_s: how long silence lasts before it is reported; 0 never.
+        report: called with the reason.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        reliable: bool,
+        limit_s: float,
+        report: Callable[[str], None],
+    ) -> None:
+        self.limit_s = limit_s
+        self._node = node
+        self._topic = node.resolve_topic_name(topic)
+        self._reliable = reliable
+        self._report = report
+        self._last_s = time.monotonic()
+        self._said = False
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(_CHECK_PERIOD_S, self.check, clock=steady)
+
+    def heard(self) -> None:
+        """Note that an image arrived."""
+        self._last_s = time.monotonic()
+        self._said = False
+
+    def check(self) -> None:
+        """Report a silence that lasts too long."""
+        silent_s = time.monotonic() - self._last_s
+        if self._said or self.limit_s <= 0 or silent_s < self.limit_s:
+            return
+        self._said = True
+        self._report(f"no image for {silent_s:.0f} s: {self.reason()}")
+
+    def reason(self) -> str:
+        """Return the likely reason, from who publishes and with which QoS."""
+        publishers = self._node.get_publishers_info_by_topic(self._topic)
+        if not publishers:
+            return f"nobody publishes {self._topic}; start the camera or remap camera/image_raw"
+        types = {info.topic_type for info in publishers}
+        if "sensor_msgs/msg/Image" not in types:
+            return f"{self._topic} carries {', '.join(types)}, expected sensor_msgs/msg/Image"
+        offered = {info.qos_profile.reliability for info in publishers}
+        if self._reliable and ReliabilityPolicy.RELIABLE not in offered:
+            return (
+                f"{self._topic} is published best effort and subscribed reliable (policy "
+                "RELIABILITY); set runtime.reliability to best_effort"
+            )
+        return f"{self._topic} has a publisher that sends nothing, or the network loses it"

@@ -1,0 +1,112 @@
+"""Running a node's process: start, spin, clean end."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import (
+    Executor,
+    ExternalShutdownException,
+    ShutdownException,
+    SingleThreadedExecutor,
+)
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.nodes.transport import make_room_for_images
+
+_TICK_S = 0.2
+_LOG_EVERY_S = 5.0
+
+
+def run_node(
+    make: Callable[[], Node],
+    args: Sequence[str] | None,
+) -> int:
+    """Spin the node that ``make`` returns until SIGINT or SIGTERM; return the exit code.
+
+    rclpy's own signal handlers would invalidate the context at once, under the hands of the
+    mapping thread; here the node closes first. A refusal at start is one line and exit code 1.
+    """
+    stop = threading.Event()
+    make_room_for_images()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        node = make()
+    except E2ESlamError as error:
+        rclpy.shutdown()
+        return refuse(error)
+    # What start-up made stays: a full garbage collection would otherwise walk through all of it
+    # every few seconds and hold up every thread for 70 ms.
+    gc.collect()
+    gc.freeze()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        spin_until(stop, executor, node)
+    finally:
+        # A second signal during the clean end must not cut it short.
+        close = getattr(node, "close", None)
+        if close is not None:
+            close()
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def spin_until(stop: threading.Event, executor: Executor, node: Node) -> None:
+    """Run callbacks until ``stop`` is set; one that raises is logged and the node lives on."""
+    while not stop.is_set() and node.context.ok():
+        try:
+            executor.spin_once(timeout_sec=_TICK_S)
+        except (ExternalShutdownException, ShutdownException):
+            return
+        except Exception:
+            if stop.is_set() or not node.context.ok():
+                return
+            node.get_logger().error(
+                f"a callback failed: {traceback.format_exc()}", throttle_duration_sec=_LOG_EVERY_S
+            )
+
+
+class SpinThread:
+    """A context manager that spins one node in a thread of its own."""
+
+    def __init__(self, node: Node) -> None:
+        self._stop = threading.Event()
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._thread = threading.Thread(
+            target=spin_until,
+            args=(self._stop, self._executor, node),
+            name=f"spin-{node.get_name()}",
+            daemon=True,
+        )
+
+    def __enter__(self) -> SpinThread:
+        """Start spinning."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop spinning; when it returns no callback runs any more."""
+        self._stop.set()
+        self._executor.wake()
+        self._thread.join()
+        self._executor.shutdown(timeout_sec=1.0)
+
+
+def refuse(error: E2ESlamError) -> int:
+    """Print why a process does not start, in one line, and return its exit code."""
+    print(f"e2e_slam_ros: {error}", file=sys.stderr, flush=True)
+    return 1

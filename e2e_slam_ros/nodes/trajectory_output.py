@@ -1,0 +1,69 @@
+"""The camera's pose at camera rate: TF, odometry, path."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry, Path
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from tf2_ros import TransformBroadcaster
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.nodes.pose_messages import odometry_message, pose_message, transform_message
+from e2e_slam_ros.nodes.qos import reliable
+from e2e_slam_ros.nodes.stamps import ns_to_stamp
+
+# A path of 2000 poses takes rclpy tens of milliseconds: not at camera rate.
+_PATH_PERIOD_S = 1.0
+
+
+class TrajectoryOutput:
+    """Publishes what is known about the camera's pose. The executor thread owns it.
+
+    With a pose topic the camera itself goes on TF (``map -> camera``). With odometry or TF the
+    robot's own tree reaches from ``odom`` to the camera, and a second parent would break it:
+    ``map -> odom`` goes on TF, the identity as long as nothing corrects the odometry.
+    """
+
+    def __init__(self, node: Node, config: Config) -> None:
+        self.config = config
+        self._broadcaster = TransformBroadcaster(node)
+        self._odometry = node.create_publisher(Odometry, "odometry", reliable())
+        self._path = node.create_publisher(Path, "path", reliable(1))
+        self._poses: deque[PoseStamped] = deque(maxlen=config.publish.path_length)
+        self._changed = False
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(_PATH_PERIOD_S, self.publish_path, clock=steady)
+
+    def publish(
+        self, stamp_ns: int, camera_frame: str, T_map_camera: npt.NDArray[np.float64]
+    ) -> None:
+        """Publish one frame's pose on TF and as odometry, and add it to the path."""
+        frames, stamp = self.config.frames, ns_to_stamp(stamp_ns)
+        if self.config.publish.tf:
+            if self.config.pose.source == "topic":
+                msg = transform_message(T_map_camera, stamp, frames.map, camera_frame)
+            else:
+                msg = transform_message(np.eye(4), stamp, frames.map, frames.odom)
+            self._broadcaster.sendTransform(msg)
+        self._odometry.publish(odometry_message(T_map_camera, stamp, frames.map, camera_frame))
+        self._poses.append(pose_message(T_map_camera, stamp, frames.map))
+        self._changed = True
+
+    def publish_path(self) -> None:
+        """Publish the path if it grew and someone listens."""
+        if not self._changed or self._path.get_subscription_count() == 0:
+            return
+        msg = Path(poses=list(self._poses))
+        msg.header = self._poses[-1].header
+        self._path.publish(msg)
+        self._changed = False
+
+    def clear(self) -> None:
+        """Forget the path."""
+        self._poses.clear()
+        self._changed = False

@@ -1,0 +1,173 @@
+"""Player and slam_node in one process, over real ROS 2."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.frame import Frame, ReaderReport
+from e2e_slam_ros.data.keyframe import KeyframeResult
+from e2e_slam_ros.data.slice import FrameSlice
+from e2e_slam_ros.data.tum import TumReader
+from e2e_slam_ros.errors import DataError, E2ESlamError
+from e2e_slam_ros.nodes.replay import run_replay
+from nodes.ros_peer import REPO, peer_in
+from synthetic import frame, pose
+
+CONFIG = Config().with_values({"camera.working_width": 160})
+
+
+class Walk:
+    """A camera that moves along a wall, 10 cm and 100 ms a frame."""
+
+    name = "walk"
+    report = ReaderReport()
+
+    def __init__(self, count: int, broken: tuple[int, ...] = (), pause_s: float = 0.0) -> None:
+        self.count, self.broken, self.pause_s = count, broken, pause_s
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Frame:
+        time.sleep(self.pause_s)
+        if index in self.broken:
+            raise DataError.from_parts("rgb/1.png", "no PNG", "a readable image", "copy it again")
+        return frame(index, pose(x=0.1 * index))
+
+
+class Recorder:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, bool]] = []
+        self.keyframes: list[KeyframeResult] = []
+        self.stages: set[str] = set()
+
+    def on_frame(self, stamp_ns: int, T_map_camera: np.ndarray | None) -> None:
+        self.frames.append((stamp_ns, T_map_camera is not None))
+
+    def on_keyframe(self, result: KeyframeResult) -> None:
+        self.keyframes.append(result)
+
+    def on_latency(self, stage: str, ms: float) -> None:
+        assert ms >= 0.0
+        self.stages.add(stage)
+
+
+def test_two_lock_step_runs_of_real_frames_make_the_same_map(
+    ros_domain: int, shared_data: Path
+) -> None:
+    reader = FrameSlice(TumReader(shared_data / "hololens" / "rooms_000"), 0, 10)
+    threads = threading.active_count()
+    first = run_replay(reader, CONFIG, lockstep=True, progress=False)
+    second = run_replay(reader, CONFIG, lockstep=True, progress=False)
+    assert first.map_hash == second.map_hash and len(first.cloud) > 5000
+    assert (first.frames, first.dropped, first.problems) == (10, 0, {})
+    assert 2 <= first.keyframes == second.keyframes
+    assert threading.active_count() == threads, "threads are left behind"
+
+
+def test_the_recorder_sees_every_frame_and_keyframe(ros_domain: int) -> None:
+    recorder = Recorder()
+    outcome = run_replay(
+        Walk(6, broken=(2,)), CONFIG, lockstep=True, recorder=recorder, progress=False
+    )
+    assert recorder.frames == [(index * 100_000_000, True) for index in (0, 1, 3, 4, 5)]
+    assert len(recorder.keyframes) == outcome.keyframes >= 2
+    assert recorder.stages >= {"image_to_tf", "decide"}
+    assert not outcome.interrupted
+
+
+def test_real_time_uses_every_frame_it_gets(ros_domain: int) -> None:
+    outcome = run_replay(Walk(8), CONFIG, lockstep=False, rate=2.0, progress=False)
+    assert outcome.frames == 8 and outcome.problems == {}
+    assert outcome.keyframes + outcome.dropped >= 2 and outcome.wall_s > 0.3
+
+
+def test_nothing_readable_is_an_error_and_leaves_no_threads(ros_domain: int) -> None:
+    threads = threading.active_count()
+    with pytest.raises(DataError, match="no readable frame"):
+        run_replay(Walk(2, broken=(0, 1)), CONFIG, lockstep=True, progress=False)
+    assert threading.active_count() == threads
+
+
+def test_another_player_in_the_domain_is_refused(ros_domain: int) -> None:
+    with peer_in(ros_domain):
+        with pytest.raises(E2ESlamError, match="ROS_DOMAIN_ID"):
+            run_replay(Walk(2), CONFIG, lockstep=True, progress=False)
+
+
+_ENDLESS = """
+import sys
+sys.path[:0] = [{repo!r}, {test!r}]
+from nodes.test_replay import CONFIG, Walk, run_replay
+outcome = run_replay(Walk(10_000, pause_s=0.02), CONFIG, lockstep=True, progress=False)
+print("OUTCOME", outcome.interrupted, outcome.frames > 0, len(outcome.cloud) > 0)
+"""
+
+
+def test_ctrl_c_returns_what_there_is(ros_domain: int, tmp_path: Path) -> None:
+    code = _ENDLESS.format(repo=str(REPO), test=str(REPO / "test"))
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=output, stderr=subprocess.STDOUT, env=os.environ
+        )
+    deadline = time.monotonic() + 60
+    while "mapping on" not in log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(3.0)
+    process.send_signal(signal.SIGINT)
+    try:
+        assert process.wait(30) == 0, log.read_text()
+    finally:
+        process.kill()
+    assert "OUTCOME True True True" in log.read_text()
+
+
+def test_a_full_disk_loses_no_map(
+    ros_domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rclpy
+
+    from e2e_slam_ros.nodes.parameters import overrides
+    from e2e_slam_ros.nodes.slam_node import SlamNode
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    config = CONFIG.with_values({"runtime.output": str(tmp_path / "maps")})
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context)
+    node = SlamNode(context, overrides(config))
+    try:
+        for index in range(2):
+            sample = frame(index, pose(x=0.3 * index))
+            node.pipeline.integrate(sample, node.pipeline.track(sample))
+        surfels = len(node.pipeline.surfels)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            success, reason = node.save_map()
+        assert not success and "No space left" in reason
+        assert list((tmp_path / "maps").glob("*")) == []
+        assert node.diagnostics.problems.totals() == {"save": 1}
+        assert len(node.pipeline.surfels) == surfels > 0
+        success, path = node.save_map()
+        assert success and Path(path).stat().st_size > 0
+    finally:
+        node.close(save=False)
+        node.destroy_node()
+        context.try_shutdown()
