@@ -152,6 +152,12 @@ class MapConfig:
         "depth step to a neighbour, relative, above which a pixel is an edge and left out",
         low=0.0,
     )
+    outlier_sigma: float = leaf(
+        0.0,
+        "saved clouds lose surfels whose neighbours are farther than usual by this many standard "
+        "deviations; 0 keeps all",
+        low=0.0,
+    )
     unconfirmed_keyframes: int = leaf(
         10,
         "keyframes after which a surfel below stable_confidence is removed when its place is "
@@ -202,6 +208,16 @@ class RuntimeConfig:
         5.0, "seconds without images after which the likely reason is logged; 0 never", low=0.0
     )
     output: str = leaf("", "folder for saved maps; empty: the folder the node was started in")
+    map_file: str = leaf(
+        "map.ply",
+        "what ~/save_map writes there: .ply, .pcd or .png, and beside it the .safetensors that "
+        "~/load_map reads",
+    )
+    viewer: str = leaf(
+        "none",
+        "rerun: a live view where there is a display, else a recording in runtime.output",
+        choices=("none", "rerun"),
+    )
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ ARGUMENTS = (
     ("params_file", DEFAULTS, "parameter file; config/slam.yaml names every parameter"),
     ("output", "", "folder for maps that ~/save_map saves"),
     ("exit_when_done", "true", "end everything when the bag has been played"),
+    ("viewer", "none", "rerun: live view in Rerun, or a recording in output without a display"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "true", "nodes take their time from /clock, which the bag publishes"),
     ("log_level", "info", "log level of the nodes"),
@@ -57,6 +58,7 @@ def generate_launch_description() -> LaunchDescription:
         "depth.source": typed("depth_source", str),
         "frames.camera": typed("camera_frame", str),
         "runtime.output": typed("output", str),
+        "runtime.viewer": typed("viewer", str),
     }
     command = ["ros2", "bag", "play", LaunchConfiguration("bag"), "--clock", "--rate"]
     bag = ExecuteProcess(cmd=[*command, LaunchConfiguration("rate")], output="screen")

@@ -28,6 +28,7 @@ ARGUMENTS = (
         "parameter file; config/slam.yaml names every parameter",
     ),
     ("output", "", "folder for maps that ~/save_map saves; empty: where launch was started"),
+    ("viewer", "none", "rerun: live view in Rerun, or a recording in output without a display"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "false", "true with a simulator that publishes /clock"),
     ("namespace", "", "namespace of slam_node and the topics it publishes"),
@@ -50,6 +51,7 @@ def generate_launch_description() -> LaunchDescription:
         "pose.source": typed("pose_source", str),
         "depth.source": typed("depth_source", str),
         "runtime.output": typed("output", str),
+        "runtime.viewer": typed("viewer", str),
     }
     slam = Node(
         package=PACKAGE,

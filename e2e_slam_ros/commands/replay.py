@@ -99,7 +99,9 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     command = shlex.join(["e2e-slam", *argv])
     files = write_run(folder, summary, outcome.cloud, config, command)
     print_summary(summary, files.written, files.failures, Console())
-    if files.failures:
+    if outcome.failure is not None:
+        say(f"ended early: {outcome.failure}; the files hold what had been mapped by then")
+    if files.failures or outcome.failure is not None:
         return FAILED
     if outcome.interrupted:
         say("interrupted: the files hold what had been mapped by then")

@@ -22,23 +22,20 @@ _NAMES = tuple(item.name for item in fields(Surfels))
 _FARTHEST_M = 1e5
 
 
-def save_map(path: str | Path, surfel_map: SurfelMap) -> Path:
-    """Write every attribute of every surfel and return the absolute path.
+def save_map(path: str | Path, surfels: Surfels, keyframes: int) -> Path:
+    """Write every attribute of (N,) surfels and return the absolute path.
 
-    The file appears whole or not at all. Call it while nothing fuses into the map.
+    ``keyframes`` is how many the map had fused (`SurfelMap.keyframes`). The file appears whole or
+    not at all.
 
     Raises:
         MapError: the folder is missing or read-only, or the disk is full.
     """
     target = Path(path).expanduser().absolute()
-    columns = zip(_NAMES, surfel_map.surfels.columns(), strict=True)
+    columns = zip(_NAMES, surfels.columns(), strict=True)
     content = save(
         {name: column.cpu().contiguous() for name, column in columns},
-        metadata={
-            "format": _FORMAT,
-            "version": str(_VERSION),
-            "keyframes": str(surfel_map.keyframes),
-        },
+        metadata={"format": _FORMAT, "version": str(_VERSION), "keyframes": str(keyframes)},
     )
     with open_atomic(target, MapError) as file:
         file.write(content)

@@ -7,7 +7,7 @@ import math
 import torch
 
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
-from e2e_slam_ros.mapping.surfel_store import SurfelStore
+from e2e_slam_ros.mapping.surfel_store import Surfels, SurfelStore
 
 
 def take_snapshot(
@@ -35,12 +35,17 @@ def take_snapshot(
     if max_points is not None and index.numel() > max_points:
         step = index.numel() / max_points
         index = index[_spread(max_points, step, index.numel(), index)]
-    colors = (slots.colors[index] * 255.0).round().clamp(0, 255).to(torch.uint8)
+    return as_cloud(slots[index])
+
+
+def as_cloud(surfels: Surfels) -> SurfelCloud:
+    """Copy (N,) surfels to the host, colours as bytes."""
+    colors = (surfels.colors * 255.0).round().clamp(0, 255).to(torch.uint8)
     return SurfelCloud(
-        positions=slots.positions[index].cpu().numpy(),
-        normals=slots.normals[index].cpu().numpy(),
+        positions=surfels.positions.clone().cpu().numpy(),
+        normals=surfels.normals.clone().cpu().numpy(),
         colors=colors.cpu().numpy(),
-        confidence=slots.confidence[index].cpu().numpy(),
+        confidence=surfels.confidence.clone().cpu().numpy(),
     )
 
 

@@ -13,8 +13,8 @@ from sensor_msgs.msg import PointCloud2
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.errors import MapError
-from e2e_slam_ros.mapping.ply import write_ply
+from e2e_slam_ros.mapping.map_checkpoint import load_map
+from e2e_slam_ros.mapping.map_files import CHECKPOINT, check_suffix, save
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.cloud_messages import cloud_message
@@ -77,17 +77,38 @@ class MapOutput:
         cloud = self._surfels.snapshot(limits.max_points, limits.min_confidence, index)
         self._active.publish(self._message(cloud, keyframe.stamp_ns))
 
-    def save(self, name: str = "map.ply") -> Path:
-        """Write the whole map into ``runtime.output`` and return the file's absolute path.
+    def save(self) -> Path:
+        """Write the map and a checkpoint into ``runtime.output``; return the map's path.
 
         Raises:
-            MapError: the map is empty, or the file cannot be written.
+            MapError: the map is empty, or a file cannot be written.
         """
+        runtime = self.config.runtime
+        target = self._folder / runtime.map_file
+        check_suffix(target)
         with self._lock:
-            cloud = self._surfels.snapshot()
-        if len(cloud) == 0:
-            raise MapError.from_parts("map", "no surfels", "at least one keyframe", "wait for it")
-        return write_ply(Path(self.config.runtime.output or ".") / name, cloud)
+            surfels, keyframes = self._surfels.surfels, self._surfels.keyframes
+        sigma = self.config.map.outlier_sigma
+        path = save(target, surfels, keyframes, outlier_sigma=sigma)
+        if path.suffix != CHECKPOINT:
+            save(path.with_suffix(CHECKPOINT), surfels, keyframes)
+        return path
+
+    def load(self) -> Path:
+        """Replace the map by the checkpoint in ``runtime.output``; return its path.
+
+        Raises:
+            MapError: there is none, or it cannot be used. The map is unchanged then.
+        """
+        source = (self._folder / self.config.runtime.map_file).with_suffix(CHECKPOINT)
+        with self._lock:
+            path = load_map(source, self._surfels)
+        self.changed(self._stamp_ns)
+        return path
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.config.runtime.output or ".").expanduser().absolute()
 
     def close(self) -> None:
         """End the thread."""

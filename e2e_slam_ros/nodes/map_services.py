@@ -1,9 +1,10 @@
-"""The services that save and reset a map."""
+"""The services that save, load and reset a map."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 from rclpy.node import Node
 from rclpy.task import Future
@@ -14,12 +15,12 @@ from e2e_slam_ros.nodes.map_output import MapOutput
 
 
 class MapServices:
-    """``~/save_map`` and ``~/reset``; the answer is the path or the reason.
+    """``~/save_map``, ``~/load_map`` and ``~/reset``; the answer is the path or the reason.
 
     Args:
         node: offers the services.
-        output: saves.
-        diagnostics: counts what could not be saved.
+        output: saves and loads.
+        diagnostics: counts what could not be saved or loaded.
         reset: forgets the map and returns what was forgotten, in words.
     """
 
@@ -35,27 +36,43 @@ class MapServices:
         self._diagnostics = diagnostics
         self._do_reset = reset
         self._save = node.create_service(Trigger, "~/save_map", self._on_save)
+        self._load = node.create_service(Trigger, "~/load_map", self._on_load)
         self._reset = node.create_service(Trigger, "~/reset", self._on_reset)
 
     def save_and_log(self) -> tuple[bool, str]:
         """Save the map; return success and the absolute path, or the reason."""
+        return self._answer("save", self._output.save)
+
+    def _answer(self, kind: str, work: Callable[[], Path]) -> tuple[bool, str]:
         try:
-            path = str(self._output.save())
+            path = str(work())
         except Exception as error:  # Whatever it is, the caller gets an answer.
-            self._diagnostics.problem("save", error)
+            self._diagnostics.problem(kind, error)
             return False, str(error)
-        self._node.get_logger().info(f"map saved: {path}")
+        self._node.get_logger().info(f"map {kind}: {path}")
         return True, path
 
     async def _on_save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        # Writing a large map takes seconds, in which images must go on. A second executor
-        # thread is no way out: rclpy's MultiThreadedExecutor stalls for up to half a second.
+        response.success, response.message = await self._aside("save", self._output.save)
+        return response
+
+    async def _on_load(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = await self._aside("load", self._output.load)
+        return response
+
+    def _aside(self, kind: str, work: Callable[[], Path]) -> Future:
+        """Do slow work in a thread of its own and return what it will answer.
+
+        Files of a large map take seconds, in which images must go on. A second executor thread
+        is no way out: rclpy's MultiThreadedExecutor stalls for up to half a second.
+        """
         answer = Future(executor=self._node.executor)
         threading.Thread(
-            target=lambda: answer.set_result(self.save_and_log()), name="save-map", daemon=True
+            target=lambda: answer.set_result(self._answer(kind, work)),
+            name=f"{kind}-map",
+            daemon=True,
         ).start()
-        response.success, response.message = await answer
-        return response
+        return answer
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = True, self._do_reset()

@@ -21,3 +21,29 @@ class RunObserver(Protocol):
 
     def on_latency(self, stage: str, ms: float) -> None:
         """Learn how long one pass through a stage took."""
+
+
+class Observers:
+    """Several observers as one.
+
+    Args:
+        observers: called in this order; None among them is left out.
+    """
+
+    def __init__(self, *observers: RunObserver | None) -> None:
+        self._observers = tuple(item for item in observers if item is not None)
+
+    def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
+        """Pass a frame on."""
+        for observer in self._observers:
+            observer.on_frame(stamp_ns, T_map_camera)
+
+    def on_keyframe(self, result: KeyframeResult) -> None:
+        """Pass a keyframe on."""
+        for observer in self._observers:
+            observer.on_keyframe(result)
+
+    def on_latency(self, stage: str, ms: float) -> None:
+        """Pass a latency on."""
+        for observer in self._observers:
+            observer.on_latency(stage, ms)

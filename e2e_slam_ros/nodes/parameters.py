@@ -34,6 +34,7 @@ DYNAMIC = (
     "publish.min_confidence",
     "runtime.silence_s",
     "runtime.output",
+    "runtime.map_file",
 )
 _INT64_MAX = 2**63 - 1
 _DOUBLE_MAX = 1.7e308

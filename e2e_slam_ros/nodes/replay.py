@@ -41,6 +41,7 @@ class ReplayOutcome:
         map_hash: hash of the map's full state; equal maps, equal hash.
         wall_s: seconds from the first frame to the last mapped keyframe.
         interrupted: Ctrl-C ended it early.
+        failure: what ended it early, with keyframes already mapped; or None.
     """
 
     frames: int
@@ -51,6 +52,7 @@ class ReplayOutcome:
     map_hash: str
     wall_s: float
     interrupted: bool
+    failure: E2ESlamError | None = None
 
 
 def run_replay(
@@ -75,8 +77,8 @@ def run_replay(
     Ctrl-C ends it early and still returns what there is.
 
     Raises:
-        E2ESlamError: input or parameters that cannot be used, or another player or SLAM node
-            in the same ROS domain.
+        E2ESlamError: input or parameters that cannot be used, another player or SLAM node in
+            the same ROS domain, or a player that failed before anything was mapped.
     """
     if lockstep:
         config = config.with_values({"runtime.offline": True})
@@ -107,7 +109,7 @@ def _run(
             with SpinThread(slam), SpinThread(player):
                 _refuse_company(player)
                 start = time.monotonic()
-                interrupted = _play(player, slam, lockstep)
+                interrupted, failure = _play(player, slam, lockstep)
                 wall_s = time.monotonic() - start
         finally:
             player.destroy_node()
@@ -120,6 +122,7 @@ def _run(
             map_hash=slam.pipeline.surfels.state_hash(),
             wall_s=wall_s,
             interrupted=interrupted,
+            failure=failure,
         )
     finally:
         slam.close(save=False)
@@ -159,9 +162,11 @@ def _refuse_company(player: DatasetPlayer) -> None:
             )
 
 
-def _play(player: DatasetPlayer, slam: SlamNode, lockstep: bool) -> bool:
-    """Play to the end and let the mapping finish; return whether Ctrl-C ended it."""
-    interrupted = False
+def _play(
+    player: DatasetPlayer, slam: SlamNode, lockstep: bool
+) -> tuple[bool, E2ESlamError | None]:
+    """Play to the end and let the mapping finish; return whether Ctrl-C or what ended it."""
+    interrupted, failure = False, None
     try:
         player.play()
         if not lockstep:
@@ -170,9 +175,14 @@ def _play(player: DatasetPlayer, slam: SlamNode, lockstep: bool) -> bool:
     except KeyboardInterrupt:
         interrupted = True
         player.stop()
+    except E2ESlamError as error:
+        if slam.mapped == 0:
+            raise
+        # What has been mapped by now is worth more than the exception.
+        failure = error
     # No thread may change the map while it is read.
     slam.worker.stop()
-    return interrupted
+    return interrupted, failure
 
 
 def _settle(slam: SlamNode) -> None:

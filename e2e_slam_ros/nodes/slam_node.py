@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from rclpy.context import Context
@@ -20,13 +21,14 @@ from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, KeyframeOutput
 from e2e_slam_ros.nodes.map_output import MapOutput
 from e2e_slam_ros.nodes.map_services import MapServices
-from e2e_slam_ros.nodes.observer import RunObserver
+from e2e_slam_ros.nodes.observer import Observers, RunObserver
 from e2e_slam_ros.nodes.parameters import NodeParameters
 from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
 from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.worker import KeyframeWorker
+from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
 
 
 class SlamNode(Node):  # type: ignore[misc]
@@ -59,7 +61,8 @@ class SlamNode(Node):  # type: ignore[misc]
         self.pipeline = SlamPipeline(config, resolve_device(config.runtime.device))
         # Held by whoever reads or writes the map; the executor never waits for it at camera rate.
         self._map_lock = threading.Lock()
-        self._observer = observer
+        self._viewer = _viewer(config)
+        self._observer = Observers(observer, self._viewer)
         self.mapped = 0
         self._last: KeyframeResult | None = None
         self.diagnostics = Diagnostics(self, self._facts)
@@ -73,7 +76,12 @@ class SlamNode(Node):  # type: ignore[misc]
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
         self.tracking = CameraTracking(
-            self, config, self.pipeline.frontend, self.diagnostics, self.worker.submit, observer
+            self,
+            config,
+            self.pipeline.frontend,
+            self.diagnostics,
+            self.worker.submit,
+            self._observer,
         )
         self._map_services = MapServices(self, self.map_output, self.diagnostics, self.reset)
         self._pause = self.create_service(Trigger, "~/pause", self._on_pause)
@@ -105,6 +113,8 @@ class SlamNode(Node):  # type: ignore[misc]
         """End the threads; an offline run with an output folder saves its map."""
         self.worker.stop()
         self.map_output.close()
+        if self._viewer is not None:
+            self._viewer.close()
         runtime = self.config.runtime
         if save and runtime.offline and runtime.output and len(self.pipeline.surfels) > 0:
             self.save_map()
@@ -121,8 +131,7 @@ class SlamNode(Node):  # type: ignore[misc]
         self._last = result
         for stage, ms in result.latency_ms.items():
             self.diagnostics.latency(stage, ms)
-        if self._observer is not None:
-            self._observer.on_keyframe(result)
+        self._observer.on_keyframe(result)
         self._keyframe_output.publish(result.keyframe, job.frame_id)
         self._depth_output.publish(result.keyframe, result.estimate, job.frame_id)
         self._cloud_output.publish(result.keyframe, result.estimate.depth)
@@ -164,6 +173,12 @@ class SlamNode(Node):  # type: ignore[misc]
             "depth_source": self.config.depth.source,
             "scale_source": last.estimate.scale_source if last else "none yet",
         }
+
+
+def _viewer(config: Config) -> RerunViewer | None:
+    if config.runtime.viewer == "none":
+        return None
+    return RerunViewer(Path(config.runtime.output or "."))
 
 
 def main(args: Sequence[str] | None = None) -> int:

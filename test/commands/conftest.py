@@ -28,6 +28,7 @@ class Replay:
     """Stands for `nodes/replay.py` and remembers how it was called."""
 
     interrupted: bool = False
+    failure: Exception | None = None
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def run_replay(self, reader: FrameReader, config: Config, **options: Any) -> object:
@@ -46,6 +47,7 @@ class Replay:
             wall_s=1.0,
             map_hash=pipeline.surfels.state_hash(),
             interrupted=self.interrupted,
+            failure=self.failure,
         )
 
 

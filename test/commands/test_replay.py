@@ -13,6 +13,7 @@ import pytest
 
 from e2e_slam_ros.cli import main
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.errors import DataError
 
 Refused = Callable[..., str]
 REPLAY = "e2e_slam_ros.nodes.replay"
@@ -71,6 +72,15 @@ def test_ctrl_c_during_a_replay_keeps_what_was_mapped(
     assert main(["replay", "--data", str(data), "--out", str(tmp_path / "out")]) == 130
     assert (tmp_path / "out" / "map.ply").is_file()
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_player_that_fails_on_the_way_keeps_what_was_mapped(
+    data: Path, tmp_path: Path, replay: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay.failure = DataError("frame 7: unreadable")
+    assert main(["replay", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
+    assert (tmp_path / "out" / "map.ply").is_file()
+    assert "ended early: frame 7: unreadable" in capsys.readouterr().err
 
 
 def test_ctrl_c_before_a_replay_ends_quietly(

@@ -49,9 +49,13 @@ def replace(path: Path, **columns: torch.Tensor) -> None:
     edit(path)
 
 
+def written(path: Path, surfel_map: SurfelMap) -> Path:
+    return save_map(path, surfel_map.surfels, surfel_map.keyframes)
+
+
 def test_a_loaded_map_is_the_saved_one(tmp_path: Path) -> None:
     saved = wall_map()
-    path = save_map(tmp_path / "deep" / "map.safetensors", saved)
+    path = written(tmp_path / "deep" / "map.safetensors", saved)
     loaded = wall_map(keyframes=1)
     assert load_map(path, loaded) == path
     assert (len(loaded), loaded.keyframes) == (len(saved), 2)
@@ -60,7 +64,7 @@ def test_a_loaded_map_is_the_saved_one(tmp_path: Path) -> None:
 
 def test_mapping_goes_on(tmp_path: Path) -> None:
     saved, loaded = wall_map(), wall_map(keyframes=0)
-    load_map(save_map(tmp_path / "map.safetensors", saved), loaded)
+    load_map(written(tmp_path / "map.safetensors", saved), loaded)
     for target in (saved, loaded):
         fuse(target, 0.3, 2)
     assert loaded.keyframes == 3 and len(loaded) == len(saved)
@@ -69,7 +73,7 @@ def test_mapping_goes_on(tmp_path: Path) -> None:
 
 
 def test_an_empty_map_comes_back_empty(tmp_path: Path) -> None:
-    path = save_map(tmp_path / "map.safetensors", wall_map(keyframes=0))
+    path = written(tmp_path / "map.safetensors", wall_map(keyframes=0))
     loaded = wall_map()
     load_map(path, loaded)
     assert (len(loaded), loaded.keyframes) == (0, 0)
@@ -78,7 +82,7 @@ def test_an_empty_map_comes_back_empty(tmp_path: Path) -> None:
 
 
 def test_damaged_and_foreign_files_leave_the_map_unchanged(tmp_path: Path) -> None:
-    path = save_map(tmp_path / "map.safetensors", wall_map())
+    path = written(tmp_path / "map.safetensors", wall_map())
     whole = path.read_bytes()
     loaded = wall_map(keyframes=1)
     before = loaded.state_hash()
@@ -119,7 +123,7 @@ def test_damaged_and_foreign_files_leave_the_map_unchanged(tmp_path: Path) -> No
     ],
 )
 def test_other_metadata_is_refused(tmp_path: Path, metadata: dict[str, str], reason: str) -> None:
-    path = save_map(tmp_path / "map.safetensors", wall_map())
+    path = written(tmp_path / "map.safetensors", wall_map())
     edit(path, **metadata)
     with pytest.raises(MapError, match=reason):
         load_map(path, wall_map(keyframes=0))
@@ -142,7 +146,7 @@ def test_other_metadata_is_refused(tmp_path: Path, metadata: dict[str, str], rea
 def test_values_no_map_has_are_refused(
     tmp_path: Path, name: str, value: float, reason: str
 ) -> None:
-    path = save_map(tmp_path / "map.safetensors", wall_map())
+    path = written(tmp_path / "map.safetensors", wall_map())
     column = load_file(path)[name]
     column.view(-1)[-1] = value
     replace(path, **{name: column})
@@ -154,7 +158,7 @@ def test_values_no_map_has_are_refused(
 
 
 def test_other_columns_are_refused(tmp_path: Path) -> None:
-    path = save_map(tmp_path / "map.safetensors", wall_map())
+    path = written(tmp_path / "map.safetensors", wall_map())
     whole = path.read_bytes()
     count = len(wall_map())
     for columns, reason in (
@@ -173,7 +177,7 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
 
 def test_more_surfels_than_fit_are_refused(tmp_path: Path) -> None:
     saved = wall_map()
-    path = save_map(tmp_path / "map.safetensors", saved)
+    path = written(tmp_path / "map.safetensors", saved)
     small = wall_map(keyframes=0, max_surfels=1000)
     with pytest.raises(
         MapError,

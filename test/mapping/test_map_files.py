@@ -14,8 +14,9 @@ from PIL import Image
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.mapping import map_files
 from e2e_slam_ros.mapping.map_checkpoint import load_map
-from e2e_slam_ros.mapping.map_files import SUFFIXES, save
+from e2e_slam_ros.mapping.map_files import SUFFIXES
 from e2e_slam_ros.mapping.pcd import read_pcd
 from e2e_slam_ros.mapping.ply import read_ply
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
@@ -31,6 +32,25 @@ def wall() -> SurfelMap:
     assert seen.sensor_depth is not None
     target.fuse(seen, estimate(seen.sensor_depth))
     return target
+
+
+def save(path: str | Path, surfel_map: SurfelMap, **options: Any) -> Path:
+    return map_files.save(path, surfel_map.surfels, surfel_map.keyframes, **options)
+
+
+def test_outliers_are_left_out_of_clouds_but_not_of_checkpoints(
+    tmp_path: Path, wall: SurfelMap
+) -> None:
+    surfels = wall.surfels
+    surfels.positions[7] = torch.tensor([50.0, 0.0, 0.0])
+    stray = SurfelMap(MapConfig(), torch.device("cpu"))
+    stray.restore(surfels, 1)
+    assert read_ply(save(tmp_path / "all.ply", stray)).positions[:, 0].max() == 50.0
+    cleaned = read_ply(save(tmp_path / "clean.ply", stray, outlier_sigma=3.0))
+    assert cleaned.positions[:, 0].max() < 10 and len(cleaned) > 0.9 * len(wall)
+    again = SurfelMap(MapConfig(), torch.device("cpu"))
+    load_map(save(tmp_path / "all.safetensors", stray, outlier_sigma=3.0), again)
+    assert len(again) == len(wall)
 
 
 def test_each_suffix_is_its_format(tmp_path: Path, wall: SurfelMap) -> None:

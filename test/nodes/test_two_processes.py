@@ -87,6 +87,14 @@ def _check_services(peer: Peer, folder: Path) -> None:
     assert not empty.success and "no surfels" in empty.message
     peer.send_good(5002.0)
     wait_for(lambda: peer.maps[-1].width > 0, "a new map")
+    loaded = peer.call("/slam_node/load_map")
+    assert loaded.success and loaded.message == str(folder / "map.safetensors")
+    wait_for(lambda: peer.maps[-1].width == surfels, "the loaded map")
+    Path(loaded.message).write_bytes(b"not a map")
+    refused = peer.call("/slam_node/load_map")
+    assert not refused.success and "expected" in refused.message
+    peer.send_good(5003.0)
+    wait_for(lambda: peer.maps[-1].width >= surfels, "the map that was kept")
 
 
 def test_three_nodes_make_the_map_that_one_makes(
