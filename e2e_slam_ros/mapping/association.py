@@ -11,7 +11,6 @@ from torch.nn import functional
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.mapping.observation import Observation
-from e2e_slam_ros.mapping.surfel_store import Surfels
 
 # Two pixel grids at the same scale are at most 0.71 pixel apart at the nearest point; the rest is
 # for noise in pose and depth. Beyond one pixel detail is lost (bench/map_quality.py).
@@ -40,6 +39,21 @@ class Projection:
     confidence: torch.Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class ShownSurfels:
+    """The surfels that the HW cells of an index map show; undefined where a cell is empty.
+
+    Attributes:
+        positions: (HW, 3) map frame, metres.
+        normals: (HW, 3) unit.
+        radius: (HW,) metres.
+    """
+
+    positions: torch.Tensor
+    normals: torch.Tensor
+    radius: torch.Tensor
+
+
 def project_surfels(
     slots: torch.Tensor,
     positions: torch.Tensor,
@@ -56,17 +70,24 @@ def project_surfels(
         camera: the image.
         T_map_camera: (4, 4).
     """
-    dtype = positions.dtype
-    rotation = T_map_camera[:3, :3].to(dtype)
-    local = (positions - T_map_camera[:3, 3].to(dtype)) @ rotation
-    z = local[:, 2]
-    safe = z.clamp_min(_NEAR_M)
-    u = torch.round(local[:, 0] / safe * camera.fx + camera.cx)
-    v = torch.round(local[:, 1] / safe * camera.fy + camera.cy)
-    inside = (z > _NEAR_M) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
-    index = torch.nonzero(inside & (confidence > 0)).squeeze(1)
-    pixel = v[index].long() * camera.width + u[index].long()
-    return Projection(slots[index], pixel, z[index], confidence[index])
+    # Intrinsics and rotation in one matrix, points as rows, in place: half the time of the
+    # textbook order on a CPU, and this is the one step that touches every surfel in view.
+    to_pixels = camera.matrix(positions.device, torch.float64) @ T_map_camera[:3, :3].T.double()
+    offset = positions - T_map_camera[:3, 3].to(positions.dtype)
+    x, y, z = to_pixels.to(positions.dtype) @ offset.T
+    inverse = z.reciprocal()
+    u, v = (x * inverse).round_(), (y * inverse).round_()
+    across, down = (camera.width - 1) / 2, (camera.height - 1) / 2
+    inside = ((u - across).abs_() <= across) & ((v - down).abs_() <= down)
+    inside &= (z > _NEAR_M) & (confidence > 0)
+    index = torch.nonzero(inside).squeeze(1)
+    row, column = v.index_select(0, index).long(), u.index_select(0, index).long()
+    return Projection(
+        slot=slots.index_select(0, index),
+        pixel=row * camera.width + column,
+        depth=z.index_select(0, index),
+        confidence=confidence.index_select(0, index),
+    )
 
 
 def index_map(projection: Projection, camera: PinholeCamera, bin_m: float) -> torch.Tensor:
@@ -88,7 +109,7 @@ def index_map(projection: Projection, camera: PinholeCamera, bin_m: float) -> to
 
 def associate(
     cells: torch.Tensor,
-    shown: Surfels,
+    shown: ShownSurfels,
     observation: Observation,
     camera: PinholeCamera,
     config: MapConfig,
@@ -102,7 +123,7 @@ def associate(
 
     Args:
         cells: (HW,) the index map.
-        shown: HW surfels, those of the cells; undefined where a cell is empty.
+        shown: the surfels of the cells.
         observation: the measured surfels.
         camera: the image.
         config: the limits.
@@ -124,7 +145,7 @@ def associate(
     # The upper left neighbour in the bordered image, which every pixel has.
     corner = pixels + 2 * torch.div(pixels, camera.width, rounding_mode="floor")
     best = torch.full_like(depth, torch.inf)
-    chosen = torch.full_like(pixels, -1)
+    chosen = torch.full_like(pixels, -1, dtype=torch.int8)
     # Arithmetic in place of torch.where, which is ten times slower on a CPU.
     for neighbour in range(9):
         dy, dx = divmod(neighbour, 3)
@@ -136,10 +157,13 @@ def associate(
         facing = (directions.index_select(1, there) * normals).sum(0)
         fits = (along.abs() < along_limit) & (across < reach) & (facing > min_cos)
         cost = across / (fits & occupied.index_select(0, corner + (dy * stride + dx)))
-        chosen += (cell - chosen) * (cost < best)
+        chosen += (neighbour - chosen) * (cost < best)
         best = torch.minimum(best, cost)
+    matched = torch.nonzero(chosen >= 0).squeeze(1)
+    pixels, chosen = pixels[matched], chosen[matched].long()
+    step = torch.div(chosen, 3, rounding_mode="floor") * camera.width + chosen % 3
     matches = torch.full_like(cells, -1)
-    matches[pixels] = chosen
+    matches[pixels] = pixels + step - (camera.width + 1)
     return matches
 
 

@@ -15,6 +15,15 @@ _ALONE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
+class Change:
+    """What a fusion wrote: (M,) slots, the surfels there before (None: nothing) and after."""
+
+    slots: torch.Tensor
+    before: Surfels | None
+    after: Surfels
+
+
+@dataclass(frozen=True, eq=False)
 class Contribution:
     """A keyframe's share in M surfels: the difference it made to their weighted sums.
 
@@ -31,12 +40,12 @@ class Contribution:
     sums: torch.Tensor
 
     @staticmethod
-    def between(slots: torch.Tensor, before: Surfels | None, after: Surfels) -> Contribution:
-        """Return what changed ``before`` (None: nothing was there) into ``after``."""
-        weight, sums = after.confidence, _sums(after)
-        if before is not None:
-            weight, sums = weight - before.confidence, sums - _sums(before)
-        return Contribution(slots, after.first_seen, weight, sums)
+    def of(change: Change) -> Contribution:
+        """Return the share of the keyframe that made a change."""
+        weight, sums = change.after.confidence, _sums(change.after)
+        if change.before is not None:
+            weight, sums = weight - change.before.confidence, sums - _sums(change.before)
+        return Contribution(change.slots, change.after.first_seen, weight, sums)
 
     def joined(self, other: Contribution) -> Contribution:
         """Return both as one; they have no slot in common."""

@@ -6,7 +6,12 @@ import torch
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.mapping.association import associate, index_map, project_surfels
+from e2e_slam_ros.mapping.association import (
+    ShownSurfels,
+    associate,
+    index_map,
+    project_surfels,
+)
 from e2e_slam_ros.mapping.fusion import as_surfels, average, gather_evidence
 from e2e_slam_ros.mapping.observation import observe
 from e2e_slam_ros.mapping.surfel_store import Surfels
@@ -56,7 +61,8 @@ class DifferentiableMap:
                 slots = torch.arange(len(old), device=depth.device)
                 seen = project_surfels(slots, old.positions, old.confidence, camera, T_map_camera)
                 cells = index_map(seen, camera, self.config.distance_m)
-                shown = old[cells.clamp_min(0)]
+                behind = old[cells.clamp_min(0)]
+                shown = ShownSurfels(behind.positions, behind.normals, behind.radius)
                 matches = associate(cells, shown, observation, camera, self.config)
             evidence = gather_evidence(observation, matches, shown.radius)
             slots = cells[evidence.cell]

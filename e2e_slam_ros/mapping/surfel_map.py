@@ -14,6 +14,7 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.se3 import check_rigid
 from e2e_slam_ros.mapping.association import (
     Projection,
+    ShownSurfels,
     associate,
     index_map,
     project_surfels,
@@ -21,7 +22,7 @@ from e2e_slam_ros.mapping.association import (
     unconfirmed,
 )
 from e2e_slam_ros.mapping.block_index import BlockIndex, DepthPyramid
-from e2e_slam_ros.mapping.contribution import Contribution, without
+from e2e_slam_ros.mapping.contribution import Change, Contribution, without
 from e2e_slam_ros.mapping.eviction import make_room
 from e2e_slam_ros.mapping.fusion import as_surfels, average, gather_evidence
 from e2e_slam_ros.mapping.observation import Observation, observe
@@ -84,12 +85,13 @@ class SurfelMap:
         )
         pages, visible = self._look(observation, camera, T_map_camera)
         cells = index_map(visible, camera, self.config.distance_m)
-        shown = self._store.slots[cells.clamp_min(0)] if len(self) else _nothing(cells)
+        shown = self._shown(cells)
         matches = associate(cells, shown, observation, camera, self.config)
         merged = self._merge(observation, cells, shown, matches)
         removed = self._clear_away(visible, observation, pages)
         added = self._add(observation, observation.valid & (matches < 0))
-        self._remember(keyframe.index, merged, added)
+        if self.config.revisable_keyframes > 0:
+            self._remember(keyframe.index, merged, added)
         evicted = make_room(self._store, self._blocks, self.config)
         self._keyframes += 1
         return FusionStats(
@@ -162,20 +164,32 @@ class SurfelMap:
             T_map_camera,
         )
 
+    def _shown(self, cells: torch.Tensor) -> ShownSurfels:
+        """Return what association has to know about the surfels of an index map."""
+        if len(self) == 0:
+            nothing = torch.zeros((cells.numel(), 3), device=self.device)
+            return ShownSurfels(nothing, nothing, nothing[:, 0])
+        slots, occupied = self._store.slots, cells.clamp_min(0)
+        return ShownSurfels(
+            slots.positions.index_select(0, occupied),
+            slots.normals.index_select(0, occupied),
+            slots.radius.index_select(0, occupied),
+        )
+
     def _merge(
         self,
         observation: Observation,
         cells: torch.Tensor,
-        shown: Surfels,
+        shown: ShownSurfels,
         matches: torch.Tensor,
-    ) -> Contribution:
+    ) -> Change:
         """Average every matched pixel into its surfel, weighted by confidence."""
         evidence = gather_evidence(observation, matches, shown.radius)
-        before = shown[evidence.cell]
-        after = average(before, evidence, self.config.max_confidence, self._keyframes)
         slots = cells[evidence.cell]
+        before = self._store.slots[slots]
+        after = average(before, evidence, self.config.max_confidence, self._keyframes)
         self._store.update(slots, after)
-        return Contribution.between(slots, before, after)
+        return Change(slots, before, after)
 
     def _clear_away(
         self, visible: Projection, observation: Observation, pages: torch.Tensor
@@ -191,24 +205,22 @@ class SurfelMap:
         self._store.release_empty_pages(pages)
         return int(gone.numel())
 
-    def _add(self, observation: Observation, mask: torch.Tensor) -> Contribution:
+    def _add(self, observation: Observation, mask: torch.Tensor) -> Change:
         """Give every measured pixel in ``mask`` a surfel of its own."""
         pixels = torch.nonzero(mask).squeeze(1)
         return self._insert(as_surfels(observation, pixels, self._keyframes))
 
-    def _insert(self, surfels: Surfels) -> Contribution:
+    def _insert(self, surfels: Surfels) -> Change:
         blocks = self._blocks.find_or_add(surfels.positions)
         order = torch.argsort(blocks, stable=True)
         blocks, surfels = blocks[order], surfels[order]
         self._blocks.last_seen.scatter_reduce_(0, blocks, surfels.last_seen.long(), reduce="amax")
         slots = self._store.take_slots(blocks, rank_in_group(blocks), len(self._blocks))
         self._store.write(slots, surfels)
-        return Contribution.between(slots, None, surfels)
+        return Change(slots, None, surfels)
 
-    def _remember(self, index: int, merged: Contribution, added: Contribution) -> None:
-        if self.config.revisable_keyframes == 0:
-            return
-        self._revisable[index] = merged.joined(added)
+    def _remember(self, index: int, merged: Change, added: Change) -> None:
+        self._revisable[index] = Contribution.of(merged).joined(Contribution.of(added))
         while len(self._revisable) > self.config.revisable_keyframes:
             self._revisable.popitem(last=False)
 
@@ -266,11 +278,3 @@ def _check_size(keyframe: Keyframe, estimate: DepthEstimate) -> None:
             f"(1, 1, {height}, {width})",
             "give depth at the keyframe's size",
         )
-
-
-def _nothing(cells: torch.Tensor) -> Surfels:
-    """Surfels for the cells of an empty index map."""
-    nothing = Surfels.empty(cells.numel(), cells.device)
-    for column in nothing.columns():
-        column.zero_()
-    return nothing

@@ -46,8 +46,8 @@ def test_the_nearest_surface_wins() -> None:
 
 
 def test_within_a_surface_the_confident_then_the_first_slot_wins() -> None:
-    assert cell(surfels([[0.0, 0.0, 2.01], [0.0, 0.0, 2.02]], [1.0, 5.0])) == 1
-    assert cell(surfels([[0.0, 0.0, 2.01], [0.0, 0.0, 2.02]], [1.0, 1.0])) == 0
+    assert cell(surfels([[0.01, 0.01, 2.01], [0.01, 0.01, 2.02]], [1.0, 5.0])) == 1
+    assert cell(surfels([[0.01, 0.01, 2.01], [0.01, 0.01, 2.02]], [1.0, 1.0])) == 0
 
 
 def test_the_index_map_does_not_depend_on_the_order_of_its_input() -> None:
