@@ -33,7 +33,7 @@ from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from machine_line import machine_line  # noqa: E402
+from e2e_slam_ros.evaluation.machine import machine_line  # noqa: E402
 
 _SLAM = "from e2e_slam_ros.nodes.slam_node import main; raise SystemExit(main())"
 _WARM_UP_FRAMES = 30
@@ -123,9 +123,11 @@ def main() -> int:
     rclpy.shutdown()
     figures = summary(sent_ns, observer, frames, options.hz)
     print(json.dumps(figures, indent=2))
-    print(machine_line())
+    print(machine_line("cpu"))
     if options.json:
-        options.json.write_text(json.dumps(figures | {"machine": machine_line()}, indent=2) + "\n")
+        options.json.write_text(
+            json.dumps(figures | {"machine": machine_line("cpu")}, indent=2) + "\n"
+        )
     return 0
 
 

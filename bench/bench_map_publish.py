@@ -38,7 +38,7 @@ from e2e_slam_ros.nodes.qos import latched
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from machine_line import machine_line  # noqa: E402
+from e2e_slam_ros.evaluation.machine import machine_line  # noqa: E402
 
 
 def listen(received: multiprocessing.Queue[int], stop: Event) -> None:
@@ -149,9 +149,11 @@ def main() -> int:
         },
     }
     print(json.dumps(figures, indent=2))
-    print(machine_line())
+    print(machine_line("cpu"))
     if options.json:
-        options.json.write_text(json.dumps(figures | {"machine": machine_line()}, indent=2) + "\n")
+        options.json.write_text(
+            json.dumps(figures | {"machine": machine_line("cpu")}, indent=2) + "\n"
+        )
     return 0
 
 

@@ -30,7 +30,7 @@ from e2e_slam_ros.data.procedural.scene import Scene
 from e2e_slam_ros.device import resolve_device
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from machine_line import machine_line  # noqa: E402
+from e2e_slam_ros.evaluation.machine import machine_line  # noqa: E402
 
 _ROOMS = 4
 
@@ -91,9 +91,11 @@ def main() -> int:
     figures["reader_frames_per_s_640x480"] = 8 / timed(lambda: list(reader), device)
     for name, value in figures.items():
         print(f"{name:30s} {value if isinstance(value, str) else format(value, '.3g')}")
-    print(machine_line())
+    print(machine_line("cpu"))
     if options.json:
-        options.json.write_text(json.dumps(figures | {"machine": machine_line()}, indent=2) + "\n")
+        options.json.write_text(
+            json.dumps(figures | {"machine": machine_line("cpu")}, indent=2) + "\n"
+        )
     return 0
 
 
