@@ -14,7 +14,7 @@ import torch
 from map import Keyframes, resident_mb
 
 from e2e_slam_ros.config import MapConfig
-from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 
@@ -54,14 +54,22 @@ def main() -> None:
         f"{memory[0]:.0f} MB to {memory[-1]:.0f} MB at keyframe {options.keyframes}, "
         f"between {min(memory):.0f} and {max(memory):.0f} MB"
     )
-    still = SurfelMap(MapConfig(), CPU)
     loaded = keyframes.load(100)
     assert loaded is not None
-    sizes = []
-    for _ in range(100):
-        still.fuse(*loaded)
-        sizes.append(len(still))
-    print(f"one frame a hundred times: {sizes[0]} surfels after the first, {sizes[-1]} at the end")
+    for noise_m in (0.0, 0.002, 0.004):
+        generator = torch.Generator().manual_seed(0)
+        still = SurfelMap(MapConfig(), CPU)
+        sizes = []
+        for _ in range(100):
+            depth = loaded[1].depth
+            noise = noise_m * torch.randn(depth.shape, generator=generator)
+            noisy = torch.where(depth > 0, depth + noise, 0.0)
+            still.fuse(loaded[0], DepthEstimate(noisy, None, "sensor", "sensor"))
+            sizes.append(len(still))
+        print(
+            f"one frame a hundred times, {noise_m * 1e3:.0f} mm of noise: "
+            f"{sizes[0]} surfels after the first, {sizes[-1]} at the end"
+        )
     print(machine_line("cpu"))
 
 

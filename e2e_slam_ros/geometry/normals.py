@@ -21,6 +21,8 @@ def normals_from_points(
         span a surface.
     """
     known = torch.zeros_like(valid)
+    if min(points.shape[-2:]) < 3:
+        return torch.zeros_like(points), known
     known[..., 1:-1, 1:-1] = (
         valid[..., 1:-1, 1:-1]
         & valid[..., 1:-1, :-2]
@@ -40,6 +42,25 @@ def normals_from_points(
     facing = torch.where((cross * clean).sum(1, keepdim=True) > 0, -1.0, 1.0).to(points.dtype)
     normals = torch.where(known, facing * cross / length, torch.zeros_like(cross))
     return normals, known
+
+
+def smoothed_points(points: torch.Tensor, valid: torch.Tensor, side: int) -> torch.Tensor:
+    """Return each point's mean over the valid ones in a ``side`` x ``side`` window.
+
+    For normals only: the noise of single pixels turns normals by tens of degrees where pixels are
+    closer together than the noise is high (Keller et al. 2013 smooth depth for the same reason).
+
+    Args:
+        points: (B, 3, H, W) metres; points that are not valid are returned as they are.
+        valid: (B, 1, H, W) bool.
+        side: odd number of pixels.
+    """
+    known = valid.to(points.dtype)
+    total = torch.cat([torch.where(valid, points, torch.zeros_like(points)), known], dim=1)
+    half = side // 2
+    total = F.avg_pool2d(total, (side, 1), 1, (half, 0))
+    total = F.avg_pool2d(total, (1, side), 1, (0, half))
+    return torch.where(valid, total[:, :3] / total[:, 3:].clamp_min(1e-6), points)
 
 
 def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

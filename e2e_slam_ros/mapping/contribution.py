@@ -32,25 +32,32 @@ class Contribution:
         first_seen: (M,) int32, which tells a surfel from a later one in the same slot.
         weight: (M,) confidence added.
         sums: (M, 9) confidence times position, normal and colour, after minus before.
+        fused: number of the fusion that made it.
     """
 
     slots: torch.Tensor
     first_seen: torch.Tensor
     weight: torch.Tensor
     sums: torch.Tensor
+    fused: int
 
     @staticmethod
-    def of(change: Change) -> Contribution:
+    def of(change: Change, keyframe: int) -> Contribution:
         """Return the share of the keyframe that made a change."""
         weight, sums = change.after.confidence, _sums(change.after)
         if change.before is not None:
             weight, sums = weight - change.before.confidence, sums - _sums(change.before)
-        return Contribution(change.slots, change.after.first_seen, weight, sums)
+        return Contribution(change.slots, change.after.first_seen, weight, sums, keyframe)
 
     def joined(self, other: Contribution) -> Contribution:
         """Return both as one; they have no slot in common."""
-        pairs = zip(_columns(self), _columns(other), strict=True)
-        return Contribution(*(torch.cat(pair) for pair in pairs))
+        return Contribution(
+            torch.cat([self.slots, other.slots]),
+            torch.cat([self.first_seen, other.first_seen]),
+            torch.cat([self.weight, other.weight]),
+            torch.cat([self.sums, other.sums]),
+            self.fused,
+        )
 
     def still_there(self, slots: Surfels) -> torch.Tensor:
         """Return (M,) bool: which of the surfels are still in their ``slots``."""
@@ -61,7 +68,13 @@ class Contribution:
 
     def select(self, mask: torch.Tensor) -> Contribution:
         """Return the part where ``mask`` (M,) is true."""
-        return Contribution(*(column[mask] for column in _columns(self)))
+        return Contribution(
+            self.slots[mask],
+            self.first_seen[mask],
+            self.weight[mask],
+            self.sums[mask],
+            self.fused,
+        )
 
 
 def without(surfels: Surfels, contribution: Contribution) -> tuple[Surfels, torch.Tensor]:
@@ -87,12 +100,3 @@ def without(surfels: Surfels, contribution: Contribution) -> tuple[Surfels, torc
 def _sums(surfels: Surfels) -> torch.Tensor:
     columns = torch.cat([surfels.positions, surfels.normals, surfels.colors], dim=1)
     return columns * surfels.confidence[:, None]
-
-
-def _columns(contribution: Contribution) -> tuple[torch.Tensor, ...]:
-    return (
-        contribution.slots,
-        contribution.first_seen,
-        contribution.weight,
-        contribution.sums,
-    )

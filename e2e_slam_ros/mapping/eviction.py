@@ -12,7 +12,9 @@ from e2e_slam_ros.mapping.surfel_store import SurfelStore, page_slots
 _SLACK = 0.05
 
 
-def make_room(store: SurfelStore, blocks: BlockIndex, config: MapConfig) -> int:
+def make_room(
+    store: SurfelStore, blocks: BlockIndex, config: MapConfig, revisable_since: int
+) -> int:
     """Hold ``max_surfels``; returns how many surfels went.
 
     Blocks are visited in the order in which they were last in view. In a first round they give up
@@ -25,7 +27,8 @@ def make_room(store: SurfelStore, blocks: BlockIndex, config: MapConfig) -> int:
     before = len(store)
     wanted = before - int((1.0 - _SLACK) * config.max_surfels)
     order = torch.argsort(blocks.last_seen, stable=True)
-    recent = blocks.last_seen.amax() - config.revisable_keyframes
+    # Compaction moves surfels, and what may still be revised is known by its slots.
+    recent = blocks.last_seen.amax().clamp_max(revisable_since)
     out_of_view = order[blocks.last_seen[order] < recent]
     confidence = store.page_confidence()
     unstable = (confidence > 0) & (confidence < config.stable_confidence)

@@ -49,13 +49,28 @@ def load_map(path: str | Path, surfel_map: SurfelMap) -> Path:
         MapError: missing, truncated, of another version, not ours, with values that no map
             has, or with more surfels than ``max_surfels``. The map is unchanged then.
     """
+    surfels, keyframes = read_map(path, surfel_map.config.max_surfels, surfel_map.device)
+    surfel_map.restore(surfels, keyframes)
+    return Path(path).expanduser().absolute()
+
+
+def read_map(
+    path: str | Path, max_surfels: int, device: torch.device | None = None
+) -> tuple[Surfels, int]:
+    """Return the (N,) surfels of a checkpoint, checked, and the keyframes that made them.
+
+    What `SurfelMap.restore` takes; the map itself may be in use meanwhile. They come on
+    ``device`` (None: the CPU) before the old map is dropped: a full GPU must not cost the map.
+
+    Raises:
+        MapError: as `load_map` does.
+    """
     source = Path(path).expanduser().absolute()
-    surfels, keyframes = _read(source, surfel_map.config.max_surfels)
+    surfels, keyframes = _read(source, max_surfels)
     _check_values(source, surfels, keyframes)
-    # Moved before the old map is dropped: a full GPU must not cost the map.
-    on_device = Surfels(*(column.to(surfel_map.device) for column in surfels.columns()))
-    surfel_map.restore(on_device, keyframes)
-    return source
+    if device is not None:
+        surfels = Surfels(*(column.to(device) for column in surfels.columns()))
+    return surfels, keyframes
 
 
 def _read(source: Path, max_surfels: int) -> tuple[Surfels, int]:

@@ -9,7 +9,7 @@ import torch
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe
-from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.errors import MapError, PoseError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.se3 import check_rigid
 from e2e_slam_ros.mapping.association import (
@@ -38,6 +38,8 @@ from e2e_slam_ros.mapping.surfel_store import (
 
 # Side of a voxel block. Smaller blocks are left out more exactly but waste more of their pages.
 _BLOCK_M = 0.25
+# Beyond this float32 positions are coarser than 8 mm.
+FARTHEST_M = 1e5
 
 
 class SurfelMap:
@@ -79,6 +81,7 @@ class SurfelMap:
         """
         _check_size(keyframe, estimate)
         check_rigid(keyframe.T_map_camera)
+        _check_near(keyframe.T_map_camera)
         camera, T_map_camera = keyframe.camera, keyframe.T_map_camera.to(self.device)
         observation = observe(
             estimate.depth, keyframe.image, camera, T_map_camera, self.config, estimate.confidence
@@ -92,7 +95,7 @@ class SurfelMap:
         added = self._add(observation, observation.valid & (matches < 0))
         if self.config.revisable_keyframes > 0:
             self._remember(keyframe.index, merged, added)
-        evicted = make_room(self._store, self._blocks, self.config)
+        evicted = make_room(self._store, self._blocks, self.config, self._revisable_since())
         self._keyframes += 1
         return FusionStats(
             added=added.slots.numel(),
@@ -110,6 +113,7 @@ class SurfelMap:
         """
         _check_size(keyframe, estimate)
         check_rigid(keyframe.T_map_camera)
+        _check_near(keyframe.T_map_camera)
         self.withdraw(keyframe.index)
         return self.fuse(keyframe, estimate)
 
@@ -219,8 +223,14 @@ class SurfelMap:
         self._store.write(slots, surfels)
         return Change(slots, None, surfels)
 
+    def _revisable_since(self) -> int:
+        """Return when the oldest keyframe that may still be revised was fused."""
+        return min((share.fused for share in self._revisable.values()), default=self._keyframes)
+
     def _remember(self, index: int, merged: Change, added: Change) -> None:
-        self._revisable[index] = Contribution.of(merged).joined(Contribution.of(added))
+        self._revisable[index] = Contribution.of(merged, self._keyframes).joined(
+            Contribution.of(added, self._keyframes)
+        )
         while len(self._revisable) > self.config.revisable_keyframes:
             self._revisable.popitem(last=False)
 
@@ -258,8 +268,8 @@ class SurfelMap:
         """Replace the map by (N,) surfels of an earlier one that had fused ``keyframes``."""
         self.clear()
         self._keyframes = keyframes
-        self._insert(Surfels(*(column.to(self.device) for column in surfels.columns())))
-        make_room(self._store, self._blocks, self.config)
+        self._insert(surfels.to(self.device))
+        make_room(self._store, self._blocks, self.config, keyframes)
 
     def clear(self) -> None:
         """Forget the map."""
@@ -267,6 +277,17 @@ class SurfelMap:
         self._blocks.clear()
         self._revisable.clear()
         self._keyframes = 0
+
+
+def _check_near(T_map_camera: torch.Tensor) -> None:
+    farthest = float(T_map_camera[:3, 3].abs().amax())
+    if farthest > FARTHEST_M / 2:
+        raise PoseError.from_parts(
+            "pose",
+            f"{farthest:.4g} m from the map's origin",
+            f"at most {FARTHEST_M / 2:g} m: float32 positions are too coarse beyond",
+            "let the map frame start where the robot starts (UTM coordinates are too large)",
+        )
 
 
 def _check_size(keyframe: Keyframe, estimate: DepthEstimate) -> None:

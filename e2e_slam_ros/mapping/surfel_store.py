@@ -48,6 +48,10 @@ class Surfels:
         """Return the arrays in the order of the attributes."""
         return tuple(getattr(self, item.name) for item in fields(self))
 
+    def to(self, device: torch.device) -> Surfels:
+        """Return the surfels on a device."""
+        return Surfels(*(column.to(device) for column in self.columns()))
+
     @staticmethod
     def empty(count: int, device: torch.device) -> Surfels:
         """Return ``count`` surfels of undefined content."""

@@ -112,6 +112,8 @@ class KeyframeRule:
         if self.reference is not None and self.reference.stamp_ns == stamp_ns:
             self.reference = self._previous
             self._previous = None
+        elif self._previous is not None and self._previous.stamp_ns == stamp_ns:
+            self._previous = None
 
     def reset(self) -> None:
         """Forget everything."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -97,7 +98,9 @@ class KeyframeWorker(Generic[T]):
             try:
                 self._process(item)
             except Exception as error:
-                self._on_error(item, error)
+                # A report that fails must not end the thread: nothing would be mapped any more.
+                with suppress(Exception):
+                    self._on_error(item, error)
             finally:
                 with self._condition:
                     self._busy = False

@@ -96,6 +96,24 @@ def test_surfels_that_are_gone_or_replaced_are_left_alone() -> None:
         assert (target.surfels.positions[:, 2] - 2.0).abs().max() < 1e-3
 
 
+def test_revisions_stay_right_while_the_map_evicts() -> None:
+    # Revising counts as a fusion: what may still be revised must not be compacted for it.
+    target = surfel_map(max_surfels=7000, stable_confidence=2.0)
+    fuse(target, 0.0, 0)
+    for index in range(1, 5):
+        fuse(target, 0.3 * index, index)
+    for number in range(8):
+        seen = keyframe(pose(x=20.0 + 3.0 * number), 4)
+        target.revise(seen, estimate(wall_depth(pose(x=20.0 + 3.0 * number))))
+    for index in (2, 3):
+        target.withdraw(index)
+    surfels = target.surfels
+    assert len(surfels) <= 7000 and torch.isfinite(surfels.positions).all()
+    # Every surfel still lies on the wall, on the grid of pixels it was measured on.
+    assert (surfels.positions[:, 2] - 2.0).abs().max() < 1e-3
+    assert (surfels.positions[:, 1].abs() < 0.8).all()
+
+
 def test_older_keyframes_and_unknown_ones_are_refused() -> None:
     target = surfel_map()
     for index in range(6):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.errors import MapError
-from e2e_slam_ros.mapping.map_checkpoint import load_map, save_map
+from e2e_slam_ros.mapping.map_checkpoint import load_map, read_map, save_map
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from synthetic import estimate, keyframe, pose
 
@@ -60,6 +60,17 @@ def test_a_loaded_map_is_the_saved_one(tmp_path: Path) -> None:
     assert load_map(path, loaded) == path
     assert (len(loaded), loaded.keyframes) == (len(saved), 2)
     assert torch.equal(rows(loaded), rows(saved))
+
+
+def test_reading_needs_no_map(tmp_path: Path) -> None:
+    saved, other = wall_map(), wall_map(keyframes=1)
+    path = written(tmp_path / "map.safetensors", saved)
+    surfels, keyframes = read_map(path, len(saved))
+    assert (len(surfels), keyframes) == (len(saved), 2) and surfels.positions.device == CPU
+    other.restore(surfels, keyframes)
+    assert torch.equal(rows(other), rows(saved))
+    with pytest.raises(MapError, match="max_surfels"):
+        read_map(path, len(saved) - 1)
 
 
 def test_mapping_goes_on(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.errors import MapError, PoseError
+from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from synthetic import CAMERA, estimate, keyframe, pose, wall_depth
 
@@ -104,6 +105,18 @@ def test_noise_averages_out() -> None:
         confident = target.surfels.confidence > 0.6 * target.surfels.confidence.max()
         errors.append((target.surfels.positions[confident, 2] - 2.0).abs().mean().item())
     assert errors[-1] < 0.6 * errors[0]
+
+
+def test_a_standing_camera_with_noise_adds_almost_nothing() -> None:
+    # Pixels 9 mm apart with 4 mm of noise: normals from single pixels would be off by 30 degrees.
+    camera = PinholeCamera(width=160, height=120, fx=220.0, fy=220.0, cx=79.5, cy=59.5)
+    generator, target, sizes = torch.Generator().manual_seed(0), surfel_map(), []
+    for index in range(20):
+        depth = 2.0 + 0.004 * torch.randn((1, 1, 120, 160), generator=generator)
+        image = torch.full((1, 3, 120, 160), 0.5)
+        seen = dataclasses.replace(keyframe(pose(), index), camera=camera, image=image)
+        sizes.append(target.fuse(seen, estimate(depth)).total)
+    assert sizes[-1] < 1.05 * sizes[0]
 
 
 def test_two_walls_apart_are_kept_apart_and_close_ones_merge() -> None:
@@ -202,6 +215,35 @@ def test_a_pose_that_is_not_rigid_is_refused_and_the_map_kept(broken: float) -> 
     with pytest.raises(PoseError):
         target.fuse(keyframe(T, 1), estimate(wall_depth(pose())))
     assert target.state_hash() == before
+
+
+@pytest.mark.parametrize("offset", [1e4, 4e4])
+def test_a_map_far_from_its_origin_still_merges(offset: float) -> None:
+    target = surfel_map()
+    fuse(target, pose(x=offset))
+    assert fuse(target, pose(x=offset), 1).added < 0.02 * INSIDE  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("offset", [6e4, 5e6, 1e20, 1e39])
+def test_poses_too_far_for_single_precision_are_refused(offset: float) -> None:
+    # A UTM northing is 5e6 m: positions would be half a metre apart at best.
+    target = surfel_map(revisable_keyframes=2)
+    fuse(target, pose())
+    before = target.state_hash()
+    with pytest.raises(PoseError, match="let the map frame start where the robot starts"):
+        fuse(target, pose(x=offset), 1)
+    with pytest.raises(PoseError):
+        target.revise(keyframe(pose(x=offset), 0), estimate(wall_depth(pose())))
+    assert target.state_hash() == before
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 1), (1, 40), (2, 2), (3, 3)])
+def test_images_of_a_few_pixels_are_survived(width: int, height: int) -> None:
+    target = surfel_map()
+    camera = PinholeCamera(width, height, 60.0, 60.0, 0.0, 0.0)
+    image, depth = torch.ones((1, 3, height, width)), torch.ones((1, 1, height, width))
+    seen = dataclasses.replace(keyframe(pose()), camera=camera, image=image)
+    assert target.fuse(seen, estimate(depth)).total <= 1
 
 
 def test_unconfirmed_surfels_are_evicted_before_confirmed_ones() -> None:

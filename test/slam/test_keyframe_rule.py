@@ -108,6 +108,16 @@ def test_withdrawing_an_older_keyframe_changes_nothing() -> None:
     assert not decision(made, pose(x=0.2).numpy(), stamp_s=1.1).is_keyframe
 
 
+def test_two_failures_in_a_row_leave_no_failed_keyframe_as_the_reference() -> None:
+    made = rule()
+    decision(made, pose(x=0.2).numpy(), stamp_s=1.0)
+    decision(made, pose(x=0.4).numpy(), stamp_s=2.0)
+    made.withdraw(1_000_000_000)  # mapped later than the next was chosen
+    made.withdraw(2_000_000_000)
+    # Nothing says what the camera saw last: the next frame starts anew.
+    assert decision(made, pose(x=0.2).numpy(), stamp_s=3.0).reason == "first"
+
+
 def test_depth_of_an_older_keyframe_is_ignored() -> None:
     made = rule()
     decision(made, pose(x=0.2).numpy(), stamp_s=1.0)

@@ -66,6 +66,22 @@ def test_an_error_is_reported_and_the_thread_lives_on() -> None:
     worker.stop()
 
 
+def test_an_error_report_that_fails_does_not_end_the_thread() -> None:
+    done: list[int] = []
+
+    def process(item: int) -> None:
+        if item == 1:
+            raise ValueError("broken")
+        done.append(item)
+
+    worker = KeyframeWorker(process, True, on_error=fail)
+    worker.submit(1)
+    worker.submit(2)
+    assert worker.drain(10)
+    assert done == [2]
+    worker.stop()
+
+
 def test_drain_gives_up_and_stop_leaves_what_waits() -> None:
     gate = Gate()
     worker = KeyframeWorker(gate, offline=True, on_error=fail)
