@@ -111,13 +111,35 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
+class MotionConfig:
+    """Depth from known motion (``depth.source: motion_stereo``)."""
+
+    width: int = leaf(160, "image width of the plane sweep in pixels", low=32)
+    planes: int = leaf(64, "depths tried, evenly spaced in inverse depth", low=8, high=512)
+    near_m: float = leaf(0.4, "nearest depth tried, metres", low=0.05)
+    neighbours: int = leaf(4, "earlier keyframes compared with", low=1, high=16)
+    min_baseline_m: float = leaf(
+        0.06,
+        "distance to an earlier keyframe under which it says nothing about depth, metres",
+        low=0.0,
+    )
+    min_evidence: float = leaf(
+        0.02,
+        "share of trusted pixels around a pixel under which its depth is left out",
+        low=0.0,
+        high=1.0,
+    )
+
+
+@dataclass(frozen=True)
 class DepthConfig:
     """Where a keyframe's depth comes from."""
 
     source: str = leaf(
         "sensor",
-        "sensor: the aligned depth topic; network: predicted",
-        choices=("sensor", "network"),
+        "sensor: the aligned depth topic; motion_stereo: from the images and poses of the last "
+        "keyframes; network: predicted from one image",
+        choices=("sensor", "motion_stereo", "network"),
     )
     min_m: float = leaf(0.1, "nearest depth used, metres", low=0.0)
     max_m: float = leaf(8.0, "farthest depth used, metres", low=0.1)
@@ -127,6 +149,7 @@ class DepthConfig:
     wait_s: float = leaf(
         0.5, "how long a keyframe waits for its depth image, seconds", low=0.0, high=10.0
     )
+    motion: MotionConfig = field(default_factory=MotionConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
 
 

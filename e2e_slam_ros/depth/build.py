@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.depth.motion.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.sensor import SensorDepth
 from e2e_slam_ros.depth.source import DepthSource
@@ -20,8 +21,13 @@ def build_depth_source(config: Config, device: torch.device) -> DepthSource:
     """
     if config.depth.source == "sensor":
         return SensorDepth(config.depth)
+    if config.depth.source == "motion_stereo":
+        return MotionStereoDepth(config.depth, device)
     if config.depth.source == "network":
         return NetworkDepth(config.depth, device)
     raise ConfigError.from_parts(
-        "depth.source", repr(config.depth.source), "sensor or network", "choose one of these"
+        "depth.source",
+        repr(config.depth.source),
+        "sensor, motion_stereo or network",
+        "choose one of these",
     )

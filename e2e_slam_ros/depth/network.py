@@ -77,3 +77,6 @@ class NetworkDepth:
                 disparity, native, mode="bilinear", align_corners=False
             )
         return settings.scale / disparity
+
+    def reset(self) -> None:
+        """Nothing to forget: every keyframe stands alone."""

@@ -47,3 +47,6 @@ class SensorDepth:
         gated = gate_depth(depth.float(), self._config)
         require_depth(gated, self._config, keyframe)
         return DepthEstimate(gated, confidence=None, source=self.name, scale_source="sensor")
+
+    def reset(self) -> None:
+        """Nothing to forget: every keyframe stands alone."""

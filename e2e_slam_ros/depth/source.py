@@ -12,7 +12,7 @@ class DepthSource(Protocol):
     """Gives keyframes their depth.
 
     Attributes:
-        name: "sensor" or "network"; what `DepthEstimate.source` says.
+        name: "sensor", "motion_stereo" or "network"; what `DepthEstimate.source` says.
     """
 
     name: str
@@ -23,4 +23,8 @@ class DepthSource(Protocol):
         Raises:
             DepthError: there is no usable depth for this keyframe.
         """
+        ...
+
+    def reset(self) -> None:
+        """Forget earlier keyframes, if any are kept."""
         ...

@@ -53,6 +53,7 @@ class SlamPipeline:
     def reset(self) -> None:
         """Forget the map and the last keyframe."""
         self.frontend.reset()
+        self.depth_source.reset()
         self.surfels.clear()
 
     @contextmanager

