@@ -44,7 +44,33 @@ def test_gradients_reach_the_local_cloud() -> None:
     assert torch.autograd.gradcheck(lambda x: chamfer(x, reference), local)
 
 
-def test_an_empty_cloud_costs_nothing_and_keeps_the_graph() -> None:
-    local = torch.empty(0, 3, requires_grad=True)
-    chamfer(local, cloud(5, 6).float()).backward()
-    assert local.grad is not None and nearest(local, cloud(5, 6).float()).numel() == 0
+def test_the_gradient_is_twice_the_step_to_the_neighbour() -> None:
+    local = torch.tensor([[0.0, 0.0, 0.0], [5.0, 0.0, 0.0]], requires_grad=True)
+    reference = torch.tensor([[0.1, 0.0, 0.0], [5.0, 0.2, 0.0]])
+    chamfer(local, reference).backward()
+    # d/dx of ((x - y)^2 / 2 + (y - x)^2 / 2) = 2 (x - y)
+    expected = torch.tensor([[-0.2, 0.0, 0.0], [0.0, -0.4, 0.0]])
+    assert local.grad is not None and torch.allclose(local.grad, expected)
+
+
+def test_what_is_beyond_the_limit_costs_the_limit_and_pulls_nothing() -> None:
+    local = torch.tensor([[0.0, 0.0, 0.0], [3.0, 0.0, 0.0]], requires_grad=True)
+    reference = torch.tensor([[0.1, 0.0, 0.0]])
+    loss = chamfer(local, reference, limit_m=0.5)
+    loss.backward()
+    assert loss.item() == pytest.approx((0.01 + 0.25) / 2 + 0.01, rel=1e-5)
+    assert local.grad is not None and float(local.grad[1].abs().max()) == 0.0
+    farther = torch.tensor([[0.0, 0.0, 0.0], [9.0, 0.0, 0.0]])
+    assert chamfer(farther, reference, limit_m=0.5) == pytest.approx(loss.item())
+
+
+@pytest.mark.parametrize(("locals_", "references"), [(0, 5), (5, 0), (0, 0)])
+def test_an_empty_cloud_costs_nothing_and_keeps_the_graph(locals_: int, references: int) -> None:
+    local = torch.zeros(locals_, 3, requires_grad=True)
+    reference = cloud(references, 6).float()
+    loss = chamfer(local, reference)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert local.grad is not None and float(local.grad.abs().sum()) == 0.0
+    if locals_ == 0 and references > 0:
+        assert nearest(local, reference).numel() == 0
