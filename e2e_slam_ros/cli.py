@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from e2e_slam_ros import __version__
 from e2e_slam_ros.commands import make_scene, parameters, replay
@@ -13,14 +16,15 @@ from e2e_slam_ros.errors import E2ESlamError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0, 2 for a refusal, 130 for Ctrl-C.
+    """Run the command and return its exit code: 0, 2 for a refusal, 130 for Ctrl-C or SIGTERM.
 
     ``argv`` without the program's name; None takes the process's arguments.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parsed = _parser().parse_args(arguments)
     try:
-        code: int = parsed.run(parsed, arguments)
+        with _ended_like_ctrl_c():
+            code: int = parsed.run(parsed, arguments)
     except E2ESlamError as error:
         show_error(error)
         return FAILED
@@ -31,6 +35,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     return code
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, which job managers send, end a run like Ctrl-C: with its files written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python lets no other thread set handlers
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:

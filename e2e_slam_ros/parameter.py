@@ -14,6 +14,7 @@ import yaml
 from e2e_slam_ros.errors import ConfigError
 
 Scalar: TypeAlias = bool | int | float | str
+_A_KIND = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ParameterInfo:
             value = float(value)
         if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
             raise ConfigError.from_parts(
-                f"parameter {self.name}", repr(value), f"a {kind.__name__}", "correct its type"
+                f"parameter {self.name}", repr(value), _A_KIND[kind], "correct its type"
             )
         assert isinstance(value, bool | int | float | str)
         too_low = self.low is not None and not isinstance(value, str) and value < self.low

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from e2e_slam_ros import __version__
 from e2e_slam_ros.cli import main
+from e2e_slam_ros.commands import parameters
 
 
 @pytest.mark.parametrize(
@@ -45,3 +49,24 @@ def test_the_command_does_not_import_ros_unless_it_plays() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "keyframe.parallax" in done.stdout
+
+
+def test_sigterm_ends_a_command_like_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def until_told(*_: object) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5.0)
+        return 0
+
+    def own(*_: object) -> None:
+        """Keeps the test alive should the command not care."""
+
+    monkeypatch.setattr(parameters, "run", until_told)
+    before = signal.signal(signal.SIGTERM, own)
+    try:
+        assert main(["parameters"]) == 130
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "interrupted" in capsys.readouterr().err

@@ -41,7 +41,7 @@ def test_integers_are_taken_for_floats_but_nothing_else_is_converted() -> None:
         ("map.max_surfels", 1e6),
         ("runtime.device", None),
     ]:
-        with pytest.raises(ConfigError, match=f"parameter {name}: got .* expected a"):
+        with pytest.raises(ConfigError, match=f"parameter {name}: got .* expected"):
             Config().with_values({name: value})
 
 

@@ -6,9 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
-from e2e_slam_ros.commands.terminal import progress_wanted, say
+from e2e_slam_ros.commands.rendering import one_cpu_thread, rendered
+from e2e_slam_ros.commands.terminal import say
 from e2e_slam_ros.errors import DataError
 
 NAME = "make-scene"
@@ -20,7 +19,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         NAME, help="render a built-in indoor scene with exact depth and poses, in TUM layout"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
-    parser.add_argument("--seed", type=int, default=0, help="which scene (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=3, help="which scene (default: %(default)s)")
     parser.add_argument("--frames", type=int, default=60, help="how many (default: %(default)s)")
     parser.add_argument("--width", type=int, default=640, help="pixels (default: %(default)s)")
     parser.add_argument("--height", type=int, default=480, help="pixels (default: %(default)s)")
@@ -42,18 +41,19 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     from e2e_slam_ros.device import resolve_device
 
     device = str(resolve_device(arguments.device))
-    reader = ProceduralReader(
-        seed=arguments.seed,
-        frames=arguments.frames,
-        width=arguments.width,
-        height=arguments.height,
-        device=device,
-    )
     folder = arguments.out.expanduser().absolute()
-    frames = tqdm(reader, desc="render", unit="frame", disable=not progress_wanted())
-    with TumWriter(folder, reader[0].camera) as writer:
-        for frame in frames:
-            writer.write(frame)
+    with one_cpu_thread(device):
+        reader = ProceduralReader(
+            seed=arguments.seed,
+            frames=arguments.frames,
+            width=arguments.width,
+            height=arguments.height,
+            device=device,
+        )
+        # The writer looks at the folder: nothing is rendered for one that cannot be used.
+        with TumWriter(folder, reader.camera) as writer:
+            for frame in rendered(reader):
+                writer.write(frame)
     say(f"{len(reader)} frames written")
     print(folder)
     return 0

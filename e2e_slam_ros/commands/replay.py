@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,15 +74,30 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
         E2ESlamError: an argument, the input or the output folder cannot be used. Everything
             that can be found out before the run is.
     """
-    from e2e_slam_ros.evaluation.artifacts import write_run
-    from e2e_slam_ros.evaluation.recorder import RunRecorder
-    from e2e_slam_ros.evaluation.table import print_summary
-
-    if not arguments.rate > 0.0:
-        raise E2ESlamError.from_parts("--rate", arguments.rate, "above 0", "use 1 for real time")
+    if not (arguments.rate > 0.0 and math.isfinite(arguments.rate)):
+        raise E2ESlamError.from_parts(
+            "--rate", arguments.rate, "a number above 0", "use 1 for real time"
+        )
     config = read_settings(arguments.config, arguments.assignments)
     run_replay = _import_replay()
-    reader, config, folder = _prepare(arguments, config)
+    with _output_folder(arguments.out, config.map.max_surfels) as folder:
+        reader = open_sequence(arguments.data or arguments.bag, arguments.frames)
+        config = fitted(config, arguments.assignments, look_at(reader), arguments.lockstep)
+        return _replay(run_replay, reader, config, folder, arguments, argv)
+
+
+def _replay(
+    run_replay: Callable[..., Any],
+    reader: FrameReader,
+    config: Config,
+    folder: Path,
+    arguments: argparse.Namespace,
+    argv: Sequence[str],
+) -> int:
+    from e2e_slam_ros.evaluation.artifacts import write_run
+    from e2e_slam_ros.evaluation.recorder import RunRecorder
+    from e2e_slam_ros.evaluation.table import counted, print_summary
+
     # What the reader left out is said by the player, and again with the figures.
     source = config.depth.source
     say(f"{reader.name}: {len(reader)} frames, depth from {source}, into {folder}")
@@ -99,31 +117,38 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     command = shlex.join(["e2e-slam", *argv])
     files = write_run(folder, summary, outcome.cloud, config, command)
     print_summary(summary, files.written, files.failures, Console())
+    content = "there is no map" if summary.is_empty else "the files hold what had been mapped"
     if outcome.failure is not None:
-        say(f"ended early: {outcome.failure}; the files hold what had been mapped by then")
+        say(f"ended early: {outcome.failure}; {content}")
+    elif outcome.interrupted:
+        say(f"interrupted: {content}")
+    elif summary.is_empty:
+        reasons = ", ".join(counted(summary.problems)) or "no frame became a keyframe with depth"
+        say(f"nothing was mapped: {reasons}")
     if files.failures or outcome.failure is not None:
         return FAILED
     if outcome.interrupted:
-        say("interrupted: the files hold what had been mapped by then")
         return INTERRUPTED
-    return 0
+    return FAILED if summary.is_empty else 0
 
 
-def _prepare(arguments: argparse.Namespace, config: Config) -> tuple[FrameReader, Config, Path]:
-    """Open the input and the output; return them with the parameters that fit the input."""
-    from e2e_slam_ros.evaluation.artifacts import prepare_folder
+@contextmanager
+def _output_folder(given: Path | None, max_surfels: int) -> Iterator[Path]:
+    """Make the output folder; when the block fails with nothing in it, take it away again."""
+    from e2e_slam_ros.evaluation.artifacts import prepare_folder, refuse_earlier_run
 
-    folder = arguments.out or Path("out") / f"{datetime.now():%Y%m%d-%H%M%S}"
-    is_new = not folder.exists()
-    folder = prepare_folder(folder, config.map.max_surfels)
+    folder = given or Path("out") / f"{datetime.now():%Y%m%d-%H%M%S}"
+    folder = folder.expanduser().absolute()
+    refuse_earlier_run(folder)
+    # Not Path.exists: it raises for a path that cannot be, which is refused with a reason below.
+    made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
-        reader = open_sequence(arguments.data or arguments.bag, arguments.frames)
-        config = fitted(config, arguments.assignments, look_at(reader), arguments.lockstep)
+        yield prepare_folder(folder, max_surfels)
     except BaseException:
-        if is_new:
-            folder.rmdir()
+        for path in made:
+            with suppress(OSError):  # not empty, or never made
+                path.rmdir()
         raise
-    return reader, config, folder
 
 
 def _import_replay() -> Callable[..., Any]:

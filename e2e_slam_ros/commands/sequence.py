@@ -17,11 +17,18 @@ _LOOKED_AT = 8
 
 @dataclass(frozen=True)
 class Offer:
-    """What a sequence has, as far as ``looked_at`` of its frames show."""
+    """What a sequence has, as far as ``looked_at`` frames show; ``remarks`` are its reader's."""
 
     has_depth: bool
     has_pose: bool
     looked_at: int
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def lacking(self) -> str:
+        """How to say that a part is missing, with what the reader has to say about it."""
+        why = f" ({'; '.join(self.remarks)})" if self.remarks else ""
+        return f"none in {self.looked_at} frames looked at{why}"
 
 
 def open_sequence(path: Path | None, frames: str | None) -> FrameReader:
@@ -74,4 +81,8 @@ def look_at(reader: FrameReader) -> Offer:
         has_depth=any(frame.depth is not None for frame in seen),
         has_pose=any(frame.T_map_camera is not None for frame in seen),
         looked_at=len(seen),
+        remarks=(
+            *reader.report.notes,
+            *(f"{count:,} left out: {why}" for why, count in reader.report.skipped.items()),
+        ),
     )

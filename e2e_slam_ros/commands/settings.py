@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from e2e_slam_ros.commands.sequence import Offer
-from e2e_slam_ros.config import Config
+from e2e_slam_ros.commands.terminal import say
+from e2e_slam_ros.config import Config, parameters
 from e2e_slam_ros.errors import ConfigError, DataError
 
 
@@ -24,20 +26,28 @@ def read_settings(file: Path | None, assignments: Sequence[str]) -> Config:
             raise ConfigError.from_parts(
                 "--config", problem, "a readable parameter file", "check the path"
             ) from problem
-    return config.with_assignments(list(assignments))
+    return config.with_assignments([_plain_number(text) for text in assignments])
 
 
 def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: bool) -> Config:
     """Return the parameters that fit the input, where the user left them open.
 
     Raises:
-        DataError: the input lacks what the parameters need (poses, depth or a network).
+        ConfigError: poses are expected from elsewhere than the recording.
+        DataError: the input lacks what the parameters need (poses or depth).
     """
     named = {text.partition("=")[0].strip() for text in assignments}
+    if config.pose.source != "topic":
+        raise ConfigError.from_parts(
+            "parameter pose.source",
+            repr(config.pose.source),
+            "'topic': the player publishes camera/pose",
+            "set pose.source=topic",
+        )
     if not offer.has_pose:
         raise DataError.from_parts(
             "camera poses",
-            f"none in {offer.looked_at} frames looked at",
+            offer.lacking,
             "a pose for each frame (groundtruth.txt, or a pose or odometry topic in a bag)",
             "add them; without poses nothing can be mapped",
         )
@@ -47,9 +57,30 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
         return config
     if config.depth.network.checkpoint and "depth.source" not in named:
         return config.with_values({"depth.source": "network"})
+    if "depth.source" not in named:
+        say(f"depth images: {offer.lacking}; depth comes from the motion of the camera instead")
+        return config.with_values({"depth.source": "motion_stereo"})
     raise DataError.from_parts(
         "depth images",
-        f"none in {offer.looked_at} frames looked at",
-        "registered depth images, or weights for the depth network",
-        "give --set depth.source=network --set depth.network.checkpoint=PATH",
+        offer.lacking,
+        "registered depth images, or another depth.source than sensor",
+        "give --set depth.source=motion_stereo, or --set depth.source=network "
+        "--set depth.network.checkpoint=PATH",
     )
+
+
+def _plain_number(assignment: str) -> str:
+    """Spell out a number that YAML reads as text or as a float: 1e6 for 1000000, 1e-3."""
+    name, _, value = assignment.partition("=")
+    kind = {info.name: type(info.default) for info in parameters()}.get(name.strip())
+    if kind not in (int, float):
+        return assignment
+    try:
+        number = float(value)
+    except ValueError:
+        return assignment
+    if not math.isfinite(number) or (kind is int and not number.is_integer()):
+        return assignment
+    # YAML's floats have a point: 1.0e-06, not 1e-06.
+    shown = str(int(number)) if kind is int else repr(number)
+    return f"{name}={shown if '.' in shown else shown.replace('e', '.0e')}"

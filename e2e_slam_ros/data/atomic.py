@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -60,9 +61,10 @@ def write_error(
     path: Path, problem: OSError, error: type[E2ESlamError] = DataError
 ) -> E2ESlamError:
     """Return the refusal for a file that cannot be written."""
+    full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
     return error.from_parts(
         f"writing {path}",
         problem.strerror or problem,
-        "a writable folder with free space",
-        "free space or choose another folder",
+        "room on the disk" if full else "a writable folder",
+        "free space or choose another folder" if full else "choose another folder",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,8 @@ def _existing_images(folder: Path, report: ReaderReport) -> list[ListEntry]:
 def _existing(
     folder: Path, entries: list[ListEntry], kind: str, report: ReaderReport
 ) -> list[ListEntry]:
-    existing = [entry for entry in entries if (folder / entry.words[0]).is_file()]
+    # Not Path.is_file: it raises for a name that no file can have, such as one too long.
+    existing = [entry for entry in entries if os.path.isfile(folder / entry.words[0])]
     if len(existing) < len(entries):
         report.skip(f"missing {kind} image", len(entries) - len(existing))
     return existing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Callable
@@ -60,6 +61,22 @@ def prepare_folder(folder: Path | str, max_surfels: int) -> Path:
             "free space, choose another folder or lower map.max_surfels",
         )
     return target
+
+
+def refuse_earlier_run(folder: Path) -> None:
+    """Refuse a folder that already holds a run's results; writing would replace them.
+
+    Raises:
+        DataError: it has a map.ply or a metrics.json.
+    """
+    found = [name for name in (MAP_FILE, METRICS_FILE) if os.path.lexists(folder / name)]
+    if found:
+        raise DataError.from_parts(
+            f"output folder {folder}",
+            f"{' and '.join(found)} of an earlier run",
+            "a folder without results",
+            "choose another folder, or move these files away",
+        )
 
 
 def write_run(

@@ -81,12 +81,14 @@ def _cards(summary: RunSummary) -> str:
         ("keyframes mapped", f"{summary.keyframes:,}"),
         ("keyframes dropped", f"{summary.dropped:,}"),
         ("surfels", f"{summary.surfels:,}"),
-        ("trajectory ATE", number(None if ate is None else ate.ate_rmse_m * 100, ".1f", " cm")),
         (
             "measured points to map",
             number(None if fit is None else fit.median_m * 100, ".2f", " cm"),
         ),
     ]
+    if not summary.poses_are_given:
+        value = number(None if ate is None else ate.ate_rmse_m * 100, ".1f", " cm")
+        cards.append(("trajectory ATE", value))
     if depth is not None and not summary.truth_is_input:
         cards.append(("depth abs_rel", f"{depth.abs_rel:.3f}"))
     items = "".join(
@@ -123,12 +125,12 @@ def _stage_times(summary: RunSummary) -> str:
 
 
 def _has_problems(summary: RunSummary) -> bool:
-    return bool(summary.dropped or summary.problems)
+    return bool(summary.dropped or summary.problems or summary.is_empty)
 
 
 def _problems(summary: RunSummary) -> str:
     """What was dropped, refused, left out or worth saying; one list."""
-    lines = []
+    lines = ["Nothing was mapped: there is no map."] if summary.is_empty else []
     if summary.dropped:
         share = summary.dropped / max(1, summary.dropped + summary.keyframes)
         lines.append(

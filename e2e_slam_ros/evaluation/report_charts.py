@@ -15,22 +15,25 @@ _AXIS_NAMES = "xyz"
 
 
 def trajectory_charts(summary: RunSummary) -> str:
-    """Return the camera's path from above and its distance from the truth over time."""
+    """Return the camera's path from above and, unless it was given, its error over time."""
     trajectory = summary.trajectory
     if len(trajectory.stamps_ns) == 0:
         return '<p class="none">No frame got a pose.</p>'
     up = int(np.argmax(np.abs(up_axis(trajectory.estimated))))
     across, along = (axis for axis in range(3) if axis != up)
     estimated = trajectory.estimated[:, :3, 3]
-    lines = [_path(estimated, across, along, "estimated", "estimate", start_dot=True)]
-    if trajectory.has_truth:
+    given = summary.poses_are_given
+    label = "given poses" if given else "estimated"
+    lines = [_path(estimated, across, along, label, "estimate", start_dot=True)]
+    compared = trajectory.has_truth and not given
+    if compared:
         true = trajectory.truth[:, :3, 3]
         lines.insert(0, _path(true, across, along, "ground truth", "truth"))
     titles = (f"{_AXIS_NAMES[across]} in m", f"{_AXIS_NAMES[along]} in m")
     plan = line_chart(lines, *titles, equal=True, height=400)
     length = float(np.linalg.norm(np.diff(estimated, axis=0), axis=1).sum())
     said = f"{len(estimated):,} poses, path {length:.2f} m; the dot is the start."
-    second = _error_chart(summary) if trajectory.has_truth else ""
+    second = _error_chart(summary) if compared else ""
     return (
         f'<p class="hint">{said}</p><div class="two">'
         f"<div><h3>Seen from above</h3>{plan}</div>{second}</div>"

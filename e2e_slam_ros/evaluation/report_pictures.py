@@ -63,8 +63,7 @@ def keyframe_pictures(summary: RunSummary, cloud: SurfelCloud, max_m: float) -> 
     worst = _error_range(errors)
     what = "finished map against this measurement" if against_map else "depth against the truth"
     hint = (
-        f"{len(samples)} of {summary.keyframes:,} keyframes, evenly spread. "
-        f"Third picture: {what}. Grey: unknown."
+        f"{len(samples)} of {summary.keyframes:,} keyframes. Third picture: {what}. Grey: unknown."
     )
     depth_bar = _bar(_DEPTH_COLORS, f"{low:.1f} m", f"{high:.1f} m")
     error_bar = _bar(_ERROR_COLORS, "0", f"≥ {worst * 100:.0f} cm")

@@ -134,6 +134,16 @@ class RunSummary:
     skipped: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def is_empty(self) -> bool:
+        """True when nothing was mapped."""
+        return self.keyframes == 0 or self.surfels == 0
+
+    @property
+    def poses_are_given(self) -> bool:
+        """True when the poses are the recording's own, so that their error says nothing."""
+        return self.pose_source == "recording"
+
+    @property
     def truth_is_input(self) -> bool:
         """True when the fused depth is the very measurement it is compared with."""
         return self.depth_source == "sensor"

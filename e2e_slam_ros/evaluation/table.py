@@ -30,7 +30,7 @@ def run_rows(summary: RunSummary) -> list[Row]:
     rate = summary.frames / summary.wall_s if summary.wall_s > 0 else None
     rows = [
         Row("Frames", f"{summary.frames:,}", f"{number(rate, '.1f')} per second"),
-        Row("Keyframes mapped", f"{summary.keyframes:,}"),
+        Row("Keyframes mapped", f"{summary.keyframes:,}", _mapped_remark(summary)),
         Row("Keyframes dropped", f"{summary.dropped:,}", _drop_remark(summary)),
         Row("Surfels", f"{summary.surfels:,}"),
         *_depth_rows(summary),
@@ -93,6 +93,10 @@ def counted(kinds: Mapping[str, int]) -> list[str]:
     return [f"{kind} ({count:,})" for kind, count in kinds.items()]
 
 
+def _mapped_remark(summary: RunSummary) -> str:
+    return "nothing was mapped" if summary.is_empty else ""
+
+
 def _drop_remark(summary: RunSummary) -> str:
     return "a newer one took their place" if summary.dropped else ""
 
@@ -118,8 +122,8 @@ def _trajectory_rows(summary: RunSummary) -> list[Row]:
     metrics, tracked = summary.trajectory_metrics, len(summary.trajectory.stamps_ns)
     if metrics is None:
         remark = "fewer than 3 frames with a true pose"
-    elif summary.pose_source == "recording":
-        remark = "poses come with the recording"
+    elif summary.poses_are_given:
+        remark = "the poses are the recording's own: zero by definition"
     else:
         remark = "after rigid alignment"
     ate = None if metrics is None else metrics.ate_rmse_m

@@ -44,23 +44,23 @@ def normals_from_points(
     return normals, known
 
 
-def smoothed_points(points: torch.Tensor, valid: torch.Tensor, side: int) -> torch.Tensor:
-    """Return each point's mean over the valid ones in a ``side`` x ``side`` window.
+def smoothed_depth(depth: torch.Tensor, valid: torch.Tensor, side: int) -> torch.Tensor:
+    """Return each depth's mean over the valid ones in a ``side`` x ``side`` window.
 
     For normals only: the noise of single pixels turns normals by tens of degrees where pixels are
     closer together than the noise is high (Keller et al. 2013 smooth depth for the same reason).
 
     Args:
-        points: (B, 3, H, W) metres; points that are not valid are returned as they are.
+        depth: (B, 1, H, W) metres; depths that are not valid are returned as they are.
         valid: (B, 1, H, W) bool.
         side: odd number of pixels.
     """
-    known = valid.to(points.dtype)
-    total = torch.cat([torch.where(valid, points, torch.zeros_like(points)), known], dim=1)
+    known = valid.to(depth.dtype)
+    total = torch.cat([torch.where(valid, depth, torch.zeros_like(depth)), known], dim=1)
     half = side // 2
     total = F.avg_pool2d(total, (side, 1), 1, (half, 0))
     total = F.avg_pool2d(total, (1, side), 1, (0, half))
-    return torch.where(valid, total[:, :3] / total[:, 3:].clamp_min(1e-6), points)
+    return torch.where(valid, total[:, :1] / total[:, 1:].clamp_min(1e-6), depth)
 
 
 def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

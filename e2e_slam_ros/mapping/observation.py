@@ -10,8 +10,8 @@ from torch.nn import functional
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.geometry.normals import normals_from_points, smoothed_points
-from e2e_slam_ros.geometry.projection import backproject, pixel_grid
+from e2e_slam_ros.geometry.normals import normals_from_points, smoothed_depth
+from e2e_slam_ros.geometry.projection import pixel_grid, pixel_rays
 
 # Window for normals, pixels. On the tuning frames 5 saves an eighth of the surfels of 1 for 0.4
 # points of completeness, and a standing camera with 4 mm of noise adds none (bench/map_bounds.py).
@@ -68,9 +68,10 @@ def observe(
     height, width = depth.shape[-2:]
     if intrinsics is None:
         intrinsics = camera.matrix(depth.device, depth.dtype)
-    points = backproject(depth, intrinsics)
+    rays = pixel_rays(height, width, intrinsics.to(depth.device), depth.dtype)
+    points = depth * rays
     known = torch.isfinite(depth) & (depth > 0)
-    normals, smooth = normals_from_points(smoothed_points(points, known, _SMOOTHING), known)
+    normals, smooth = normals_from_points(smoothed_depth(depth, known, _SMOOTHING) * rays, known)
     valid = known & smooth & ~_is_edge(depth, config.edge_ratio)
     weight = radial_weight(height, width, camera, config.radial_sigma, depth)
     if confidence is not None:

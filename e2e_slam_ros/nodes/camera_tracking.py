@@ -79,11 +79,12 @@ class CameraTracking:
         self._observer = observer
         self._repeat = repeat
         self._trajectory = TrajectoryOutput(node, config)
-        poses = make_pose_source(node, config, self._poll)
-        self._assembler = FrameAssembler(poses, self, config.frames.camera, self._patience_s())
+        self._poses = make_pose_source(node, config, self._poll)
+        self._assembler = FrameAssembler(
+            self._poses, self, config.frames.camera, self._patience_s()
+        )
         self._depths = DepthMatcher()
         self._waiting: list[_WaitingKeyframe] = []
-        self._newest_ns = -1
         self._needs_depth = config.depth.source == "sensor"
         self._subscribe(node)
 
@@ -113,6 +114,7 @@ class CameraTracking:
     def reconfigure(self, config: Config) -> None:
         """Take dynamic parameters that changed."""
         self.config = self._trajectory.config = config
+        self._poses.reconfigure(config)
         self._assembler.patience_s = self._patience_s()
         self._silence.limit_s = config.runtime.silence_s
 
@@ -131,6 +133,8 @@ class CameraTracking:
         try:
             self._track(frame)
         except Exception as error:
+            # It may be the rule's reference already: the next frame takes its place.
+            self._frontend.withdraw(frame.stamp_ns)
             self.on_refused(frame.stamp_ns, refusal_kind(error), error)
 
     def on_refused(self, stamp_ns: int, kind: str, error: Exception) -> None:
@@ -152,7 +156,7 @@ class CameraTracking:
     def on_time_jump(self, stamp_ns: int) -> None:
         """Start the keyframe rule anew; the map stays."""
         self._depths.restart(stamp_ns)
-        self._frontend.reset()
+        self._frontend.restart()
 
     def _patience_s(self) -> float:
         patience = self.config.publish.transform_tolerance_s
@@ -166,8 +170,8 @@ class CameraTracking:
         if self.paused:
             return
         stamp_ns = stamp_to_ns(msg.header.stamp)
-        if stamp_ns != self._newest_ns:
-            self._newest_ns = stamp_ns
+        # One that comes again is answered by `on_duplicate`.
+        if stamp_ns != self._assembler.newest_ns:
             self.acknowledger.begin(stamp_ns, msg.header.frame_id)
         self._assembler.add_image(msg, info.get("received_timestamp") or time.time_ns())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.data.frame import FrameReader, ReaderReport
 from e2e_slam_ros.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.nodes.frame_publisher import FramePublisher
 from e2e_slam_ros.nodes.playback import Playback, PlaybackReport
@@ -119,9 +120,8 @@ class DatasetPlayer(Node):  # type: ignore[misc]
 
     def _report_reader(self) -> None:
         report = self.reader.report
-        skipped = ", ".join(f"{count} {reason}" for reason, count in report.skipped.items())
-        if skipped:
-            self.get_logger().warning(f"left out of {report.listed} listed frames: {skipped}")
+        if report.skipped:
+            self.get_logger().warning(unused_sentence(report, len(self.reader)))
         for note in report.notes:
             self.get_logger().info(note)
 
@@ -133,6 +133,15 @@ class DatasetPlayer(Node):  # type: ignore[misc]
         response.success = True
         response.message = "paused" if request.data else "playing"
         return response
+
+
+def unused_sentence(report: ReaderReport, frames: int) -> str:
+    """Return how many frames are played and what was not used, in words.
+
+    Reasons count lines of lists, files or frames: they do not add up to one number.
+    """
+    unused = "; ".join(f"{reason} ({count} times)" for reason, count in report.skipped.items())
+    return f"{frames} frames to play; not used: {unused}"
 
 
 def _open(options: PlayerOptions) -> FrameReader:
@@ -170,3 +179,7 @@ def main(args: Sequence[str] | None = None) -> int:
     node.destroy_node()
     rclpy.try_shutdown()
     return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

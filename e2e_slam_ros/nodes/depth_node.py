@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -100,3 +101,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop."""
     torch.set_grad_enabled(False)
     return run_node(DepthNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

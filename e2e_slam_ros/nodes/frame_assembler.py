@@ -75,6 +75,11 @@ class FrameAssembler:
         self._last_size: tuple[int, int] | None = None
 
     @property
+    def newest_ns(self) -> int | None:
+        """Stamp of the last image that was taken; the same stamp again is a duplicate."""
+        return self._last_ns
+
+    @property
     def waiting(self) -> int:
         """How many images wait."""
         return len(self._pending)

@@ -98,6 +98,23 @@ def keyframe_of(messages: KeyframeMessages, index: int, device: torch.device) ->
     )
 
 
+def confidence_tensor(doubt: Image, image: Image, device: torch.device) -> torch.Tensor:
+    """Return ``keyframe/uncertainty`` as (1, 1, H, W) confidence in [0, 1]; NaN is 0.
+
+    Raises:
+        E2ESlamError: another encoding than 32FC1, or another size than the keyframe's.
+    """
+    if doubt.encoding != "32FC1" or (doubt.width, doubt.height) != (image.width, image.height):
+        raise DepthError.from_parts(
+            "keyframe uncertainty",
+            f"{doubt.encoding} {doubt.width}x{doubt.height}",
+            f"32FC1 {image.width}x{image.height}, the keyframe's size",
+            "run nodes of the same version",
+        )
+    values = torch.tensor(depth_to_metres(doubt), device=device)[None, None]
+    return (1.0 - values.nan_to_num(1.0, 1.0, 0.0)).clamp(0.0, 1.0)
+
+
 def depth_tensor(messages: KeyframeMessages, device: torch.device) -> torch.Tensor:
     """Return the depth message as (1, 1, H, W) metres; `DepthError` if its size is not right."""
     msg, image = messages.depth, messages.image

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -59,6 +61,8 @@ class KeyframeNode(Node):  # type: ignore[misc]
         self._frontend = Frontend(config, torch.device("cpu"))
         self._recent: OrderedDict[int, tuple[Keyframe, str]] = OrderedDict()
         self._sent = 0
+        # Between the worker that sends a keyframe and a reset that forgets those sent.
+        self._lock = threading.Lock()
         self.diagnostics = Diagnostics(self, self._facts)
         self._output = KeyframeOutput(self, config)
         self._sensor_depth = self.create_publisher(Image, "keyframe/sensor_depth", reliable())
@@ -84,15 +88,20 @@ class KeyframeNode(Node):  # type: ignore[misc]
 
     def _prepare(self, job: KeyframeJob) -> None:
         """Make a keyframe and send it (worker thread)."""
+        if job.epoch != self.tracking.epoch:
+            return
         try:
             keyframe = self._frontend.prepare(job.frame, job.decision)
         except Exception:
             self._frontend.withdraw(job.frame.stamp_ns)
             raise
-        self._recent[keyframe.stamp_ns] = (keyframe, job.frame_id)
-        while len(self._recent) > _REMEMBERED:
-            self._recent.popitem(last=False)
-        self._sent += 1
+        with self._lock:
+            if job.epoch != self.tracking.epoch:
+                return
+            self._recent[keyframe.stamp_ns] = (keyframe, job.frame_id)
+            while len(self._recent) > _REMEMBERED:
+                self._recent.popitem(last=False)
+            self._sent += 1
         # From here the mapper answers for it.
         self.tracking.acknowledger.forget(keyframe.stamp_ns)
         self._send(keyframe, job.frame_id)
@@ -133,7 +142,10 @@ class KeyframeNode(Node):  # type: ignore[misc]
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.tracking.reset()
-        self._frontend.reset()
+        with self._lock:
+            self._frontend.reset()
+            self._recent.clear()
+            self._sent = 0
         response.success, response.message = True, "the next frame becomes a keyframe"
         return response
 
@@ -152,3 +164,7 @@ class KeyframeNode(Node):  # type: ignore[misc]
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop."""
     return run_node(KeyframeNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

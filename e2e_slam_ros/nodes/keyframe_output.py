@@ -45,14 +45,15 @@ class DepthOutput:
     def publish(self, keyframe: Keyframe, estimate: DepthEstimate, frame_id: str) -> None:
         """Publish a keyframe's depth in metres; uncertainty is 1 - confidence, in [0, 1]."""
         stamp = ns_to_stamp(keyframe.stamp_ns)
-        self._depth.publish(image_message(plane(estimate.depth), "32FC1", stamp, frame_id))
+        # Uncertainty first: a mapper that has the depth fuses it with what it knows by then.
         if estimate.confidence is not None and self._uncertainty.get_subscription_count() > 0:
             doubt = plane(1.0 - estimate.confidence)
             self._uncertainty.publish(image_message(doubt, "32FC1", stamp, frame_id))
+        self._depth.publish(image_message(plane(estimate.depth), "32FC1", stamp, frame_id))
 
 
 class CloudOutput:
-    """Publishes ``keyframe/cloud``: the points one keyframe added, in the map frame."""
+    """Publishes ``keyframe/cloud``: what one keyframe sees, in the map frame."""
 
     def __init__(self, node: Node, config: Config) -> None:
         self._config = config

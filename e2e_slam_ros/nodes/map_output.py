@@ -13,7 +13,7 @@ from sensor_msgs.msg import PointCloud2
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.mapping.map_checkpoint import load_map
+from e2e_slam_ros.mapping.map_checkpoint import read_map
 from e2e_slam_ros.mapping.map_files import CHECKPOINT, check_suffix, save
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
@@ -101,10 +101,13 @@ class MapOutput:
             MapError: there is none, or it cannot be used. The map is unchanged then.
         """
         source = (self._folder / self.config.runtime.map_file).with_suffix(CHECKPOINT)
+        target = self._surfels
+        # Mapping goes on while the file is read and checked.
+        surfels, keyframes = read_map(source, target.config.max_surfels, target.device)
         with self._lock:
-            path = load_map(source, self._surfels)
+            target.restore(surfels, keyframes)
         self.changed(self._stamp_ns)
-        return path
+        return source
 
     @property
     def _folder(self) -> Path:

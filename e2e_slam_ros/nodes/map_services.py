@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
@@ -21,7 +22,8 @@ class MapServices:
         node: offers the services.
         output: saves and loads.
         diagnostics: counts what could not be saved or loaded.
-        reset: forgets the map and returns what was forgotten, in words.
+        begin_reset: forgets what the executor thread owns; takes no time.
+        clear: forgets the map and returns what was forgotten, in words; may wait for it.
     """
 
     def __init__(
@@ -29,28 +31,38 @@ class MapServices:
         node: Node,
         output: MapOutput,
         diagnostics: Diagnostics,
-        reset: Callable[[], str],
+        begin_reset: Callable[[], None],
+        clear: Callable[[], str],
     ) -> None:
         self._node = node
         self._output = output
         self._diagnostics = diagnostics
-        self._do_reset = reset
-        self._save = node.create_service(Trigger, "~/save_map", self._on_save)
-        self._load = node.create_service(Trigger, "~/load_map", self._on_load)
-        self._reset = node.create_service(Trigger, "~/reset", self._on_reset)
+        self._begin_reset = begin_reset
+        self._clear = clear
+        # While an answer is awaited its callback group is taken: in the node's own group no
+        # image would be received until then.
+        group = ReentrantCallbackGroup()
+        self._services = [
+            node.create_service(Trigger, f"~/{name}", callback, callback_group=group)
+            for name, callback in (
+                ("save_map", self._on_save),
+                ("load_map", self._on_load),
+                ("reset", self._on_reset),
+            )
+        ]
 
     def save_and_log(self) -> tuple[bool, str]:
         """Save the map; return success and the absolute path, or the reason."""
         return self._answer("save", self._output.save)
 
-    def _answer(self, kind: str, work: Callable[[], Path]) -> tuple[bool, str]:
+    def _answer(self, kind: str, work: Callable[[], Path | str]) -> tuple[bool, str]:
         try:
-            path = str(work())
+            done = str(work())
         except Exception as error:  # Whatever it is, the caller gets an answer.
             self._diagnostics.problem(kind, error)
             return False, str(error)
-        self._node.get_logger().info(f"map {kind}: {path}")
-        return True, path
+        self._node.get_logger().info(f"map {kind}: {done}")
+        return True, done
 
     async def _on_save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = await self._aside("save", self._output.save)
@@ -60,11 +72,12 @@ class MapServices:
         response.success, response.message = await self._aside("load", self._output.load)
         return response
 
-    def _aside(self, kind: str, work: Callable[[], Path]) -> Future:
+    def _aside(self, kind: str, work: Callable[[], Path | str]) -> Future:
         """Do slow work in a thread of its own and return what it will answer.
 
-        Files of a large map take seconds, in which images must go on. A second executor thread
-        is no way out: rclpy's MultiThreadedExecutor stalls for up to half a second.
+        Files of a large map take seconds, and so may the mapping of a keyframe that holds the
+        map; images must go on meanwhile. A second executor thread is no way out: rclpy's
+        MultiThreadedExecutor stalls for up to half a second.
         """
         answer = Future(executor=self._node.executor)
         threading.Thread(
@@ -74,7 +87,7 @@ class MapServices:
         ).start()
         return answer
 
-    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = True, self._do_reset()
-        self._node.get_logger().info(f"reset: {response.message}")
+    async def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._begin_reset()
+        response.success, response.message = await self._aside("reset", self._clear)
         return response

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import DepthEstimate
@@ -20,6 +23,7 @@ from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_input import (
     KeyframeInput,
     KeyframeMessages,
+    confidence_tensor,
     depth_tensor,
     keyframe_of,
 )
@@ -28,13 +32,20 @@ from e2e_slam_ros.nodes.map_output import MapOutput
 from e2e_slam_ros.nodes.map_services import MapServices
 from e2e_slam_ros.nodes.parameters import NodeParameters
 from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
+from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.slam.worker import KeyframeWorker
+
+# Uncertainty of keyframes whose depth is still under way.
+_DOUBTS = 20
 
 
 class MapperNode(Node):  # type: ignore[misc]
     """``keyframe/*`` with ``keyframe/depth`` in; ``map``, ``map/active``, ``keyframe/cloud`` out.
+
+    Depth weighs 1 - ``keyframe/uncertainty`` where that has come by the time of fusion.
 
     Raises:
         E2ESlamError: a parameter or device that cannot be used.
@@ -54,7 +65,7 @@ class MapperNode(Node):  # type: ignore[misc]
         self._device = resolve_device(config.runtime.device)
         self._source = config.depth.source
         self._map_lock = threading.Lock()
-        self._epoch = self._fused = 0
+        self._epoch = self._map_epoch = self._fused = 0
         self._last_ns = -1
         self.surfels = SurfelMap(config.map, self._device)
         self.diagnostics = Diagnostics(self, self._facts)
@@ -66,18 +77,20 @@ class MapperNode(Node):  # type: ignore[misc]
         self.worker: KeyframeWorker[tuple[int, KeyframeMessages]] = KeyframeWorker(
             self._fuse, config.runtime.offline, self._on_failure, self._on_drop
         )
+        # Before the depth, which completes a keyframe. Few sources send it: nothing waits for it.
+        self._doubts: OrderedDict[int, Image] = OrderedDict()
+        self._uncertainty = self.create_subscription(
+            Image, "keyframe/uncertainty", self._receive_doubt, reliable(_DOUBTS)
+        )
         self._input = KeyframeInput(self, "keyframe/depth", self._receive)
-        self._map_services = MapServices(self, self.map_output, self.diagnostics, self.reset)
+        self._map_services = MapServices(
+            self, self.map_output, self.diagnostics, self._begin_reset, self._clear
+        )
 
     def reset(self) -> str:
         """Forget the map and what waits; return what was forgotten, in words."""
-        with self._map_lock:
-            self._epoch += 1
-            self._last_ns = -1
-            surfels = len(self.surfels)
-            self.surfels.clear()
-        self.map_output.changed(0)
-        return f"forgot {surfels} surfels"
+        self._begin_reset()
+        return self._clear()
 
     def close(self) -> None:
         """End the threads; an offline run with an output folder saves its map."""
@@ -86,6 +99,30 @@ class MapperNode(Node):  # type: ignore[misc]
         runtime = self._settings.config.runtime
         if runtime.offline and runtime.output and len(self.surfels) > 0:
             self._map_services.save_and_log()
+
+    def _begin_reset(self) -> None:
+        self._epoch += 1
+
+    def _clear(self) -> str:
+        """Forget the map of the time before the last reset (any thread; waits for the map)."""
+        with self._map_lock:
+            surfels = len(self.surfels)
+            self._clear_if_reset()
+        self.map_output.changed(0)
+        return f"forgot {surfels} surfels"
+
+    def _clear_if_reset(self) -> None:
+        """Clear the map once for each reset; call with the lock held."""
+        if self._map_epoch == self._epoch:
+            return
+        self._map_epoch = self._epoch
+        self.surfels.clear()
+        self._fused, self._last_ns = 0, -1
+
+    def _receive_doubt(self, msg: Image) -> None:
+        self._doubts[stamp_to_ns(msg.header.stamp)] = msg
+        while len(self._doubts) > _DOUBTS:
+            self._doubts.popitem(last=False)
 
     def _receive(self, messages: KeyframeMessages) -> None:
         self.worker.submit((self._epoch, messages))
@@ -96,8 +133,13 @@ class MapperNode(Node):  # type: ignore[misc]
         stamp_ns, start = messages.stamp_ns, time.perf_counter()
         keyframe = keyframe_of(messages, self._fused, self._device)
         depth = depth_tensor(messages, self._device)
-        estimate = DepthEstimate(depth, None, self._source, "as published")
+        doubt = self._doubts.pop(stamp_ns, None)
+        confidence = (
+            None if doubt is None else confidence_tensor(doubt, messages.image, self._device)
+        )
+        estimate = DepthEstimate(depth, confidence, self._source, "as published")
         with self._map_lock:
+            self._clear_if_reset()
             # A player in lock-step that missed the answer sends a keyframe twice.
             fresh = epoch == self._epoch and stamp_ns != self._last_ns
             if fresh:
@@ -135,3 +177,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop."""
     torch.set_grad_enabled(False)
     return run_node(MapperNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

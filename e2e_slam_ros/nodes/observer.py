@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -24,26 +25,36 @@ class RunObserver(Protocol):
 
 
 class Observers:
-    """Several observers as one.
+    """Several observers as one, which never fails: the run must not suffer from who watches it.
 
     Args:
         observers: called in this order; None among them is left out.
+        on_problem: called with ("viewer", error) when one of them raises.
     """
 
-    def __init__(self, *observers: RunObserver | None) -> None:
+    def __init__(
+        self,
+        *observers: RunObserver | None,
+        on_problem: Callable[[str, Exception | str], None],
+    ) -> None:
         self._observers = tuple(item for item in observers if item is not None)
+        self._on_problem = on_problem
 
     def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
         """Pass a frame on."""
-        for observer in self._observers:
-            observer.on_frame(stamp_ns, T_map_camera)
+        self._tell(lambda observer: observer.on_frame(stamp_ns, T_map_camera))
 
     def on_keyframe(self, result: KeyframeResult) -> None:
         """Pass a keyframe on."""
-        for observer in self._observers:
-            observer.on_keyframe(result)
+        self._tell(lambda observer: observer.on_keyframe(result))
 
     def on_latency(self, stage: str, ms: float) -> None:
         """Pass a latency on."""
+        self._tell(lambda observer: observer.on_latency(stage, ms))
+
+    def _tell(self, call: Callable[[RunObserver], None]) -> None:
         for observer in self._observers:
-            observer.on_latency(stage, ms)
+            try:
+                call(observer)
+            except Exception as error:
+                self._on_problem("viewer", error)

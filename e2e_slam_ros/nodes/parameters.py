@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -128,12 +128,22 @@ def _ours(changes: Sequence[Parameter]) -> dict[str, object]:
     return {change.name: change.value for change in changes if change.name in known}
 
 
+def unknown_overrides(node: Node, known: Collection[str]) -> list[str]:
+    """Return the parameters given to a node that are neither ``known`` nor rclpy's own.
+
+    rclpy keeps overrides that nothing declares without a word: a misspelt parameter would
+    silently have no effect.
+    """
+    return [
+        name
+        for name in node._parameter_overrides
+        if name not in known and not name.startswith(_FOREIGN_PREFIXES)
+    ]
+
+
 def _refuse_unknown(node: Node, known: set[str]) -> None:
-    # rclpy keeps overrides that nothing declares without a word: a misspelt parameter
-    # would silently have no effect.
-    for name in node._parameter_overrides:
-        if name not in known and not name.startswith(_FOREIGN_PREFIXES):
-            Config().with_values({name: 0})
+    for name in unknown_overrides(node, known):
+        Config().with_values({name: 0})
 
 
 def _override(node: Node, name: str) -> object:

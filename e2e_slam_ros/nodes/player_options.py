@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 
 from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.nodes.parameters import unknown_overrides
 
 
 def _option(default: bool | float | str, doc: str) -> Any:
@@ -46,7 +48,17 @@ class PlayerOptions:
 
     @staticmethod
     def declared_on(node: Node) -> PlayerOptions:
-        """Declare every option as a read-only parameter and return their values."""
+        """Declare every option as a read-only parameter and return their values.
+
+        Raises:
+            ConfigError: an unknown parameter, a wrong type or a value that makes no sense.
+        """
+        known = [item.name for item in dataclasses.fields(PlayerOptions)]
+        for name in unknown_overrides(node, known):
+            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise ConfigError.from_parts(
+                "parameter", repr(name), "a known name", f"did you mean {nearest}?"
+            )
         values = {}
         for item in dataclasses.fields(PlayerOptions):
             doc = ParameterDescriptor(

@@ -40,6 +40,10 @@ class PoseSource(Protocol):
         """Learn that stamps start again from here."""
         ...
 
+    def reconfigure(self, config: Config) -> None:
+        """Take ``pose.tolerance_s`` as it is now."""
+        ...
+
     def clear(self) -> None:
         """Forget what was received."""
         ...
@@ -51,7 +55,7 @@ class TopicPoses:
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self.wanted = f"a PoseStamped on {node.resolve_topic_name('camera/pose')}"
         self._notify = notify
-        self._tolerance_ns = round(config.pose.tolerance_s * 1e9)
+        self.reconfigure(config)
         self._buffer = PoseBuffer()
         self._subscription = node.create_subscription(
             PoseStamped, "camera/pose", self._receive, small_subscription(config.runtime)
@@ -72,6 +76,10 @@ class TopicPoses:
     def restart(self, stamp_ns: int) -> None:
         """Forget what lies in the future now."""
         self._buffer.restart(stamp_ns)
+
+    def reconfigure(self, config: Config) -> None:
+        """Take ``pose.tolerance_s`` as it is now."""
+        self._tolerance_ns = round(config.pose.tolerance_s * 1e9)
 
     def clear(self) -> None:
         """Forget the poses."""
@@ -112,7 +120,7 @@ class OdometryPoses:
             "to the camera on TF"
         )
         self._notify = notify
-        self._tolerance_ns = round(config.pose.tolerance_s * 1e9)
+        self.reconfigure(config)
         self._base = config.frames.base
         self._buffer = PoseBuffer()
         self._tf = TfLookup(node)
@@ -142,6 +150,10 @@ class OdometryPoses:
         """Forget what lies in the future now."""
         self._buffer.restart(stamp_ns)
 
+    def reconfigure(self, config: Config) -> None:
+        """Take ``pose.tolerance_s`` as it is now."""
+        self._tolerance_ns = round(config.pose.tolerance_s * 1e9)
+
     def clear(self) -> None:
         """Forget the odometry."""
         self._buffer.clear()
@@ -162,6 +174,9 @@ class TfPoses:
     def passed(self, stamp_ns: int) -> bool:
         """Return false: TF tells no reason, so patience decides."""
         return False
+
+    def reconfigure(self, config: Config) -> None:
+        """Change nothing: TF interpolates between the transforms it has, whatever is between."""
 
     def restart(self, stamp_ns: int) -> None:
         """Forget the transforms: those of the last round lie in the future now."""

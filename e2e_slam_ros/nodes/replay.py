@@ -175,11 +175,11 @@ def _play(
     except KeyboardInterrupt:
         interrupted = True
         player.stop()
-    except E2ESlamError as error:
+    except Exception as error:
         if slam.mapped == 0:
             raise
         # What has been mapped by now is worth more than the exception.
-        failure = error
+        failure = error if isinstance(error, E2ESlamError) else E2ESlamError(repr(error))
     # No thread may change the map while it is read.
     slam.worker.stop()
     return interrupted, failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,10 +63,10 @@ class SlamNode(Node):  # type: ignore[misc]
         # Held by whoever reads or writes the map; the executor never waits for it at camera rate.
         self._map_lock = threading.Lock()
         self._viewer = _viewer(config)
-        self._observer = Observers(observer, self._viewer)
-        self.mapped = 0
+        self.mapped = self._map_epoch = 0
         self._last: KeyframeResult | None = None
         self.diagnostics = Diagnostics(self, self._facts)
+        self._observer = Observers(observer, self._viewer, on_problem=self.diagnostics.problem)
         self._keyframe_output = KeyframeOutput(self, config)
         self._depth_output = DepthOutput(self)
         self._cloud_output = CloudOutput(self, config)
@@ -83,7 +84,9 @@ class SlamNode(Node):  # type: ignore[misc]
             self.worker.submit,
             self._observer,
         )
-        self._map_services = MapServices(self, self.map_output, self.diagnostics, self.reset)
+        self._map_services = MapServices(
+            self, self.map_output, self.diagnostics, self.tracking.reset, self._clear
+        )
         self._pause = self.create_service(Trigger, "~/pause", self._on_pause)
         self._resume = self.create_service(Trigger, "~/resume", self._on_resume)
         self.get_logger().info(
@@ -99,11 +102,7 @@ class SlamNode(Node):  # type: ignore[misc]
     def reset(self) -> str:
         """Forget the map, the path and what waits; return what was forgotten, in words."""
         self.tracking.reset()
-        with self._map_lock:
-            surfels = len(self.pipeline.surfels)
-            self.pipeline.reset()
-        self.map_output.changed(0)
-        return f"forgot {surfels} surfels"
+        return self._clear()
 
     def save_map(self) -> tuple[bool, str]:
         """Save the map; return success and the absolute path, or the reason."""
@@ -119,16 +118,39 @@ class SlamNode(Node):  # type: ignore[misc]
         if save and runtime.offline and runtime.output and len(self.pipeline.surfels) > 0:
             self.save_map()
 
+    def _clear(self) -> str:
+        """Forget the map of the time before the last reset (any thread; waits for the map)."""
+        with self._map_lock:
+            surfels = len(self.pipeline.surfels)
+            self._clear_if_reset()
+        self.map_output.changed(0)
+        return f"forgot {surfels} surfels"
+
+    def _clear_if_reset(self) -> None:
+        """Clear the map once for each reset; call with the lock held.
+
+        A keyframe of after a reset may get the lock before the thread that clears: then it
+        clears, and is not forgotten with the old map.
+        """
+        if self._map_epoch == self.tracking.epoch:
+            return
+        self._map_epoch = self.tracking.epoch
+        self.pipeline.reset()
+        self.mapped, self._last = 0, None
+
     def _map(self, job: KeyframeJob) -> None:
         """Map one keyframe and publish what it brought (worker thread)."""
         with self._map_lock:
             if job.epoch != self.tracking.epoch:
                 return
+            self._clear_if_reset()
             result = self.pipeline.integrate(job.frame, job.decision)
             self.map_output.publish_active(result.keyframe)
+            self.mapped += 1
+            self._last = result
+        if job.epoch != self.tracking.epoch:
+            return
         self.map_output.changed(job.frame.stamp_ns)
-        self.mapped += 1
-        self._last = result
         for stage, ms in result.latency_ms.items():
             self.diagnostics.latency(stage, ms)
         self._observer.on_keyframe(result)
@@ -185,3 +207,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the node until it is told to stop."""
     torch.set_grad_enabled(False)
     return run_node(SlamNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

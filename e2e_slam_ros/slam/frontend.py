@@ -114,9 +114,16 @@ class Frontend:
         with self._lock:
             self._rule.withdraw(stamp_ns)
 
-    def reset(self) -> None:
-        """Forget the last keyframe and the recent frames."""
+    def restart(self) -> None:
+        """Forget the last keyframe and the recent frames; the next keyframe's number stays.
+
+        For time that jumps: the map stays, and with it the numbers of its keyframes.
+        """
         with self._lock:
             self._rule.reset()
             self._sharpness.reset()
-            self._keyframes = 0
+
+    def reset(self) -> None:
+        """Forget everything: the next frame becomes keyframe 0."""
+        self.restart()
+        self._keyframes = 0

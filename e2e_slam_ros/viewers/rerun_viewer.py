@@ -42,7 +42,7 @@ class RerunViewer:
             ) from error
         self._rr: Any = rerun
         self._stream: Any = rerun.RecordingStream("e2e_slam_ros")
-        self._path: list[npt.NDArray[np.float64]] = []
+        self._last: tuple[int, npt.NDArray[np.float64]] | None = None
         self.file: Path | None = None
         if record or not _has_display():
             self.file = folder.absolute() / "run.rrd"
@@ -68,10 +68,18 @@ class RerunViewer:
 
     @torch.inference_mode()
     def on_keyframe(self, result: KeyframeResult) -> None:
-        """Show a keyframe's image, depth and points, and the path so far."""
+        """Show a keyframe's image, depth and points, and the way from the one before.
+
+        Each has entities of its own, so that a keyframe costs the same however many there are.
+        """
         rr, keyframe, depth = self._rr, result.keyframe, result.estimate.depth
         camera, T_map_camera = keyframe.camera, keyframe.T_map_camera.numpy()
         self._set_time(keyframe.stamp_ns)
+        if keyframe.index == 0:
+            # The first, or the first after a reset: what was shown is forgotten.
+            self._last = None
+            for entity in ("map/keyframes", "map/path"):
+                self._stream.log(entity, rr.Clear(recursive=True))
         image = (keyframe.image[0].permute(1, 2, 0) * 255.0).round().to(torch.uint8).cpu().numpy()
         model = rr.Pinhole(
             image_from_camera=camera.matrix().numpy(), resolution=[camera.width, camera.height]
@@ -86,8 +94,7 @@ class RerunViewer:
         colors = image[::_STRIDE, ::_STRIDE].reshape(-1, 3)[known]
         cloud = rr.Points3D(placed.astype(np.float32), colors=colors, radii=0.005)
         self._stream.log(f"map/keyframes/{keyframe.index}", cloud)
-        self._path.append(T_map_camera[:3, 3])
-        self._stream.log("map/path", rr.LineStrips3D([np.array(self._path)]))
+        self._draw_way(keyframe.index, keyframe.stamp_ns, T_map_camera[:3, 3])
         self._stream.log("surfels", rr.Scalars(float(result.fusion.total)))
 
     def on_latency(self, stage: str, ms: float) -> None:
@@ -98,6 +105,13 @@ class RerunViewer:
         """Write what is left."""
         self._stream.flush()
         self._stream.disconnect()
+
+    def _draw_way(self, index: int, stamp_ns: int, position: npt.NDArray[np.float64]) -> None:
+        """Draw the line from the keyframe before; none where time jumped back."""
+        if self._last is not None and self._last[0] < stamp_ns:
+            line = np.array([self._last[1], position])
+            self._stream.log(f"map/path/{index}", self._rr.LineStrips3D([line]))
+        self._last = (stamp_ns, position)
 
     def _set_time(self, stamp_ns: int) -> None:
         self._stream.set_time("stamp", timestamp=np.datetime64(stamp_ns, "ns"))

@@ -29,6 +29,7 @@ class Replay:
 
     interrupted: bool = False
     failure: Exception | None = None
+    maps_nothing: bool = False
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def run_replay(self, reader: FrameReader, config: Config, **options: Any) -> object:
@@ -38,12 +39,12 @@ class Replay:
         for item in reader:
             decision = pipeline.track(item)
             recorder.on_frame(item.stamp_ns, item.T_map_camera)
-            if decision.is_keyframe:
+            if decision.is_keyframe and not self.maps_nothing:
                 recorder.on_keyframe(pipeline.integrate(item, decision))
         return types.SimpleNamespace(
             cloud=pipeline.surfels.snapshot(),
             dropped=0,
-            problems={},
+            problems={"depth: late": 3} if self.maps_nothing else {},
             wall_s=1.0,
             map_hash=pipeline.surfels.state_hash(),
             interrupted=self.interrupted,

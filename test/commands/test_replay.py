@@ -106,8 +106,10 @@ def test_frames_that_are_no_range_are_refused(
     ("assignment", "words"),
     [
         ("map.distanse_m=0.1", "map.distance_m"),
-        ("map.distance_m=near", "a float"),
+        ("map.distance_m=near", "a number"),
         ("map.angle_deg=95", "0 to 90"),
+        ("map.max_surfels=1500.5", "a whole number"),
+        ("map.max_surfels=inf", "a whole number"),
         ("map.angle_deg", "key=value"),
         ("depth.min_m=9", "depth.max_m"),
     ],
@@ -150,7 +152,7 @@ def test_an_unwritable_folder_is_refused_before_the_run(
     assert replay.calls == []
 
 
-@pytest.mark.parametrize("rate", ["0", "-1", "nan"])
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf"])
 def test_a_rate_that_is_none_is_refused(
     rate: str, data: Path, replay: Any, refused: Refused
 ) -> None:
@@ -162,15 +164,105 @@ def test_data_without_poses_is_refused(
 ) -> None:
     (data / "groundtruth.txt").unlink()
     text = refused("replay", "--data", data, "--out", tmp_path / "out")
-    assert "groundtruth.txt" in text
+    assert "no groundtruth.txt" in text, "the reader's reason"
 
 
-def test_data_without_depth_needs_a_network(
+def test_poses_of_another_time_are_refused_with_the_readers_reason(
+    data: Path, tmp_path: Path, replay: Any, refused: Refused
+) -> None:
+    (data / "groundtruth.txt").write_text("900 0 0 0 0 0 0 1\n901 0 0 0 0 0 0 1\n")
+    text = refused("replay", "--data", data, "--out", tmp_path / "out")
+    assert "none is near an image's time" in text
+
+
+def test_data_without_depth_is_mapped_from_motion(
+    data: Path, tmp_path: Path, replay: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "depth.txt").unlink()
+    main(["replay", "--data", str(data), "--out", str(tmp_path / "out")])
+    assert replay.calls[0]["config"].depth.source == "motion_stereo"
+    said = capsys.readouterr().err
+    assert "no depth.txt" in said and "depth from motion_stereo" in said
+
+
+def test_sensor_depth_that_is_asked_for_and_not_there_is_refused(
     data: Path, tmp_path: Path, replay: Any, refused: Refused
 ) -> None:
     (data / "depth.txt").unlink()
-    text = refused("replay", "--data", data, "--out", tmp_path / "out")
+    argv = ["replay", "--data", data, "--out", tmp_path / "out", "--set", "depth.source=sensor"]
+    text = refused(*argv)
     assert "depth.network.checkpoint" in text
+    assert "depth.source=motion_stereo" in text
+    assert "no depth.txt" in text
+
+
+def test_weights_for_the_network_go_before_motion(data: Path, tmp_path: Path, replay: Any) -> None:
+    (data / "depth.txt").unlink()
+    argv = ["replay", "--data", str(data), "--out", str(tmp_path / "out")]
+    main([*argv, "--set", "depth.network.checkpoint=/nowhere.safetensors"])
+    assert replay.calls[0]["config"].depth.source == "network"
+
+
+@pytest.mark.parametrize("source", ["tf", "odometry"])
+def test_poses_that_the_player_does_not_publish_are_refused(
+    source: str, data: Path, tmp_path: Path, replay: Any, refused: Refused
+) -> None:
+    argv = ["--out", tmp_path / "out", "--set", f"pose.source={source}"]
+    text = refused("replay", "--data", data, *argv)
+    assert "set pose.source=topic" in text
+    assert replay.calls == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_mapped_nothing_has_failed_and_says_so(
+    data: Path, tmp_path: Path, replay: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay.maps_nothing = True
+    assert main(["replay", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
+    said = capsys.readouterr()
+    assert "nothing was mapped: depth: late (3)" in said.err
+    assert "nothing was mapped" in said.out
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Nothing was mapped" in page
+    assert "every keyframe was mapped" not in page
+
+
+def test_a_replay_that_cannot_start_leaves_no_folder(
+    data: Path, tmp_path: Path, replay: Any, monkeypatch: pytest.MonkeyPatch, refused: Refused
+) -> None:
+    def company(*_: object, **__: object) -> None:
+        raise DataError("topic x: got 2 publishers, expected this run alone; end the other")
+
+    monkeypatch.setattr(sys.modules[REPLAY], "run_replay", company)
+    assert "2 publishers" in refused("replay", "--data", data, "--out", tmp_path / "a" / "b")
+    assert sorted(os.listdir(tmp_path)) == ["data"]
+    (tmp_path / "own").mkdir()
+    refused("replay", "--data", data, "--out", tmp_path / "own")
+    assert (tmp_path / "own").is_dir(), "not ours to remove"
+
+
+@pytest.mark.parametrize("name", ["map.ply", "metrics.json"])
+def test_an_earlier_run_is_not_overwritten(
+    name: str, data: Path, tmp_path: Path, replay: Any, refused: Refused
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("precious")
+    text = refused("replay", "--data", data, "--out", out)
+    assert f"{name} of an earlier run" in text
+    assert os.listdir(out) == [name]
+    assert (out / name).read_text() == "precious"
+    assert replay.calls == []
+
+
+def test_numbers_may_be_written_as_powers_of_ten(data: Path, tmp_path: Path, replay: Any) -> None:
+    argv = ["replay", "--data", str(data), "--out", str(tmp_path / "out")]
+    argv += ["--set", "map.max_surfels=1e4", "--set", "map.distance_m=5e-2"]
+    argv += ["--set", "map.edge_ratio=1e-6", "--set", "publish.max_points=2e3"]
+    assert main(argv) == 0
+    config = replay.calls[0]["config"]
+    assert (config.map.max_surfels, config.publish.max_points) == (10_000, 2_000)
+    assert (config.map.distance_m, config.map.edge_ratio) == (0.05, 1e-6)
 
 
 def test_without_ros_the_command_says_what_to_do(

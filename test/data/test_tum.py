@@ -78,6 +78,15 @@ def test_missing_files_are_left_out_counted_once(tum_folder):
     assert reader.report.skipped == {"missing colour image": 2, "missing depth image": 1}
 
 
+def test_names_that_no_file_can_have_are_missing_files(tum_folder):
+    folder = tum_folder()
+    with (folder.path / "rgb.txt").open("a") as stream:
+        stream.write(f"\n105.0 rgb/{'x' * 5000}.png\n")
+    reader = TumReader(folder.path)
+    assert len(reader) == 4
+    assert reader.report.skipped == {"missing colour image": 1}
+
+
 def test_all_files_missing_is_refused(tum_folder):
     folder = tum_folder()
     for index in range(4):

@@ -148,7 +148,7 @@ def test_the_report_has_every_picture(wall_run: Any, network_run: Any, tmp_path:
         for sample in run.summary.samples:
             for picture in ("input", "depth", "error"):
                 assert f"{picture} of keyframe {sample.record.index}" in page.alts
-        assert page.tags["svg"] == 4
+        assert page.tags["svg"] == 3, "given poses have no error to draw"
         assert sum("Plan" in alt or "above" in alt or "behind" in alt for alt in page.alts) == 3
 
 
@@ -157,6 +157,17 @@ def test_the_report_shows_the_error_of_the_depth(network_run: Any, tmp_path: Pat
     text = (tmp_path / "report.html").read_text()
     assert "abs_rel 0.100" in text
     assert "median error 20" in text, "10 % of 2 m"
+
+
+def test_poses_are_judged_only_where_they_were_estimated(wall_run: Any, tmp_path: Path) -> None:
+    estimated = dataclasses.replace(wall_run.summary, pose_source="odometry_node")
+    for summary, shown in ((wall_run.summary, False), (estimated, True)):
+        write_run(tmp_path, summary, wall_run.cloud, wall_run.config)
+        text = (tmp_path / "report.html").read_text()
+        assert ("<span>trajectory ATE</span>" in text) is shown
+        assert ("Distance to the true position" in text) is shown
+        assert ("ground truth" in text) is shown
+        assert ("given poses" in text) is not shown
 
 
 def test_a_picture_that_fails_costs_its_section_only(

@@ -10,6 +10,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from e2e_slam_ros.data.frame import Frame, ReaderReport
 from e2e_slam_ros.errors import ConfigError, DataError, E2ESlamError
+from e2e_slam_ros.nodes.dataset_player import unused_sentence
 from e2e_slam_ros.nodes.playback import Playback
 from e2e_slam_ros.nodes.player_options import PlayerOptions
 from synthetic import frame, pose
@@ -95,6 +96,17 @@ def test_unreadable_frames_are_left_out_and_said_once() -> None:
     assert (report.sent, report.unreadable) == (3, 3)
     assert [stamp // 50_000_000 for _, stamp in publisher.sent] == [0, 3, 4]
     assert len(warnings) == 1 and "frame 1" in warnings[0]
+
+
+def test_what_is_not_used_is_not_given_as_a_share_of_frames() -> None:
+    # 45 unusable lines in a list of poses, beside 40 images of which 38 are there.
+    report = ReaderReport(listed=40)
+    report.skip("pose not finite or zero quaternion in groundtruth.txt", 45)
+    report.skip("missing colour image", 2)
+    assert unused_sentence(report, 38) == (
+        "38 frames to play; not used: pose not finite or zero quaternion in groundtruth.txt "
+        "(45 times); missing colour image (2 times)"
+    )
 
 
 def test_a_sequence_without_a_readable_frame_is_an_error() -> None:

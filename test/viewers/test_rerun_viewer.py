@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -54,3 +57,73 @@ def test_without_the_package_it_says_what_to_install(
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(ConfigError, match="pip install rerun-sdk"):
         RerunViewer(tmp_path)
+
+
+class Stream:
+    """Stands for a recording stream: keeps what is logged."""
+
+    def __init__(self, _: str) -> None:
+        self.logged: list[tuple[str, str, Any]] = []
+
+    def log(self, entity: str, item: tuple[str, Any], static: bool = False) -> None:
+        self.logged.append((entity, *item))
+
+    def save(self, path: Path) -> None:
+        pass
+
+    def set_time(self, name: str, timestamp: np.datetime64) -> None:
+        pass
+
+
+def stub() -> Any:
+    """A `rerun` that makes (kind, arguments) of each thing to show."""
+
+    def kind(name: str) -> Any:
+        return lambda *values, **named: (name, values or named)
+
+    kinds = ("Transform3D", "Pinhole", "Image", "DepthImage", "Points3D", "LineStrips3D")
+    made = {name: kind(name) for name in (*kinds, "Scalars", "Clear")}
+    coordinates = SimpleNamespace(RIGHT_HAND_Z_UP=("coordinates", None))
+    return SimpleNamespace(RecordingStream=Stream, ViewCoordinates=coordinates, **made)
+
+
+def lines(viewer: RerunViewer) -> list[tuple[str, np.ndarray]]:
+    return [
+        (entity, values[0][0])
+        for entity, name, values in viewer._stream.logged
+        if name == "LineStrips3D"
+    ]
+
+
+def test_each_keyframe_adds_one_piece_of_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rerun", stub())
+    viewer = RerunViewer(tmp_path, record=True)
+    pipeline = SlamPipeline(Config(), torch.device("cpu"))
+    for number, x in ((10, 0.0), (11, 0.2), (12, 0.4), (1, 0.6), (2, 0.8)):
+        if number == 1:
+            pipeline.frontend.restart()
+        item = frame(number, pose(x=x))
+        viewer.on_keyframe(pipeline.integrate(item, pipeline.track(item)))
+    drawn = lines(viewer)
+    # Keyframe 3 came after a jump back in time: nothing leads there from keyframe 2.
+    assert [entity for entity, _ in drawn] == [f"map/path/{index}" for index in (1, 2, 4)]
+    np.testing.assert_allclose(drawn[1][1], [[0.2, 0, 0], [0.4, 0, 0]], atol=1e-9)
+    clouds = [e for e, name, _ in viewer._stream.logged if name == "Points3D"]
+    assert clouds == [f"map/keyframes/{index}" for index in range(5)]
+
+
+def test_after_a_reset_nothing_of_before_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rerun", stub())
+    viewer = RerunViewer(tmp_path, record=True)
+    pipeline = SlamPipeline(Config(), torch.device("cpu"))
+    for number in (0, 1):
+        item = frame(number, pose(x=0.2 * number))
+        viewer.on_keyframe(pipeline.integrate(item, pipeline.track(item)))
+        pipeline.reset()
+    assert lines(viewer) == []
+    cleared = [e for e, name, _ in viewer._stream.logged if name == "Clear"]
+    assert cleared == ["map/keyframes", "map/path"] * 2

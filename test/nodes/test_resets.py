@@ -1,0 +1,160 @@
+"""~/reset and ~/load_map while the map is held: images go on, nothing old comes back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
+
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.mapping import map_checkpoint
+from e2e_slam_ros.nodes.keyframe_node import KeyframeNode
+from e2e_slam_ros.nodes.mapper_node import MapperNode
+from e2e_slam_ros.nodes.parameters import overrides
+from e2e_slam_ros.nodes.slam_node import SlamNode
+from e2e_slam_ros.nodes.spinning import SpinThread
+from nodes.ros_peer import Peer, peer_in, wait_for
+
+CONFIG = Config().with_values(
+    {"runtime.offline": True, "keyframe.parallax": 0.0, "keyframe.min_sharpness": 0.0}
+)
+
+
+@contextmanager
+def spinning(kind: type[Node], domain: int, config: Config = CONFIG) -> Iterator[Any]:
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context, domain_id=domain)
+    node = kind(context, overrides(config))
+    try:
+        with SpinThread(node):
+            yield node
+    finally:
+        node.close()
+        node.destroy_node()
+        context.try_shutdown()
+
+
+def begin(peer: Peer, service: str) -> Any:
+    client = peer.create_client(Trigger, service)
+    assert client.wait_for_service(20.0)
+    return client.call_async(Trigger.Request())
+
+
+def test_resetting_waits_for_the_map_and_images_do_not(ros_domain: int) -> None:
+    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
+        peer.wait_for_slam("slam_node")
+        peer.send_good(1.0)
+        assert len(node.pipeline.surfels) > 0
+        with node._map_lock:
+            answer = begin(peer, "slam_node/reset")
+            wait_for(lambda: node.tracking.epoch == 1, "the reset", 5.0)
+            stamp_ns = peer.send(*peer.messages(2.0, x=0.2))
+            wait_for(lambda: stamp_ns in peer.transforms, "TF meanwhile", 5.0)
+            assert not answer.done()
+        wait_for(answer.done, "the answer", 5.0)
+        peer.wait_processed(stamp_ns)
+        assert answer.result().success
+        # What came after the reset was mapped after it, whoever got the map first.
+        assert node.mapped == 1 and node.pipeline.surfels.keyframes == 1
+        node.reset()
+        wait_for(lambda: peer.status["/slam_node"]["keyframes"] == "0", "the report", 5.0)
+        assert peer.status["/slam_node"]["scale_source"] == "none yet"
+        assert len(node.pipeline.surfels) == 0
+        peer.send_good(3.0)
+        assert node._last.keyframe.index == 0 and node.mapped == 1
+
+
+def test_a_keyframe_of_before_a_reset_is_not_mapped(ros_domain: int) -> None:
+    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
+        peer.wait_for_slam("slam_node")
+        with node._map_lock:
+            old = peer.send(*peer.messages(1.0))
+            wait_for(lambda: node.worker.pending == 1, "a keyframe at work", 5.0)
+            answer = begin(peer, "slam_node/reset")
+            wait_for(lambda: node.tracking.epoch == 1, "the reset", 5.0)
+        wait_for(answer.done, "the answer", 5.0)
+        peer.wait_processed(old)
+        assert node.worker.drain(5.0)
+        assert (node.mapped, len(node.pipeline.surfels)) == (0, 0)
+
+
+def test_a_map_is_loaded_while_images_go_on(
+    ros_domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = CONFIG.with_values({"runtime.output": str(tmp_path), "runtime.offline": False})
+    reading, go_on = threading.Event(), threading.Event()
+    read = map_checkpoint._read
+
+    def slow(*arguments: Any) -> Any:
+        reading.set()
+        assert go_on.wait(20.0)
+        return read(*arguments)
+
+    monkeypatch.setattr(map_checkpoint, "_read", slow)
+    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain, config) as node:
+        peer.wait_for_slam("slam_node")
+        peer.send_good(1.0)
+        assert peer.call("/slam_node/save_map").success
+        surfels = len(node.pipeline.surfels)
+        answer = begin(peer, "slam_node/load_map")
+        try:
+            assert reading.wait(10.0)
+            # Mapped, not only tracked: the file needs no map until it has been checked.
+            peer.send_good(2.0, x=0.3)
+            assert node.mapped == 2 and len(node.pipeline.surfels) > surfels
+        finally:
+            go_on.set()
+        wait_for(answer.done, "the answer", 10.0)
+        assert answer.result().success and len(node.pipeline.surfels) == surfels
+
+
+def test_the_mapper_answers_while_its_map_is_held(ros_domain: int) -> None:
+    with peer_in(ros_domain) as peer, spinning(MapperNode, ros_domain) as node:
+        wait_for(lambda: "/mapper_node" in peer.status, "mapper_node")
+        node._fused = 7
+        with node._map_lock:
+            answer = begin(peer, "mapper_node/reset")
+            wait_for(lambda: node._epoch == 1, "the reset", 5.0)
+            peer.status.clear()
+            wait_for(lambda: "/mapper_node" in peer.status, "a report meanwhile", 5.0)
+            assert not answer.done()
+        wait_for(answer.done, "the answer", 5.0)
+        assert answer.result().success and node._facts()["keyframes"] == 0
+
+
+def test_keyframe_node_sends_nothing_of_before_a_reset(
+    ros_domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with peer_in(ros_domain) as peer, spinning(KeyframeNode, ros_domain) as node:
+        peer.wait_for_slam("keyframe_node")
+        busy, go_on = threading.Event(), threading.Event()
+        prepare = node._frontend.prepare
+
+        def slow(*arguments: Any) -> Any:
+            busy.set()
+            assert go_on.wait(20.0)
+            return prepare(*arguments)
+
+        monkeypatch.setattr(node._frontend, "prepare", slow)
+        try:
+            peer.send(*peer.messages(1.0))
+            assert busy.wait(10.0)
+            peer.send(*peer.messages(1.5, x=0.3))
+            wait_for(lambda: node.worker.pending == 2, "a second keyframe in the queue", 5.0)
+            assert peer.call("/keyframe_node/reset").success
+        finally:
+            go_on.set()
+        assert node.worker.drain(10.0)
+        assert node._facts()["keyframes"] == 0 and peer.keyframes == []
+        peer.send(*peer.messages(2.0))
+        wait_for(lambda: peer.keyframes, "the next keyframe", 5.0)
+        assert peer.keyframes[0].header.stamp.sec == 2 and len(peer.keyframes) == 1
