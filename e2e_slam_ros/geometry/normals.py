@@ -57,10 +57,21 @@ def smoothed_depth(depth: torch.Tensor, valid: torch.Tensor, side: int) -> torch
     """
     known = valid.to(depth.dtype)
     total = torch.cat([torch.where(valid, depth, torch.zeros_like(depth)), known], dim=1)
-    half = side // 2
-    total = F.avg_pool2d(total, (side, 1), 1, (half, 0))
-    total = F.avg_pool2d(total, (1, side), 1, (0, half))
-    return torch.where(valid, total[:, :1] / total[:, 1:].clamp_min(1e-6), depth)
+    total = _box_sum(total, side)
+    return torch.where(valid, total[:, :1] / total[:, 1:].clamp_min(1.0), depth)
+
+
+def _box_sum(image: torch.Tensor, side: int) -> torch.Tensor:
+    """Return the sum over a window of (..., H, W); adding slices beats torch's pooling by far."""
+    height, width, half = image.shape[-2], image.shape[-1], side // 2
+    padded = F.pad(image, (half, half, half, half))
+    rows = padded[..., :height, :].clone()
+    for step in range(1, side):
+        rows += padded[..., step : step + height, :]
+    total = rows[..., :width].clone()
+    for step in range(1, side):
+        total += rows[..., step : step + width]
+    return total
 
 
 def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

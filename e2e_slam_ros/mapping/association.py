@@ -167,32 +167,21 @@ def associate(
     return matches
 
 
-def seen_through(
-    projection: Projection, observation: Observation, config: MapConfig
-) -> torch.Tensor:
-    """Return (R,) slots of unstable surfels in space that the new depth shows to be empty.
-
-    A surfel is seen through when its pixel measures a surface at least three association
-    distances behind it; confident surfels stay (Keller et al. 2013, section 4.3).
-    """
-    measured = observation.depth[projection.pixel]
-    margin = 3.0 * config.distance_m * (projection.depth / 2.0).clamp_min(1.0)
-    empty = observation.valid[projection.pixel] & (projection.depth + margin < measured)
-    return projection.slot[empty & (projection.confidence < config.stable_confidence)]
-
-
-def unconfirmed(
+def outdated(
     projection: Projection,
     observation: Observation,
     last_seen: torch.Tensor,
     keyframe: int,
     config: MapConfig,
 ) -> torch.Tensor:
-    """Return (R,) slots of unstable surfels on a measured surface that nothing confirms.
+    """Return (R,) slots of unstable surfels that the keyframe speaks against.
 
-    They were not merged with for ``unconfirmed_keyframes``, and now that their place is measured
-    again they are not either: noise beside a surfel that is (Keller et al. 2013, section 4.3,
-    where any unstable surfel goes after a time, seen again or not).
+    Confident surfels stay (Keller et al. 2013, section 4.3). The others go when their pixel
+
+    * measures a surface at least three association distances behind them: their space is empty;
+    * measures their own place, and nothing has merged with them for ``unconfirmed_keyframes``:
+      they are noise beside a surfel that is confirmed. Keller et al. remove any surfel that stays
+      unstable for a time, seen again or not.
 
     Args:
         projection: the surfels in view.
@@ -201,9 +190,13 @@ def unconfirmed(
         keyframe: number of the keyframe at work.
         config: the limits.
     """
-    weak = torch.nonzero(projection.confidence < config.stable_confidence).squeeze(1)
-    pixel, depth = projection.pixel[weak], projection.depth[weak]
-    distance = (depth - observation.depth[pixel]).abs()
-    there = observation.valid[pixel] & (distance < config.distance_m)
-    slots = projection.slot[weak][there]
-    return slots[last_seen[slots] < keyframe - config.unconfirmed_keyframes]
+    gap = observation.depth.index_select(0, projection.pixel) - projection.depth
+    margin = 3.0 * config.distance_m * (projection.depth / 2.0).clamp_min(1.0)
+    weak = observation.valid.index_select(0, projection.pixel)
+    weak &= projection.confidence < config.stable_confidence
+    judged = torch.nonzero(weak & ((gap > margin) | (gap.abs() < config.distance_m))).squeeze(1)
+    slots = projection.slot.index_select(0, judged)
+    gone = gap.index_select(0, judged) > margin.index_select(0, judged)
+    if config.unconfirmed_keyframes > 0:
+        gone |= last_seen.index_select(0, slots) < keyframe - config.unconfirmed_keyframes
+    return slots[gone]

@@ -17,9 +17,8 @@ from e2e_slam_ros.mapping.association import (
     ShownSurfels,
     associate,
     index_map,
+    outdated,
     project_surfels,
-    seen_through,
-    unconfirmed,
 )
 from e2e_slam_ros.mapping.block_index import BlockIndex, DepthPyramid
 from e2e_slam_ros.mapping.contribution import Change, Contribution, without
@@ -199,12 +198,8 @@ class SurfelMap:
         self, visible: Projection, observation: Observation, pages: torch.Tensor
     ) -> int:
         """Remove what the keyframe shows to be empty space, or does not confirm."""
-        gone = seen_through(visible, observation, self.config)
-        if self.config.unconfirmed_keyframes > 0:
-            last_seen = self._store.slots.last_seen
-            weak = unconfirmed(visible, observation, last_seen, self._keyframes, self.config)
-            # The two do not overlap: one is before the measured surface, the other on it.
-            gone = torch.cat([gone, weak])
+        last_seen = self._store.slots.last_seen
+        gone = outdated(visible, observation, last_seen, self._keyframes, self.config)
         self._store.remove(gone)
         self._store.release_empty_pages(pages)
         return int(gone.numel())
