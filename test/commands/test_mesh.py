@@ -26,7 +26,7 @@ def saved_wall(path: Path) -> Path:
 def test_a_saved_map_becomes_a_mesh(
     tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("open3d", reason="Open3D is not installed or lacks libusb")
+    pytest.importorskip("open3d", reason="no Open3D, or it lacks libusb", exc_type=ImportError)
     source = saved_wall(tmp_path / f"map{suffix}")
     out = tmp_path / "mesh.obj"
     assert main(["mesh", str(source), "--out", str(out), "--cell", "0.1"]) == 0

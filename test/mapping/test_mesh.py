@@ -18,7 +18,9 @@ from synthetic import estimate, keyframe, pose
 
 @pytest.fixture(scope="module")
 def open3d() -> Any:
-    return pytest.importorskip("open3d", reason="Open3D is not installed or lacks libusb")
+    return pytest.importorskip(
+        "open3d", reason="no Open3D, or it lacks libusb", exc_type=ImportError
+    )
 
 
 def sphere(count: int, radius: float = 0.5, lowest: float = -1.0) -> SurfelCloud:

@@ -50,7 +50,9 @@ def test_one_point_byte_by_byte(tmp_path: Path) -> None:
 
 
 def test_open3d_reads_it(tmp_path: Path) -> None:
-    open3d = pytest.importorskip("open3d", reason="Open3D is not installed or lacks libusb")
+    open3d = pytest.importorskip(
+        "open3d", reason="no Open3D, or it lacks libusb", exc_type=ImportError
+    )
     written = cloud(100)
     read = open3d.io.read_point_cloud(str(write_pcd(tmp_path / "map.pcd", written)))
     assert np.allclose(np.asarray(read.points), written.positions)

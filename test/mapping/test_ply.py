@@ -31,7 +31,9 @@ def test_round_trip_is_exact(tmp_path: Path, count: int) -> None:
 
 
 def test_open3d_reads_it(tmp_path: Path) -> None:
-    open3d = pytest.importorskip("open3d", reason="Open3D is not installed or lacks libusb")
+    open3d = pytest.importorskip(
+        "open3d", reason="no Open3D, or it lacks libusb", exc_type=ImportError
+    )
     written = cloud(100)
     path = write_ply(tmp_path / "map.ply", written)
     read = open3d.io.read_point_cloud(str(path))
