@@ -278,13 +278,15 @@ class Config:
                     f"did you mean {nearest_name(name, known)}?",
                 )
             changed = set_leaf(changed, name.split("."), known[name].check(value))
-        if changed.depth.min_m >= changed.depth.max_m:
-            raise ConfigError.from_parts(
-                "parameter depth.min_m",
-                changed.depth.min_m,
-                f"less than depth.max_m ({changed.depth.max_m})",
-                "lower it or raise depth.max_m",
-            )
+        depth = changed.depth
+        for name, nearest in (("min_m", depth.min_m), ("motion.near_m", depth.motion.near_m)):
+            if nearest >= depth.max_m:
+                raise ConfigError.from_parts(
+                    f"parameter depth.{name}",
+                    nearest,
+                    f"less than depth.max_m ({depth.max_m})",
+                    "lower it or raise depth.max_m",
+                )
         return changed
 
     def with_assignments(self, assignments: list[str]) -> Config:

@@ -52,6 +52,7 @@ def test_integers_are_taken_for_floats_but_nothing_else_is_converted() -> None:
         ("depth.source", "lidar", "one of sensor, motion_stereo, network"),
         ("map.max_surfels", 10, "at least 1000"),
         ("depth.min_m", 9.0, r"less than depth.max_m \(8.0\)"),
+        ("depth.motion.near_m", 9.0, r"less than depth.max_m \(8.0\)"),
     ],
 )
 def test_values_out_of_range_are_refused(name: str, value: object, says: str) -> None:

@@ -61,8 +61,8 @@ class DepthEstimate:
     Attributes:
         depth: (1, 1, H, W) float32, z in metres, 0 = invalid, at the keyframe's size.
         confidence: (1, 1, H, W) float32 in [0, 1]; or None for "all alike".
-        source: "sensor" or "network".
-        scale_source: what makes it metric, in words ("sensor", "fixed factor").
+        source: name of the `DepthSource`: "sensor", "motion_stereo" or "network".
+        scale_source: what makes it metric, in words ("sensor", "motion", "fixed factor").
     """
 
     depth: torch.Tensor

@@ -71,6 +71,33 @@ class SequenceReader(ABC):
             self._report.skip(reason)
 
 
+class WrappedReader:
+    """A `FrameReader` that passes another one on; derive from it and change what differs."""
+
+    def __init__(self, reader: FrameReader) -> None:
+        self._reader = reader
+
+    @property
+    def name(self) -> str:
+        """Name of the wrapped sequence."""
+        return self._reader.name
+
+    @property
+    def report(self) -> ReaderReport:
+        """What the wrapped reader left out and why."""
+        return self._reader.report
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __getitem__(self, index: int) -> Frame:
+        return self._reader[index]
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the readable frames in order; all unreadable: `DataError` of the first."""
+        return iterate_readable(self)
+
+
 def check_tolerance(name: str, value: float) -> None:
     """Raise `DataError` unless a tolerance in seconds is a number of at least 0."""
     if not value >= 0.0:

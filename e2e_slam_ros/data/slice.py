@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
-from e2e_slam_ros.data.sequence import iterate_readable
+from e2e_slam_ros.data.frame import Frame, FrameReader
+from e2e_slam_ros.data.sequence import WrappedReader
 from e2e_slam_ros.errors import DataError
 
 
@@ -27,7 +26,7 @@ def parse_frames(text: str) -> tuple[int | None, int | None]:
     return (None if start is None else int(start)), (None if stop is None else int(stop))
 
 
-class FrameSlice:
+class FrameSlice(WrappedReader):
     """Frames ``start`` to ``stop`` - 1 of a reader, as a `FrameReader`.
 
     Indices count from 0 here; ``Frame.index`` stays the frame's place in the whole sequence.
@@ -44,7 +43,7 @@ class FrameSlice:
     def __init__(
         self, reader: FrameReader, start: int | None = None, stop: int | None = None
     ) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._range = range(*slice(start, stop).indices(len(reader)))
         if not self._range:
             raise DataError.from_parts(
@@ -54,16 +53,6 @@ class FrameSlice:
                 "choose other frames",
             )
 
-    @property
-    def name(self) -> str:
-        """Name of the whole sequence."""
-        return self._reader.name
-
-    @property
-    def report(self) -> ReaderReport:
-        """What the whole sequence left out and why."""
-        return self._reader.report
-
     def __len__(self) -> int:
         return len(self._range)
 
@@ -71,7 +60,3 @@ class FrameSlice:
         if not -len(self) <= index < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
         return self._reader[self._range[index]]
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield the readable frames in order; all unreadable: `DataError` of the first."""
-        return iterate_readable(self)

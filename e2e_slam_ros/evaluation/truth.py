@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
-from e2e_slam_ros.data.sequence import iterate_readable
+from e2e_slam_ros.data.frame import Frame, FrameReader
+from e2e_slam_ros.data.sequence import WrappedReader
 from e2e_slam_ros.errors import E2ESlamError
 
 # Frames kept whole while they may still be in work (640x480 with depth: 2.2 MB each).
@@ -101,31 +100,14 @@ class GroundTruth:
         return None
 
 
-class ObservedReader:
+class ObservedReader(WrappedReader):
     """A `FrameReader` that tells a `GroundTruth` about every frame read through it."""
 
     def __init__(self, reader: FrameReader, truth: GroundTruth) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._truth = truth
-
-    @property
-    def name(self) -> str:
-        """Name of the sequence."""
-        return self._reader.name
-
-    @property
-    def report(self) -> ReaderReport:
-        """What the wrapped reader left out and why."""
-        return self._reader.report
-
-    def __len__(self) -> int:
-        return len(self._reader)
 
     def __getitem__(self, index: int) -> Frame:
         frame = self._reader[index]
         self._truth.observe(frame, index)
         return frame
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield the readable frames in order, as the wrapped reader does."""
-        return iterate_readable(self)

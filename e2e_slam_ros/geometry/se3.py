@@ -1,4 +1,4 @@
-"""Rigid motion: the SE(3) exponential map, its inverse, the adjoint and quaternions.
+"""Rigid motion: the SE(3) exponential map, its inverse and the adjoint.
 
 Twists are ``xi = [rho (3), phi (3)]``: translation part first, rotation vector second, in metres
 and radians. Equations: Barfoot, "State Estimation for Robotics", 2017, section 7.1.
@@ -92,47 +92,6 @@ def transform_points(transform: torch.Tensor, points: torch.Tensor) -> torch.Ten
     """Return ``T p`` for ``points`` (..., N, 3), metres, and ``transform`` (..., 4, 4)."""
     rotation = transform[..., :3, :3]
     return points @ rotation.transpose(-1, -2) + transform[..., None, :3, 3]
-
-
-def from_quaternion(translation: torch.Tensor, quaternion_xyzw: torch.Tensor) -> torch.Tensor:
-    """Return the motion of a translation and a quaternion, normalising the quaternion.
-
-    Args:
-        translation: (..., 3), metres.
-        quaternion_xyzw: (..., 4), scalar last (ROS and TUM order), any non-zero length.
-
-    Returns:
-        (..., 4, 4).
-
-    Raises:
-        PoseError: a value is not finite, or the quaternion is zero.
-    """
-    length = quaternion_xyzw.norm(dim=-1, keepdim=True)
-    usable = torch.isfinite(translation).all() & torch.isfinite(length).all()
-    if not bool(usable & (length > 1e-6).all()):
-        raise PoseError.from_parts(
-            "pose",
-            f"translation {translation.tolist()}, quaternion {quaternion_xyzw.tolist()}",
-            "finite values and a quaternion of length 1",
-            "check the node or file the pose comes from; "
-            "a zero quaternion is a message that was never filled in",
-        )
-    x, y, z, w = (quaternion_xyzw / length).unbind(-1)
-    rows = torch.stack(
-        [
-            1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w),
-            2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w),
-            2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y),
-        ],
-        dim=-1,
-    )  # fmt: skip
-    return assemble(rows.reshape(*x.shape, 3, 3), translation)
-
-
-def to_quaternion(transform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return (translation (..., 3), quaternion xyzw (..., 4) of length 1 with w >= 0)."""
-    vector, scalar = _half_angle_vector(transform[..., :3, :3])
-    return transform[..., :3, 3], torch.cat([vector, scalar.unsqueeze(-1)], dim=-1)
 
 
 def check_rigid(transform: torch.Tensor, what: str = "pose", tolerance: float = 1e-3) -> None:

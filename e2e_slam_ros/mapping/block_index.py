@@ -106,7 +106,7 @@ class BlockIndex:
         camera: PinholeCamera,
         T_map_camera: torch.Tensor,
         pyramid: DepthPyramid | None,
-        margin_m: float,
+        margin_m: torch.Tensor | float,
     ) -> torch.Tensor:
         """Return (B,) bool: blocks that may hold surfels a keyframe has to look at.
 

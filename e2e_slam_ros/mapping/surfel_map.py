@@ -149,7 +149,7 @@ class SurfelMap:
         measured = torch.where(observation.valid, observation.depth, 0.0)
         pyramid = DepthPyramid.of(measured.reshape(1, 1, camera.height, camera.width))
         # Association reaches this far behind the surface it measures.
-        margin = self.config.distance_m * max(1.0, float(measured.amax()) / 2.0)
+        margin = self.config.distance_m * (measured.amax() / 2.0).clamp_min(1.0)
         in_view = self._blocks.in_view(camera, T_map_camera, pyramid, margin)
         self._blocks.last_seen.masked_fill_(in_view, self._keyframes)
         pages = self._store.pages_of(in_view)

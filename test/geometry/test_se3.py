@@ -85,7 +85,6 @@ def test_round_trips(rho: tuple[float, ...], axis: tuple[float, ...], angle: flo
     _close(se3.log(transform), xi, 1e-11)
     _close(transform @ se3.inverse(transform), torch.eye(4, dtype=torch.float64))
     _close(se3.inverse(transform), se3.exp(-xi))
-    _close(se3.from_quaternion(*se3.to_quaternion(transform)), transform)
 
 
 @given(vectors, vectors, vectors, vectors)
@@ -139,37 +138,6 @@ def test_batches_and_points() -> None:
     moved = se3.transform_points(transforms, points)
     one = transforms[1, 3] @ torch.cat([points[1, 3, 4], torch.ones(1, dtype=torch.float64)])
     _close(moved[1, 3, 4], one[:3])
-
-
-def test_quaternion_of_known_rotations() -> None:
-    half = math.sqrt(0.5)
-    transform = se3.from_quaternion(
-        torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.0, 0.0, half, half])
-    )
-    _close(transform[:3, 0], torch.tensor([0.0, 1.0, 0.0]), 1e-6)  # x turns to y
-    translation, quaternion = se3.to_quaternion(transform)
-    _close(translation, torch.tensor([1.0, 2.0, 3.0]), 0)
-    _close(quaternion, torch.tensor([0.0, 0.0, half, half]), 1e-6)
-
-
-def test_quaternion_sign_and_length_do_not_matter() -> None:
-    q = torch.tensor([0.1, -0.2, 0.3, 0.9], dtype=torch.float64)
-    t = torch.zeros(3, dtype=torch.float64)
-    _close(se3.from_quaternion(t, q), se3.from_quaternion(t, -2.0 * q))
-
-
-@pytest.mark.parametrize(
-    ("translation", "quaternion"),
-    [
-        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]),
-        ([0.0, 0.0, 0.0], [math.nan, 0.0, 0.0, 1.0]),
-        ([0.0, 0.0, 0.0], [math.inf, 0.0, 0.0, 1.0]),
-        ([math.nan, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]),
-    ],
-)
-def test_refuses_unusable_quaternions(translation: list[float], quaternion: list[float]) -> None:
-    with pytest.raises(PoseError, match="quaternion of length 1"):
-        se3.from_quaternion(torch.tensor(translation), torch.tensor(quaternion))
 
 
 def test_check_rigid_accepts_rounded_poses() -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.spatial.transform import Rotation
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.geometry.se3 import from_quaternion, inverse
+from e2e_slam_ros.geometry.se3 import inverse
 from e2e_slam_ros.geometry.warp import inverse_warp
 
 CAMERA = PinholeCamera(540, 360, 495.5678, 495.4820, 269.5029, 169.1941)
@@ -31,8 +32,11 @@ def _depth(folder: Path, name: str) -> torch.Tensor:
 def _pose(folder: Path, name: str) -> torch.Tensor:
     for line in (folder / "groundtruth.txt").read_text().splitlines():
         if line.startswith(name):
-            values = torch.tensor([float(v) for v in line.split()[1:]], dtype=torch.float64)
-            return from_quaternion(values[:3], values[3:])
+            values = [float(v) for v in line.split()[1:]]
+            T_map_camera = np.eye(4)
+            T_map_camera[:3, :3] = Rotation.from_quat(values[3:]).as_matrix()
+            T_map_camera[:3, 3] = values[:3]
+            return torch.from_numpy(T_map_camera)
     raise AssertionError(f"no pose for {name}")
 
 

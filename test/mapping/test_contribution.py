@@ -15,7 +15,8 @@ from synthetic import estimate, keyframe, pose, wall_depth
 
 
 def surfel_map(**values: object) -> SurfelMap:
-    config = dataclasses.replace(MapConfig(), revisable_keyframes=4, **values)  # type: ignore[arg-type]
+    chosen: dict[str, object] = {"revisable_keyframes": 4, **values}
+    config = dataclasses.replace(MapConfig(), **chosen)  # type: ignore[arg-type]
     return SurfelMap(config, torch.device("cpu"))
 
 
@@ -96,22 +97,24 @@ def test_surfels_that_are_gone_or_replaced_are_left_alone() -> None:
         assert (target.surfels.positions[:, 2] - 2.0).abs().max() < 1e-3
 
 
-def test_revisions_stay_right_while_the_map_evicts() -> None:
-    # Revising counts as a fusion: what may still be revised must not be compacted for it.
-    target = surfel_map(max_surfels=7000, stable_confidence=2.0)
-    fuse(target, 0.0, 0)
-    for index in range(1, 5):
-        fuse(target, 0.3 * index, index)
-    for number in range(8):
-        seen = keyframe(pose(x=20.0 + 3.0 * number), 4)
-        target.revise(seen, estimate(wall_depth(pose(x=20.0 + 3.0 * number))))
-    for index in (2, 3):
-        target.withdraw(index)
-    surfels = target.surfels
-    assert len(surfels) <= 7000 and torch.isfinite(surfels.positions).all()
-    # Every surfel still lies on the wall, on the grid of pixels it was measured on.
-    assert (surfels.positions[:, 2] - 2.0).abs().max() < 1e-3
-    assert (surfels.positions[:, 1].abs() < 0.8).all()
+def test_what_may_still_be_revised_keeps_its_slots_while_the_map_evicts() -> None:
+    # Each revision counts as a fusion, so the keyframes it leaves alone look ever older. Compacting
+    # their blocks would let their shares point at other surfels.
+    target = surfel_map(revisable_keyframes=2, max_surfels=5000)
+    for index in range(3):
+        fuse(target, 0.0, index)
+    far = keyframe(pose(x=20.0), 3)
+    patch = torch.zeros((1, 1, 48, 64))
+    patch[..., 10:20, 10:20] = 2.0
+    target.fuse(far, estimate(patch))
+    for _ in range(6):
+        target.revise(far, estimate(patch))
+    share = target._revisable[2]
+    before = target._store.slots.positions[share.slots].clone()
+    target.revise(far, estimate(wall_depth(pose())))  # 2 852 surfels more than there is room for
+    there = share.still_there(target._store.slots)
+    after = target._store.slots.positions[share.slots[there]]
+    assert torch.allclose(after, before[there], atol=1e-6)
 
 
 def test_older_keyframes_and_unknown_ones_are_refused() -> None:
