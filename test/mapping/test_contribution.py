@@ -98,8 +98,8 @@ def test_surfels_that_are_gone_or_replaced_are_left_alone() -> None:
 
 
 def test_what_may_still_be_revised_keeps_its_slots_while_the_map_evicts() -> None:
-    # Each revision counts as a fusion, so the keyframes it leaves alone look ever older. Compacting
-    # their blocks would let their shares point at other surfels.
+    # Each revision counts as a fusion, so the keyframes it leaves alone look ever older.
+    # Compacting their blocks would let their shares point at other surfels.
     target = surfel_map(revisable_keyframes=2, max_surfels=5000)
     for index in range(3):
         fuse(target, 0.0, index)
