@@ -45,3 +45,7 @@ class MapError(E2ESlamError):
 
 class MessageError(E2ESlamError):
     """A ROS message whose content cannot be used."""
+
+
+class TrainingError(E2ESlamError):
+    """A network cannot be trained with what was given."""

@@ -6,13 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction, check_size
 from e2e_slam_ros.depth.resnet import CHANNELS, ResNet18
-from e2e_slam_ros.errors import DepthError
-
-# The encoder halves the image five times; its last map is padded by reflection, which needs
-# two pixels each way.
-SIZE_STEP = 32
-SIZE_MIN = 64
 
 # Channels of the decoder's levels, finest (full size) first, and levels with a disparity output.
 _DECODER_CHANNELS = (16, 32, 64, 128, 256)
@@ -25,7 +20,7 @@ _GAIN, _OFFSET = 10.0, 0.01
 _MEAN, _DEVIATION = 0.45, 0.225
 
 
-class DispResNet18(nn.Module):
+class DispResNet18(DepthNetwork):
     """Image to disparity: ResNet-18 encoder, decoder with skip connections, outputs at 4 scales.
 
     ``state_dict`` has exactly the keys of the authors' published checkpoints
@@ -38,23 +33,16 @@ class DispResNet18(nn.Module):
         self.encoder = _Encoder()
         self.decoder = _Decoder()
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the finest disparity.
+    def predict(self, image: torch.Tensor) -> Prediction:
+        """Return the finest disparity, between 0.01 and 10.01; depth up to scale is its inverse.
 
-        Args:
-            image: (B, 3, H, W) float in [0, 1], RGB; H and W multiples of 32, at least 64.
-
-        Returns:
-            (B, 1, H, W) between 0.01 and 10.01; depth up to scale is its inverse.
-
-        Raises:
-            DepthError: a size the network cannot take.
+        Sizes are in pixels, multiples of 32, at least 64; see `DepthNetwork`.
         """
         disparity: torch.Tensor = self.decoder(self._features(image), levels=(0,))[0]
-        return disparity
+        return Prediction(disparity, log_uncertainty=None)
 
     def pyramid(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Return disparities at full, 1/2, 1/4 and 1/8 size; otherwise as `forward`."""
+        """Return disparities at full, 1/2, 1/4 and 1/8 size; otherwise as `predict`."""
         disparities: list[torch.Tensor] = self.decoder(self._features(image), _OUTPUT_LEVELS)
         return disparities
 
@@ -62,21 +50,6 @@ class DispResNet18(nn.Module):
         check_size(image.shape[-1], image.shape[-2])
         features: list[torch.Tensor] = self.encoder((image - _MEAN) / _DEVIATION)
         return features
-
-
-def check_size(width: int, height: int) -> None:
-    """Refuse an input size, in pixels, that the network cannot take.
-
-    Raises:
-        DepthError: not a multiple of 32, or below 64.
-    """
-    if width % SIZE_STEP or height % SIZE_STEP or min(width, height) < SIZE_MIN:
-        raise DepthError.from_parts(
-            "size of the depth network's input",
-            f"{width}x{height}",
-            f"multiples of {SIZE_STEP}, at least {SIZE_MIN}",
-            "choose depth.network.width and depth.network.height accordingly, e.g. 320x256",
-        )
 
 
 class _Encoder(nn.Module):

@@ -8,7 +8,7 @@ from torch.nn import functional
 from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.checkpoint import load_weights
-from e2e_slam_ros.depth.disp_resnet import check_size
+from e2e_slam_ros.depth.architecture import check_size
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
 from e2e_slam_ros.errors import DepthError
 
