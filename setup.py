@@ -11,6 +11,7 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["depth/weights/*", "training/recipes/*.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -23,7 +24,7 @@ setup(
     # requirements.txt and package.xml hold the dependencies.
     install_requires=["setuptools"],
     python_requires=">=3.10",
-    zip_safe=True,
+    zip_safe=False,
     maintainer="e2e_slam_ros maintainers",
     maintainer_email="maintainer@e2e-slam-ros.org",
     description="Dense metric mapping from a moving RGB camera with depth that adapts online",

@@ -103,10 +103,17 @@ class KeyframeConfig:
 class NetworkConfig:
     """The single-image depth network."""
 
-    architecture: str = leaf("disp_resnet18", "network architecture", choices=("disp_resnet18",))
-    checkpoint: str = leaf("", "path of its weights (.safetensors, .pth.tar); empty: none")
-    width: int = leaf(320, "network input width in pixels, a multiple of 32", low=64)
-    height: int = leaf(256, "network input height in pixels, a multiple of 32", low=64)
+    architecture: str = leaf(
+        "efficientnet_lite0",
+        "efficientnet_lite0: light, metric, its weights come with the package; disp_resnet18: "
+        "SC-SfMLearner's, depth up to a factor, needs a checkpoint",
+        choices=("efficientnet_lite0", "disp_resnet18"),
+    )
+    checkpoint: str = leaf(
+        "", "path of its weights (.safetensors, .pth.tar); empty: those of the package"
+    )
+    width: int = leaf(256, "network input width in pixels, a multiple of 32", low=64)
+    height: int = leaf(192, "network input height in pixels, a multiple of 32", low=64)
     scale: float = leaf(1.0, "factor from the network's depth to metres", low=1e-3)
 
 

@@ -64,8 +64,9 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
         "depth images",
         offer.lacking,
         "registered depth images, or another depth.source than sensor",
-        "give --set depth.source=motion_stereo, or --set depth.source=network "
-        "--set depth.network.checkpoint=PATH",
+        "give --set depth.source=motion_stereo (from the motion of the camera) or "
+        "--set depth.source=network (from each image; "
+        "--set depth.network.checkpoint=PATH for other weights than the package's)",
     )
 
 

@@ -6,16 +6,10 @@ import re
 import shutil
 import tarfile
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable
-from http.client import HTTPException
 from pathlib import Path
-from typing import IO
-
-from tqdm import tqdm
 
 from e2e_slam_ros.data.atomic import write_error
+from e2e_slam_ros.data.http_stream import HttpStream
 from e2e_slam_ros.errors import DataError
 
 # CC BY 4.0, Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems", IROS 2012.
@@ -87,41 +81,10 @@ def download_tum(
     return target
 
 
-class _Counted:
-    """The part of a stream that `tarfile` needs; tells how much went through."""
-
-    def __init__(self, stream: IO[bytes], tell: Callable[[int], object], url: str) -> None:
-        self._stream = stream
-        self._tell = tell
-        self._url = url
-
-    def read(self, size: int) -> bytes:
-        """Return up to ``size`` bytes; a broken connection is ours to explain."""
-        try:
-            data = self._stream.read(size)
-        except (OSError, HTTPException) as problem:
-            raise _unreachable(self._url, problem) from problem
-        self._tell(len(data))
-        return data
-
-
 def _fetch(url: str, partial: Path, timeout: float, progress: bool | None) -> None:
-    try:
-        answer = urllib.request.urlopen(url, timeout=timeout)
-    except (OSError, HTTPException, ValueError) as problem:
-        raise _unreachable(url, problem) from problem
-    total = answer.headers.get("Content-Length")
-    bar = tqdm(
-        total=int(total) if total else None,
-        unit="B",
-        unit_scale=True,
-        desc=url.rpartition("/")[2],
-        # None hides it where the output is not a terminal.
-        disable=None if progress is None else not progress,
-    )
-    with answer, bar:
+    do = "check the network, or give the folder of a sequence you have"
+    with HttpStream(url, timeout, progress, do) as stream:
         try:
-            stream = _Counted(answer, bar.update, url)
             with tarfile.open(fileobj=stream, mode="r|gz") as archive:  # type: ignore[call-overload]
                 # The filter refuses absolute paths, "..", links that lead out, and devices.
                 archive.extractall(partial, filter="data")
@@ -150,17 +113,3 @@ def _adopt(partial: Path, sequence: str, target: Path, url: str) -> None:
         unpacked.rename(target)
     except OSError as problem:
         raise write_error(target, problem) from problem
-
-
-def _unreachable(url: str, problem: Exception) -> DataError:
-    reason = getattr(problem, "reason", None) or problem
-    if isinstance(problem, urllib.error.HTTPError):
-        reason = f"HTTP {problem.code} {problem.reason}"
-    error = DataError.from_parts(
-        f"download of {url}",
-        str(reason) or type(problem).__name__,
-        "an answer from the server",
-        "check the network, or give the folder of a sequence you have",
-    )
-    assert isinstance(error, DataError)
-    return error

@@ -1,35 +1,41 @@
-"""Depth network weights from files, refused with a reason when they cannot be used."""
+"""Depth networks to files and back; files that cannot be used are refused with the reason."""
 
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
-from e2e_slam_ros.depth.disp_resnet import DispResNet18
-from e2e_slam_ros.errors import ConfigError, DepthError
-
-ARCHITECTURES = ("disp_resnet18",)
+from e2e_slam_ros.depth.architecture import DepthNetwork
+from e2e_slam_ros.depth.architectures import ARCHITECTURES, build_network
+from e2e_slam_ros.depth.weights_file import listed, read_weights, write_weights
+from e2e_slam_ros.errors import DepthError
 
 # What the depth does not depend on: files may lack it.
 _OPTIONAL = re.compile(r"encoder\.encoder\.fc\.|.*\.num_batches_tracked$")
-# How torch's restricted unpickler names what it will not run, by release.
-_CODE = re.compile(r"(?:GLOBAL|[Uu]nsupported class|unrecognized function) (\S+)")
 _EXPECTED = "weights of {architecture} (.safetensors, or .pth/.pth.tar with a state_dict)"
-_KEYS_SHOWN = 4
+# Others are quantised: numbers that mean nothing without their scale.
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_SETTING = "depth.network.architecture"
+# Where weights of an architecture come from.
+_SOURCES = {
+    "efficientnet_lite0": "leave depth.network.checkpoint empty for the weights of the package, "
+    "or give a file that training wrote",
+    "disp_resnet18": "use an SC-SfMLearner ResNet-18 depth checkpoint, "
+    "or give a file that training wrote",
+}
 
 
 def load_weights(
     path: str | Path, architecture: str, device: torch.device | str = "cpu"
-) -> DispResNet18:
-    """Return the network with weights from a file, in evaluation mode.
+) -> DepthNetwork:
+    """Return the network with weights from a file, in evaluation mode, in float32.
 
-    Files are safetensors, or written by ``torch.save``: a state dict or, as SC-SfMLearner's
-    published ones, ``{"epoch": ..., "state_dict": ...}``. Nothing in a file is executed.
+    Files are what `save_weights` writes, other safetensors, or written by ``torch.save``: a state
+    dict or, as SC-SfMLearner's published ones, ``{"epoch": ..., "state_dict": ...}``. Nothing in
+    a file is executed. The state of torch's random numbers is left alone.
 
     Args:
         path: the file; which kind it is shows in its content, not its name.
@@ -38,102 +44,80 @@ def load_weights(
 
     Raises:
         ConfigError: an unknown architecture.
-        DepthError: the file is missing, truncated, no weights, of another architecture, has
-            values that are not finite, or needs code to be run.
+        DepthError: the file is missing, truncated, changed since it was written, no weights, of
+            another architecture, has values that are not finite, or needs code to be run.
     """
-    if architecture not in ARCHITECTURES:
-        raise ConfigError.from_parts(
-            "depth.network.architecture",
-            repr(architecture),
-            "one of " + ", ".join(ARCHITECTURES),
-            "choose one of these",
-        )
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(architecture)
     path = Path(path).expanduser()
-    expected = _EXPECTED.format(architecture=architecture)
-    state = _state_dict(_read(path, expected), path, expected)
-    network = DispResNet18()
-    own = network.state_dict()
+    content = read_weights(path, _EXPECTED.format(architecture=architecture))
+    state, own = content.tensors, network.state_dict()
+    _check_label(content.metadata, path, architecture)
     _check_keys(state, own, path, architecture)
-    _check_values(state, path)
+    do = "take an earlier checkpoint: the training of this one diverged"
+    _require_finite(state, path, "finite values", do)
     network.load_state_dict({**own, **state}, strict=True)
     return network.to(device).eval()
 
 
-def _read(path: Path, expected: str) -> object:
-    """Return what the file holds, with tensors on the CPU."""
-    head = _head(path, expected)
-    try:
-        if head[:2] == b"PK":
-            if not zipfile.is_zipfile(path):
-                raise EOFError("the archive's directory at its end is missing")
-            return torch.load(path, map_location="cpu", weights_only=True)
-        if head[:1] == b"\x80":  # a pickle: torch.save before version 1.6
-            return torch.load(path, map_location="cpu", weights_only=True)
-        if head[8:9] == b"{":  # safetensors: 8 bytes of length, then JSON
-            return load_file(path)
-    except Exception as problem:  # what the decoders raise for damaged bytes is not documented
-        raise _unreadable(path, expected, problem) from problem
-    raise DepthError.from_parts(
-        f"depth weights {path}",
-        f"a file that begins with {head!r}",
-        expected,
-        "download it again: this is often a web page or a placeholder saved under its name",
-    )
+def save_weights(
+    network: DepthNetwork, path: str | Path, metadata: Mapping[str, str], half: bool
+) -> Path:
+    """Write a network as safetensors, whole or not at all, and return the absolute path.
 
+    Equal networks and metadata give equal bytes. Beside ``metadata`` the file says its
+    "architecture", and a hash of its tensors that `load_weights` checks.
 
-def _head(path: Path, expected: str) -> bytes:
-    """Return the file's first bytes."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(24)
-    except FileNotFoundError:
-        do = "check depth.network.checkpoint"
-        got: object = "no such file"
-    except OSError as problem:
-        do = "give a readable file"
-        got = problem.strerror or problem
-    else:
-        if head:
-            return head
-        do = "download it again"
-        got = "an empty file"
-    raise DepthError.from_parts(f"depth weights {path}", got, expected, do)
+    Args:
+        network: one of `ARCHITECTURES`, on any device.
+        path: the file.
+        metadata: texts to keep with the weights: recipe, data, commit, figures.
+        half: store convolutions in float16. What has one dimension stays float32: a norm's
+            variance can leave float16's range, and together it is a twentieth of the file.
 
-
-def _unreadable(path: Path, expected: str, problem: Exception) -> Exception:
-    """Return the refusal for a file of the right kind that torch or safetensors rejects."""
-    text = str(problem)
-    code = _CODE.search(text)
-    if code:
-        got = f"a pickle that needs code to be run ({code.group(1)}), which could do anything"
-        do = (
-            "convert it where you trust it: "
-            "torch.save({'epoch': 0, 'state_dict': network.state_dict()}, ...)"
-        )
-    else:
-        # torch's advice before this word, to allow code, is not what a damaged file needs.
-        reason = text.rpartition("WeightsUnpickler error:")[2].strip() or type(problem).__name__
-        reason = reason.splitlines()[0][:160]
-        got = f"a truncated or damaged file ({path.stat().st_size} bytes; {reason})"
-        do = "copy or download it again and compare its size"
-    return DepthError.from_parts(f"depth weights {path}", got, expected, do)
-
-
-def _state_dict(content: object, path: Path, expected: str) -> dict[str, torch.Tensor]:
-    """Return the tensors of a checkpoint by name, without the prefix of parallel training."""
-    inner = content.get("state_dict", content) if isinstance(content, Mapping) else content
-    if (
-        not isinstance(inner, Mapping)
-        or not inner
-        or not all(isinstance(v, torch.Tensor) and isinstance(k, str) for k, v in inner.items())
-    ):
-        got = type(inner).__name__
-        if isinstance(inner, Mapping):
-            got = f"a dict of {_listed([str(key) for key in inner])}" if inner else "an empty dict"
+    Raises:
+        DepthError: a network of no known architecture, values that are not finite or too large
+            for float16, a folder that cannot be written.
+    """
+    target = Path(path).expanduser().absolute()
+    names = [name for name, kind in ARCHITECTURES.items() if type(network) is kind]
+    if not names:
         raise DepthError.from_parts(
-            f"depth weights {path}", got, expected, "check that this is the depth network's file"
+            f"depth weights {target}",
+            type(network).__name__,
+            "one of " + ", ".join(ARCHITECTURES),
+            "save the depth network itself, not what wraps it",
         )
-    return {key.removeprefix("module."): value for key, value in inner.items()}
+    state = network.state_dict()
+    _require_finite(state, target, "finite values", "go back to an earlier state")
+    if half:
+        state = {k: v.half() if _is_halved(v) else v for k, v in state.items()}
+        limit = f"values up to {torch.finfo(torch.float16).max:g}, float16's largest"
+        _require_finite(state, target, limit, "save in full precision")
+    write_weights(target, state, {**metadata, "architecture": names[0]})
+    return target
+
+
+def _is_halved(value: torch.Tensor) -> bool:
+    return value.is_floating_point() and value.dim() > 1
+
+
+def _require_finite(state: Mapping[str, torch.Tensor], path: Path, expected: str, do: str) -> None:
+    """Refuse weights that are not finite numbers."""
+    broken = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
+    if broken:
+        got = f"NaN or infinite values in {listed(broken)}"
+        raise DepthError.from_parts(f"depth weights {path}", got, expected, do)
+
+
+def _check_label(metadata: Mapping[str, str], path: Path, architecture: str) -> None:
+    """Refuse a file that says it is of another architecture."""
+    named = metadata.get("architecture", architecture)
+    if named != architecture:
+        do = f"set {_SETTING} to {named}" if named in ARCHITECTURES else _SOURCES[architecture]
+        raise DepthError.from_parts(
+            f"depth weights {path}", f"weights of {named}", f"weights of {architecture}", do
+        )
 
 
 def _check_keys(
@@ -143,26 +127,43 @@ def _check_keys(
     architecture: str,
 ) -> None:
     """Refuse weights of another architecture, naming what differs."""
-    missing = [key for key in own if key not in state and not _OPTIONAL.match(key)]
+    missing = _missing(own, state)
     foreign = [key for key in state if key not in own]
     shapes = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}"
         for key, value in own.items()
         if key in state and state[key].shape != value.shape
     ]
-    parts = (("without", missing), ("with", foreign), ("with the shapes", shapes))
-    differences = [f"{words} {_listed(keys)}" for words, keys in parts if keys]
+    types = [
+        f"{key} {state[key].dtype}"
+        for key, value in own.items()
+        if key in state and value.is_floating_point() and state[key].dtype not in _FLOATS
+    ]
+    parts = (
+        ("without", missing),
+        ("with", foreign),
+        ("with the shapes", shapes),
+        ("with the types", types),
+    )
+    differences = [f"{words} {listed(keys)}" for words, keys in parts if keys]
     if differences:
         raise DepthError.from_parts(
             f"depth weights {path}",
             "a network " + ", ".join(differences),
             f"exactly the parameters of {architecture}",
-            _other_architecture(state),
+            _other_architecture(state, architecture),
         )
 
 
-def _other_architecture(state: Mapping[str, torch.Tensor]) -> str:
-    """Return advice for weights that are not ours, by the names that give relatives away."""
+def _missing(own: Iterable[str], state: Mapping[str, torch.Tensor]) -> list[str]:
+    return [key for key in own if key not in state and not _OPTIONAL.match(key)]
+
+
+def _other_architecture(state: Mapping[str, torch.Tensor], architecture: str) -> str:
+    """Return advice for weights of something else, by the names that give it away."""
+    for name in ARCHITECTURES:
+        if name != architecture and not _missing(build_network(name).state_dict(), state):
+            return f"these are of {name}: set {_SETTING} to {name}"
     if "encoder.encoder.layer1.0.conv3.weight" in state:
         return "these are of a ResNet-50; use the authors' ResNet-18 checkpoint"
     if any("decoder.upconvs0." in key for key in state):
@@ -172,22 +173,6 @@ def _other_architecture(state: Mapping[str, torch.Tensor]) -> str:
         )
     if any(key.startswith("decoder.net.") for key in state):
         return "these are of the pose network; use the depth network's file (dispnet_...)"
-    return "use an SC-SfMLearner ResNet-18 depth checkpoint"
-
-
-def _check_values(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Refuse weights that are not finite numbers."""
-    broken = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
-    if broken:
-        raise DepthError.from_parts(
-            f"depth weights {path}",
-            f"NaN or infinite values in {_listed(broken)}",
-            "finite values",
-            "take an earlier checkpoint: the training of this one diverged",
-        )
-
-
-def _listed(names: list[str]) -> str:
-    """Return the first few names and how many more there are."""
-    more = len(names) - _KEYS_SHOWN
-    return ", ".join(names[:_KEYS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    if "fc.weight" in state or "classifier.weight" in state:
+        return "these are of an image classifier, which knows no depth; " + _SOURCES[architecture]
+    return _SOURCES[architecture]

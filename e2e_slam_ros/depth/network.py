@@ -7,10 +7,10 @@ from torch.nn import functional
 
 from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.depth.architecture import DepthNetwork, check_size, depth_from_disparity
 from e2e_slam_ros.depth.checkpoint import load_weights
-from e2e_slam_ros.depth.architecture import check_size
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.depth.shipped import load_shipped
 
 
 class NetworkDepth:
@@ -19,10 +19,11 @@ class NetworkDepth:
     Attributes:
         name: "network".
         network: the module, in evaluation mode (normalisation statistics fixed).
+        scale_source: what makes its depth metric, as `DepthEstimate` says it.
 
     Raises:
-        DepthError: no weights are configured, they cannot be used, or the input size is not one
-            the network takes.
+        DepthError: the weights are missing or cannot be used, or the input size is not one the
+            network takes.
     """
 
     name: str = "network"
@@ -30,16 +31,13 @@ class NetworkDepth:
     def __init__(self, config: DepthConfig, device: torch.device) -> None:
         settings = config.network
         check_size(settings.width, settings.height)
-        if not settings.checkpoint:
-            raise DepthError.from_parts(
-                "depth.network.checkpoint",
-                "no weights",
-                f"the path of {settings.architecture} weights (.safetensors or .pth.tar)",
-                "download the NYUv2 ResNet-18 depth model linked under 'Pretrained Models' at "
-                "https://github.com/JiawangBian/SC-SfMLearner-Release and set its path, "
-                "or use measured depth with depth.source: sensor",
-            )
-        self.network = load_weights(settings.checkpoint, settings.architecture, device)
+        self.network: DepthNetwork = (
+            load_weights(settings.checkpoint, settings.architecture, device)
+            if settings.checkpoint
+            else load_shipped(settings.architecture, device)
+        )
+        learned = self.network.metric
+        self.scale_source = "network (learned metric scale)" if learned else "fixed factor"
         self._config = config
 
     @torch.inference_mode()
@@ -49,15 +47,20 @@ class NetworkDepth:
         Raises:
             DepthError: no pixel is predicted within ``depth.min_m``..``depth.max_m``.
         """
-        depth = gate_depth(self.predict(keyframe.image), self._config)
+        image = keyframe.image
+        intrinsics = keyframe.camera.matrix(image.device).unsqueeze(0)
+        depth = gate_depth(self.predict(image, intrinsics), self._config)
         require_depth(depth, self._config, keyframe)
-        return DepthEstimate(depth, confidence=None, source=self.name, scale_source="fixed factor")
+        return DepthEstimate(
+            depth, confidence=None, source=self.name, scale_source=self.scale_source
+        )
 
-    def predict(self, image: torch.Tensor) -> torch.Tensor:
-        """Return ``scale / disparity`` of every pixel, ungated; can be differentiated.
+    def predict(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
+        """Return ``scale`` times the network's depth, ungated; can be differentiated.
 
         Args:
             image: (B, 3, H, W) float32 in [0, 1], RGB, any size, on the network's device.
+            intrinsics: (B, 3, 3), of ``image`` as it is given.
 
         Returns:
             (B, 1, H, W) float32, z in metres.
@@ -76,7 +79,10 @@ class NetworkDepth:
             disparity = functional.interpolate(
                 disparity, native, mode="bilinear", align_corners=False
             )
-        return settings.scale / disparity
+        depth = depth_from_disparity(
+            disparity, intrinsics, focal_normalised=self.network.focal_normalised
+        )
+        return settings.scale * depth
 
     def reset(self) -> None:
         """Nothing to forget: every keyframe stands alone."""

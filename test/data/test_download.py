@@ -5,9 +5,6 @@ from __future__ import annotations
 import io
 import socket
 import tarfile
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,15 +12,9 @@ import pytest
 from e2e_slam_ros.data.download import download_tum, tum_sequence_name
 from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.errors import DataError
+from web_server import refusing_address, served
 
 NAME = "rgbd_dataset_freiburg1_xyz"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder without writing to the terminal."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 @pytest.fixture
@@ -31,13 +22,8 @@ def site(tmp_path):
     """A folder and the address it is served at."""
     root = tmp_path / "site"
     (root / "freiburg1").mkdir(parents=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield root, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(root) as address:
+        yield root, address
 
 
 @pytest.fixture
@@ -77,10 +63,11 @@ def test_no_such_sequence(site, tmp_path):
 
 
 def test_no_server(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    refused((None, address), tmp_path, "Connection refused, expected an answer from the server")
+    refused(
+        (None, refusing_address()),
+        tmp_path,
+        "Connection refused, expected an answer from the server",
+    )
 
 
 def test_a_server_that_says_nothing_is_given_up(tmp_path):

@@ -25,7 +25,11 @@ def test_sensor_is_the_default() -> None:
 
 def test_network(weights: Path) -> None:
     config = Config().with_values(
-        {"depth.source": "network", "depth.network.checkpoint": str(weights)}
+        {
+            "depth.source": "network",
+            "depth.network.architecture": "disp_resnet18",
+            "depth.network.checkpoint": str(weights),
+        }
     )
     source = build_depth_source(config, CPU)
     assert isinstance(source, NetworkDepth) and isinstance(source, DepthSource)
@@ -33,5 +37,6 @@ def test_network(weights: Path) -> None:
 
 
 def test_network_without_weights_is_refused_at_once() -> None:
+    values = {"depth.source": "network", "depth.network.architecture": "disp_resnet18"}
     with pytest.raises(DepthError, match="no weights"):
-        build_depth_source(Config().with_values({"depth.source": "network"}), CPU)
+        build_depth_source(Config().with_values(values), CPU)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,21 @@ import torch
 
 from e2e_slam_ros.config import DepthConfig, NetworkConfig
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
+from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.geometry.camera import PinholeCamera
 
 MakeKeyframe = Callable[..., Keyframe]
 CPU = torch.device("cpu")
 
 
 def _source(
-    weights: Path, min_m: float = 0.05, max_m: float = 200.0, **network: float | int
+    weights: Path, min_m: float = 0.05, max_m: float = 200.0, **network: float | int | str
 ) -> NetworkDepth:
-    settings = {"width": 96, "height": 64, **network}
+    settings = {"architecture": "disp_resnet18", "width": 96, "height": 64, **network}
     config = DepthConfig(
         source="network",
         min_m=min_m,
@@ -68,6 +72,7 @@ def test_constant_disparity_stays_constant_when_resized(
     weights: Path, make_keyframe: MakeKeyframe
 ) -> None:
     source = _source(weights)
+    assert isinstance(source.network, DispResNet18)
     for parameter in source.network.decoder.decoder[10].parameters():
         torch.nn.init.zeros_(parameter)
     depth = source.estimate(make_keyframe(333, 77)).depth
@@ -78,13 +83,14 @@ def test_a_sheared_image_size_keeps_left_left(weights: Path, make_keyframe: Make
     # Resizing must not flip or transpose: the disparity grows with the column it comes from.
     source = _source(weights)
 
-    class Columns(torch.nn.Module):
-        def forward(self, image: torch.Tensor) -> torch.Tensor:
+    class Columns(DepthNetwork):
+        def predict(self, image: torch.Tensor) -> Prediction:
             columns = torch.arange(1.0, image.shape[-1] + 1)
-            return columns.expand(1, 1, *image.shape[-2:])
+            return Prediction(columns.expand(1, 1, *image.shape[-2:]), None)
 
-    source.network = Columns()  # type: ignore[assignment]
-    depth = source.predict(make_keyframe(50, 33).image)
+    source.network = Columns()
+    keyframe = make_keyframe(50, 33)
+    depth = source.predict(keyframe.image, keyframe.camera.matrix()[None])
     assert bool((depth[..., 1:] < depth[..., :-1]).all())
     # Pixel areas are scaled: centre u maps to (u + 0.5) * 96 / 50 - 0.5 of the network's columns.
     expected = 1 + (torch.arange(2.0, 48.0) + 0.5) * 96 / 50 - 0.5
@@ -110,17 +116,69 @@ def test_estimating_changes_nothing_in_the_network(
 
 def test_prediction_can_be_differentiated(weights: Path, make_keyframe: MakeKeyframe) -> None:
     source = _source(weights)
-    depth = source.predict(make_keyframe(101, 67).image)
+    keyframe = make_keyframe(101, 67)
+    depth = source.predict(keyframe.image, keyframe.camera.matrix()[None])
+    assert isinstance(source.network, DispResNet18)
     depth.mean().backward()  # type: ignore[no-untyped-call]
     gradient = source.network.encoder.encoder.conv1.weight.grad
     assert gradient is not None and float(gradient.abs().sum()) > 0
 
 
+def test_metric_depth_is_relative_focal_over_disparity(
+    lite: LiteDepthNet, lite_weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    keyframe = replace(
+        make_keyframe(96, 64), camera=PinholeCamera(96, 64, fx=48.0, fy=128.0, cx=50.0, cy=30.0)
+    )
+    with torch.inference_mode():
+        disparity = lite(keyframe.image)
+    source = _source(lite_weights, architecture="efficientnet_lite0")
+    estimate = source.estimate(keyframe)
+    torch.testing.assert_close(estimate.depth, (0.5 * 2.0) ** 0.5 / disparity)
+    assert estimate.scale_source == "network (learned metric scale)"
+    scaled = _source(lite_weights, architecture="efficientnet_lite0", scale=0.5)
+    torch.testing.assert_close(scaled.estimate(keyframe).depth, 0.5 * estimate.depth)
+
+
+def test_metric_depth_follows_the_zoom_of_the_camera(
+    lite_weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    # The same picture through a lens of twice the focal length shows things twice as far.
+    source = _source(lite_weights, architecture="efficientnet_lite0")
+    keyframe = make_keyframe(101, 67)
+    camera = keyframe.camera
+    tele = replace(keyframe, camera=replace(camera, fx=2 * camera.fx, fy=2 * camera.fy))
+    torch.testing.assert_close(source.estimate(tele).depth, 2 * source.estimate(keyframe).depth)
+
+
+def test_the_images_size_does_not_change_metric_depth(
+    lite_weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    source = _source(lite_weights, architecture="efficientnet_lite0")
+    assert isinstance(source.network, LiteDepthNet)
+    torch.nn.init.zeros_(source.network.disparity.weight)
+    small = make_keyframe(80, 60)
+    large = replace(make_keyframe(320, 160), camera=small.camera.resized(320, 160))
+    means = [float(source.estimate(k).depth.mean()) for k in (small, large)]
+    assert means[0] == pytest.approx(means[1])
+
+
+def test_every_image_of_a_batch_has_its_own_camera(
+    lite_weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    source = _source(lite_weights, architecture="efficientnet_lite0")
+    keyframe = make_keyframe(50, 33)
+    one = keyframe.camera.matrix()
+    two = torch.diag(torch.tensor([3.0, 3.0, 1.0])) @ one
+    with torch.inference_mode():
+        depth = source.predict(keyframe.image.repeat(2, 1, 1, 1), torch.stack([one, two]))
+    torch.testing.assert_close(depth[1], 3 * depth[0], rtol=1e-4, atol=0)
+
+
 def test_without_weights_it_says_how_to_get_them() -> None:
-    with pytest.raises(
-        DepthError, match="no weights.*SC-SfMLearner-Release.*depth.source: sensor"
-    ):
-        NetworkDepth(DepthConfig(source="network"), CPU)
+    config = DepthConfig(source="network", network=NetworkConfig("disp_resnet18"))
+    with pytest.raises(DepthError, match="no weights.*download-weights.*depth.source: sensor"):
+        NetworkDepth(config, CPU)
 
 
 @pytest.mark.parametrize("size", [{"width": 100}, {"height": 250}, {"width": 32}])

@@ -133,3 +133,12 @@ def test_every_folder_of_code_is_a_package(setup_arguments):
     code = {path.parent for path in (REPO / "e2e_slam_ros").rglob("*.py")}
     names = {".".join(path.relative_to(REPO).parts) for path in code}
     assert names == set(setup_arguments["packages"])
+
+
+def test_weights_are_installed_as_files(setup_arguments):
+    assert setup_arguments["zip_safe"] is False
+    (patterns,) = setup_arguments["package_data"].values()
+    package = REPO / "e2e_slam_ros"
+    installed = {path for pattern in patterns for path in package.glob(pattern)}
+    assert installed >= set(package.glob("depth/weights/*"))
+    assert "depth/weights/*" in patterns

@@ -1,0 +1,162 @@
+"""Weights that others have published, where they are and how to know them."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e_slam_ros.data.http_stream import download_file
+from e2e_slam_ros.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class PublishedWeights:
+    """One published file.
+
+    Attributes:
+        name: what the command calls it.
+        what: what it is, in words.
+        licence: in words; its authors' page decides.
+        page: where its authors speak of it.
+        file: its name where it is published.
+        architecture: the ``depth.network.architecture`` that loads it; "" if none does.
+        url: its address; "" where only a browser gets it.
+        sha256: 64 hexadecimal digits; "" where nobody published any.
+        size: bytes; None where unknown.
+    """
+
+    name: str
+    what: str
+    licence: str
+    page: str
+    file: str
+    architecture: str = ""
+    url: str = ""
+    sha256: str = ""
+    size: int | None = None
+
+    @property
+    def saved_as(self) -> str:
+        """The file's name here: published names repeat from one training to another."""
+        base = Path(self.file).name
+        return self.name + base[base.index(".") :]
+
+
+PUBLISHED = (
+    PublishedWeights(
+        name="sc-sfmlearner-nyu-resnet18",
+        what="depth of rooms up to a factor, trained on rectified NYUv2 (Bian et al. 2020)",
+        licence="not stated on its page; ask its authors before you distribute it",
+        page="https://github.com/JiawangBian/Unsupervised-Indoor-Depth, under Evaluation, "
+        "Pretrained Models",
+        file="rectified_nyu_r18/dispnet_model_best.pth.tar",
+        architecture="disp_resnet18",
+    ),
+    PublishedWeights(
+        name="sc-sfmlearner-kitti-resnet18",
+        what="depth of streets up to a factor, trained on KITTI (Bian et al., NeurIPS 2019)",
+        licence="not stated on its page; ask its authors before you distribute it",
+        page="https://github.com/JiawangBian/SC-SfMLearner-Release, under Pretrained Models",
+        file="resnet18_depth_256/dispnet_model_best.pth.tar",
+        architecture="disp_resnet18",
+    ),
+    PublishedWeights(
+        name="imagenet-resnet18",
+        what="image classifier, to start the training of a disp_resnet18 from; no depth network",
+        licence="BSD-3-Clause (torchvision); terms of its training data, ImageNet, may apply",
+        page="https://pytorch.org/vision/stable/models",
+        file="resnet18-f37072fd.pth",
+        url="https://download.pytorch.org/models/resnet18-f37072fd.pth",
+        sha256="f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+        size=46_830_571,
+    ),
+)
+
+
+def find_published(name: str) -> PublishedWeights:
+    """Return the entry of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    known = {entry.name: entry for entry in PUBLISHED}
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+        raise ConfigError.from_parts(
+            "weights", repr(name), "one of " + ", ".join(known), f"did you mean {nearest}?"
+        )
+    return known[name]
+
+
+def download_published(
+    entry: PublishedWeights,
+    folder: Path,
+    url: str = "",
+    sha256: str = "",
+    timeout: float = 10.0,
+    progress: bool | None = None,
+) -> Path:
+    """Return the path of the weights in ``folder``, downloaded unless they are there already.
+
+    Args:
+        entry: what to download.
+        folder: where it goes; made if missing.
+        url: another address of the same file; needed where the entry has none.
+        sha256: what the file must hash to; needed where the entry does not say.
+        timeout: seconds without an answer after which to give up.
+        progress: show a progress bar; None = in a terminal.
+
+    Raises:
+        ConfigError: no address or SHA-256 is known or given, or not one, or another one.
+        DataError: no network, no such file, another file, a folder that cannot be written.
+    """
+    expected = _expected_hash(entry, sha256)
+    address = url or entry.url
+    path = folder.expanduser().absolute() / entry.saved_as
+    if expected and _hash_of(path) == expected:
+        return path
+    if not (address and expected):
+        raise ConfigError.from_parts(
+            f"weights {entry.name}",
+            f"{'an address' if address else 'no address'} and "
+            f"{'a' if expected else 'no'} SHA-256 to check the file with",
+            "both: its authors publish it for browsers, without a SHA-256",
+            f"download {entry.file} with a browser ({entry.page}), save it as {path} and set "
+            f"depth.network.architecture={entry.architecture} depth.network.checkpoint={path}; "
+            "or give --url and --sha256",
+        )
+    by_hand = f"check the network, or download {entry.file} with a browser ({entry.page})"
+    download_file(address, path, expected, timeout, progress, entry.size, by_hand)
+    return path
+
+
+def _expected_hash(entry: PublishedWeights, given: str) -> str:
+    """Return what the file must hash to, "" where nobody knows."""
+    given = given.strip().lower()
+    if given and not re.fullmatch(r"[0-9a-f]{64}", given):
+        do = "copy it from where the file is published, or from `sha256sum FILE`"
+        raise ConfigError.from_parts("--sha256", repr(given), "64 hexadecimal digits", do)
+    if given and entry.sha256 and given != entry.sha256:
+        raise ConfigError.from_parts(
+            "--sha256",
+            given,
+            f"{entry.sha256}, which {entry.name} has",
+            "leave --sha256 out; a file with another one is another file",
+        )
+    return given or entry.sha256
+
+
+def _hash_of(path: Path) -> str:
+    """Return a file's SHA-256, "" where there is none."""
+    if not path.is_file():
+        return ""
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise DataError.from_parts(
+            f"file {path}", problem.strerror or problem, "a readable file", "remove it"
+        ) from problem
+    return hashlib.sha256(content).hexdigest()
