@@ -1,0 +1,156 @@
+"""``e2e-slam train``: make depth network weights."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from e2e_slam_ros.commands.terminal import INTERRUPTED, progress_wanted, say
+from e2e_slam_ros.errors import ConfigError, TrainingError
+from e2e_slam_ros.training.recipes import recipe_names, recipe_text
+
+if TYPE_CHECKING:
+    from e2e_slam_ros.training.config import TrainConfig
+    from e2e_slam_ros.training.distributed import Group
+    from e2e_slam_ros.training.run_folder import RunFolder
+    from e2e_slam_ros.training.state import TrainingState
+    from e2e_slam_ros.training.trainer import Outcome
+
+NAME = "train"
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        NAME,
+        help="train the depth network",
+        description="Trains the depth network: supervised on rendered rooms and recordings with "
+        "depth, then self-supervised on pairs of views. Ctrl-C saves; --resume goes on exactly "
+        "there. Several processes: torchrun --nproc-per-node N -m e2e_slam_ros.cli train ...",
+    )
+    parser.add_argument("recipe", choices=recipe_names(), help="the settings to begin with")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="YAML with settings that differ"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="change a setting; may be repeated (list: --print-config)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write (default: out/train-<time>)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--print-config", action="store_true", help="print every setting and train nothing"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
+    """Train and say what came of it; return the exit code (130 when it was stopped early).
+
+    Raises:
+        E2ESlamError: a setting, the data or the output folder cannot be used, or the training
+            diverged.
+    """
+    from e2e_slam_ros.training.config import TrainConfig
+
+    if arguments.print_config:
+        config = _changed(TrainConfig().with_yaml(recipe_text(arguments.recipe)), arguments)
+        sys.stdout.write(config.to_yaml(documented=True))
+        return 0
+    from e2e_slam_ros.training.distributed import group_of_environment, joined
+    from e2e_slam_ros.training.session import train
+
+    group = group_of_environment()
+    voice: Callable[[str], None] = say if group.is_first else _silent
+    with ExitStack() as stack:
+        folder, config, state = _begin(arguments, group, stack)
+        device = group.device(config.device)
+        stack.enter_context(joined(group, device))
+        voice(f"training {config.architecture} on {device}, into {folder.path}")
+        outcome = train(
+            config,
+            folder,
+            state,
+            group,
+            device,
+            say=voice,
+            progress=progress_wanted() and group.is_first,
+        )
+    if group.is_first:
+        _conclude(outcome, folder, arguments.recipe)
+    return INTERRUPTED if outcome.interrupted else 0
+
+
+def _begin(
+    arguments: argparse.Namespace, group: Group, stack: ExitStack
+) -> tuple[RunFolder, TrainConfig, TrainingState | None]:
+    """Return the folder, the settings and the state that the run begins with."""
+    from e2e_slam_ros.training.config import TrainConfig
+    from e2e_slam_ros.training.run_folder import (
+        RunFolder,
+        earlier_folder,
+        new_folder,
+        refuse_changes,
+    )
+    from e2e_slam_ros.training.state import load_last_state
+
+    if arguments.resume:
+        if arguments.out is None:
+            raise TrainingError.from_parts(
+                "--resume", "no --out", "the folder of the run to go on with", "add --out DIR"
+            )
+        folder, before = earlier_folder(arguments.out)
+        config = _changed(before, arguments)
+        refuse_changes(before, config)
+        return folder, config, load_last_state(folder.states)
+    config = _changed(TrainConfig().with_yaml(recipe_text(arguments.recipe)), arguments)
+    path = arguments.out or Path("out") / f"train-{datetime.now():%Y%m%d-%H%M%S}"
+    if not group.is_first:  # only the first process writes
+        return RunFolder(path.expanduser().absolute()), config, None
+    return stack.enter_context(new_folder(path)), config, None
+
+
+def _changed(config: TrainConfig, arguments: argparse.Namespace) -> TrainConfig:
+    """Return the settings with what the command line changes."""
+    if arguments.config is not None:
+        try:
+            text = arguments.config.expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise ConfigError.from_parts(
+                "--config", problem, "a readable file of settings", "check the path"
+            ) from problem
+        config = config.with_yaml(text)
+    config = config.with_assignments(arguments.assignments)
+    if arguments.device is not None:
+        config = config.with_values({"device": arguments.device})
+    return config
+
+
+def _conclude(outcome: Outcome, folder: RunFolder, recipe: str) -> None:
+    """Print the result, or how to go on."""
+    speed = f", {outcome.images_per_s:.1f} images/s" if outcome.images_per_s else ""
+    skipped = f", {outcome.skipped} steps skipped" if outcome.skipped else ""
+    say(f"{outcome.step} of {outcome.steps} steps{speed}{skipped}")
+    for name, value in outcome.validation.items():
+        print(f"{name} {value:.4f}")
+    print(folder.weights)
+    if outcome.interrupted:
+        out = shlex.quote(str(folder.path))
+        say(f"interrupted: go on with  e2e-slam train {recipe} --out {out} --resume")
+
+
+def _silent(_: str) -> None:
+    """Say nothing: the first process does."""

@@ -1,0 +1,1 @@
+"""Training of the depth network: views of scenes, augmentation, objectives, the loop."""

@@ -1,0 +1,120 @@
+"""The views of a configuration, mixed for each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+
+from e2e_slam_ros.data.open import open_reader
+from e2e_slam_ros.data.slice import FrameSlice, parse_frames
+from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.training.config import TrainConfig
+from e2e_slam_ros.training.data_config import RecordedConfig
+from e2e_slam_ros.training.distributed import Group
+from e2e_slam_ros.training.mixture import Mixture
+from e2e_slam_ros.training.procedural_views import ProceduralViews
+from e2e_slam_ros.training.recorded_views import RecordedViews
+from e2e_slam_ros.training.schedule import Stage, stages_of
+from e2e_slam_ros.training.views import ViewSet
+
+StageData: TypeAlias = Mapping[str, Mixture]
+_WeightedSet: TypeAlias = tuple[ViewSet, float]
+
+
+def build_data(
+    config: TrainConfig,
+    group: Group,
+    device: torch.device,
+    say: Callable[[str], None],
+    progress: bool,
+) -> StageData:
+    """Return a mixture for each stage of the run, by the stage's name.
+
+    A stage gets only what it can learn from: labelled views where it has supervised losses, pairs
+    where it has self-supervised ones.
+
+    Args:
+        config: of the run.
+        group: of the processes; each gets batches of its own.
+        device: where missing rooms are rendered.
+        say: tells the user what there is.
+        progress: show a bar while rooms are rendered.
+
+    Raises:
+        TrainingError: nothing to learn from in some stage; a sequence without pairs.
+        DataError: a sequence cannot be read, rooms cannot be stored.
+    """
+    rooms = _rooms(config, device, say, progress)
+    return {stage.name: _mixture(config, stage, rooms, group, say) for stage in stages_of(config)}
+
+
+def _rooms(
+    config: TrainConfig, device: torch.device, say: Callable[[str], None], progress: bool
+) -> list[_WeightedSet]:
+    settings = config.data.procedural
+    if settings.weight == 0:
+        return []
+    views = ProceduralViews(settings)
+    missing = len(views.missing())
+    if missing:
+        say(f"rendering {missing} of {settings.rooms} rooms into {views.folder}")
+        processes = config.render_processes if device.type == "cpu" else 1
+        views.render_missing(processes, progress, device)
+    return [(views, settings.weight)]
+
+
+def _mixture(
+    config: TrainConfig,
+    stage: Stage,
+    rooms: list[_WeightedSet],
+    group: Group,
+    say: Callable[[str], None],
+) -> Mixture:
+    weights = stage.config.weights
+    sets = list(rooms)
+    for settings in (config.data.labelled, config.data.video):
+        if settings.weight == 0:
+            continue
+        if not settings.labels and not weights.self_supervised:
+            continue
+        if not weights.self_supervised:
+            settings = replace(settings, pairs=False)
+        sets += _recorded(settings)
+    if not sets:
+        raise TrainingError.from_parts(
+            f"data of stage {stage.name}",
+            "none",
+            "a set with weight above 0 whose labels or pairs the stage's losses can use",
+            "set data.procedural.weight, or data.labelled.paths and data.labelled.weight",
+        )
+    say(f"{stage.name}: " + ", ".join(f"{len(s)} views of {s.name} (x{w:g})" for s, w in sets))
+    return Mixture(
+        sets,
+        seed=config.seed,
+        batch_size=stage.config.batch_size,
+        width=config.width,
+        height=config.height,
+        augment=config.data.augment,
+        world=group.world,
+        pairs=weights.self_supervised,
+    )
+
+
+def _recorded(settings: RecordedConfig) -> list[_WeightedSet]:
+    """Return a set for each sequence; frames, not sequences, are equally likely."""
+    names = [name.strip() for name in settings.paths.split(",") if name.strip()]
+    if not names:
+        raise TrainingError.from_parts(
+            "data.*.paths", "no sequence", "paths for a weight above 0", "name some, or weight 0"
+        )
+    start, stop = parse_frames(settings.frames)
+    sets = [
+        RecordedViews(FrameSlice(open_reader(Path(name).expanduser()), start, stop), settings)
+        for name in names
+    ]
+    total = sum(len(views) for views in sets)
+    return [(views, settings.weight * len(views) / total) for views in sets]

@@ -1,0 +1,49 @@
+"""What a set of training views delivers: two looks at one scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class ViewPair:
+    """Two views of one scene with the same intrinsics, on the CPU, at their native size.
+
+    Attributes:
+        image, source: (3, H, W) uint8, RGB: the target view and the second one; the same image
+            twice where there is no second view.
+        depth, source_depth: (1, H, W) float32, z in metres, 0 = unknown.
+        intrinsics: (3, 3) float32.
+        T_source_target: (4, 4) float32, metres; identity where unknown.
+        has_source, has_pose, has_depth: what of this is known; without ``has_depth`` the depths
+            are zeros.
+    """
+
+    image: torch.Tensor
+    source: torch.Tensor
+    depth: torch.Tensor
+    source_depth: torch.Tensor
+    intrinsics: torch.Tensor
+    T_source_target: torch.Tensor
+    has_source: bool
+    has_pose: bool
+    has_depth: bool
+
+
+@runtime_checkable
+class ViewSet(Protocol):
+    """A finite, random-access set of views."""
+
+    @property
+    def name(self) -> str:
+        """Short name, for messages and logs."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def pair(self, index: int, generator: torch.Generator) -> ViewPair:
+        """Return view ``index`` with a partner; ``generator`` makes every choice there is."""
+        ...

@@ -1,0 +1,63 @@
+"""TensorBoard where it is installed, a sentence or a refusal where it is not."""
+
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.training.board import Board, open_board, sheet
+from training.conftest import SIZE, wall_batch
+
+
+@pytest.fixture
+def absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tensorboard, whatever is installed."""
+    real = builtins.__import__
+
+    def without(name: str, *rest: Any, **named: Any) -> Any:
+        if "tensorboard" in name:
+            raise ImportError("No module named 'tensorboard'")
+        return real(name, *rest, **named)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+
+
+@pytest.mark.usefixtures("absent")
+def test_without_tensorboard_it_is_said_once_or_refused(tmp_path: Path) -> None:
+    said: list[str] = []
+    board = open_board(tmp_path / "board", "auto", said.append)
+    board.scalars(1, {"loss": 1.0})
+    board.pictures(1, wall_batch(1, 0), torch.ones(1, 1, SIZE, SIZE))
+    board.close()
+    assert not board.is_on and len(said) == 1
+    with pytest.raises(TrainingError, match="pip install tensorboard"):
+        open_board(tmp_path / "board", "on", said.append)
+    assert not open_board(tmp_path / "board", "off", said.append).is_on and len(said) == 1
+    assert not (tmp_path / "board").exists()
+
+
+def test_events_are_written_where_it_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", reason="a training extra")
+    board = open_board(tmp_path, "on", lambda _: None)
+    board.scalars(1, {"loss": 1.0})
+    board.pictures(1, wall_batch(2, 0), torch.ones(2, 1, SIZE, SIZE))
+    board.close()
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert b"loss" in written and b"image, depth, label" in written
+
+
+def test_a_sheet_shows_image_depth_and_label_beside_one_another() -> None:
+    batch = wall_batch(6, 0)
+    depth = torch.full((6, 1, SIZE, SIZE), 10.0)
+    picture = sheet(batch, depth)
+    assert picture.shape == (3, 4 * SIZE, 3 * SIZE)
+    assert torch.equal(picture[:, :SIZE, :SIZE], batch.image[0])
+    assert picture[:, :, SIZE : 2 * SIZE].max() < 1e-5  # far is black
+    assert picture[:, :SIZE, 2 * SIZE :].min() > 0.1
+    unknown = sheet(batch, torch.zeros_like(depth))[:, :, SIZE : 2 * SIZE]
+    assert not unknown.any() and not Board(None).is_on
