@@ -10,7 +10,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from e2e_slam_ros import __version__
-from e2e_slam_ros.commands import make_scene, mesh, parameters, replay
+from e2e_slam_ros.commands import (
+    download_weights,
+    evaluate,
+    make_scene,
+    mesh,
+    parameters,
+    replay,
+    train,
+)
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, say, show_error
 from e2e_slam_ros.errors import E2ESlamError
 
@@ -56,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"e2e-slam {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (replay, make_scene, mesh, parameters):
+    for command in (replay, evaluate, train, make_scene, mesh, parameters, download_weights):
         command.add_to(commands)
     return parser
 
