@@ -41,7 +41,7 @@ def provenance(config: TrainConfig, steps: int, trained_s: float, device: str) -
 
 
 def _without_folders(config: TrainConfig) -> TrainConfig:
-    """Return the settings with files and folders by their last names: the rest is one machine's."""
+    """Return the settings with paths cut to their last names: the rest is one machine's."""
     values: dict[str, object] = {}
     for name in _FOLDERS:
         text = str(get_leaf(config, name))
