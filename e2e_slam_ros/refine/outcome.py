@@ -1,0 +1,86 @@
+"""What a refinement answers, and the words for why it ended as it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+
+
+class _Words(str, Enum):
+    """Members that print as their words on every Python."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class Refusal(_Words):
+    """Why a keyframe was not refined."""
+
+    NO_STEPS = "no steps"
+    NO_SOURCES = "no sources"
+    NO_NETWORK_DEPTH = "network depth not finite"
+    POSE_NOT_FINITE = "pose not finite"
+    IMAGE_BLACK = "image black"
+    IMAGE_SATURATED = "image saturated"
+    IMAGE_CONSTANT = "image constant"
+    SAME_IMAGE = "source identical to target"
+    SMALL_PARALLAX = "parallax too small"
+    DEPTH_SATURATED = "depth saturated"
+    FEW_PIXELS = "too few valid pixels"
+    OUT_OF_MEMORY = "out of memory"
+
+
+class StopReason(_Words):
+    """Why a refinement ended."""
+
+    STEPS_DONE = "steps done"
+    CONVERGED = "loss stopped falling"
+    LOSS_ROSE = "rolled back: loss rose"
+    HELD_BACK_ROSE = "rolled back: held-back pixels got worse"
+    NOT_FINITE = "rolled back: loss not finite"
+    REFUSED = "refused"
+
+
+ROLLED_BACK = (StopReason.LOSS_ROSE, StopReason.HELD_BACK_ROSE, StopReason.NOT_FINITE)
+
+
+@dataclass(frozen=True, eq=False)
+class RefineOutcome:
+    """One keyframe's refinement.
+
+    Attributes:
+        depth: (1, 1, H, W) metres at the keyframe's size; D_0 itself where nothing was changed.
+        trace: (steps + 1, 6) on the CPU, the loss terms (`objective.TERMS`) before each step and
+            after the last; empty where refused.
+        held_back: (steps + 1,) on the CPU, the held-back pixels' error beside it.
+        best: row of the trace that ``depth`` belongs to.
+        steps_done: updates made, whether kept or not.
+        stopped: why it ended.
+        refused: why it did not begin, or None.
+        seconds: wall-clock time.
+        notice: something to tell the user, said once by each refiner; or None.
+    """
+
+    depth: torch.Tensor
+    trace: torch.Tensor
+    held_back: torch.Tensor
+    best: int
+    steps_done: int
+    stopped: StopReason
+    refused: Refusal | None
+    seconds: float
+    notice: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether ``depth`` is anything but D_0."""
+        return self.refused is None and self.best > 0
+
+
+def refusal(depth: torch.Tensor, reason: Refusal, seconds: float = 0.0) -> RefineOutcome:
+    """Return the outcome that hands D_0 on."""
+    return RefineOutcome(
+        depth, torch.zeros((0, 6)), torch.zeros(0), 0, 0, StopReason.REFUSED, reason, seconds
+    )

@@ -1,0 +1,146 @@
+"""What a refinement sees of one keyframe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch.nn import functional
+
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.se3 import inverse
+from e2e_slam_ros.refine.alignment import Alignment
+from e2e_slam_ros.slam.preprocess import resize_depth
+
+
+@dataclass(frozen=True, eq=False)
+class SparseLabels:
+    """Depth that is known here and there.
+
+    Attributes:
+        depth: (1, 1, H, W) metres, 0 = unknown.
+        weight: (1, 1, H, W) >= 0, the confidence.
+    """
+
+    depth: torch.Tensor
+    weight: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class RefineViews:
+    """A keyframe to refine and all that may say something about its depth.
+
+    Attributes:
+        target: the keyframe.
+        sources: its neighbours, nearest first.
+        depth: (1, 1, H, W) metres, D_0; 0 = unknown.
+        source_depths: one (1, 1, H, W) in metres or None for each source; empty: none known.
+        map_points: (N, 3) metres, map frame, or None: surfels in the field of view.
+        labels: sparse depth, or None.
+        alignment: how the depth network's depth becomes metres in this keyframe.
+    """
+
+    target: Keyframe
+    sources: tuple[Keyframe, ...]
+    depth: torch.Tensor
+    source_depths: tuple[torch.Tensor | None, ...] = ()
+    map_points: torch.Tensor | None = None
+    labels: SparseLabels | None = None
+    alignment: Alignment = field(default_factory=Alignment)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceView:
+    """One source at the working size.
+
+    Attributes:
+        image: (1, 3, h, w).
+        intrinsics: (3, 3).
+        T_source_target: (4, 4) float64.
+        depth: (1, 1, h, w) metres or None.
+    """
+
+    image: torch.Tensor
+    intrinsics: torch.Tensor
+    T_source_target: torch.Tensor
+    depth: torch.Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingViews:
+    """`RefineViews` at the size that the losses are computed at.
+
+    Attributes:
+        image: (1, 3, h, w).
+        camera: intrinsics of ``image``.
+        T_map_camera: (4, 4) float64.
+        depth: (1, 1, h, w) metres, D_0.
+        sources: see `SourceView`.
+        map_points: (N, 3) or None.
+        labels: at the working size, or None.
+    """
+
+    image: torch.Tensor
+    camera: PinholeCamera
+    T_map_camera: torch.Tensor
+    depth: torch.Tensor
+    sources: tuple[SourceView, ...]
+    map_points: torch.Tensor | None
+    labels: SparseLabels | None
+
+
+def at_width(views: RefineViews, width: int) -> WorkingViews:
+    """Return the views at ``width`` pixels (never enlarged), free of inference mode.
+
+    Tensors made in inference mode cannot take part in differentiation: they are copied.
+    """
+    camera = views.target.camera
+    width = min(width, camera.width)
+    height = max(4, round(camera.height * width / camera.width))
+    target = camera.resized(width, height)
+    depths = views.source_depths or (None,) * len(views.sources)
+    pose = views.target.T_map_camera.double()
+    sources = []
+    for source, depth in zip(views.sources, depths, strict=True):
+        between = inverse(source.T_map_camera.double()) @ pose
+        k = source.camera.resized(width, height).matrix(source.image.device)
+        small = None if depth is None else _small_depth(depth, width, height)
+        sources.append(SourceView(_small(source.image, width, height), k, between, small))
+    return WorkingViews(
+        image=_small(views.target.image, width, height),
+        camera=target,
+        T_map_camera=pose.clone(),
+        depth=_small_depth(views.depth, width, height),
+        sources=tuple(sources),
+        map_points=None if views.map_points is None else views.map_points.clone(),
+        labels=None if views.labels is None else _small_labels(views.labels, width, height),
+    )
+
+
+def _small(image: torch.Tensor, width: int, height: int) -> torch.Tensor:
+    if image.shape[-2:] == (height, width):
+        return image.clone()
+    return functional.interpolate(
+        image, (height, width), mode="bilinear", align_corners=False, antialias=True
+    ).clone()
+
+
+def _small_depth(depth: torch.Tensor, width: int, height: int) -> torch.Tensor:
+    if depth.shape[-2:] == (height, width):
+        return depth.clone()
+    return resize_depth(depth, width, height).clone()
+
+
+def _small_labels(labels: SparseLabels, width: int, height: int) -> SparseLabels:
+    """Keep every label's say where several fall into one working pixel: their weighted mean."""
+    if labels.depth.shape[-2:] == (height, width):
+        return SparseLabels(labels.depth.clone(), labels.weight.clone())
+    known = torch.isfinite(labels.depth) & (labels.depth > 0)
+    weight = torch.where(known, labels.weight, torch.zeros_like(labels.weight))
+    inverse_depth = torch.where(known, labels.depth, torch.ones_like(labels.depth)).reciprocal()
+    share = functional.adaptive_avg_pool2d(weight, (height, width))
+    total = functional.adaptive_avg_pool2d(weight * inverse_depth, (height, width))
+    some = total > 0
+    depth = torch.where(some, share / torch.where(some, total, 1.0), 0.0)
+    return SparseLabels(depth.clone(), share.clone())
