@@ -57,6 +57,11 @@ class RecordedConfig:
     labels: bool = leaf(True, "use recorded depth as labels")
     poses: bool = leaf(True, "use recorded poses to choose pairs and in the objective")
     pairs: bool = leaf(True, "frames come with a second view; false: single images")
+    rectify: bool = leaf(
+        False,
+        "turn the second view like the first, so that a pair differs by translation alone; needs "
+        "poses",
+    )
     width: int = leaf(320, "images are reduced to this width in pixels", low=32)
     min_parallax: float = leaf(
         0.01, "least distance of a pair's cameras over the median depth", low=0.0

@@ -9,7 +9,7 @@ from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.errors import E2ESlamError, TrainingError
 from e2e_slam_ros.slam.preprocess import Preprocessor, WorkingImage
 from e2e_slam_ros.training.data_config import RecordedConfig
-from e2e_slam_ros.training.pairs import Motion, partners
+from e2e_slam_ros.training.pairs import Motion, partners, without_rotation
 from e2e_slam_ros.training.views import ViewPair
 
 _MILLIMETRES = 1000.0
@@ -81,7 +81,7 @@ class RecordedViews:
         motion, has_pose = torch.eye(4), False
         if here is not None and there is not None:
             motion, has_pose = (torch.linalg.inv(there) @ here).float(), has_source
-        return ViewPair(
+        pair = ViewPair(
             image=self._images[target],
             source=self._images[source],
             depth=self._depth(target),
@@ -92,6 +92,7 @@ class RecordedViews:
             has_pose=has_pose,
             has_depth=self._depths[target] is not None,
         )
+        return without_rotation(pair) if self._config.rectify and has_pose else pair
 
     def _read(self, reader: FrameReader) -> None:
         prepare = Preprocessor(CameraConfig(working_width=self._config.width), torch.device("cpu"))
