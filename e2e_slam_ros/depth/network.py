@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
 from torch.nn import functional
 
@@ -11,6 +14,22 @@ from e2e_slam_ros.depth.architecture import DepthNetwork, check_size, depth_from
 from e2e_slam_ros.depth.checkpoint import load_weights
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
 from e2e_slam_ros.depth.shipped import load_shipped
+
+# Error of log depth up to which a pixel has full confidence.
+_SURE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkAnswer:
+    """What a network says of an image.
+
+    Attributes:
+        depth: (B, 1, H, W) float32, z in metres.
+        log_uncertainty: (B, 1, H, W), see `Prediction`; or None.
+    """
+
+    depth: torch.Tensor
+    log_uncertainty: torch.Tensor | None
 
 
 class NetworkDepth:
@@ -49,21 +68,26 @@ class NetworkDepth:
         """
         image = keyframe.image
         intrinsics = keyframe.camera.matrix(image.device).unsqueeze(0)
-        depth = gate_depth(self.predict(image, intrinsics), self._config)
+        answer = self.answer(image, intrinsics)
+        depth = gate_depth(answer.depth, self._config)
         require_depth(depth, self._config, keyframe)
+        confidence = None
+        if self._config.network.confidence and answer.log_uncertainty is not None:
+            confidence = confidence_of(answer.log_uncertainty)
         return DepthEstimate(
-            depth, confidence=None, source=self.name, scale_source=self.scale_source
+            depth, confidence=confidence, source=self.name, scale_source=self.scale_source
         )
 
     def predict(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
-        """Return ``scale`` times the network's depth, ungated; can be differentiated.
+        """Return the depth of `answer` alone, (B, 1, H, W) metres; can be differentiated."""
+        return self.answer(image, intrinsics).depth
+
+    def answer(self, image: torch.Tensor, intrinsics: torch.Tensor) -> NetworkAnswer:
+        """Return ``scale`` times the network's depth, ungated, and its uncertainty.
 
         Args:
             image: (B, 3, H, W) float32 in [0, 1], RGB, any size, on the network's device.
             intrinsics: (B, 3, 3), of ``image`` as it is given.
-
-        Returns:
-            (B, 1, H, W) float32, z in metres.
         """
         settings = self._config.network
         size = (settings.height, settings.width)
@@ -73,16 +97,30 @@ class NetworkDepth:
             small = functional.interpolate(
                 image, size, mode="bilinear", align_corners=False, antialias=True
             )
-        disparity: torch.Tensor = self.network(small)
+        prediction = self.network.predict(small)
+        disparity, log_uncertainty = prediction.disparity, prediction.log_uncertainty
         if native != size:
             # Disparity, not depth, is affine across a plane in the image: resizing keeps planes.
-            disparity = functional.interpolate(
-                disparity, native, mode="bilinear", align_corners=False
+            disparity = _resized(disparity, native)
+            log_uncertainty = (
+                None if log_uncertainty is None else _resized(log_uncertainty, native)
             )
         depth = depth_from_disparity(
             disparity, intrinsics, focal_normalised=self.network.focal_normalised
         )
-        return settings.scale * depth
+        return NetworkAnswer(settings.scale * depth, log_uncertainty)
 
     def reset(self) -> None:
         """Nothing to forget: every keyframe stands alone."""
+
+
+def confidence_of(log_uncertainty: torch.Tensor) -> torch.Tensor:
+    """Return weights in (0, 1] that fall with the square of the expected error of log depth.
+
+    Of independent measurements the mean with inverse variances as weights has the least error.
+    """
+    return (2.0 * (math.log(_SURE) - log_uncertainty)).exp().clamp_max(1.0)
+
+
+def _resized(x: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    return functional.interpolate(x, size, mode="bilinear", align_corners=False)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import Keyframe
@@ -50,29 +49,19 @@ def build_predictor(config: Config, device: torch.device) -> Predictor:
         )
     source = build_depth_source(config, device)
     if isinstance(source, NetworkDepth):
-        return _NetworkPredictor(source, config)
+        return _NetworkPredictor(source)
     return lambda keyframe: Guess(source.estimate(keyframe).depth)
 
 
 class _NetworkPredictor:
     """Depth as the product predicts it, and what the network says about its own error."""
 
-    def __init__(self, source: NetworkDepth, config: Config) -> None:
+    def __init__(self, source: NetworkDepth) -> None:
         self._source = source
-        self._size = (config.depth.network.height, config.depth.network.width)
 
     @torch.inference_mode()
     def __call__(self, keyframe: Keyframe) -> Guess:
         image = keyframe.image
         intrinsics = keyframe.camera.matrix(image.device, image.dtype)[None]
-        depth = self._source.predict(image, intrinsics)
-        # Once more for the uncertainty: depth must be what a run gets, however that is made.
-        small = functional.interpolate(
-            image, self._size, mode="bilinear", align_corners=False, antialias=True
-        )
-        uncertainty = self._source.network.predict(small).log_uncertainty
-        if uncertainty is not None:
-            uncertainty = functional.interpolate(
-                uncertainty, image.shape[-2:], mode="bilinear", align_corners=False
-            )
-        return Guess(depth, uncertainty)
+        answer = self._source.answer(image, intrinsics)
+        return Guess(answer.depth, answer.log_uncertainty)

@@ -14,7 +14,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
-from e2e_slam_ros.depth.network import NetworkDepth
+from e2e_slam_ros.depth.network import NetworkDepth, confidence_of
 from e2e_slam_ros.errors import DepthError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
@@ -192,3 +192,20 @@ def test_refuses_a_prediction_without_a_pixel_in_range(
 ) -> None:
     with pytest.raises(DepthError, match="keyframe 7: got no pixel in range"):
         _source(weights, min_m=150.0).estimate(make_keyframe())
+
+
+def test_confidence_falls_with_the_square_of_the_expected_error() -> None:
+    expected = torch.tensor([0.01, 0.05, 0.1, 0.5])
+    weights = confidence_of(expected.log())
+    torch.testing.assert_close(weights, torch.tensor([1.0, 1.0, 0.25, 0.01]))
+
+
+def test_confidence_is_handed_on_only_where_asked_for(
+    lite_weights: Path, make_keyframe: MakeKeyframe
+) -> None:
+    plain = _source(lite_weights, architecture="efficientnet_lite0")
+    assert plain.estimate(make_keyframe(96, 64)).confidence is None
+    asked = _source(lite_weights, architecture="efficientnet_lite0", confidence=True)
+    confidence = asked.estimate(make_keyframe(101, 67)).confidence
+    assert confidence is not None and confidence.shape == (1, 1, 67, 101)
+    assert 0 < float(confidence.min()) and float(confidence.max()) <= 1
