@@ -67,7 +67,7 @@ def look_through(pair: ViewPair, camera: VirtualCamera, height: int, width: int)
     A camera that turns about its centre sees the same rays: its image is a homography of the
     recorded one, exact at any depth. A point p of the recorded camera is R p in the virtual one,
     so z becomes z (R p)_z / p_z and T_source_target becomes R T R^-1. Where the recorded image
-    ends it is continued by reflection, without depth.
+    ends it is continued by reflection, without depth and not as ``seen``.
     """
     rays = pixel_rays(height, width, camera.intrinsics[None])[0]
     turned = torch.einsum("ij,ihw->jhw", camera.rotation, rays)  # R^-1 r
@@ -91,20 +91,33 @@ def look_through(pair: ViewPair, camera: VirtualCamera, height: int, width: int)
         align_corners=False,
     )
     depths = depths / front
+    seen = _seen(pair, grid, views)
     T = torch.eye(4)
     T[:3, :3] = camera.rotation
     motion = T @ pair.T_source_target @ T.mT
     intrinsics = camera.intrinsics
     if camera.mirrored:
-        images, depths = images.flip(-1), depths.flip(-1)
+        images, depths, seen = images.flip(-1), depths.flip(-1), seen.flip(-1)
         intrinsics = intrinsics.clone()
         intrinsics[0, 2] = width - 1 - intrinsics[0, 2]
         mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
         motion = mirror @ motion @ mirror
     return ViewPair(
         images[0], images[-1], depths[0], depths[-1], intrinsics, motion,
-        pair.has_source, pair.has_pose, pair.has_depth,
+        pair.has_source, pair.has_pose, pair.has_depth, seen[0], seen[-1],
     )  # fmt: skip
+
+
+def _seen(pair: ViewPair, grid: torch.Tensor, views: int) -> torch.Tensor:
+    """Return (views, 1, h, w) bool: all pixels that are interpolated between are real ones."""
+    everywhere = torch.ones_like(pair.depth)
+    masks = [
+        everywhere if mask is None else mask.float() for mask in (pair.seen, pair.source_seen)
+    ]
+    share = functional.grid_sample(
+        torch.stack(masks[:views]), grid, padding_mode="zeros", align_corners=False
+    )
+    return share > 1.0 - 1e-3
 
 
 def resized(

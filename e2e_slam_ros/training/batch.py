@@ -19,6 +19,7 @@ class TrainingBatch:
         source_depth: (B, 1, H, W).
         T_source_target: (B, 4, 4), metres; identity where unknown.
         has_source, has_pose, has_depth: (B,) bool.
+        seen, source_seen: (B, 1, H, W) bool, see `ViewPair`.
     """
 
     image: torch.Tensor
@@ -30,6 +31,8 @@ class TrainingBatch:
     has_source: torch.Tensor
     has_pose: torch.Tensor
     has_depth: torch.Tensor
+    seen: torch.Tensor
+    source_seen: torch.Tensor
 
     def to(self, device: torch.device | str) -> TrainingBatch:
         """Return the batch on another device."""

@@ -18,8 +18,8 @@ from e2e_slam_ros.training.views import ViewPair, ViewSet
 class Mixture:
     """Draws views from sets in proportion to their weights, augments and stacks them.
 
-    A batch depends on seed, step and rank alone: training that is continued sees what it would
-    have seen.
+    A batch depends on seed, step, rank and the number of processes alone: training that is
+    continued sees what it would have seen.
 
     Args:
         sets: views and their weights, > 0.
@@ -91,4 +91,10 @@ def _stacked(pairs: Sequence[ViewPair]) -> TrainingBatch:
         has_source=torch.tensor([p.has_source for p in pairs]),
         has_pose=torch.tensor([p.has_pose for p in pairs]),
         has_depth=torch.tensor([p.has_depth for p in pairs]),
+        seen=torch.stack([_mask(p.seen, p) for p in pairs]),
+        source_seen=torch.stack([_mask(p.source_seen, p) for p in pairs]),
     )
+
+
+def _mask(seen: torch.Tensor | None, pair: ViewPair) -> torch.Tensor:
+    return torch.ones_like(pair.depth, dtype=torch.bool) if seen is None else seen

@@ -85,7 +85,7 @@ class Objective(nn.Module):
             parts: (len(TERM_NAMES),), detached; 0 where a term was not calculated.
             counts: (len(TERM_NAMES),), samples behind each part.
         """
-        target = self._look(batch.image, batch.intrinsics)
+        target = self._look(batch.image, batch.intrinsics, batch.seen)
         loss = 0.0 * target.disparity.sum()
         parts: dict[str, tuple[torch.Tensor, int]] = {}
         labelled = _chosen(batch.has_depth) if weights.supervised else None
@@ -105,16 +105,17 @@ class Objective(nn.Module):
 
     def depth(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
         """Return the predicted depth (B, 1, H, W) of images (B, 3, H, W) in [0, 1]."""
-        return self._look(image, intrinsics).depth
+        everywhere = torch.ones_like(image[:, :1], dtype=torch.bool)
+        return self._look(image, intrinsics, everywhere).depth
 
-    def _look(self, image: torch.Tensor, intrinsics: torch.Tensor) -> View:
+    def _look(self, image: torch.Tensor, intrinsics: torch.Tensor, seen: torch.Tensor) -> View:
         with self._precision.autocast():
             prediction = self.network.predict(image.to(memory_format=torch.channels_last))
         disparity, log_u = prediction.disparity.float(), prediction.log_uncertainty
         depth = depth_from_disparity(
             disparity, intrinsics, focal_normalised=self.network.focal_normalised
         )
-        return View(image, disparity, depth, None if log_u is None else log_u.float())
+        return View(image, disparity, depth, None if log_u is None else log_u.float(), seen)
 
     def _supervised(
         self, view: View, labels: torch.Tensor, which: torch.Tensor, weights: LossWeights
@@ -132,7 +133,7 @@ class Objective(nn.Module):
         self, target: View, batch: TrainingBatch, which: torch.Tensor, weights: LossWeights
     ) -> Terms:
         intrinsics = batch.intrinsics[which]
-        source = self._look(batch.source[which], intrinsics)
+        source = self._look(batch.source[which], intrinsics, batch.source_seen[which])
         here = _part(target, which)
         T_there, T_back = self._motion(here, source, batch, which)
         return self_supervised_terms(
@@ -171,4 +172,5 @@ def _part(view: View, which: torch.Tensor) -> View:
         view.disparity[which],
         view.depth[which],
         None if log_u is None else log_u[which],
+        view.seen[which],
     )

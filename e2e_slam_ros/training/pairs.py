@@ -29,26 +29,42 @@ def partners(motions: Sequence[Motion | None], config: RecordedConfig) -> list[t
     Without: those a few frames apart.
     """
     count = len(motions)
-    at = torch.arange(count)
-    apart = (at[:, None] - at[None]).abs()
-    known = torch.tensor([motion is not None for motion in motions])
-    by_number = (apart >= config.min_apart) & (apart <= config.max_apart)
-    by_number &= ~known[:, None] & ~known[None]
-    fits = by_number | (_moderate(motions, config) & (apart <= config.max_search))
-    fits.fill_diagonal_(False)
-    return [row.nonzero().flatten() for row in fits]
+    poses, depth = _stacked(motions)
+    known = depth.isfinite()
+    found: list[list[torch.Tensor]] = [[], []]
+    for apart in range(1, min(max(config.max_search, config.max_apart), count - 1) + 1):
+        first = torch.arange(count - apart)
+        for here, there in ((first, first + apart), (first + apart, first)):
+            fits = torch.zeros(len(here), dtype=torch.bool)
+            if apart <= config.max_search:
+                fits |= _moderate(poses[here], poses[there], depth[here], config)
+            if config.min_apart <= apart <= config.max_apart:
+                fits |= ~known[here] & ~known[there]
+            found[0].append(here[fits])
+            found[1].append(there[fits])
+    if not found[0]:
+        return [torch.empty(0, dtype=torch.long)] * count
+    of, partner = torch.cat(found[0]), torch.cat(found[1])
+    order = (of * count + partner).argsort()
+    return list(partner[order].split(torch.bincount(of, minlength=count).tolist()))
 
 
-def _moderate(motions: Sequence[Motion | None], config: RecordedConfig) -> torch.Tensor:
-    """Return (N, N) bool, true where both poses are known and the motion between is moderate."""
+def _stacked(motions: Sequence[Motion | None]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (N, 4, 4) poses and (N,) median depths, NaN where unknown."""
     nowhere = torch.full((4, 4), torch.nan, dtype=torch.float64)
     poses = torch.stack([nowhere if m is None else m.T_map_camera for m in motions])
-    depth = torch.tensor([torch.nan if m is None else m.median_depth_m for m in motions])
-    between = poses[:, None, :3, 3] - poses[None, :, :3, 3]
-    parallax = between.norm(dim=-1) / depth[:, None]
-    turn = torch.einsum("aji,bjk->abik", poses[:, :3, :3], poses[:, :3, :3])
-    cosine = 0.5 * (turn.diagonal(dim1=-2, dim2=-1).sum(-1) - 1.0)
-    rotation = torch.rad2deg(torch.arccos(cosine.clamp(-1.0, 1.0)))
+    depths = [torch.nan if m is None else m.median_depth_m for m in motions]
+    return poses, torch.tensor(depths, dtype=torch.float64)
+
+
+def _moderate(
+    here: torch.Tensor, there: torch.Tensor, depth: torch.Tensor, config: RecordedConfig
+) -> torch.Tensor:
+    """Return (M,) bool: the motion from one (M, 4, 4) pose to the other is moderate."""
+    parallax = (here[:, :3, 3] - there[:, :3, 3]).norm(dim=-1) / depth
+    # The trace of R_here^T R_there.
+    trace = (here[:, :3, :3] * there[:, :3, :3]).sum((-1, -2))
+    rotation = torch.rad2deg(torch.arccos((0.5 * (trace - 1.0)).clamp(-1.0, 1.0)))
     # Comparisons with NaN, an unknown pose, are false.
     moderate = (parallax >= config.min_parallax) & (parallax <= config.max_parallax)
     return moderate & (rotation <= config.max_rotation_deg)
@@ -59,7 +75,7 @@ def without_rotation(pair: ViewPair) -> ViewPair:
 
     Handheld video turns more than it moves, which hides the parallax a network should learn from
     (weak rectification, Bian et al. 2021). The source becomes the homography K R K^-1 of itself;
-    R is known from T_source_target. What it does not show is black and has no depth.
+    R is known from T_source_target. What it does not show is black, without depth and not seen.
     """
     height, width = pair.image.shape[-2:]
     turn = pair.T_source_target[:3, :3]  # directions of the target's camera to the source's
@@ -75,6 +91,8 @@ def without_rotation(pair: ViewPair) -> ViewPair:
     depth = functional.grid_sample(
         pair.source_depth[None], grid, mode="nearest", align_corners=False
     )[0]
+    everywhere = torch.ones_like(pair.depth) if pair.source_seen is None else pair.source_seen
+    share = functional.grid_sample(everywhere[None].float(), grid, align_corners=False)[0]
     upright = torch.eye(4)
     upright[:3, :3] = turn.mT
     return replace(
@@ -82,4 +100,5 @@ def without_rotation(pair: ViewPair) -> ViewPair:
         source=image.round().clamp(0, 255).to(torch.uint8),
         source_depth=torch.where(seen[2] > 1e-6, depth / front, 0.0),
         T_source_target=upright @ pair.T_source_target,
+        source_seen=(share > 1.0 - 1e-3) & (seen[2] > 1e-6),
     )

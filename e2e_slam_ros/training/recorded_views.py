@@ -19,8 +19,8 @@ _FARTHEST = 65_535
 class RecordedViews:
     """A `ViewSet` of the frames of a recorded sequence.
 
-    Frames are undistorted and reduced, and kept as 8-bit images and 16-bit depths: 0.4 MB a frame
-    of 320x240 pixels. Those that cannot be read are left out and counted.
+    Frames are undistorted and reduced, and kept in memory: 0.5 MB a frame of 320x240 pixels. Those
+    that cannot be read are left out and counted.
 
     Args:
         reader: the sequence.

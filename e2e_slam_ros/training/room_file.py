@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
+import tokenize
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +24,13 @@ _RECIPE = "rooms 1"
 _SELECTION = ("weight", "rooms", "first_seed", "cache")
 DEPTH_UNIT_M = 0.001
 NEAREST_M, FARTHEST_M = 0.1, 65.0
+# What zipfile and NumPy raise on damaged bytes: flags of encryption or compression that are not
+# there (RuntimeError), headers of arrays that are no Python literal (TokenError), a plain array
+# instead of an archive (AttributeError, TypeError).
+_DAMAGED = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, AttributeError, TypeError, MemoryError,
+    tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +96,7 @@ def read_pair(path: Path, config: ProceduralConfig, seed: int, index: int) -> Ro
                 arrays[f"intrinsics_{index}"],
             )
         _check_shapes(pair, config)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+    except _DAMAGED as problem:
         raise TrainingError.from_parts(
             f"room {path}",
             str(problem) or type(problem).__name__,
@@ -103,7 +113,7 @@ def is_complete(path: Path, config: ProceduralConfig, seed: int) -> bool:
             wanted = {f"image_{index}" for index in range(config.pairs_per_room)}
             same = np.array_equal(arrays["key"], _key(config, seed))
             return bool(same) and wanted <= set(arrays.files)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except _DAMAGED:
         return False
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from e2e_slam_ros.geometry.warp import inverse_warp
+from e2e_slam_ros.geometry.sampling import sample_bilinear
+from e2e_slam_ros.geometry.warp import Warp, inverse_warp
 from e2e_slam_ros.losses.geometry_consistency import geometry_consistency
 from e2e_slam_ros.losses.photometric import photometric_loss
 from e2e_slam_ros.losses.smoothness import smoothness
@@ -27,12 +28,14 @@ class View:
         disparity: (B, 1, H, W) as the network predicts it.
         depth: (B, 1, H, W), metres or the unit of the camera motion.
         log_uncertainty: (B, 1, H, W), or None.
+        seen: (B, 1, H, W) bool, where the image shows what a camera saw.
     """
 
     image: torch.Tensor
     disparity: torch.Tensor
     depth: torch.Tensor
     log_uncertainty: torch.Tensor | None
+    seen: torch.Tensor
 
 
 def self_supervised_terms(
@@ -64,6 +67,7 @@ def _one_way(
 ) -> Terms:
     """Return the loss of the target view made from the source view."""
     warp = inverse_warp(source.image, target.depth, T_source_target, intrinsics, intrinsics)
+    warp = _of_what_was_seen(warp, target, source)
     consistency = geometry_consistency(warp, source.depth)
     photometric = photometric_loss(
         target.image,
@@ -92,3 +96,13 @@ def _one_way(
     terms = weighted(parts, factors)
     terms.parts["in_view"] = photometric.in_view_share
     return terms
+
+
+def _of_what_was_seen(warp: Warp, target: View, source: View) -> Warp:
+    """Return the warp without pixels that one of the images was only filled up with.
+
+    Padding repeats what is inside; matching it teaches a mirror world.
+    """
+    uv = torch.where(warp.valid, warp.uv, torch.zeros_like(warp.uv)).detach()
+    share = sample_bilinear(source.seen.to(uv), uv)
+    return replace(warp, valid=warp.valid & target.seen & (share > 1.0 - 1e-3))

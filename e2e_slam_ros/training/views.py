@@ -20,6 +20,8 @@ class ViewPair:
         T_source_target: (4, 4) float32, metres; identity where unknown.
         has_source, has_pose, has_depth: what of this is known; without ``has_depth`` the depths
             are zeros.
+        seen, source_seen: (1, H, W) bool, where the images show what a camera saw and not what
+            was made up to fill them; None: everywhere.
     """
 
     image: torch.Tensor
@@ -31,6 +33,8 @@ class ViewPair:
     has_source: bool
     has_pose: bool
     has_depth: bool
+    seen: torch.Tensor | None = None
+    source_seen: torch.Tensor | None = None
 
 
 @runtime_checkable

@@ -39,6 +39,8 @@ def wall_batch(count: int, seed: int, *, shift: float = 0.1) -> TrainingBatch:
         has_source=yes,
         has_pose=yes,
         has_depth=yes,
+        seen=torch.ones_like(depth, dtype=torch.bool),
+        source_seen=torch.ones_like(depth, dtype=torch.bool),
     )
 
 

@@ -135,3 +135,16 @@ def test_a_single_view_is_its_own_source() -> None:
     seen = look_through(before, camera, 64, 96)
     assert torch.equal(seen.image, seen.source) and torch.equal(seen.depth, seen.source_depth)
     assert seen.image.shape == (3, 64, 96)
+
+
+def test_what_was_made_up_to_fill_the_image_is_marked() -> None:
+    before = pair()
+    turned = se3.exp(torch.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 0.5]))[:3, :3]
+    seen = look_through(before, VirtualCamera(turned, K, False), H, W)
+    assert seen.seen is not None and seen.source_seen is not None
+    share = float(seen.seen.float().mean())
+    assert 0.6 < share < 0.95
+    # Depth is known where the nearest pixel is; seeing needs all four.
+    assert bool((seen.depth[seen.seen] > 0).all())
+    whole = look_through(before, VirtualCamera(torch.eye(3), K, False), H, W)
+    assert whole.seen is not None and bool(whole.seen.all())

@@ -71,6 +71,24 @@ def test_exact_depth_is_consistent_and_labels_agree() -> None:
     assert terms(counts)["photometric"] == terms(counts)["metric"] == 2
 
 
+def test_padding_is_not_compared() -> None:
+    batch = wall_batch(2, 1)
+    photometric = dataclasses.replace(OFF, photometric=1.0)
+    seen = batch.seen.clone()
+    seen[..., :16, :] = False
+    # Rows that no camera saw hold something else in either image: a mirror image, say.
+    image, source = batch.image.clone(), batch.source.clone()
+    image[..., :16, :], source[..., :16, :] = 0.0, 1.0
+    padded = dataclasses.replace(
+        batch, image=image, source=source, seen=seen, source_seen=seen.clone()
+    )
+    objective = objective_of(Knows(batch, 1.0))
+    found = terms(objective(padded, photometric)[1])
+    assert found["photometric"] < 0.01 and 0.4 < found["in_view"] < 0.76
+    naive = dataclasses.replace(padded, seen=batch.seen, source_seen=batch.source_seen)
+    assert terms(objective(naive, photometric)[1])["photometric"] > 0.1
+
+
 def test_each_sample_learns_from_what_it_has() -> None:
     batch = wall_batch(3, 2)
     mixed = dataclasses.replace(

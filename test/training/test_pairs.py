@@ -86,6 +86,9 @@ def test_a_rectified_pair_is_left_with_translation_and_still_fits() -> None:
     difference = (warp.image - target[None]).abs().mean(1, keepdim=True)[inner]
     assert float(inner.float().mean()) > 0.5
     assert float(difference.median()) < 2.0
+    assert straight.source_seen is not None
+    black = straight.source.sum(0, keepdim=True) == 0
+    assert bool(black.any()) and not bool((black & straight.source_seen).any())
     depth = inverse_warp(
         straight.source_depth[None], straight.depth[None], straight.T_source_target[None], k, k
     )
