@@ -23,6 +23,7 @@ from e2e_slam_ros.parameter import (
     set_leaf,
     yaml_lines,
 )
+from e2e_slam_ros.refine.config import RefineConfig
 
 
 @dataclass(frozen=True)
@@ -262,9 +263,17 @@ class Config:
     frames: FramesConfig = field(default_factory=FramesConfig)
     keyframe: KeyframeConfig = field(default_factory=KeyframeConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
     map: MapConfig = field(default_factory=MapConfig)
     publish: PublishConfig = field(default_factory=PublishConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
+
+    @property
+    def measures_depth(self) -> bool:
+        """Whether keyframes need the depth topic: as their depth, or to find a scale by."""
+        scale = self.refine.scale.source
+        by_topic = self.depth.source == "network" and scale == "depth_topic"
+        return self.depth.source == "sensor" or by_topic
 
     def values(self) -> dict[str, Scalar]:
         """Return every leaf as dotted name -> value, in the tree's order."""

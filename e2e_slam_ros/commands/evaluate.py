@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from e2e_slam_ros.commands import evaluate_depth
+from e2e_slam_ros.commands import evaluate_depth, evaluate_online, evaluate_pair
 from e2e_slam_ros.errors import ConfigError
 
 NAME = "evaluate"
@@ -14,6 +14,18 @@ NAME = "evaluate"
 # Protocol -> what runs it. Each has a module of its own.
 PROTOCOLS: dict[str, Callable[[argparse.Namespace], int]] = {
     evaluate_depth.PROTOCOL: evaluate_depth.run,
+    evaluate_pair.PROTOCOL: evaluate_pair.run,
+    evaluate_online.PROTOCOL: evaluate_online.run,
+}
+
+_ADAPTATION = (evaluate_pair.PROTOCOL, evaluate_online.PROTOCOL)
+# Options that not every protocol has a use for -> those that have.
+_ONLY: dict[str, tuple[str, ...]] = {
+    "baselines": (evaluate_depth.PROTOCOL,),
+    "baseline_frames": (evaluate_depth.PROTOCOL,),
+    "every": _ADAPTATION,
+    "start": _ADAPTATION,
+    "markdown": _ADAPTATION,
 }
 
 
@@ -23,7 +35,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         NAME,
         help="measure depth against a recording with measured depth",
         description="depth: every frame's depth against the sensor's, raw and median-scaled, "
-        "beside baselines that do not look at the image.",
+        "beside baselines that do not look at the image. pair: each frame is refined with its "
+        "neighbours, from the same weights each time, and compared before and after (25 steps). "
+        "online: the whole sequence in order with a map, what was learned is carried on (5 steps "
+        "a keyframe), and the first keyframes once more at the end.",
     )
     # Not argparse's choices: a wrong name is refused as everything else is.
     parser.add_argument(
@@ -57,6 +72,22 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--baseline-frames", metavar="A:B", help="only these frames of --baselines"
     )
+    parser.add_argument(
+        "--every",
+        type=int,
+        metavar="N",
+        help="pair: only every N-th frame; online: every N-th frame is a keyframe, whatever the "
+        "keyframe rule says",
+    )
+    parser.add_argument(
+        "--start",
+        metavar="START",
+        help="pair, online: what is refined; source (depth.source, the default) or poor (the "
+        "truth, blurred and distorted; needs no weights)",
+    )
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="pair, online: write the table to this file"
+    )
     parser.set_defaults(run=run)
 
 
@@ -73,4 +104,12 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
             "one of: " + ", ".join(PROTOCOLS),
             "choose one of these",
         )
+    for option, protocols in _ONLY.items():
+        if getattr(arguments, option) is not None and arguments.protocol not in protocols:
+            raise ConfigError.from_parts(
+                "--" + option.replace("_", "-"),
+                f"--protocol {arguments.protocol}",
+                "--protocol " + " or ".join(protocols),
+                "leave it out",
+            )
     return PROTOCOLS[arguments.protocol](arguments)

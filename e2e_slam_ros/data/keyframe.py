@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.refine.alignment import Alignment
+from e2e_slam_ros.refine.outcome import RefineOutcome
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,35 @@ class FusionStats:
 
 
 @dataclass(frozen=True, eq=False)
+class Revision:
+    """Better depth of an earlier keyframe, found with views from both sides.
+
+    Attributes:
+        keyframe: the earlier one.
+        estimate: what it has in the map now.
+        outcome: of its second refinement.
+    """
+
+    keyframe: Keyframe
+    estimate: DepthEstimate
+    outcome: RefineOutcome | None
+
+
+@dataclass(frozen=True, eq=False)
 class KeyframeResult:
     """Everything one keyframe produced.
 
     Attributes:
         keyframe: the input.
-        unrefined: depth as the source gave it.
-        estimate: depth as it was fused (refined where refinement is on).
+        unrefined: metric depth before refinement.
+        estimate: depth as it was fused; ``unrefined`` itself where it was not refined.
         fusion: what it did to the map.
-        latency_ms: stage name -> milliseconds ("prepare", "depth", "fuse").
+        latency_ms: stage name -> milliseconds ("prepare", "depth", "fuse"; "refine" where depth
+            is aligned or refined; "revise" where an earlier keyframe is refined again).
+        outcome: trace and end of the refinement, or why there was none; None: not configured.
+        alignment: how the source's depth became metric; None: it was so by itself.
+        revision: of an earlier keyframe; None: there was none.
+        notices: what the user should know, in sentences.
     """
 
     keyframe: Keyframe
@@ -98,3 +120,7 @@ class KeyframeResult:
     estimate: DepthEstimate
     fusion: FusionStats
     latency_ms: dict[str, float] = field(default_factory=dict)
+    outcome: RefineOutcome | None = None
+    alignment: Alignment | None = None
+    revision: Revision | None = None
+    notices: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from array import array
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import FrameReader
-from e2e_slam_ros.data.keyframe import DepthEstimate, KeyframeResult
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeResult, Revision
 from e2e_slam_ros.evaluation.depth_metrics import (
     DepthMetrics,
     depth_metrics,
@@ -26,6 +27,7 @@ from e2e_slam_ros.evaluation.sampling import EvenSample
 from e2e_slam_ros.evaluation.summary import (
     KeyframeRecord,
     KeyframeSample,
+    RefinementSummary,
     RunSummary,
     StageLatency,
     Trajectory,
@@ -33,6 +35,7 @@ from e2e_slam_ros.evaluation.summary import (
 from e2e_slam_ros.evaluation.trajectory_metrics import trajectory_metrics
 from e2e_slam_ros.evaluation.truth import GroundTruth, ObservedReader
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+from e2e_slam_ros.refine.tally import RefinementTally
 
 Metrics = TypeVar("Metrics")
 
@@ -63,6 +66,8 @@ class RunRecorder:
         self._records: list[KeyframeRecord] = []
         self._samples: EvenSample[KeyframeSample] = EvenSample(_SAMPLES)
         self._measured: EvenSample[npt.NDArray[np.float32]] = EvenSample(_FIT_KEYFRAMES)
+        self._refinement = RefinementTally()
+        self._revised = 0
         self._last: DepthEstimate | None = None
         self._device: str | None = None
         self.summary: RunSummary | None = None
@@ -90,11 +95,13 @@ class RunRecorder:
         """Note a mapped keyframe: depth errors, map size, stage times, now and then pictures."""
         for stage, ms in result.latency_ms.items():
             self.on_latency(stage, ms)
-        truth = self._true_depth(result)
+        truth = self._true_depth(result.keyframe, result.estimate)
         record = self._record(result, truth)
         limits = self._config.depth
         measured = measured_points(result, truth, limits.min_m, limits.max_m)
         with self._lock:
+            if result.outcome is not None:
+                self._refinement.note(result.outcome)
             if measured is not None:
                 self._measured.offer(measured)
             wanted = self._samples.wants_next()
@@ -103,6 +110,8 @@ class RunRecorder:
             self._records.append(record)
             self._last = result.estimate
             self._device = _device_words(result.keyframe.image.device)
+        if result.revision is not None:
+            self._on_revision(result.revision)
         if wanted:
             sample = keyframe_sample(result, record, truth)
             with self._lock:
@@ -126,6 +135,7 @@ class RunRecorder:
             measured = self._measured.items()
             latency = {stage: _latency(times) for stage, times in self._latency.items()}
             last, device = self._last, self._device
+            refinement = self._refinement_summary()
         trajectory = self._trajectory(stamps, poses)
         report = None if self._reader is None else self._reader.report
         notes = [] if report is None else list(report.notes)
@@ -158,18 +168,42 @@ class RunRecorder:
             records=records,
             samples=samples,
             skipped={} if report is None else dict(report.skipped),
+            refinement=refinement,
             notes=tuple(notes),
         )
         return self.summary
+
+    def _on_revision(self, revision: Revision) -> None:
+        """Judge an earlier keyframe by what it has in the map now."""
+        truth = self._true_depth(revision.keyframe, revision.estimate)
+        depth = self._metrics(revision.estimate, truth)
+        with self._lock:
+            self._revised += 1
+            for place in range(len(self._records) - 1, -1, -1):
+                if self._records[place].index == revision.keyframe.index:
+                    self._records[place] = replace(self._records[place], depth=depth)
+                    return
+
+    def _refinement_summary(self) -> RefinementSummary | None:
+        tally = self._refinement
+        if tally.attempts == 0:
+            return None
+        return RefinementSummary(
+            refined=tally.refined,
+            refused=dict(tally.refused),
+            rolled_back=tally.rolled_back,
+            mean_steps=tally.mean_steps,
+            revised=self._revised,
+        )
 
     def _pose_source(self) -> str:
         source = self._config.pose.source
         recorded = self._reader is not None and source in ("topic", "odometry", "tf")
         return "recording" if recorded else source
 
-    def _true_depth(self, result: KeyframeResult) -> torch.Tensor | None:
+    def _true_depth(self, keyframe: Keyframe, answer: DepthEstimate) -> torch.Tensor | None:
         """Return (H, W) metres on the estimate's device, or None."""
-        keyframe, estimate = result.keyframe, result.estimate.depth
+        estimate = answer.depth
         if keyframe.sensor_depth is not None:
             return keyframe.sensor_depth[0, 0].to(estimate.device)
         height, width = estimate.shape[-2:]
@@ -192,6 +226,8 @@ class RunRecorder:
             merged=fusion.merged,
             removed=fusion.removed,
             surfels=fusion.total,
+            loss_first=None if result.outcome is None else result.outcome.first_total,
+            loss_last=None if result.outcome is None else result.outcome.best_total,
         )
 
     def _metrics(self, estimate: DepthEstimate, truth: torch.Tensor | None) -> DepthMetrics | None:

@@ -8,11 +8,21 @@ from datetime import datetime
 from html import escape
 
 from e2e_slam_ros.config import Config, parameters
-from e2e_slam_ros.evaluation.report_charts import keyframe_charts, trajectory_charts
+from e2e_slam_ros.evaluation.report_charts import (
+    keyframe_charts,
+    refinement_chart,
+    trajectory_charts,
+)
 from e2e_slam_ros.evaluation.report_pictures import keyframe_pictures, map_pictures
 from e2e_slam_ros.evaluation.report_style import STYLE
 from e2e_slam_ros.evaluation.summary import RunSummary
-from e2e_slam_ros.evaluation.table import Row, counted, number, run_rows
+from e2e_slam_ros.evaluation.table import (
+    Row,
+    counted,
+    number,
+    refinement_rows,
+    run_rows,
+)
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 
@@ -32,6 +42,9 @@ def report_html(run: ReportInput) -> str:
     """Return the page. A section that cannot be drawn says why in its place."""
     summary = run.summary
     title = escape(summary.sequence)
+    refinement: list[tuple[str, Callable[[], str]]] = []
+    if summary.refinement is not None:
+        refinement = [("Refinement", lambda: _refinement(summary))]
     sections: list[tuple[str, Callable[[], str]]] = [
         ("Results", lambda: _table(run_rows(summary))),
         ("Trajectory", lambda: trajectory_charts(summary)),
@@ -39,6 +52,7 @@ def report_html(run: ReportInput) -> str:
         ("Keyframes", lambda: keyframe_pictures(summary, run.cloud, run.config.depth.max_m)),
         ("Stage times", lambda: _stage_times(summary)),
         ("Over the run", lambda: keyframe_charts(summary)),
+        *refinement,
         ("Parameters", lambda: _parameters(run.config)),
     ]
     parts = [
@@ -122,6 +136,11 @@ def _stage_times(summary: RunSummary) -> str:
     heads = '<tr><th>stage</th><th class="n">p50 ms</th><th class="n">p95 ms</th>'
     heads += '<th class="n">count</th><th>median, and up to p95 in light</th></tr>'
     return f"<table>{heads}{body}</table>"
+
+
+def _refinement(summary: RunSummary) -> str:
+    """How the refinements ended, and the loss of each keyframe before and after."""
+    return _table(refinement_rows(summary)) + refinement_chart(summary)
 
 
 def _has_problems(summary: RunSummary) -> bool:

@@ -71,6 +71,21 @@ def keyframe_charts(summary: RunSummary) -> str:
     return f'<div class="two">{"".join(charts)}</div>'
 
 
+def refinement_chart(summary: RunSummary) -> str:
+    """Return every keyframe's loss before and after its refinement."""
+    begun = [record for record in summary.records if record.loss_first is not None]
+    if not begun:
+        return '<p class="none">No refinement began.</p>'
+    seconds = _seconds(np.array([record.stamp_ns for record in begun]), summary)
+    first = np.array([record.loss_first for record in begun], dtype=np.float64)
+    last = np.array([record.loss_last for record in begun], dtype=np.float64)
+    lines = [
+        Series(seconds, first, "before refinement", "before"),
+        Series(seconds, last, "after", "estimate"),
+    ]
+    return line_chart(lines, "s", "total loss", from_zero=True)
+
+
 def _path(
     points: Array, across: int, along: int, label: str, style: str, start_dot: bool = False
 ) -> Series:

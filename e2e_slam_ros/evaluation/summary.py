@@ -35,6 +35,8 @@ class KeyframeRecord:
         T_map_camera: (4, 4) float64.
         depth, unrefined: metrics as fused and as the source gave it; None without truth.
         added, merged, removed, surfels: what fusing it did to the map; surfels is the total.
+        loss_first, loss_last: total loss before and after its refinement; None where there was
+            none.
     """
 
     index: int
@@ -48,6 +50,27 @@ class KeyframeRecord:
     merged: int
     removed: int
     surfels: int
+    loss_first: float | None = None
+    loss_last: float | None = None
+
+
+@dataclass(frozen=True)
+class RefinementSummary:
+    """How the refinements of a run ended, in keyframes.
+
+    Attributes:
+        refined: their depth was changed.
+        refused: reason -> how many were not begun.
+        rolled_back: begun and undone.
+        mean_steps: updates for each that was begun.
+        revised: improved once more when later keyframes were there.
+    """
+
+    refined: int
+    refused: Mapping[str, int]
+    rolled_back: int
+    mean_steps: float
+    revised: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +126,7 @@ class RunSummary:
         pose_source: where poses come from ("recording": what the sequence brought along).
         trajectory, trajectory_metrics: poses and their error.
         map_fit: distance from measured points to the map.
+        refinement: how the refinements ended; None where none was configured.
         map_hash: content hash of the saved map.
         latency_ms: stage name -> times.
         problems: kind -> how often.
@@ -132,6 +156,7 @@ class RunSummary:
     records: tuple[KeyframeRecord, ...] = ()
     samples: tuple[KeyframeSample, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
+    refinement: RefinementSummary | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -179,6 +204,7 @@ class RunSummary:
                     None if self.map_fit is None else self.map_fit.worst_keyframe_m
                 ),
             },
+            "refinement": None if self.refinement is None else _refinement(self.refinement),
             "map_hash": self.map_hash,
             "latency_ms": {
                 stage: {key: _rounded(value) for key, value in asdict(times).items()}
@@ -192,6 +218,11 @@ class RunSummary:
 def _depth(metrics: DepthMetrics | None) -> dict[str, float | None]:
     names = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta_1", "delta_2", "delta_3", "pixels")
     return {name: _rounded(None if metrics is None else getattr(metrics, name)) for name in names}
+
+
+def _refinement(summary: RefinementSummary) -> dict[str, Any]:
+    values = asdict(summary)
+    return {**values, "mean_steps": _rounded(summary.mean_steps)}
 
 
 def _rounded(value: float | None) -> float | None:

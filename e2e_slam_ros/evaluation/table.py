@@ -34,6 +34,7 @@ def run_rows(summary: RunSummary) -> list[Row]:
         Row("Keyframes dropped", f"{summary.dropped:,}", _drop_remark(summary)),
         Row("Surfels", f"{summary.surfels:,}"),
         *_depth_rows(summary),
+        *refinement_rows(summary)[:1],
         *_trajectory_rows(summary),
         *_map_rows(summary),
         Row("Device", summary.device),
@@ -43,6 +44,25 @@ def run_rows(summary: RunSummary) -> list[Row]:
         total = sum(summary.problems.values())
         rows.append(Row("Problems", f"{total:,}", "; ".join(counted(summary.problems))))
     return rows
+
+
+def refinement_rows(summary: RunSummary) -> list[Row]:
+    """Return how the refinements ended; nothing where none was configured."""
+    ended = summary.refinement
+    if ended is None:
+        return []
+    refused = sum(ended.refused.values())
+    steps = f"{ended.mean_steps:.1f} steps each; " if ended.refined + ended.rolled_back else ""
+    return [
+        Row(
+            "Keyframes refined",
+            f"{ended.refined:,}",
+            f"{steps}{ended.rolled_back:,} rolled back, {refused:,} refused",
+        ),
+        Row("Rolled back", f"{ended.rolled_back:,}", "loss or held-back pixels got worse"),
+        Row("Refused", f"{refused:,}", "; ".join(counted(ended.refused))),
+        Row("Refined again later", f"{ended.revised:,}", "with views from both sides"),
+    ]
 
 
 def latency_rows(summary: RunSummary) -> list[tuple[str, str, str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 
@@ -20,21 +21,31 @@ _EXPECTED = f"a surfel checkpoint (.safetensors) of version {_VERSION}"
 _NAMES = tuple(item.name for item in fields(Surfels))
 # Beyond this float32 positions are coarser than 8 mm: no map reaches it.
 _FARTHEST_M = 1e5
+# Before the names of what the refinement learned while the map was made.
+_LEARNED = "learned."
 
 
-def save_map(path: str | Path, surfels: Surfels, keyframes: int) -> Path:
+def save_map(
+    path: str | Path,
+    surfels: Surfels,
+    keyframes: int,
+    learned: Mapping[str, torch.Tensor] | None = None,
+) -> Path:
     """Write every attribute of (N,) surfels and return the absolute path.
 
-    ``keyframes`` is how many the map had fused (`SurfelMap.keyframes`). The file appears whole or
-    not at all.
+    ``keyframes`` is how many the map had fused (`SurfelMap.keyframes`), ``learned`` what the
+    refinement learned meanwhile (`Adaptation.state_dict`). The file appears whole or not at all.
 
     Raises:
         MapError: the folder is missing or read-only, or the disk is full.
     """
     target = Path(path).expanduser().absolute()
     columns = zip(_NAMES, surfels.columns(), strict=True)
+    tensors = {name: column.cpu().contiguous() for name, column in columns}
+    for name, value in (learned or {}).items():
+        tensors[_LEARNED + name] = value.cpu().contiguous()
     content = save(
-        {name: column.cpu().contiguous() for name, column in columns},
+        tensors,
         metadata={"format": _FORMAT, "version": str(_VERSION), "keyframes": str(keyframes)},
     )
     with open_atomic(target, MapError) as file:
@@ -73,13 +84,29 @@ def read_map(
     return surfels, keyframes
 
 
+def read_learned(path: str | Path) -> dict[str, torch.Tensor]:
+    """Return what the refinement had learned with a checkpoint's map; empty if nothing.
+
+    Raises:
+        MapError: the file cannot be read. What the tensors are is for their reader to judge.
+    """
+    source = Path(path).expanduser().absolute()
+    try:
+        with safe_open(source, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(_LEARNED)]  # noqa: SIM118
+            return {name.removeprefix(_LEARNED): file.get_tensor(name) for name in names}
+    except Exception as problem:  # the decoder's errors have no common root
+        raise _unreadable(source, problem) from problem
+
+
 def _read(source: Path, max_surfels: int) -> tuple[Surfels, int]:
     """Return the file's surfels, on the CPU, and how many keyframes made them."""
     try:
         with safe_open(source, framework="pt") as file:
             keyframes = _check_metadata(source, file.metadata() or {})
-            if sorted(file.keys()) != sorted(_NAMES):
-                found = ", ".join(sorted(file.keys()))
+            names = sorted(name for name in file.keys() if not name.startswith(_LEARNED))  # noqa: SIM118
+            if names != sorted(_NAMES):
+                found = ", ".join(names)
                 raise _refusal(source, f"the columns {found}", ", ".join(_NAMES))
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in _NAMES}
             _check_shapes(source, shapes, max_surfels)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import torch
 
 from e2e_slam_ros.errors import MapError
 from e2e_slam_ros.mapping.map_checkpoint import save_map
@@ -37,6 +40,7 @@ def save(
     *,
     up: Up = (0.0, 0.0, 1.0),
     outlier_sigma: float = 0.0,
+    learned: Mapping[str, torch.Tensor] | None = None,
 ) -> Path:
     """Write a map and return the absolute path; the file appears whole or not at all.
 
@@ -51,6 +55,7 @@ def save(
         up: direction against gravity in the map frame, for pictures.
         outlier_sigma: above 0, clouds and pictures lose their statistical outliers
             (`statistical_outliers`); checkpoints keep everything.
+        learned: what the refinement learned meanwhile, kept in checkpoints.
 
     Raises:
         MapError: another suffix, a map without surfels, or a file that cannot be written. An
@@ -64,7 +69,7 @@ def save(
         )
     suffix = target.suffix.lower()
     if suffix == CHECKPOINT:
-        return save_map(target, surfels, keyframes)
+        return save_map(target, surfels, keyframes, learned)
     cloud = as_cloud(surfels)
     if outlier_sigma > 0:
         cloud = without_outliers(cloud, sigma=outlier_sigma)

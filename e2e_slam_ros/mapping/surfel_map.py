@@ -237,6 +237,11 @@ class SurfelMap:
         return self._project(self._store.pages_of(in_view), camera, T_map_camera).slot
 
     @torch.inference_mode()
+    def points_in_view(self, camera: PinholeCamera, T_map_camera: torch.Tensor) -> torch.Tensor:
+        """Return (M, 3) positions of the `active` surfels, a copy on the map's device."""
+        return self._store.slots.positions[self.active(camera, T_map_camera)]
+
+    @torch.inference_mode()
     def snapshot(
         self,
         max_points: int | None = None,

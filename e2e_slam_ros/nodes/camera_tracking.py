@@ -85,6 +85,7 @@ class CameraTracking:
         )
         self._depths = DepthMatcher()
         self._waiting: list[_WaitingKeyframe] = []
+        self._awaits_depth = config.measures_depth
         self._needs_depth = config.depth.source == "sensor"
         self._subscribe(node)
 
@@ -102,7 +103,7 @@ class CameraTracking:
             node.create_subscription(CameraInfo, "camera/camera_info", self._receive_info, small),
             node.create_subscription(Image, "camera/image_raw", self._receive_image, images),
         ]
-        if self._needs_depth:
+        if self._awaits_depth:
             self._subscriptions.append(
                 node.create_subscription(
                     Image, "camera/depth/image_raw", self._receive_depth, images
@@ -197,7 +198,7 @@ class CameraTracking:
         if not decision.is_keyframe:
             self.acknowledger.done(frame.stamp_ns)
             return
-        wait_s = self.config.depth.wait_s if self._needs_depth else 0.0
+        wait_s = self.config.depth.wait_s if self._awaits_depth else 0.0
         deadline_s = time.monotonic() + wait_s
         self._waiting.append(_WaitingKeyframe(frame, index, decision, deadline_s))
         self._match_depths()
@@ -211,7 +212,7 @@ class CameraTracking:
             last_chance = time.monotonic() >= item.deadline_s
             msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
             in_vain = last_chance or self._depths.passed(stamp_ns, tolerance_ns)
-            if msg is None and self._needs_depth and not in_vain:
+            if msg is None and self._awaits_depth and not in_vain:
                 return
             self._waiting.pop(0)
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Sequence
 
@@ -12,9 +13,16 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
-from e2e_slam_ros.depth.build import build_depth_source
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.device import resolve_device
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
+from e2e_slam_ros.nodes.adaptation_service import (
+    RESET_DONE,
+    AdaptationService,
+    adaptation_facts,
+)
+from e2e_slam_ros.nodes.cloud_messages import cloud_arrays
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_input import KeyframeInput, KeyframeMessages, keyframe_of
 from e2e_slam_ros.nodes.keyframe_output import DepthOutput
@@ -23,6 +31,7 @@ from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.slam.adaptation import Adaptation, build_adaptable_source
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 
@@ -41,10 +50,14 @@ class DepthNode(Node):  # type: ignore[misc]
         super().__init__(
             "depth_node", context=context, parameter_overrides=list(parameter_overrides)
         )
-        config = NodeParameters(self, lambda _: None).config
+        self._settings = NodeParameters(self, self._reconfigure, self._check)
+        config = self._settings.config
         use_threads(config.runtime.threads)
         self._device = resolve_device(config.runtime.device)
-        self._source = build_depth_source(config, self._device)
+        self._source = build_adaptable_source(config, self._device)
+        self.adaptation = Adaptation(config, self._source, self._device)
+        # Held by whoever uses the adapted weights.
+        self._lock = threading.Lock()
         self._done = 0
         self._active: PointCloud2 | None = None
         self.diagnostics = Diagnostics(self, self._facts)
@@ -53,10 +66,16 @@ class DepthNode(Node):  # type: ignore[misc]
         self.worker: KeyframeWorker[KeyframeMessages] = KeyframeWorker(
             self._estimate, config.runtime.offline, self._on_failure, self._give_up
         )
-        measured = config.depth.source == "sensor"
         self._input = KeyframeInput(
-            self, "keyframe/sensor_depth" if measured else None, self.worker.submit
+            self, "keyframe/sensor_depth" if config.measures_depth else None, self.worker.submit
         )
+        self._adaptation_service = AdaptationService(
+            self, self.diagnostics, self._reset_adaptation
+        )
+        if config.refine.wait_keyframes > 0:
+            self.get_logger().warning(
+                "refine.wait_keyframes has no effect here: only slam_node revises its map"
+            )
         self._map_input = self.create_subscription(
             PointCloud2, "map/active", self._on_active, reliable(1)
         )
@@ -69,10 +88,28 @@ class DepthNode(Node):  # type: ignore[misc]
         """Predict and publish one keyframe's depth (worker thread)."""
         start = time.perf_counter()
         keyframe = keyframe_of(messages, self._done, self._device)
-        estimate = self._source.estimate(keyframe)
+        with self._lock:
+            predicted = self._source.estimate(keyframe)
+            self.diagnostics.latency("depth", (time.perf_counter() - start) * 1e3)
+            estimate = self._adapt(keyframe, predicted)
         self._output.publish(keyframe, estimate, messages.frame_id)
         self._done += 1
-        self.diagnostics.latency("depth", (time.perf_counter() - start) * 1e3)
+
+    def _adapt(self, keyframe: Keyframe, predicted: DepthEstimate) -> DepthEstimate:
+        """Align and refine, supervised by the latest part of the map that was in view."""
+        start, active = time.perf_counter(), self.adaptation.active
+        adapted = self.adaptation.refine(keyframe, predicted, self._map_points())
+        for notice in adapted.notices:
+            self.diagnostics.problem("refine", notice)
+        if active:
+            self.diagnostics.latency("refine", (time.perf_counter() - start) * 1e3)
+        return adapted.estimate
+
+    def _map_points(self) -> torch.Tensor | None:
+        msg = self._active
+        if msg is None or msg.width == 0 or not self.adaptation.wants_map:
+            return None
+        return torch.from_numpy(cloud_arrays(msg)[0]).to(self._device)
 
     def _on_failure(self, messages: KeyframeMessages, error: Exception) -> None:
         self.diagnostics.problem(refusal_kind(error), error)
@@ -83,8 +120,20 @@ class DepthNode(Node):  # type: ignore[misc]
         self._acknowledger.done(messages.stamp_ns)
 
     def _on_active(self, msg: PointCloud2) -> None:
-        # What refinement will be supervised with; the latest is enough.
+        # What refinement is supervised with; the latest is enough.
         self._active = msg
+
+    def _reset_adaptation(self) -> str:
+        """Forget what was learned and the last keyframes (any thread; waits for the worker)."""
+        with self._lock:
+            self.adaptation.reset()
+        return RESET_DONE
+
+    def _check(self, config: Config) -> None:
+        self.adaptation.check(config.refine)
+
+    def _reconfigure(self, config: Config) -> None:
+        self.adaptation.reconfigure(config.refine)
 
     def _facts(self) -> dict[str, object]:
         return {
@@ -94,6 +143,7 @@ class DepthNode(Node):  # type: ignore[misc]
             "depth_source": self._source.name,
             "device": self._device,
             "memory_mb": memory_mb(),
+            **adaptation_facts(self.adaptation, self._settings.config.refine.strategy),
         }
 
 

@@ -107,9 +107,13 @@ class KeyframeNode(Node):  # type: ignore[misc]
         self._send(keyframe, job.frame_id)
 
     def _send(self, keyframe: Keyframe, frame_id: str) -> None:
-        if keyframe.sensor_depth is not None:
+        measured = keyframe.sensor_depth
+        if measured is None and self._settings.config.measures_depth:
+            # A keyframe is complete with a depth image only: nothing was measured.
+            measured = torch.zeros_like(keyframe.image[:, :1])
+        if measured is not None:
             stamp = ns_to_stamp(keyframe.stamp_ns)
-            depth = image_message(plane(keyframe.sensor_depth), "32FC1", stamp, frame_id)
+            depth = image_message(plane(measured), "32FC1", stamp, frame_id)
             self._sensor_depth.publish(depth)
         self._output.publish(keyframe, frame_id)
 

@@ -22,6 +22,13 @@ from e2e_slam_ros.config import Config, parameters
 from e2e_slam_ros.errors import ConfigError
 from e2e_slam_ros.parameter import ParameterInfo
 
+# What of the refinement is built into its stages at start.
+_FIXED_REFINE = (
+    "refine.wait_keyframes",
+    "refine.network.parameters",
+    "refine.scale.source",
+    "refine.scale.factor",
+)
 # What can change while a node runs; everything else is built into its stages at start.
 DYNAMIC = (
     "pose.tolerance_s",
@@ -35,6 +42,11 @@ DYNAMIC = (
     "runtime.silence_s",
     "runtime.output",
     "runtime.map_file",
+    *(
+        info.name
+        for info in parameters()
+        if info.name.startswith("refine.") and info.name not in _FIXED_REFINE
+    ),
 )
 _INT64_MAX = 2**63 - 1
 _DOUBLE_MAX = 1.7e308
@@ -48,14 +60,21 @@ class NodeParameters:
     Args:
         node: created with ``automatically_declare_parameters_from_overrides=False``.
         on_change: called with the new configuration after a dynamic parameter changed.
+        check: called before with what it would be; raises `ConfigError` to refuse.
 
     Raises:
         ConfigError: a parameter file or ``-p`` names an unknown parameter, or a value has the
             wrong type or is out of range.
     """
 
-    def __init__(self, node: Node, on_change: Callable[[Config], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        on_change: Callable[[Config], None],
+        check: Callable[[Config], None] | None = None,
+    ) -> None:
         self._on_change = on_change
+        self._on_check = check
         known = {info.name for info in parameters()}
         _refuse_unknown(node, known)
         values: dict[str, object] = {}
@@ -84,7 +103,9 @@ class NodeParameters:
 
     def _check(self, changes: Sequence[Parameter]) -> SetParametersResult:
         try:
-            self.config.with_values(_ours(changes))
+            changed = self.config.with_values(_ours(changes))
+            if self._on_check is not None:
+                self._on_check(changed)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         if not self._checks_only:

@@ -16,6 +16,11 @@ from std_srvs.srv import Trigger
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import KeyframeResult
 from e2e_slam_ros.device import resolve_device
+from e2e_slam_ros.nodes.adaptation_service import (
+    RESET_DONE,
+    AdaptationService,
+    adaptation_facts,
+)
 from e2e_slam_ros.nodes.camera_tracking import CameraTracking
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
@@ -56,7 +61,7 @@ class SlamNode(Node):  # type: ignore[misc]
         super().__init__(
             "slam_node", context=context, parameter_overrides=list(parameter_overrides)
         )
-        self._settings = NodeParameters(self, self._reconfigure)
+        self._settings = NodeParameters(self, self._reconfigure, self._check)
         config = self._settings.config
         use_threads(config.runtime.threads)
         self.pipeline = SlamPipeline(config, resolve_device(config.runtime.device))
@@ -71,7 +76,12 @@ class SlamNode(Node):  # type: ignore[misc]
         self._depth_output = DepthOutput(self)
         self._cloud_output = CloudOutput(self, config)
         self.map_output = MapOutput(
-            self, config, self.pipeline.surfels, self._map_lock, self.diagnostics.problem
+            self,
+            config,
+            self.pipeline.surfels,
+            self._map_lock,
+            self.diagnostics.problem,
+            self.pipeline.adaptation,
         )
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._map, config.runtime.offline, self._on_failure, self._on_drop
@@ -87,11 +97,14 @@ class SlamNode(Node):  # type: ignore[misc]
         self._map_services = MapServices(
             self, self.map_output, self.diagnostics, self.tracking.reset, self._clear
         )
+        self._adaptation_service = AdaptationService(
+            self, self.diagnostics, self._reset_adaptation
+        )
         self._pause = self.create_service(Trigger, "~/pause", self._on_pause)
         self._resume = self.create_service(Trigger, "~/resume", self._on_resume)
         self.get_logger().info(
             f"mapping on {self.pipeline.device}, depth from {config.depth.source}, "
-            f"poses from {config.pose.source}"
+            f"poses from {config.pose.source}, refinement: {config.refine.strategy}"
         )
 
     @property
@@ -153,6 +166,8 @@ class SlamNode(Node):  # type: ignore[misc]
         self.map_output.changed(job.frame.stamp_ns)
         for stage, ms in result.latency_ms.items():
             self.diagnostics.latency(stage, ms)
+        for notice in result.notices:
+            self.diagnostics.problem("refine", notice)
         self._observer.on_keyframe(result)
         self._keyframe_output.publish(result.keyframe, job.frame_id)
         self._depth_output.publish(result.keyframe, result.estimate, job.frame_id)
@@ -177,7 +192,17 @@ class SlamNode(Node):  # type: ignore[misc]
         response.success, response.message = True, "images are used again"
         return response
 
+    def _reset_adaptation(self) -> str:
+        """Forget what the refinement learned (any thread; waits for the keyframe at work)."""
+        with self._map_lock:
+            self.pipeline.adaptation.forget_learned()
+        return RESET_DONE
+
+    def _check(self, config: Config) -> None:
+        self.pipeline.adaptation.check(config.refine)
+
     def _reconfigure(self, config: Config) -> None:
+        self.pipeline.reconfigure(config.refine)
         self.tracking.reconfigure(config)
         self.map_output.config = config
 
@@ -194,6 +219,7 @@ class SlamNode(Node):  # type: ignore[misc]
             "device": self.pipeline.device,
             "depth_source": self.config.depth.source,
             "scale_source": last.estimate.scale_source if last else "none yet",
+            **adaptation_facts(self.pipeline.adaptation, self.config.refine.strategy),
         }
 
 

@@ -47,8 +47,13 @@ class NetworkRefineConfig:
         False, "begin every keyframe with the weights of the file instead of the adapted ones"
     )
     loss_width: int = leaf(160, "image width the losses are computed at, pixels", low=32)
-    width: int = leaf(320, "width of the network's input, pixels, a multiple of 32", low=64)
-    height: int = leaf(256, "height of the network's input, pixels, a multiple of 32", low=64)
+    width: int = leaf(
+        0,
+        "width of the network's input, pixels, a multiple of 32; 0: depth.network.width. At "
+        "another size it learns what does not hold for its predictions",
+        low=0,
+    )
+    height: int = leaf(0, "height of the network's input; 0: depth.network.height", low=0)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,11 @@ class ScaleConfig:
     factor: float = leaf(1.0, "metres per network unit where the source is fixed", low=1e-3)
     learning_rate: float = leaf(0.04, "step of the learned scale", low=1e-6, high=1.0)
     min_points: int = leaf(50, "fewest labels an alignment is made from", low=2)
+    max_change: float = leaf(
+        0.1,
+        "how far a scale from motion may be from the median of the last nine, relative; 0: any",
+        low=0.0,
+    )
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,13 @@ class RefineConfig:
     )
     steps: int = leaf(5, "most steps a keyframe", low=0, high=500)
     neighbours: int = leaf(3, "views a keyframe is compared with", low=1, high=8)
+    wait_keyframes: int = leaf(
+        0,
+        "later keyframes after which a keyframe is refined again, with views from both sides; "
+        "needs map.revisable_keyframes of at least 2 n + 1; 0 never",
+        low=0,
+        high=8,
+    )
     stationary_mask: bool = leaf(
         False,
         "leave out pixels that unwarped views explain at least as well as the first depth does",

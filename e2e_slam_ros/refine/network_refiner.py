@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 
 from e2e_slam_ros.depth.architecture import DepthNetwork
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.errors import ConfigError, DepthError
 from e2e_slam_ros.refine.adaptable import (
     NetworkInput,
     adapted_parameters,
@@ -26,16 +26,30 @@ class NetworkRefiner:
     Weights and Adam's state are carried from keyframe to keyframe, or put back after each.
 
     Args:
-        config: what is adapted, and how fast.
+        config: what is adapted, and how fast; with the size of the network's input.
         network: shared with the depth source that gave D_0.
+
+    Raises:
+        ConfigError: the size is 0.
     """
 
     def __init__(self, config: RefineConfig, network: DepthNetwork) -> None:
+        _check_size(config)
         self._config = config
         self._network = network
         self._parameters = adapted_parameters(network, config.network.parameters)
         self._base = self.state_dict()
         self._optimiser = self._fresh_optimiser()
+
+    def reconfigure(self, config: RefineConfig) -> None:
+        """Go on with other settings; weights and Adam's state stay.
+
+        Which parameters are adapted stays too.
+        """
+        _check_size(config)
+        self._config = config
+        for group in self._optimiser.param_groups:
+            group["lr"] = config.network.learning_rate
 
     def run(self, views: RefineViews, width_factor: float) -> tuple[torch.Tensor, Descent]:
         """Adapt to one keyframe; return its depth (1, 1, H, W) in metres and the course.
@@ -125,4 +139,15 @@ class NetworkRefiner:
     def _fresh_optimiser(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(
             list(self._parameters.values()), lr=self._config.network.learning_rate
+        )
+
+
+def _check_size(config: RefineConfig) -> None:
+    size = (config.network.width, config.network.height)
+    if 0 in size:
+        raise ConfigError.from_parts(
+            "refine.network.width and height",
+            f"{size[0]}x{size[1]}",
+            "the size the depth network is used at",
+            "give both",
         )

@@ -78,6 +78,16 @@ class RefineOutcome:
         """Whether ``depth`` is anything but D_0."""
         return self.refused is None and self.best > 0
 
+    @property
+    def first_total(self) -> float | None:
+        """The total loss of D_0; None where refused."""
+        return float(self.trace[0].sum()) if self.trace.shape[0] else None
+
+    @property
+    def best_total(self) -> float | None:
+        """The total loss of ``depth``; None where refused."""
+        return float(self.trace[self.best].sum()) if self.trace.shape[0] else None
+
 
 def refusal(depth: torch.Tensor, reason: Refusal, seconds: float = 0.0) -> RefineOutcome:
     """Return the outcome that hands D_0 on."""

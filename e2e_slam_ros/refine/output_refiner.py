@@ -59,6 +59,10 @@ class OutputRefiner:
     def __init__(self, config: RefineConfig) -> None:
         self._config = config
 
+    def reconfigure(self, config: RefineConfig) -> None:
+        """Go on with other settings."""
+        self._config = config
+
     def run(self, views: RefineViews, width_factor: float) -> tuple[torch.Tensor, Descent]:
         """Return the corrected depth (1, 1, H, W) and the course.
 

@@ -25,6 +25,10 @@ _SMALLEST = 1.0 / 8.0
 class Refiner(Protocol):
     """Corrects the depth of keyframes."""
 
+    def reconfigure(self, config: RefineConfig) -> None:
+        """Take other steps, rates, weights and limits; what was learned stays."""
+        ...
+
     def refine(self, views: RefineViews) -> RefineOutcome:
         """Return the refined depth, or the unrefined with the reason."""
         ...
@@ -66,6 +70,11 @@ class GuardedRefiner:
         self._range = (near_m, far_m)
         self._width_factor = 1.0
         self._told = False
+
+    def reconfigure(self, config: RefineConfig) -> None:
+        """Go on with other settings; not while `refine` runs."""
+        self._config = config
+        self._strategy.reconfigure(config)
 
     def refine(self, views: RefineViews) -> RefineOutcome:
         """Return the refined depth; never raises for bad input, says what was wrong instead."""

@@ -259,6 +259,8 @@ def test_reset_per_keyframe_leaves_the_network_as_it_was() -> None:
 def test_network_strategy_needs_a_network() -> None:
     with pytest.raises(ConfigError, match="network"):
         build_refiner(config("network"), None, CPU)
+    with pytest.raises(ConfigError, match="size"):
+        build_refiner(RefineConfig(strategy="network"), TinyNetwork(), CPU)
     assert build_refiner(RefineConfig(), None, CPU) is None
 
 

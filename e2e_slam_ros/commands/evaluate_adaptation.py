@@ -1,0 +1,200 @@
+"""What ``--protocol pair`` and ``--protocol online`` have in common: settings, input, output."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from e2e_slam_ros.commands.outputs import output_file, output_folder
+from e2e_slam_ros.commands.sequence import look_at, open_sequence
+from e2e_slam_ros.commands.settings import read_settings
+from e2e_slam_ros.commands.terminal import say
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from e2e_slam_ros.data.frame import FrameReader
+    from e2e_slam_ros.evaluation.adaptation_pictures import AdaptationSample
+    from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport
+    from e2e_slam_ros.evaluation.depth_report import Weights
+
+GRID_PICTURE, CURVES_PICTURE, TABLE_FILE = "before_after.png", "keyframes.png", "table.md"
+STARTS = ("source", "poor")
+SAMPLES = 6
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where results go; None: nowhere."""
+
+    figures: Path | None
+    table: Path | None
+    folder: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A checked request: everything that can be refused before the work has been."""
+
+    config: Config
+    reader: FrameReader
+    poor: bool
+    every: int | None
+    outputs: Outputs
+
+
+def prepare(arguments: argparse.Namespace, defaults: Mapping[str, object]) -> Job:
+    """Check the arguments and the input.
+
+    Args:
+        arguments: of the command.
+        defaults: the protocol's parameters, unless the user says otherwise.
+
+    Raises:
+        E2ESlamError: anything that cannot be used; nothing is written.
+    """
+    poor = _is_poor(arguments)
+    config = _settings(arguments, poor, defaults)
+    if arguments.every is not None and arguments.every < 1:
+        raise ConfigError.from_parts(
+            "--every", arguments.every, "1 or more", "every frame: 1, every tenth: 10"
+        )
+    folder = output_folder(arguments.out)
+    table = output_file(arguments.markdown)
+    if table is None and folder is not None:
+        table = folder / TABLE_FILE
+    outputs = Outputs(output_file(arguments.json), table, folder)
+    reader = open_sequence(arguments.data, arguments.frames)
+    _check_sequence(reader)
+    return Job(config, reader, poor, arguments.every, outputs)
+
+
+def weights_of(config: Config) -> Weights | None:
+    """Return what identifies the network's weights; None for a source without."""
+    from e2e_slam_ros.depth.shipped import weights_folder
+    from e2e_slam_ros.evaluation.depth_report import Weights
+
+    if config.depth.source != "network":
+        return None
+    network = config.depth.network
+    path = weights_folder() / f"{network.architecture}.safetensors"
+    if network.checkpoint:
+        path = Path(network.checkpoint).expanduser()
+    return Weights(network.architecture, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def finish(job: Job, report: AdaptationReport, samples: list[AdaptationSample]) -> None:
+    """Print the report and write what was asked for, each file whole or not at all."""
+    from e2e_slam_ros.data.atomic import write_bytes_atomic, write_text_atomic
+    from e2e_slam_ros.evaluation.adaptation_pictures import before_after_grid, error_curves
+    from e2e_slam_ros.evaluation.adaptation_table import markdown, print_report
+
+    for note in job.reader.report.notes:
+        say(note)
+    print_report(report, Console())
+    outputs, written = job.outputs, []
+    if outputs.figures is not None:
+        text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
+        write_text_atomic(outputs.figures, text)
+        written.append(outputs.figures)
+    if outputs.table is not None:
+        write_text_atomic(outputs.table, markdown(report))
+        written.append(outputs.table)
+    if outputs.folder is not None:
+        depth = job.config.depth
+        written.append(outputs.folder / GRID_PICTURE)
+        write_bytes_atomic(written[-1], before_after_grid(samples, depth.min_m, depth.max_m))
+        written.append(outputs.folder / CURVES_PICTURE)
+        write_bytes_atomic(written[-1], error_curves(report.scores))
+    for path in written:
+        print(path)
+
+
+def _is_poor(arguments: argparse.Namespace) -> bool:
+    start = arguments.start or STARTS[0]
+    if start not in STARTS:
+        raise ConfigError.from_parts(
+            "--start", repr(start), "one of: " + ", ".join(STARTS), "choose one of these"
+        )
+    return bool(start == "poor")
+
+
+def _settings(arguments: argparse.Namespace, poor: bool, defaults: Mapping[str, object]) -> Config:
+    """Return the parameters; what the user left open is what the protocol is about."""
+    config = read_settings(arguments.config, arguments.assignments)
+    named = {text.partition("=")[0].strip() for text in arguments.assignments}
+    given, usual = config.values(), Config().values()
+    open_values = {
+        name: value
+        for name, value in defaults.items()
+        if given[name] == usual[name] and name not in named
+    }
+    if config.depth.source == "sensor" and "depth.source" not in named:
+        open_values["depth.source"] = "motion_stereo" if poor else "network"
+    if config.refine.strategy == "none" and "refine.strategy" not in named:
+        adapts = not poor and config.depth.source in ("sensor", "network")
+        open_values["refine.strategy"] = "network" if adapts else "output"
+    wait = config.refine.wait_keyframes
+    if config.map.revisable_keyframes == 0 and "map.revisable_keyframes" not in named:
+        # What `refine.wait_keyframes` asks for.
+        open_values["map.revisable_keyframes"] = 2 * wait + 1 if wait else 0
+    config = config.with_values(open_values)
+    _check_settings(config, poor)
+    return config
+
+
+def _check_settings(config: Config, poor: bool) -> None:
+    strategy = config.refine.strategy
+    if strategy == "none":
+        raise ConfigError.from_parts(
+            "refine.strategy",
+            "'none'",
+            "output or network: what is measured",
+            "choose one (refine.steps=0 shows the start alone)",
+        )
+    if poor and strategy == "network":
+        raise ConfigError.from_parts(
+            "--start poor",
+            "refine.strategy 'network'",
+            "'output': a depth made from the truth has no network to adapt",
+            "give --set refine.strategy=output, or weights that are poor",
+        )
+    if config.depth.source == "sensor":
+        raise ConfigError.from_parts(
+            "depth.source",
+            "'sensor'",
+            "a source that the sensor's depth can be compared with",
+            "give --set depth.source=network or --set depth.source=motion_stereo",
+        )
+
+
+def _check_sequence(reader: FrameReader) -> None:
+    if len(reader) < 2:
+        raise DataError.from_parts(
+            f"sequence {reader.name}",
+            "1 frame",
+            "at least 2: refinement compares views",
+            "choose more --frames",
+        )
+    offer = look_at(reader)
+    if not offer.has_pose:
+        raise DataError.from_parts(
+            "camera poses",
+            offer.lacking,
+            "a pose for each frame (groundtruth.txt, or a pose or odometry topic in a bag)",
+            "add them; refinement compares views from known places",
+        )
+    if not offer.has_depth:
+        raise DataError.from_parts(
+            "depth images",
+            offer.lacking,
+            "registered depth images to compare with",
+            "choose a sequence that has them",
+        )

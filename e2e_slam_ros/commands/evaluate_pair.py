@@ -1,0 +1,52 @@
+"""``e2e-slam evaluate --protocol pair``: the paper's table 1."""
+
+from __future__ import annotations
+
+import argparse
+
+from tqdm import tqdm
+
+from e2e_slam_ros.commands.evaluate_adaptation import SAMPLES, finish, prepare, weights_of
+from e2e_slam_ros.commands.terminal import progress_wanted
+
+PROTOCOL = "pair"
+
+# Paper, section 4.2. A keyframe that is refined again when later ones are there begins anew too.
+_DEFAULTS = {"refine.steps": 25, "refine.network.reset_per_keyframe": True}
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Refine each frame with its neighbours; print the table, write figures and pictures.
+
+    Raises:
+        E2ESlamError: see `commands.evaluate.run`.
+    """
+    from e2e_slam_ros.device import resolve_device
+    from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport
+    from e2e_slam_ros.evaluation.adaptation_setup import AdaptationSetup
+    from e2e_slam_ros.evaluation.machine import machine_line
+    from e2e_slam_ros.evaluation.pair_protocol import PairProtocol
+    from e2e_slam_ros.evaluation.working_frames import WorkingFrames
+
+    job = prepare(arguments, _DEFAULTS)
+    device = resolve_device(job.config.runtime.device)
+    setup = AdaptationSetup(job.config, device, job.poor)
+    frames = WorkingFrames(job.reader, job.config.camera, device)
+    positions = range(0, len(job.reader), job.every or 1)
+    shown = tqdm(positions, unit="keyframe", disable=not progress_wanted())
+    samples = 0 if job.outputs.folder is None else SAMPLES
+    outcome = PairProtocol(setup, frames).run(shown, samples, len(positions))
+    report = AdaptationReport(
+        protocol=PROTOCOL,
+        data=job.reader.name,
+        frames=len(positions),
+        left_out=frames.skipped,
+        source=setup.source.name,
+        config=job.config,
+        scores=tuple(outcome.scores),
+        forgetting=None,
+        machine=machine_line(str(device)),
+        weights=None if job.poor else weights_of(job.config),
+    )
+    finish(job, report, outcome.samples)
+    return 0

@@ -1,0 +1,50 @@
+"""How a run's refinements ended, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from e2e_slam_ros.refine.outcome import ROLLED_BACK, RefineOutcome
+
+
+class RefinementTally:
+    """Counts outcomes.
+
+    Attributes:
+        refined: keyframes whose depth was changed.
+        refused: reason -> keyframes.
+        rolled_back: keyframes whose refinement was undone.
+        steps: updates made in all keyframes that were not refused.
+        first, last: total loss of the last keyframe before and after; None before the first.
+    """
+
+    def __init__(self) -> None:
+        self.refined = self.rolled_back = self.steps = 0
+        self.refused: Counter[str] = Counter()
+        self.first: float | None = None
+        self.last: float | None = None
+
+    def note(self, outcome: RefineOutcome) -> None:
+        """Count one keyframe."""
+        if outcome.refused is not None:
+            self.refused[str(outcome.refused)] += 1
+            return
+        self.refined += int(outcome.changed)
+        self.rolled_back += int(outcome.stopped in ROLLED_BACK)
+        self.steps += outcome.steps_done
+        self.first, self.last = outcome.first_total, outcome.best_total
+
+    @property
+    def attempts(self) -> int:
+        """Keyframes that were worked on or refused."""
+        return self.begun + sum(self.refused.values())
+
+    @property
+    def begun(self) -> int:
+        """Keyframes that were not refused."""
+        return self.refined + self.rolled_back
+
+    @property
+    def mean_steps(self) -> float:
+        """Updates for each keyframe that was not refused."""
+        return self.steps / self.begun if self.begun else 0.0

@@ -1,0 +1,64 @@
+"""The wall of `scene` as camera frames, and a depth source with a small network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.depth import network
+from refine.scene import CAMERA, WALL_M, TinyNetwork, wall_image
+
+
+def wall_frame(index: int, x_m: float, black: bool = False) -> Frame:
+    """A camera frame in front of the wall, ten a second, 2 m away."""
+    T = np.eye(4)
+    T[0, 3] = x_m
+    image = (wall_image(x_m)[0].permute(1, 2, 0).clamp(0, 1) * 255).round().byte().numpy()
+    return Frame(
+        index=index,
+        stamp_ns=(index + 1) * 100_000_000,
+        image=np.zeros_like(image) if black else image,
+        camera=CAMERA,
+        depth=np.full((48, 64), WALL_M, dtype=np.float32),
+        T_map_camera=T,
+    )
+
+
+def use_tiny_network(monkeypatch: pytest.MonkeyPatch, depth_m: float = 2.3) -> TinyNetwork:
+    """Let ``depth.source: network`` load a network that says ``depth_m`` everywhere."""
+    tiny = TinyNetwork(depth_m).eval()
+    monkeypatch.setattr(TinyNetwork, "metric", True)
+    monkeypatch.setattr(network, "load_shipped", lambda *_: tiny)
+    return tiny
+
+
+def network_config(**values: object) -> Config:
+    """A configuration for the small network and small images."""
+    small: dict[str, object] = {
+        "depth.source": "network",
+        "depth.network.width": 64,
+        "depth.network.height": 64,
+        "refine.network.learning_rate": 3e-3,
+        "refine.guard.patience": 0,
+        "keyframe.min_sharpness": 0.0,
+    }
+    return Config().with_values(small | values)
+
+
+class SaidDepth:
+    """A depth source that says what it was told, in place of a network."""
+
+    name = "network"
+
+    def __init__(self, depth: torch.Tensor) -> None:
+        self.depth = depth
+
+    def estimate(self, keyframe: Keyframe) -> DepthEstimate:
+        return DepthEstimate(self.depth, None, self.name, "said")
+
+    def reset(self) -> None:
+        """Nothing to forget."""
