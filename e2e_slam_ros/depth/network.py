@@ -55,6 +55,8 @@ class NetworkDepth:
             if settings.checkpoint
             else load_shipped(settings.architecture, device)
         )
+        # The layout that CPUs and tensor cores compute convolutions in: up to a third faster.
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         learned = self.network.metric
         self.scale_source = "network (learned metric scale)" if learned else "fixed factor"
         self._config = config
