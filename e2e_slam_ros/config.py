@@ -6,21 +6,21 @@ A leaf's dotted name (``keyframe.parallax``) is its ROS parameter name, its YAML
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import yaml
 
 from e2e_slam_ros.errors import ConfigError
 from e2e_slam_ros.parameter import (
     ParameterInfo,
     Scalar,
+    as_meant,
     flatten,
     get_leaf,
     leaf,
     leaves,
-    nearest_name,
-    set_leaf,
+    read_assignments,
+    read_yaml,
+    with_leaves,
     yaml_lines,
 )
 from e2e_slam_ros.refine.config import RefineConfig
@@ -286,17 +286,7 @@ class Config:
             ConfigError: an unknown name, a wrong type, a value out of range, or a
                 combination that makes no sense (``depth.min_m >= depth.max_m``).
         """
-        known = {info.name: info for info in parameters()}
-        changed = self
-        for name, value in values.items():
-            if name not in known:
-                raise ConfigError.from_parts(
-                    "parameter",
-                    repr(name),
-                    "a known name",
-                    f"did you mean {nearest_name(name, known)}?",
-                )
-            changed = set_leaf(changed, name.split("."), known[name].check(value))
+        changed = with_leaves(self, _known(), values, "parameter")
         depth = changed.depth
         for name, nearest in (("min_m", depth.min_m), ("motion.near_m", depth.motion.near_m)):
             if nearest >= depth.max_m:
@@ -308,20 +298,9 @@ class Config:
                 )
         return changed
 
-    def with_assignments(self, assignments: list[str]) -> Config:
+    def with_assignments(self, assignments: Sequence[str]) -> Config:
         """Return a copy changed by ``key=value`` texts, the values read as YAML."""
-        values: dict[str, object] = {}
-        for text in assignments:
-            name, separator, value = text.partition("=")
-            if not separator:
-                raise ConfigError.from_parts("setting", repr(text), "key=value", "add the value")
-            try:
-                values[name.strip()] = yaml.safe_load(value) if value.strip() else ""
-            except yaml.YAMLError as error:
-                raise ConfigError.from_parts(
-                    "setting", repr(text), "a value in YAML", "quote it"
-                ) from error
-        return self.with_values(values)
+        return self.with_values(read_assignments(assignments, _known()))
 
     def to_yaml(self, documented: bool = False) -> str:
         """Return the ROS parameter file (``/**: ros__parameters:``) of this configuration."""
@@ -331,24 +310,20 @@ class Config:
     @staticmethod
     def from_yaml(text: str) -> Config:
         """Read a ROS parameter file; unknown names are errors."""
-        try:
-            tree = yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
-            raise ConfigError.from_parts(
-                "parameter file",
-                str(error).replace("\n", " "),
-                "YAML",
-                "correct the line it names",
-            ) from error
+        tree = read_yaml(text, "parameter file")
         if isinstance(tree, Mapping) and isinstance(tree.get("/**"), Mapping):
             tree = tree["/**"].get("ros__parameters") or {}
         if not isinstance(tree, Mapping):
             raise ConfigError.from_parts(
                 "parameter file", type(tree).__name__, "names and values", "see config/slam.yaml"
             )
-        return Config().with_values(dict(flatten(tree)))
+        return Config().with_values(as_meant(dict(flatten(tree)), _known()))
 
 
 def parameters() -> tuple[ParameterInfo, ...]:
     """Return every leaf of the tree with its default, documentation and range."""
     return tuple(leaves(Config()))
+
+
+def _known() -> dict[str, ParameterInfo]:
+    return {info.name: info for info in parameters()}

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import yaml
 
 from e2e_slam_ros.errors import ConfigError
 
 Scalar: TypeAlias = bool | int | float | str
+Tree = TypeVar("Tree")
+# A number with an exponent and no point, which YAML 1.1 reads as text.
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 _A_KIND = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -129,3 +133,89 @@ def yaml_lines(node: Any, documented: bool, prefix: str = "", depth: int = 2) ->
             yield f"{pad}# {info.doc} ({info.allowed})"
         text = yaml.safe_dump(value, default_flow_style=True).replace("...", "").strip()
         yield f"{pad}{item.name}: {text}"
+
+
+def with_leaves(
+    tree: Tree, known: Mapping[str, ParameterInfo], values: Mapping[str, object], what: str
+) -> Tree:
+    """Return a copy of a configuration with the given dotted names changed.
+
+    Args:
+        tree: a configuration dataclass.
+        known: its leaves by name.
+        values: new values.
+        what: how a leaf is called in messages.
+
+    Raises:
+        ConfigError: an unknown name, a wrong type, or a value out of range.
+    """
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError.from_parts(
+                what, repr(name), "a known name", f"did you mean {nearest_name(name, known)}?"
+            )
+        info = known[name]
+        tree = set_leaf(tree, name.split("."), info.check(value))
+    return tree
+
+
+def read_assignments(
+    assignments: Sequence[str], known: Mapping[str, ParameterInfo]
+) -> dict[str, object]:
+    """Return name -> value of ``key=value`` texts, the values read as YAML, as they were meant.
+
+    Raises:
+        ConfigError: a text that is no such pair.
+    """
+    values: dict[str, object] = {}
+    for text in assignments:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise ConfigError.from_parts("setting", repr(text), "key=value", "add the value")
+        try:
+            values[name.strip()] = yaml.safe_load(value) if value.strip() else ""
+        except yaml.YAMLError as error:
+            raise ConfigError.from_parts(
+                "setting", repr(text), "a value in YAML", "quote it"
+            ) from error
+    return as_meant(values, known)
+
+
+def read_yaml(text: str, what: str) -> object:
+    """Return what a YAML text holds, an empty mapping for an empty one.
+
+    Raises:
+        ConfigError: it is not YAML; ``what`` names it.
+    """
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError.from_parts(
+            what, str(error).replace("\n", " "), "YAML", "correct the line it names"
+        ) from error
+
+
+def as_meant(
+    values: Mapping[str, object], known: Mapping[str, ParameterInfo]
+) -> dict[str, object]:
+    """Return values from a text with what YAML reads otherwise than people mean it mended.
+
+    1e6 and 1e-4 are numbers where one is wanted, and off is a word where it is one of the choices.
+    """
+    return {
+        name: _as_meant(value, known[name]) if name in known else value
+        for name, value in values.items()
+    }
+
+
+def _as_meant(value: object, info: ParameterInfo) -> object:
+    kind = type(info.default)
+    if isinstance(value, bool):
+        word = "on" if value else "off"
+        return word if word in info.choices else value
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind not in (int, float) or not isinstance(value, str) or not _EXPONENT.match(value):
+        return value
+    number = float(value)
+    return int(number) if kind is int and number.is_integer() else number

@@ -92,3 +92,17 @@ def test_the_tree_is_immutable_and_errors_have_one_root() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().map.distance_m = 1.0  # type: ignore[misc]
     assert issubclass(ConfigError, E2ESlamError)
+
+
+def test_numbers_with_an_exponent_are_read_from_texts_as_people_mean_them() -> None:
+    changed = Config().with_assignments(
+        ["map.max_surfels=1e6", "refine.network.learning_rate=2e-5"]
+    )
+    assert changed.map.max_surfels == 1_000_000
+    assert changed.refine.network.learning_rate == 2e-5
+    text = "/**:\n  ros__parameters:\n    map: {max_surfels: 5e5}\n"
+    assert Config.from_yaml(text).map.max_surfels == 500_000
+    with pytest.raises(ConfigError, match="a whole number"):
+        Config().with_assignments(["map.max_surfels=1e-1"])
+    # A folder may be called 1e5.
+    assert Config().with_assignments(["runtime.output=1e5"]).runtime.output == "1e5"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader
     from e2e_slam_ros.evaluation.adaptation_pictures import AdaptationSample
     from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport
-    from e2e_slam_ros.evaluation.depth_report import Weights
 
 GRID_PICTURE, CURVES_PICTURE, TABLE_FILE = "before_after.png", "keyframes.png", "table.md"
 STARTS = ("source", "poor")
@@ -74,20 +72,6 @@ def prepare(arguments: argparse.Namespace, defaults: Mapping[str, object]) -> Jo
     reader = open_sequence(arguments.data, arguments.frames)
     _check_sequence(reader)
     return Job(config, reader, poor, arguments.every, outputs)
-
-
-def weights_of(config: Config) -> Weights | None:
-    """Return what identifies the network's weights; None for a source without."""
-    from e2e_slam_ros.depth.shipped import weights_folder
-    from e2e_slam_ros.evaluation.depth_report import Weights
-
-    if config.depth.source != "network":
-        return None
-    network = config.depth.network
-    path = weights_folder() / f"{network.architecture}.safetensors"
-    if network.checkpoint:
-        path = Path(network.checkpoint).expanduser()
-    return Weights(network.architecture, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def finish(job: Job, report: AdaptationReport, samples: list[AdaptationSample]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from e2e_slam_ros.evaluation.depth_protocol import Sample
-    from e2e_slam_ros.evaluation.depth_report import DepthReport, Weights
+    from e2e_slam_ros.evaluation.depth_report import DepthReport
 
 PROTOCOL = "depth"
 
@@ -41,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from e2e_slam_ros.evaluation.depth_protocol import DepthProtocol
     from e2e_slam_ros.evaluation.depth_report import DepthReport, print_report
     from e2e_slam_ros.evaluation.machine import machine_line
+    from e2e_slam_ros.evaluation.weights import weights_of
     from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 
     config = _settings(arguments)
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         source=config.depth.source,
         scores=tuple(outcome.scores),
         machine=machine_line(str(device)),
-        weights=_weights(config),
+        weights=weights_of(config),
     )
     for note in reader.report.notes:
         say(note)
@@ -96,21 +96,6 @@ def _baselines(arguments: argparse.Namespace, config: Config) -> dict[str, torch
         say(f"median depth of {len(training):,} frames of {training.name}")
         baselines[TRAINING_MEDIAN] = training_median(training, config)
     return baselines
-
-
-def _weights(config: Config) -> Weights | None:
-    """Return what identifies the network's weights; None for a source without."""
-    from e2e_slam_ros.depth.shipped import weights_folder
-    from e2e_slam_ros.evaluation.depth_report import Weights
-
-    if config.depth.source != "network":
-        return None
-    network = config.depth.network
-    if network.checkpoint:
-        content = Path(network.checkpoint).expanduser().read_bytes()
-    else:
-        content = (weights_folder() / f"{network.architecture}.safetensors").read_bytes()
-    return Weights(network.architecture, hashlib.sha256(content).hexdigest())
 
 
 def _write(

@@ -6,7 +6,7 @@ import argparse
 
 from tqdm import tqdm
 
-from e2e_slam_ros.commands.evaluate_adaptation import SAMPLES, finish, prepare, weights_of
+from e2e_slam_ros.commands.evaluate_adaptation import SAMPLES, finish, prepare
 from e2e_slam_ros.commands.terminal import progress_wanted
 
 PROTOCOL = "online"
@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from e2e_slam_ros.evaluation.adaptation_setup import AdaptationSetup
     from e2e_slam_ros.evaluation.machine import machine_line
     from e2e_slam_ros.evaluation.online_protocol import OnlineProtocol
+    from e2e_slam_ros.evaluation.weights import weights_of
 
     job = prepare(arguments, _DEFAULTS)
     device = resolve_device(job.config.runtime.device)

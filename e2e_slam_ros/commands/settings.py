@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from e2e_slam_ros.commands.sequence import Offer
 from e2e_slam_ros.commands.terminal import say
-from e2e_slam_ros.config import Config, parameters
+from e2e_slam_ros.config import Config
 from e2e_slam_ros.errors import ConfigError, DataError
 
 
@@ -26,7 +25,7 @@ def read_settings(file: Path | None, assignments: Sequence[str]) -> Config:
             raise ConfigError.from_parts(
                 "--config", problem, "a readable parameter file", "check the path"
             ) from problem
-    return config.with_assignments([_plain_number(text) for text in assignments])
+    return config.with_assignments(assignments)
 
 
 def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: bool) -> Config:
@@ -68,20 +67,3 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
         "--set depth.source=network (from each image; "
         "--set depth.network.checkpoint=PATH for other weights than the package's)",
     )
-
-
-def _plain_number(assignment: str) -> str:
-    """Spell out a number that YAML reads as text or as a float: 1e6 for 1000000, 1e-3."""
-    name, _, value = assignment.partition("=")
-    kind = {info.name: type(info.default) for info in parameters()}.get(name.strip())
-    if kind not in (int, float):
-        return assignment
-    try:
-        number = float(value)
-    except ValueError:
-        return assignment
-    if not math.isfinite(number) or (kind is int and not number.is_integer()):
-        return assignment
-    # YAML's floats have a point: 1.0e-06, not 1e-06.
-    shown = str(int(number)) if kind is int else repr(number)
-    return f"{name}={shown if '.' in shown else shown.replace('e', '.0e')}"

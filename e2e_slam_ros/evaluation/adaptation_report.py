@@ -13,8 +13,8 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.evaluation.adaptation_score import KeyframeScore, Stage, abs_rel
 from e2e_slam_ros.evaluation.depth_metrics import DepthMetrics, mean_depth_metrics
 from e2e_slam_ros.evaluation.depth_protocol import Scores
-from e2e_slam_ros.evaluation.depth_report import Weights
 from e2e_slam_ros.evaluation.table import counted
+from e2e_slam_ros.evaluation.weights import Weights
 
 _STAGES = ("before", "aligned", "after")
 _SETS = {"every": "", "textured": "textured", "untextured": "untextured"}

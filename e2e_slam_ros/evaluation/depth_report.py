@@ -16,16 +16,9 @@ from e2e_slam_ros.evaluation.depth_metrics import DepthMetrics, mean_depth_metri
 from e2e_slam_ros.evaluation.depth_protocol import FrameScore, Scores
 from e2e_slam_ros.evaluation.sparsification import Sparsification, mean_sparsification
 from e2e_slam_ros.evaluation.table import UNKNOWN, counted
+from e2e_slam_ros.evaluation.weights import Weights
 
 PROTOCOL = "depth"
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Which network: ``sha256`` is that of the file its weights came from."""
-
-    architecture: str
-    sha256: str
 
 
 @dataclass(frozen=True)

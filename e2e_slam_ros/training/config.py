@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import yaml
-
 from e2e_slam_ros.depth.architecture import check_size
 from e2e_slam_ros.errors import ConfigError, DepthError
 from e2e_slam_ros.parameter import (
     ParameterInfo,
-    Scalar,
+    as_meant,
     flatten,
     get_leaf,
     leaf,
     leaves,
-    nearest_name,
-    set_leaf,
+    read_assignments,
+    read_yaml,
+    with_leaves,
     yaml_lines,
 )
 from e2e_slam_ros.training.data_config import AugmentConfig, ProceduralConfig, RecordedConfig
@@ -125,35 +124,13 @@ class TrainConfig:
             ConfigError: an unknown name, a wrong type, a value out of range, or an image size
                 that the networks cannot take.
         """
-        known = {info.name: info for info in settings()}
-        changed = self
-        for name, value in values.items():
-            if name not in known:
-                raise ConfigError.from_parts(
-                    "training setting",
-                    repr(name),
-                    "a known name",
-                    f"did you mean {nearest_name(name, known)}?",
-                )
-            info = known[name]
-            changed = set_leaf(changed, name.split("."), info.check(_as_meant(value, info)))
+        changed = with_leaves(self, _known(), values, "training setting")
         changed._check()
         return changed
 
     def with_assignments(self, assignments: Sequence[str]) -> TrainConfig:
         """Return a copy changed by ``key=value`` texts, the values read as YAML."""
-        values: dict[str, object] = {}
-        for text in assignments:
-            name, separator, value = text.partition("=")
-            if not separator:
-                raise ConfigError.from_parts("setting", repr(text), "key=value", "add the value")
-            try:
-                values[name.strip()] = yaml.safe_load(value) if value.strip() else ""
-            except yaml.YAMLError as error:
-                raise ConfigError.from_parts(
-                    "setting", repr(text), "a value in YAML", "quote it"
-                ) from error
-        return self.with_values(values)
+        return self.with_values(read_assignments(assignments, _known()))
 
     def to_yaml(self, documented: bool = False) -> str:
         """Return the YAML that `from_yaml` reads back to an equal configuration."""
@@ -170,15 +147,7 @@ class TrainConfig:
         Raises:
             ConfigError: no YAML, or what `with_values` refuses.
         """
-        try:
-            tree = yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
-            raise ConfigError.from_parts(
-                "training file",
-                str(error).replace("\n", " "),
-                "YAML",
-                "correct the line it names",
-            ) from error
+        tree = read_yaml(text, "training file")
         if not isinstance(tree, Mapping):
             raise ConfigError.from_parts(
                 "training file",
@@ -186,7 +155,7 @@ class TrainConfig:
                 "names and values",
                 "start from what --print-config prints",
             )
-        return self.with_values(dict(flatten(tree)))
+        return self.with_values(as_meant(dict(flatten(tree)), _known()))
 
     def differences(self, other: TrainConfig) -> list[str]:
         """Return the names whose values decide the result and differ."""
@@ -226,15 +195,5 @@ def settings() -> tuple[ParameterInfo, ...]:
     return tuple(leaves(TrainConfig()))
 
 
-def _as_meant(value: object, info: ParameterInfo) -> object:
-    """Return what YAML reads otherwise than people mean it: 1e-4 is no text, off no truth."""
-    kind: type[Scalar] = type(info.default)
-    if kind is str and isinstance(value, bool):
-        return "on" if value else "off"
-    if kind not in (int, float) or isinstance(value, bool) or not isinstance(value, str | float):
-        return value
-    try:
-        number = float(value)
-    except ValueError:
-        return value
-    return int(number) if kind is int and number.is_integer() else number
+def _known() -> dict[str, ParameterInfo]:
+    return {info.name: info for info in settings()}

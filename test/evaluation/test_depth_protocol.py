@@ -24,8 +24,9 @@ from e2e_slam_ros.evaluation.depth_baselines import constant_depth
 from e2e_slam_ros.evaluation.depth_pictures import sample_grid, sparsification_plot
 from e2e_slam_ros.evaluation.depth_predictor import Guess, Predictor, build_predictor
 from e2e_slam_ros.evaluation.depth_protocol import DepthProtocol, Outcome
-from e2e_slam_ros.evaluation.depth_report import DepthReport, Weights
+from e2e_slam_ros.evaluation.depth_report import DepthReport
 from e2e_slam_ros.evaluation.texture import is_textured
+from e2e_slam_ros.evaluation.weights import Weights
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 
 MakeReader = Callable[[list[Frame]], FrameReader]
