@@ -110,8 +110,10 @@ def test_another_player_in_the_domain_is_refused(ros_domain: int) -> None:
             run_replay(Walk(2), CONFIG, lockstep=True, progress=False)
 
 
+# A shell without job control starts what it runs in the background with Ctrl-C ignored.
 _ENDLESS = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = [{repo!r}, {test!r}]
 from nodes.test_replay import CONFIG, Walk, run_replay
 outcome = run_replay(Walk(10_000, pause_s=0.02), CONFIG, lockstep=True, progress=False)
