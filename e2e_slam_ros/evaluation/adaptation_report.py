@@ -115,6 +115,7 @@ class AdaptationReport:
             "change": {"raw": self.change(False), "median_scaled": self.change(True)},
             "worse_than_5pct": sum(score.worse() for score in self.scores),
             "worse_than_5pct_median_scaled": sum(score.worse(True) for score in self.scores),
+            "worse_than_aligned_5pct": sum(score.worse(than="aligned") for score in self.scores),
             "refused": self.refused(),
             "stopped": dict(Counter(score.stopped for score in self.scores)),
             "rolled_back": sum(score.rolled_back for score in self.scores),
@@ -155,10 +156,12 @@ class AdaptationReport:
         notes = [
             f"{refine.strategy} strategy, {refine.steps} steps at most, scale: "
             f"{refine.scale.source}; mean over keyframes; scaled: by the median of the truth",
-            "before: as the original weights say it; aligned: the refinement's start, in metres",
+            "before: as the original weights say it; aligned: metric and corrected by motion, as "
+            "the steps begin with it",
             f"abs_rel {self.change(False):+.0%} raw, {self.change(True):+.0%} median-scaled; "
             f"worse by more than 5 %: {sum(s.worse() for s in self.scores)} raw, "
-            f"{sum(s.worse(True) for s in self.scores)} median-scaled",
+            f"{sum(s.worse(True) for s in self.scores)} median-scaled, "
+            f"{sum(s.worse(than='aligned') for s in self.scores)} raw by the steps alone",
             f"{self.seconds() * 1e3:.0f} ms a refined keyframe (median); "
             f"rolled back: {sum(s.rolled_back for s in self.scores)}",
         ]

@@ -69,11 +69,11 @@ class KeyframeScore:
     rolled_back: bool
     seconds: float
 
-    def worse(self, median_scaled: bool = False) -> bool:
-        """Say whether abs_rel rose by more than 5 %."""
+    def worse(self, median_scaled: bool = False, than: str = "before") -> bool:
+        """Say whether abs_rel rose by more than 5 % over that of "before" or "aligned"."""
         before, after = (
             abs_rel(stage.every.median_scaled if median_scaled else stage.every.raw)
-            for stage in (self.before, self.after)
+            for stage in (getattr(self, than), self.after)
         )
         return after > (1.0 + _MARGIN) * before
 

@@ -12,7 +12,9 @@ import torch
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.gate import gate_depth
-from e2e_slam_ros.depth.motion.fill import fill
+from e2e_slam_ros.depth.motion.motion_stereo import filled_depth
+from e2e_slam_ros.depth.motion.plane_choice import inverse_planes
+from e2e_slam_ros.depth.motion.plane_sweep import plane_sweep, sweep_view
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.evaluation.adaptation_pictures import AdaptationSample
@@ -20,8 +22,6 @@ from e2e_slam_ros.evaluation.adaptation_report import Forgetting
 from e2e_slam_ros.evaluation.adaptation_score import Depths, KeyframeScore, Scorer
 from e2e_slam_ros.evaluation.poor_start import PoorStart
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames
-from e2e_slam_ros.losses.masked import known
-from e2e_slam_ros.refine.labels import motion_labels
 from e2e_slam_ros.refine.outcome import RefineOutcome
 from e2e_slam_ros.slam.adaptation import Adaptation, AdaptedDepth, build_adaptable_source
 
@@ -146,13 +146,21 @@ def geometric_depth(
 
     The baseline that learning has to beat: a plane sweep, filled. None without a view that moved.
     """
-    labels = motion_labels(target, sources, config.depth, least_agreement=0.0)
-    if labels is None or not bool((labels.weight > 0).any()):
+    width = min(config.depth.motion.width, target.camera.width)
+    centre = target.T_map_camera[:3, 3]
+    others = [
+        sweep_view(source, width)
+        for source in sources
+        if source.camera == target.camera
+        and float((source.T_map_camera[:3, 3] - centre).norm())
+        >= config.depth.motion.min_baseline_m
+    ]
+    if not others:
         return None
-    used = known(labels.depth)
-    inverse = torch.where(used, labels.depth, 1.0).reciprocal() * used
-    filled, _ = fill(inverse, labels.weight)
-    return gate_depth(filled.clamp_min(1e-6).reciprocal(), config.depth)
+    planes = inverse_planes(config.depth, target.image.device)
+    volume = plane_sweep(sweep_view(target, width), others, planes)
+    depth, _ = filled_depth(volume, target.camera.height, target.camera.width)
+    return gate_depth(depth, config.depth)
 
 
 def nothing_scored(

@@ -65,7 +65,7 @@ class PairProtocol:
         if keyframe is None:
             return  # counted where it was read
         view = setup.view(keyframe)
-        earlier = self._hood.earlier(position, refine.neighbours)
+        earlier = self._hood.earlier(position, max(refine.neighbours, refine.motion.neighbours))
         later = self._hood.later(position, refine.wait_keyframes)
         if view.truth is None or not setup.scorer.has_truth(view.truth):
             self._frames.skip("no true depth in range")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from e2e_slam_ros.parameter import leaf
+from e2e_slam_ros.refine.motion_config import MotionEvidenceConfig
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class NetworkRefineConfig:
         "what is adapted: all, decoder, or norm_and_last (norm layers' weights, last layer)",
         choices=("all", "decoder", "norm_and_last"),
     )
-    learning_rate: float = leaf(1e-4, "step of Adam", low=1e-8, high=0.1)
+    learning_rate: float = leaf(2e-5, "step of Adam", low=1e-8, high=0.1)
     reset_per_keyframe: bool = leaf(
         False, "begin every keyframe with the weights of the file instead of the adapted ones"
     )
@@ -90,7 +91,7 @@ class ScaleConfig:
     learning_rate: float = leaf(0.04, "step of the learned scale", low=1e-6, high=1.0)
     min_points: int = leaf(50, "fewest labels an alignment is made from", low=2)
     max_change: float = leaf(
-        0.1,
+        0.3,
         "how far a scale from motion may be from the median of the last nine, relative; 0: any",
         low=0.0,
     )
@@ -134,3 +135,4 @@ class RefineConfig:
     network: NetworkRefineConfig = field(default_factory=NetworkRefineConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
+    motion: MotionEvidenceConfig = field(default_factory=MotionEvidenceConfig)

@@ -23,6 +23,7 @@ class Remembered:
         keyframe: the view.
         unrefined: depth as its source gave it, in the source's units; None: only a view.
         depth: (1, 1, H, W) metres, the best known, 0 = unknown; or None.
+        weight: (1, 1, H, W) >= 0, what motion says for ``depth``; or None.
         truth: for evaluation, as it was given.
     """
 
@@ -30,6 +31,7 @@ class Remembered:
     unrefined: DepthEstimate | None
     depth: torch.Tensor | None
     truth: torch.Tensor | None = None
+    weight: torch.Tensor | None = None
 
 
 class KeyframeHistory:
@@ -66,6 +68,17 @@ class KeyframeHistory:
             if float(moved.norm()) < least_m:
                 return
         self._kept.insert(place, Remembered(keyframe, None, None))
+
+    def around(self, keyframe: Keyframe, count: int) -> list[Remembered]:
+        """Return up to ``count`` others whose depth motion speaks for, nearest in time first."""
+        place = self._place(keyframe)
+        others = [
+            (abs(other - place), item)
+            for other, item in enumerate(self._kept)
+            if other != place and item.depth is not None and item.weight is not None
+        ]
+        others.sort(key=lambda pair: pair[0])
+        return [item for _, item in others[:count]]
 
     def from_newest(self, number: int) -> Remembered | None:
         """Return the keyframe with ``number`` later ones, or None."""

@@ -39,12 +39,14 @@ class FoundScale:
         words: for `DepthEstimate.scale_source`.
         notice: why it could not be found from this keyframe, or None.
         unknown: nor from one before: nothing is aligned.
+        held: what the alignment is times what this keyframe alone said, 1 where it was believed.
     """
 
     alignment: Alignment
     words: str
     notice: str | None = None
     unknown: bool = False
+    held: float = 1.0
 
 
 class MetricScale:
@@ -100,10 +102,17 @@ class MetricScale:
             if self._last is None:
                 return FoundScale(Alignment(), untouched, str(error), unknown=True)
             return FoundScale(self._last, f"{words} (of an earlier keyframe)", str(error))
-        if settings.source == "motion":
-            found = self._steady(found)
-        self._last = found
-        return FoundScale(found, words)
+        used = self._steady(found) if settings.source == "motion" else found
+        self._last = used
+        return FoundScale(used, words, held=used.scale / found.scale)
+
+    def follow(self, factor: float) -> None:
+        """Note that the network's depth is ``factor`` times what it was: it was adapted."""
+        moved = math.log(factor)
+        for place, logarithm in enumerate(self._logarithms):
+            self._logarithms[place] = logarithm - moved
+        if self._last is not None:
+            self._last = self._last.after(1.0 / factor)
 
     def _steady(self, found: Alignment) -> Alignment:
         """Return the alignment, held near the last ones.

@@ -11,19 +11,18 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.build import build_depth_source
-from e2e_slam_ros.depth.gate import gate_depth, require_depth
+from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.depth.source import DepthSource
-from e2e_slam_ros.errors import ConfigError, DepthError
+from e2e_slam_ros.errors import ConfigError
 from e2e_slam_ros.losses.masked import known
 from e2e_slam_ros.refine.alignment import Alignment
 from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.history import KeyframeHistory, Remembered
-from e2e_slam_ros.refine.labels import motion_labels
-from e2e_slam_ros.refine.metric_scale import MetricScale
 from e2e_slam_ros.refine.outcome import RefineOutcome
 from e2e_slam_ros.refine.refiner import GuardedRefiner, build_refiner
 from e2e_slam_ros.refine.tally import RefinementTally
-from e2e_slam_ros.refine.views import RefineViews, SparseLabels
+from e2e_slam_ros.refine.views import RefineViews
+from e2e_slam_ros.slam.metric_depth import MetricDepth
 
 # Keyframes kept beside those that wait: neighbours are chosen among them.
 _KEPT = 12
@@ -74,9 +73,8 @@ class Adaptation:
         self._config = self._sized(config.refine)
         self._source, self._device = source, device
         self._network: DepthNetwork | None = getattr(source, "network", None)
-        # Sensors measure metres, and so does a plane sweep of known motion.
-        self._aligned = source.name not in ("sensor", "motion_stereo")
-        self._scale = MetricScale(config.refine, config.depth.min_m, config.depth.max_m)
+        metric = self._network is None or self._network.metric
+        self._metric = MetricDepth(config.depth, self._config, source.name, metric)
         self._history = KeyframeHistory(_KEPT + config.refine.wait_keyframes)
         self._refiners: dict[str, GuardedRefiner] = {}
         self._pending: RefineConfig | None = None
@@ -86,7 +84,7 @@ class Adaptation:
     @property
     def alignment(self) -> Alignment | None:
         """The last alignment that was found, or None."""
-        return self._scale.last
+        return self._metric.scale.last
 
     @property
     def active(self) -> bool:
@@ -147,7 +145,9 @@ class Adaptation:
         if self._idle(self._config):
             return AdaptedDepth(keyframe, unrefined, unrefined, None, None)
         item = Remembered(keyframe, unrefined, None, truth)
-        neighbours = self._history.before(keyframe, self._config.neighbours, self._least_m(item))
+        neighbours = self._history.before(
+            keyframe, self._config.neighbours, self._metric.least_m(item)
+        )
         self._history.add(item)
         try:
             adapted = self._adapt(item, neighbours, map_points)
@@ -175,14 +175,17 @@ class Adaptation:
         """
         wait = self._config.wait_keyframes
         item = self._history.from_newest(wait) if wait > 0 else None
-        if item is None or item.unrefined is None or self._refiner() is None:
+        if item is None or item.unrefined is None or self._idle(self._config):
             return None
-        least_m, count = self._least_m(item), self._config.neighbours
+        if self._refiner() is None and not self._metric.corrects:
+            return None
+        least_m, count = self._metric.least_m(item), self._config.neighbours
         after = self._history.after(item.keyframe, count, least_m)
         before = self._history.before(item.keyframe, count, least_m)
         points = None if map_points is None else map_points(item.keyframe)
         adapted = self._adapt(item, [*after, *before], points)
-        if adapted.outcome is None or not adapted.outcome.changed:
+        unchanged = adapted.outcome is None or not adapted.outcome.changed
+        if unchanged and not self._metric.corrects:
             return None
         item.depth = adapted.estimate.depth
         return adapted
@@ -208,7 +211,7 @@ class Adaptation:
         """Go back to the first weights, forget scale and counts; the neighbours stay."""
         for refiner in self._refiners.values():
             refiner.reset()
-        self._scale.take_up(None)
+        self._metric.scale.take_up(None)
         self.tally = RefinementTally()
 
     def reset(self) -> None:
@@ -222,7 +225,7 @@ class Adaptation:
         for refiner in self._refiners.values():
             for name, value in refiner.state_dict().items():
                 state[_WEIGHT + name] = value.cpu()
-        last = self._scale.last
+        last = self._metric.scale.last
         if last is not None:
             state[_SCALE] = last.to_tensor()
         return state
@@ -247,7 +250,7 @@ class Adaptation:
             self._built("network").load_state_dict(weights)
         elif "network" in self._refiners:
             self._refiners["network"].reset()
-        self._scale.take_up(alignment)
+        self._metric.scale.take_up(alignment)
 
     def _sized(self, config: RefineConfig) -> RefineConfig:
         """Return settings that adapt the network at the size its predictions are made at."""
@@ -260,14 +263,12 @@ class Adaptation:
         if self._pending is None:
             return
         self._config, self._pending = self._pending, None
-        self._scale.config = self._config
+        self._metric.reconfigure(self._config)
         for refiner in self._refiners.values():
             refiner.reconfigure(self._config)
 
     def _idle(self, config: RefineConfig) -> bool:
-        scale = config.scale
-        untouched = not self._aligned or (scale.source == "fixed" and scale.factor == 1.0)
-        return untouched and config.strategy == "none"
+        return config.strategy == "none" and self._metric.idle(config)
 
     def _refiner(self) -> GuardedRefiner | None:
         strategy = self._config.strategy
@@ -291,82 +292,45 @@ class Adaptation:
     def _adapt(
         self, item: Remembered, neighbours: list[Remembered], map_points: torch.Tensor | None
     ) -> AdaptedDepth:
-        """Align, then refine."""
+        """Make the depth metric, then refine it."""
         assert item.unrefined is not None
-        refiner, given = self._refiner(), item.unrefined
+        refiner, metric, given = self._refiner(), self._metric, item.unrefined
+        sweep = metric.sweep(item, self._history)
         views = RefineViews(
             target=item.keyframe,
             sources=tuple(other.keyframe for other in neighbours),
             depth=given.depth,
             source_depths=tuple(other.depth for other in neighbours),
             map_points=map_points,
-            labels=self._labels(item.keyframe, neighbours),
+            labels=metric.labels(item.keyframe, sweep),
         )
-        unrefined, alignment, notices = self._align(item, views)
+        answer = metric.answer(item, views, sweep)
+        unrefined, notices = answer.estimate, answer.notices
         if refiner is None:
-            return AdaptedDepth(item.keyframe, unrefined, unrefined, alignment, None, notices)
-        raw = (alignment or Alignment()).after(self._depth.network.scale)
+            return AdaptedDepth(
+                item.keyframe, unrefined, unrefined, answer.alignment, None, notices
+            )
+        anchor = metric.anchor(answer.alignment)
+        raw = anchor.after(self._depth.network.scale)
         outcome = refiner.refine(replace(views, depth=unrefined.depth, alignment=raw))
         estimate = unrefined
         if outcome.changed:
-            depth = gate_depth(outcome.depth, self._depth)
-            if bool((depth > 0).any()):
-                estimate = replace(unrefined, depth=depth)
+            if self._config.strategy == "network":
+                metric.scale.follow(_ratio(outcome.depth, anchor(given.depth)))
+                estimate = metric.corrected(item, outcome.depth, answer)
+            else:
+                estimate = replace(unrefined, depth=gate_depth(outcome.depth, self._depth))
+            if not bool((estimate.depth > 0).any()):
+                estimate = unrefined
         if outcome.notice is not None:
             notices = (*notices, outcome.notice)
-        return AdaptedDepth(item.keyframe, unrefined, estimate, alignment, outcome, notices)
+        return AdaptedDepth(item.keyframe, unrefined, estimate, answer.alignment, outcome, notices)
 
-    def _align(
-        self, item: Remembered, views: RefineViews
-    ) -> tuple[DepthEstimate, Alignment | None, tuple[str, ...]]:
-        """Return the depth in metres within the range that is used."""
-        given = item.unrefined
-        assert given is not None
-        if not self._aligned:
-            return given, None, ()
-        found = self._scale.find(views, item.truth, given.scale_source)
-        if found.unknown and self._network is not None and not self._network.metric:
-            raise DepthError.from_parts(
-                f"scale of keyframe {item.keyframe.index}",
-                found.notice,
-                "one found before, from a network whose depth has no scale of its own",
-                "move the camera sideways, or give refine.scale.source: fixed",
-            )
-        metric = torch.where(known(given.depth), found.alignment(given.depth), 0.0)
-        metric = gate_depth(metric, self._depth)
-        require_depth(metric, self._depth, item.keyframe)
-        estimate = replace(given, depth=metric, scale_source=found.words)
-        # A first keyframe has no neighbours: nothing to report.
-        told = found.notice is not None and bool(views.sources)
-        return estimate, found.alignment, (str(found.notice),) if told else ()
 
-    def _labels(self, keyframe: Keyframe, neighbours: list[Remembered]) -> SparseLabels | None:
-        """Return the points of known depth that scale and refinement go by."""
-        source = self._config.scale.source
-        measured = keyframe.sensor_depth
-        if not self._aligned and self._source.name == "sensor":
-            source = "depth_topic"
-        wanted = self._config.strategy != "none" and self._config.weights.labels > 0
-        if source == "depth_topic":
-            if measured is None:
-                return None
-            depth = gate_depth(measured, self._depth)
-            return SparseLabels(depth, (depth > 0).to(depth))
-        if wanted or (self._aligned and source == "motion"):
-            views = [other.keyframe for other in neighbours]
-            return motion_labels(keyframe, views, self._depth)
-        return None
-
-    def _least_m(self, item: Remembered) -> float:
-        """Return the distance to a neighbour that parallax asks for, by the depth so far."""
-        assert item.unrefined is not None
-        depth = item.unrefined.depth
-        last = self._scale.last if self._aligned else None
-        metric = depth if last is None else last(depth)
-        used = known(depth)
-        if not bool(used.any()):
-            return 0.0
-        return self._config.guard.min_parallax * float(metric[used].median())
+def _ratio(depth: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the median of ``depth / other``, 1 where no pixel is in both."""
+    both = known(depth) & known(other)
+    return float((depth[both] / other[both]).median()) if bool(both.any()) else 1.0
 
 
 def build_adaptable_source(config: Config, device: torch.device) -> DepthSource:

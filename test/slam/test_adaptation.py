@@ -87,6 +87,9 @@ def test_too_few_labels_leave_the_last_scale_and_say_so() -> None:
     adaptation = said(2.3)
     walk(adaptation)
     black = replace(keyframe(0.3, 3), image=torch.zeros((1, 3, 48, 64)))
+    # Without what other keyframes know of the place: a black image has no evidence of its own.
+    config = adaptation._config
+    adaptation.reconfigure(replace(config, motion=replace(config.motion, earlier=0.0)))
     adapted = step(adaptation, black)
     assert error(adapted.estimate.depth) < 0.02
     assert adapted.estimate.scale_source == "motion (of an earlier keyframe)"
@@ -98,7 +101,7 @@ def test_too_few_labels_leave_the_last_scale_and_say_so() -> None:
 
 
 def test_one_scale_that_is_far_off_is_held_back_and_a_lasting_change_is_not() -> None:
-    adaptation = said(2.3)
+    adaptation = said(2.3, **{"refine.scale.max_change": 0.1})
     walk(adaptation, 4)
     wrong = keyframe(0.4, 4)
     T = wrong.T_map_camera.clone()
@@ -140,7 +143,10 @@ def leaning() -> torch.Tensor:
 
 
 def test_output_refinement_corrects_what_no_scale_can() -> None:
-    adaptation = said(leaning(), **{"refine.strategy": "output", "refine.steps": 20})
+    adaptation = said(
+        leaning(),
+        **{"refine.strategy": "output", "refine.steps": 20, "refine.motion.enabled": False},
+    )
     first, _, last = walk(adaptation)
     assert first.outcome is not None and first.outcome.refused is Refusal.NO_SOURCES
     assert first.estimate is first.unrefined
@@ -150,6 +156,33 @@ def test_output_refinement_corrects_what_no_scale_can() -> None:
     assert (tally.refined, tally.refused) == (2, {"no sources": 1})
     assert tally.first is not None and tally.last is not None and tally.last < tally.first
     assert 0 < tally.mean_steps <= 20
+
+
+def test_motion_corrects_what_no_scale_can() -> None:
+    one_scale, by_pixel = (
+        walk(said(leaning(), **{"refine.motion.enabled": enabled}))[-1]
+        for enabled in (False, True)
+    )
+    assert error(one_scale.estimate.depth) > 0.05
+    assert error(by_pixel.estimate.depth) < 0.3 * error(one_scale.estimate.depth)
+    assert by_pixel.estimate.confidence is not None and one_scale.estimate.confidence is None
+
+
+def test_a_black_image_is_explained_by_what_others_saw_of_the_place() -> None:
+    adaptation = said(leaning())
+    walk(adaptation, 4)
+    black = replace(keyframe(0.35, 4), image=torch.zeros((1, 3, 48, 64)))
+    assert error(step(adaptation, black).estimate.depth) < 0.08
+
+
+def test_motion_alone_looks_back_too() -> None:
+    adaptation = said(leaning(), **{"refine.wait_keyframes": 1})
+    first = step(adaptation, keyframe(0.0, 0))
+    assert adaptation.look_back() is None
+    step(adaptation, keyframe(0.1, 1))
+    again = adaptation.look_back()
+    assert again is not None and again.keyframe.index == 0 and again.outcome is None
+    assert error(again.estimate.depth) < 0.3 * error(first.estimate.depth)
 
 
 def test_a_keyframe_that_waited_is_refined_with_views_from_both_sides() -> None:

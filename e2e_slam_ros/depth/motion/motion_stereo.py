@@ -11,13 +11,8 @@ from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.depth.motion.fill import fill
+from e2e_slam_ros.depth.motion.plane_choice import choose_planes, inverse_planes, match_cost
 from e2e_slam_ros.depth.motion.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
-from e2e_slam_ros.depth.motion.semi_global import semi_global
-
-# Costs of a step between planes, in units of 1 - correlation; chosen on the tuning frames.
-_SMALL_STEP, _LARGE_STEP = 0.3, 4.0
-# What a pixel costs at a plane that no neighbour sees: worse than a fair match.
-_UNSEEN = 0.7
 
 
 class MotionStereoDepth:
@@ -35,11 +30,8 @@ class MotionStereoDepth:
 
     def __init__(self, config: DepthConfig, device: torch.device) -> None:
         self._config = config
-        motion = config.motion
-        self._planes = torch.linspace(
-            1.0 / config.max_m, 1.0 / max(motion.near_m, config.min_m), motion.planes
-        ).to(device)
-        self._recent: deque[SweepView] = deque(maxlen=2 * motion.neighbours)
+        self._planes = inverse_planes(config, device)
+        self._recent: deque[SweepView] = deque(maxlen=2 * config.motion.neighbours)
 
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe) -> DepthEstimate:
@@ -71,34 +63,17 @@ class MotionStereoDepth:
         return moved[: motion.neighbours]
 
     def _depth(self, volume: CostVolume, keyframe: Keyframe) -> tuple[torch.Tensor, torch.Tensor]:
-        """Choose planes, fill, and bring the result to the keyframe's size."""
-        seen = volume.views > 0.5
-        cost = torch.where(seen, (1.0 - volume.correlation).clamp(0.0, 1.2), _UNSEEN)
-        chosen, inverse = best_plane(semi_global(cost, _SMALL_STEP, _LARGE_STEP), self._planes)
-        agreement = volume.correlation.gather(0, chosen[None])[0].clamp(0.0, 1.0)
-        # The outermost planes also take what is nearer or farther than the sweep.
-        inner = (chosen > 0) & (chosen < self._planes.numel() - 1)
-        weight = agreement.square() * inner * seen.gather(0, chosen[None])[0]
-        filled, evidence = fill(inverse[None, None], weight[None, None])
-        size = (keyframe.camera.height, keyframe.camera.width)
-        filled = functional.interpolate(filled, size, mode="bilinear", align_corners=False)
-        evidence = functional.interpolate(evidence, size, mode="bilinear", align_corners=False)
-        depth = gate_depth(filled.clamp_min(1e-6).reciprocal(), self._config)
+        """Return depth and confidence where enough pixels are trusted."""
+        depth, evidence = filled_depth(volume, keyframe.camera.height, keyframe.camera.width)
         confident = evidence >= self._config.motion.min_evidence
-        return depth * confident, evidence.sqrt() * confident
+        return gate_depth(depth, self._config) * confident, evidence.sqrt() * confident
 
 
-def best_plane(
-    cost: torch.Tensor, inverse_depth: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the cheapest of (D,) planes for (D, H, W) costs, and its inverse depth, (H, W) each.
-
-    The inverse depth is that of the parabola through the plane and its two neighbours.
-    """
-    chosen = cost.argmin(0)
-    middle = chosen.clamp(1, inverse_depth.numel() - 2)
-    before, at, after = (cost.gather(0, (middle + step)[None])[0] for step in (-1, 0, 1))
-    curvature = (before - 2.0 * at + after).clamp_min(1e-6)
-    offset = (0.5 * (before - after) / curvature).clamp(-1.0, 1.0)
-    spacing = inverse_depth[1] - inverse_depth[0]
-    return chosen, inverse_depth[0] + (middle + offset) * spacing
+def filled_depth(volume: CostVolume, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Choose planes and fill; return depth in metres and evidence, (1, 1, height, width) each."""
+    choice = choose_planes(volume, match_cost(volume))
+    filled, evidence = fill(choice.inverse_depth[None, None], choice.weight[None, None])
+    size = (height, width)
+    filled = functional.interpolate(filled, size, mode="bilinear", align_corners=False)
+    evidence = functional.interpolate(evidence, size, mode="bilinear", align_corners=False)
+    return filled.clamp_min(1e-6).reciprocal(), evidence

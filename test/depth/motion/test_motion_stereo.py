@@ -12,7 +12,8 @@ import torch
 from depth.motion.test_plane_sweep import view
 from e2e_slam_ros.config import Config, DepthConfig
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.depth.motion.motion_stereo import MotionStereoDepth, best_plane
+from e2e_slam_ros.depth.motion.motion_stereo import MotionStereoDepth
+from e2e_slam_ros.depth.motion.plane_choice import best_plane
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from synthetic import pose

@@ -1,0 +1,77 @@
+"""How many metres a network's unit is, pixel by pixel: a smooth field through sparse labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from e2e_slam_ros.depth.motion.fill import fill
+from e2e_slam_ros.losses.masked import known
+from e2e_slam_ros.refine.scale import weighted_median
+from e2e_slam_ros.refine.views import SparseLabels
+
+# The field stays within this of the one scale, natural logarithm: a factor of 2.7.
+_MOST = 1.0
+# Difference of log depth beyond which a label loses its say, round by round.
+_TRUSTED = (0.6, 0.3, 0.15, 0.15)
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleField:
+    """Metric depth is ``scale * exp(logarithm) * depth``.
+
+    Attributes:
+        scale: of the whole image.
+        logarithm: (1, 1, h, w), 0 = the scale alone.
+        evidence: (1, 1, h, w) in [0, 1], mean weight of the labels around.
+    """
+
+    scale: float
+    logarithm: torch.Tensor
+    evidence: torch.Tensor
+
+
+def scale_field(depth: torch.Tensor, labels: SparseLabels, min_points: int = 50) -> ScaleField:
+    """Return the smooth field of ``log(label / depth)``, free of labels that stand alone.
+
+    What is completed is the ratio, so that between labels the network's shape remains. Labels
+    far from what the others around them say are weighted down (Geman and McClure 1985), in
+    rounds that grow stricter.
+
+    Args:
+        depth: (1, 1, h, w) > 0, the network's units.
+        labels: of the same size, metres.
+        min_points: with fewer the field is 0 and the scale 1.
+    """
+    both = known(depth) & known(labels.depth) & known(labels.weight)
+    zero = torch.zeros_like(depth)
+    if int(both.sum()) < max(min_points, 1):
+        return ScaleField(1.0, zero, zero)
+    ratio = torch.where(both, labels.depth / torch.where(both, depth, 1.0), 1.0).log()
+    weight = torch.where(both, labels.weight, zero)
+    whole = weighted_median(ratio[both], weight[both])
+    residual = (ratio - whole).clamp(-_MOST, _MOST)
+    # Judged by its surroundings: at full size every label would agree with itself.
+    field = zero
+    trusted = weight
+    for reach in _TRUSTED:
+        trusted = weight / (1.0 + ((residual - field) / reach).square()).square()
+        field = _smooth(residual, trusted)
+    result, evidence = fill(residual, trusted)
+    return ScaleField(float(whole.exp()), result, evidence)
+
+
+def _smooth(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return the completed image at an eighth of the size, enlarged again."""
+    height, width = values.shape[-2:]
+    share = _pooled(weight)
+    mean = _pooled(values * weight)
+    some = share > 0
+    coarse, _ = fill(torch.where(some, mean / torch.where(some, share, 1.0), 0.0), share)
+    return functional.interpolate(coarse, (height, width), mode="bilinear", align_corners=False)
+
+
+def _pooled(image: torch.Tensor) -> torch.Tensor:
+    return functional.avg_pool2d(image, 8, ceil_mode=True, count_include_pad=False)

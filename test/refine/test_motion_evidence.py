@@ -1,0 +1,111 @@
+"""What motion says of a network's depth: metres, smooth fields, no motion, other keyframes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from depth.motion.test_plane_sweep import view
+from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.refine.motion_config import MotionEvidenceConfig
+from e2e_slam_ros.refine.motion_evidence import MotionEvidence, SeenElsewhere, sweep_neighbours
+from e2e_slam_ros.refine.scale import align_scale
+from synthetic import pose
+
+WALL_M = 2.0
+NETWORK = torch.full((1, 1, 120, 160), 0.7)
+
+
+def gather(
+    network: torch.Tensor | None, metres: list[float], config: MotionEvidenceConfig | None = None
+) -> MotionEvidence | None:
+    """Ask about a wall at 2 m, seen again from ``metres`` to the right."""
+    sources = [view(i + 1, pose(x=x)) for i, x in enumerate(metres)]
+    config = config or MotionEvidenceConfig()
+    sweep = sweep_neighbours(view(0, pose()), sources, DepthConfig(), config)
+    if sweep is None or network is None:
+        return None if sweep is None else sweep.first
+    return sweep.given(network)
+
+
+@pytest.mark.parametrize("metres", [[], [0.001]])
+def test_without_motion_nothing_is_said(metres: list[float]) -> None:
+    assert gather(NETWORK, metres) is None
+
+
+def test_nothing_is_said_where_images_have_nothing_in_common() -> None:
+    noise = torch.rand(1, 3, 120, 160, generator=torch.Generator().manual_seed(0))
+    flat = replace(view(0, pose()), image=torch.full_like(noise, 0.5))
+    others = [replace(view(1, pose(x=0.2)), image=noise)]
+    config = MotionEvidenceConfig()
+    assert sweep_neighbours(flat, others, DepthConfig(), config) is None
+
+
+def test_labels_are_metric_and_give_a_network_its_scale() -> None:
+    evidence = gather(NETWORK, [-0.2, 0.2])
+    assert evidence is not None
+    labels = evidence.labels(120, 160)
+    known = labels.depth > 0
+    assert known.float().mean() > 0.5
+    assert (labels.depth[known] / WALL_M - 1).abs().median() < 0.02
+    assert align_scale(NETWORK, labels, 50).scale == pytest.approx(WALL_M / 0.7, rel=0.03)
+
+
+@pytest.mark.parametrize("prior", [True, False])
+def test_motion_corrects_a_network_pixel_by_pixel(prior: bool) -> None:
+    u = torch.arange(160.0).expand(1, 1, 120, 160)
+    network = NETWORK * torch.exp(0.2 * torch.sin(u / 40))
+    evidence = gather(network if prior else None, [-0.2, 0.2])
+    assert evidence is not None
+    start = network * align_scale(network, evidence.labels(120, 160)).scale
+    depth, confidence = evidence.complete(start)
+    assert (start / WALL_M - 1).abs().mean() > 0.08
+    assert (depth / WALL_M - 1).abs().mean() < 0.02
+    assert confidence.median() > 0.5
+
+
+def test_between_what_motion_knows_the_networks_shape_remains() -> None:
+    """Evidence on one half only: the other keeps its step, in the metres of the first."""
+    u = torch.arange(160.0).expand(1, 1, 120, 160)
+    shape = torch.where(u < 120, 1.0, 1.5)
+    known = (u[..., ::1] < 80).float()
+    evidence = MotionEvidence(2.0 * torch.where(u < 80, 1.0, 3.0), known, smoothing=0.0)
+    depth, confidence = evidence.complete(1.8 * shape)
+    torch.testing.assert_close(depth, 2.0 * shape, rtol=0.02, atol=0)
+    assert confidence[..., :60].min() > 0.9
+    assert confidence[..., 110:].max() < 0.2
+
+
+def test_unknown_pixels_of_the_network_are_completed_too() -> None:
+    evidence = MotionEvidence(torch.full((1, 1, 120, 160), 2.0), torch.ones(1, 1, 120, 160), 0.05)
+    network = NETWORK.clone()
+    network[..., :10, :10] = 0.0
+    for given in (network, torch.zeros_like(network)):
+        depth, _ = evidence.complete(given)
+        torch.testing.assert_close(depth, torch.full_like(depth, 2.0), rtol=0.05, atol=0)
+
+
+def blank(index: int, x: float) -> Keyframe:
+    """Return the wall with no texture on its right half."""
+    seen = view(index, pose(x=x))
+    left = torch.arange(160.0).expand(1, 3, 120, 160) < 80
+    return replace(seen, image=torch.where(left, seen.image, torch.tensor(0.5)))
+
+
+def test_other_keyframes_speak_where_images_do_not() -> None:
+    target, sources = blank(0, 0.0), [blank(1, -0.2), blank(2, 0.2)]
+    u = torch.arange(160.0).expand(1, 1, 120, 160)
+    network = torch.where(u < 80, 2.0, 3.2)
+    every = torch.ones(1, 1, 120, 160)
+    other = SeenElsewhere(blank(3, 0.05), WALL_M * every, every)
+    errors = []
+    for elsewhere in ([], [other]):
+        sweep = sweep_neighbours(target, sources, DepthConfig(), MotionEvidenceConfig(), elsewhere)
+        assert sweep is not None
+        depth, _ = sweep.given(network).complete(network)
+        errors.append(float((depth / WALL_M - 1).abs()[..., 110:].mean()))
+    assert errors[1] < 0.03
+    assert errors[1] < 0.5 * errors[0]
