@@ -149,6 +149,7 @@ def sweep_neighbours(
     depth: DepthConfig,
     config: MotionEvidenceConfig,
     elsewhere: Sequence[SeenElsewhere] = (),
+    widest_m: float = 0.0,
 ) -> MotionSweep | None:
     """Compare a keyframe with other views on planes; no ground truth is used.
 
@@ -159,30 +160,34 @@ def sweep_neighbours(
         depth: range of depth, planes of the sweep.
         config: weights.
         elsewhere: depth of other keyframes, seen again here.
+        widest_m: distance that at least one view must exceed, metres.
 
     Returns:
         None where no view is far enough away or next to no pixel agrees.
     """
     others = _apart(target, sources, config.min_baseline_m)
-    if not others:
+    # Where a camera does little else than turn, errors of its poses look like depth.
+    if max((_distance(target, other) for other in others), default=0.0) <= widest_m:
         return None
     volume = _volume(target, others, depth, config)
     seen_again = tuple(_seen_again(target, volume, elsewhere))
     cost = match_cost(volume) + _cost_of(seen_again, volume, config)
     first = _chosen(volume, cost, seen_again, config)
-    if int((first.weight > _LABEL).sum()) < _FEWEST_LABELS:
+    if int((first.weight >= _LABEL).sum()) < _FEWEST_LABELS:
         return None
     return MotionSweep(volume, cost, seen_again, first, config)
 
 
 def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> list[Keyframe]:
-    centre = target.T_map_camera[:3, 3]
     return [
         source
         for source in sources
-        if source.camera == target.camera
-        and float((source.T_map_camera[:3, 3] - centre).norm()) >= least_m
+        if source.camera == target.camera and _distance(target, source) >= least_m
     ]
+
+
+def _distance(one: Keyframe, other: Keyframe) -> float:
+    return float((one.T_map_camera[:3, 3] - other.T_map_camera[:3, 3]).norm())
 
 
 def _volume(

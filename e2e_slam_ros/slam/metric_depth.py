@@ -14,6 +14,7 @@ from e2e_slam_ros.errors import DepthError
 from e2e_slam_ros.losses.masked import known
 from e2e_slam_ros.refine.alignment import Alignment
 from e2e_slam_ros.refine.config import RefineConfig
+from e2e_slam_ros.refine.guard import LEAST_SHARE
 from e2e_slam_ros.refine.history import KeyframeHistory, Remembered
 from e2e_slam_ros.refine.metric_scale import FoundScale, MetricScale
 from e2e_slam_ros.refine.motion_evidence import MotionSweep, SeenElsewhere, sweep_neighbours
@@ -95,7 +96,8 @@ class MetricDepth:
         if motion.earlier > 0:
             elsewhere = _seen_elsewhere(history.around(item.keyframe, _SEEN_AGAIN))
         sources = [other.keyframe for other in (*before, *after)]
-        return sweep_neighbours(item.keyframe, sources, self._depth, motion, elsewhere)
+        widest_m = self.config.guard.min_parallax * (self._typical_m(item) or 0.0)
+        return sweep_neighbours(item.keyframe, sources, self._depth, motion, elsewhere, widest_m)
 
     def labels(self, keyframe: Keyframe, sweep: MotionSweep | None) -> SparseLabels | None:
         """Return the points of known depth that scale and refinement go by."""
@@ -179,14 +181,20 @@ class MetricDepth:
 
     def least_m(self, item: Remembered) -> float:
         """Return the distance to a neighbour that parallax asks for, by the depth so far."""
+        return LEAST_SHARE * self.config.guard.min_parallax * (self._typical_m(item) or 0.0)
+
+    def _typical_m(self, item: Remembered) -> float | None:
+        """Return the median depth in metres; None where the network's unit is not known yet."""
         assert item.unrefined is not None
         depth = item.unrefined.depth
         last = self.scale.last if self.aligned else None
-        metric = depth if last is None else last(depth)
+        if last is None and self.aligned and not self._metric:
+            return None
         used = known(depth)
         if not bool(used.any()):
-            return 0.0
-        return self.config.guard.min_parallax * float(metric[used].median())
+            return None
+        median = depth[used].median()
+        return float(median if last is None else last(median))
 
 
 def _seen_elsewhere(others: Sequence[Remembered]) -> list[SeenElsewhere]:

@@ -44,6 +44,16 @@ def test_nothing_is_said_where_images_have_nothing_in_common() -> None:
     assert sweep_neighbours(flat, others, DepthConfig(), config) is None
 
 
+def test_poses_are_not_believed_where_no_view_is_far_enough_away() -> None:
+    sources = [view(i + 1, pose(x=x)) for i, x in enumerate([0.1, 0.15])]
+    config = MotionEvidenceConfig()
+    for widest_m, believed in ((0.1, True), (0.15, False)):
+        sweep = sweep_neighbours(
+            view(0, pose()), sources, DepthConfig(), config, widest_m=widest_m
+        )
+        assert (sweep is not None) == believed
+
+
 def test_labels_are_metric_and_give_a_network_its_scale() -> None:
     evidence = gather(NETWORK, [-0.2, 0.2])
     assert evidence is not None

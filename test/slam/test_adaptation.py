@@ -58,10 +58,10 @@ def test_metric_sources_are_left_alone(name: str) -> None:
     assert walk(adaptation)[-1].alignment is None
 
 
-@pytest.mark.parametrize("factor", [0.02, 1.15, 40.0])
+@pytest.mark.parametrize("factor", [0.02, 1.15, 1.4])
 def test_motion_gives_metres_whatever_the_networks_unit(factor: float) -> None:
     adaptation = said(WALL_M * factor)
-    if factor == 1.15:
+    if factor > 1:
         first = step(adaptation, keyframe())
         assert first.estimate.scale_source == "said" and first.notices == ()
     else:
