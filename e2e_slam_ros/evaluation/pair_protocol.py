@@ -26,7 +26,7 @@ from e2e_slam_ros.slam.adaptation import AdaptedDepth
 class PairProtocol:
     """Refines each frame with its neighbours and forgets everything before the next.
 
-    Neighbours are the frames before it, ``depth.motion.min_baseline_m`` apart; with
+    Neighbours are the frames before it, ``refine.motion.min_baseline_m`` apart; with
     ``refine.wait_keyframes`` also so many after it.
     There is no map: a pair knows none.
 
@@ -37,7 +37,7 @@ class PairProtocol:
 
     def __init__(self, setup: AdaptationSetup, frames: WorkingFrames) -> None:
         self._setup, self._frames = setup, frames
-        self._hood = Neighbourhood(frames, setup.config.depth.motion.min_baseline_m)
+        self._hood = Neighbourhood(frames, setup.config.refine.motion.min_baseline_m)
 
     def run(self, positions: Iterable[int], samples: int, count: int) -> AdaptationOutcome:
         """Refine and score the frames at these positions.

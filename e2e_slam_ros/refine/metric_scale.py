@@ -39,14 +39,12 @@ class FoundScale:
         words: for `DepthEstimate.scale_source`.
         notice: why it could not be found from this keyframe, or None.
         unknown: nor from one before: nothing is aligned.
-        held: what the alignment is times what this keyframe alone said, 1 where it was believed.
     """
 
     alignment: Alignment
     words: str
     notice: str | None = None
     unknown: bool = False
-    held: float = 1.0
 
 
 class MetricScale:
@@ -104,7 +102,7 @@ class MetricScale:
             return FoundScale(self._last, f"{words} (of an earlier keyframe)", str(error))
         used = self._steady(found) if settings.source == "motion" else found
         self._last = used
-        return FoundScale(used, words, held=used.scale / found.scale)
+        return FoundScale(used, words)
 
     def follow(self, factor: float) -> None:
         """Note that the network's depth is ``factor`` times what it was: it was adapted."""

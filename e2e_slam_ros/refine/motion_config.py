@@ -24,9 +24,16 @@ class MotionEvidenceConfig:
     coarse: float = leaf(
         0.25, "weight of a sweep at a quarter of the width beside it; 0 leaves it out", low=0.0
     )
-    prior: float = leaf(0.2, "most that leaving the network's shape costs a pixel", low=0.0)
+    prior: float = leaf(0.2, "most that leaving the expected depth costs a pixel", low=0.0)
     prior_reach: float = leaf(
-        1.0, "difference of log depth at which leaving the network costs most", low=1e-3
+        1.0, "difference of log depth at which leaving the expected costs most", low=1e-3
+    )
+    network_share: float = leaf(
+        0.6,
+        "share of the network's shape in the expected depth; the rest is interpolated between "
+        "what motion is sure of",
+        low=0.0,
+        high=1.0,
     )
     earlier: float = leaf(
         0.3, "most that leaving the depth of other keyframes costs a pixel", low=0.0

@@ -32,6 +32,8 @@ _HALF_SURE = 0.01
 # Confidence where nothing speaks for a depth but the network.
 _LEAST_CONFIDENCE = 0.1
 _FEWEST_LABELS = 50
+# Inverse depth of what is as far as can be, 1/m.
+_FARTHEST = 1e-3
 # Width under which a coarse sweep is nothing but blur.
 _COARSEST = 32
 # What completes a depth changes it by a factor of 2.7 at most.
@@ -66,10 +68,6 @@ class MotionEvidence:
     depth: torch.Tensor
     weight: torch.Tensor
     smoothing: float
-
-    def scaled(self, factor: float) -> MotionEvidence:
-        """Return the same evidence for depth that is ``factor`` times as far."""
-        return self if factor == 1.0 else replace(self, depth=factor * self.depth)
 
     def labels(self, height: int, width: int) -> SparseLabels:
         """Return the pixels that motion alone is sure of, at a keyframe's size."""
@@ -127,16 +125,14 @@ class MotionSweep:
 
     @torch.no_grad()
     def given(self, network_depth: torch.Tensor) -> MotionEvidence:
-        """Choose planes again, with a network's depth as a weak cost for every plane.
-
-        A smooth field makes the network metric first, by what the first choice is sure of.
+        """Choose planes again, with the depth a network lets expect as a weak cost.
 
         Args:
             network_depth: (1, 1, H, W) metres or the network's units, 0 = unknown.
         """
         if self.config.prior == 0.0:
             return self.first
-        prior = _metric(_whole(network_depth), self.first)
+        prior = _prior(_whole(network_depth), self.first, self.config.network_share)
         apart = (self.volume.inverse_depth.log()[:, None, None] + prior[0, 0].log()).abs()
         prior_cost = self.config.prior * (apart / self.config.prior_reach).clamp_max(1.0)
         return _chosen(self.volume, self.cost + prior_cost, self.seen_again, self.config)
@@ -275,11 +271,17 @@ def _whole(depth: torch.Tensor) -> torch.Tensor:
     return torch.where(some, depth, depth[some].median() if bool(some.any()) else 1.0)
 
 
-def _metric(network_depth: torch.Tensor, first: MotionEvidence) -> torch.Tensor:
-    """Return the network's depth in metres at the sweep's size, corrected by a smooth field."""
+def _prior(network_depth: torch.Tensor, first: MotionEvidence, share: float) -> torch.Tensor:
+    """Return the depth expected at the sweep's size, (1, 1, h, w) metres.
+
+    Between what motion is sure of, two guesses are as good as each other and wrong in different
+    places: the network's shape, made metric by a smooth field, and smooth inverse depth.
+    """
     small = _resized(network_depth.reciprocal(), _size(first.depth)).reciprocal()
     field = scale_field(small, SparseLabels(first.depth, first.weight), _FEWEST_LABELS)
-    return small * field.scale * field.logarithm.exp()
+    shaped = (small * field.scale).log() + field.logarithm
+    smooth, _ = fill(first.depth.reciprocal(), first.weight)
+    return torch.lerp(-smooth.clamp_min(_FARTHEST).log(), shaped, share).exp()
 
 
 def _size(image: torch.Tensor) -> tuple[int, int]:

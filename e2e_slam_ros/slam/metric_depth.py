@@ -162,7 +162,7 @@ class MetricDepth:
         untouched = replace(answer.estimate, depth=gate_depth(metric, self._depth))
         if answer.sweep is None or answer.found is None or not self.corrects:
             return untouched
-        evidence = answer.sweep.given(metric).scaled(answer.found.held)
+        evidence = answer.sweep.given(metric)
         depth, confidence = evidence.complete(metric)
         depth = gate_depth(depth, self._depth)
         if not bool((depth > 0).any()):

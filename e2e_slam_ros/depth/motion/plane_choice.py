@@ -48,11 +48,11 @@ def inverse_planes(config: DepthConfig, device: torch.device) -> torch.Tensor:
 def match_cost(volume: CostVolume) -> torch.Tensor:
     """Return (D, H, W) what each plane costs each pixel: 0 = the images agree.
 
-    What fewer than half of the neighbours see counts the less: else planes that take a pixel
+    What fewer than a quarter of the neighbours see counts the less: else planes that take a pixel
     just into one neighbour's view would win at the borders.
     """
     cost = (1.0 - volume.correlation).clamp(0.0, _MOST)
-    seen = (2.0 * volume.views / volume.views.amax().clamp_min(1.0)).clamp_max(1.0)
+    seen = (4.0 * volume.views / volume.views.amax().clamp_min(1.0)).clamp_max(1.0)
     return torch.lerp(torch.full_like(cost, _UNSEEN), cost, seen)
 
 
