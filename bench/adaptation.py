@@ -11,9 +11,9 @@ points, network input 320x256. All steps are made: nothing stops early. Each row
 of its own; on a GPU time is taken with events. Memory: on the CPU what the process holds at most
 (with torch itself), on a GPU what torch had allocated at most.
 
-Ablation: a protocol of `e2e-slam evaluate` with each loss term left out in turn, and with each
-source of scale. A pair has no map and no depth of its neighbours: Chamfer distance and consistency
-mean something in the online protocol only.
+Ablation: a protocol of `e2e-slam evaluate` with each loss term left out in turn, with parts of the
+correction by known motion left out, and with each source of scale. A pair has no map and no depth
+of its neighbours: Chamfer distance and consistency mean something in the online protocol only.
 """
 
 from __future__ import annotations
@@ -235,6 +235,10 @@ def variants() -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {"all terms, scale motion": {}}
     for term in TERMS:
         found[f"without {term}"] = {f"refine.weights.{term}": 0.0}
+    found["one scale, no correction"] = {"refine.motion.enabled": False}
+    found["correction without prior"] = {"refine.motion.prior": 0.0}
+    found["correction without network"] = {"refine.motion.network_share": 0.0}
+    found["without other keyframes"] = {"refine.motion.earlier": 0.0}
     for name in SCALES[1:]:
         found[f"scale {name}"] = {"refine.scale.source": name}
     return found

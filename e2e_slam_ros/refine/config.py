@@ -65,10 +65,7 @@ class GuardConfig:
         0.1, "share of the pixels that only judge the result", low=0.0, high=0.5
     )
     min_parallax: float = leaf(
-        0.1,
-        "translation over median depth that at least one neighbour needs, or none is believed: "
-        "0.01 rad of error in a pose's rotation are then 10 % of depth",
-        low=0.0,
+        0.02, "translation over median depth under which a source says nothing", low=0.0
     )
     min_valid: float = leaf(0.1, "share of pixels a refinement must rest on", low=0.0, high=1.0)
     patience: int = leaf(

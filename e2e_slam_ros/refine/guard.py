@@ -19,8 +19,6 @@ _FLAT = 1.0 / 255.0
 _DARK, _BRIGHT = 0.04, 0.96
 # Share of pixels at the ends of the range that leaves too little between.
 _CLIPPED = 0.9
-# What a single source needs of the parallax that the widest one needs.
-LEAST_SHARE = 1.0 / 3.0
 # Mean difference below which two images are one image sent twice, a tenth of a grey level.
 _SAME = 0.1 / 255.0
 
@@ -42,12 +40,10 @@ def checked(
     reason, median = _target_figures(views, near_m, far_m)
     if reason is not None:
         return reason
-    least_m = guard.min_parallax * median
-    kept, reason = _usable(views.target, views.sources, LEAST_SHARE * least_m)
+    kept, reason = _usable(views.target, views.sources, guard.min_parallax * median)
     if not kept:
         return reason or Refusal.NO_SOURCES
-    # Where a camera does little else than turn, errors of its poses look like depth.
-    if max(_moved_m(views.target, views.sources[i]) for i in kept) < least_m:
+    if not views.poses_believed:
         return Refusal.SMALL_PARALLAX
     depths = tuple(views.source_depths[i] for i in kept) if views.source_depths else ()
     return replace(views, sources=tuple(views.sources[i] for i in kept), source_depths=depths)
@@ -108,7 +104,7 @@ def _usable(
 def _source_fault(
     target: Keyframe, source: Keyframe, row: Sequence[float], least_m: float
 ) -> Refusal | None:
-    moved_m = _moved_m(target, source)
+    moved = (source.T_map_camera[:3, 3] - target.T_map_camera[:3, 3]).norm()
     if not bool(torch.isfinite(source.T_map_camera).all()):
         return Refusal.POSE_NOT_FINITE
     *figures, difference = row
@@ -118,8 +114,4 @@ def _source_fault(
     if difference < _SAME:
         return Refusal.SAME_IMAGE
     # Pure rotation says nothing about depth, whatever the images look like.
-    return Refusal.SMALL_PARALLAX if moved_m < least_m else None
-
-
-def _moved_m(target: Keyframe, source: Keyframe) -> float:
-    return float((source.T_map_camera[:3, 3] - target.T_map_camera[:3, 3]).norm())
+    return Refusal.SMALL_PARALLAX if float(moved) < least_m else None

@@ -76,7 +76,7 @@ class MetricScale:
     def find(self, views: RefineViews, truth: torch.Tensor | None, untouched: str) -> FoundScale:
         """Return the keyframe's alignment.
 
-        Where the keyframe says too little, that of the last one is taken, or none at all.
+        Where the keyframe says too little, the usual one of the last keyframes is taken, or none.
 
         Args:
             views: with ``depth`` in the source's units and the labels of the scale source.
@@ -99,7 +99,10 @@ class MetricScale:
         except DepthError as error:
             if self._last is None:
                 return FoundScale(Alignment(), untouched, str(error), unknown=True)
-            return FoundScale(self._last, f"{words} (of an earlier keyframe)", str(error))
+            usual = self._last
+            if self._logarithms:
+                usual = replace(usual, scale=math.exp(statistics.median(self._logarithms)))
+            return FoundScale(usual, f"{words} (of earlier keyframes)", str(error))
         used = self._steady(found) if settings.source == "motion" else found
         self._last = used
         return FoundScale(used, words)

@@ -20,6 +20,12 @@ class MotionEvidenceConfig:
     min_baseline_m: float = leaf(
         0.03, "distance under which another view says nothing about depth, metres", low=0.0
     )
+    min_information: float = leaf(
+        0.0055,
+        "mean weight of the chosen planes times parallax (farthest view over depth) under which "
+        "all is ignored: 0.07 of parallax where images agree as usual, 0.15 where hardly",
+        low=0.0,
+    )
     width: int = leaf(160, "image width of the plane sweep in pixels", low=32)
     coarse: float = leaf(
         0.25, "weight of a sweep at a quarter of the width beside it; 0 leaves it out", low=0.0

@@ -145,7 +145,7 @@ def sweep_neighbours(
     depth: DepthConfig,
     config: MotionEvidenceConfig,
     elsewhere: Sequence[SeenElsewhere] = (),
-    widest_m: float = 0.0,
+    typical_m: float | None = None,
 ) -> MotionSweep | None:
     """Compare a keyframe with other views on planes; no ground truth is used.
 
@@ -156,20 +156,24 @@ def sweep_neighbours(
         depth: range of depth, planes of the sweep.
         config: weights.
         elsewhere: depth of other keyframes, seen again here.
-        widest_m: distance that at least one view must exceed, metres.
+        typical_m: the target's depth as far as known, for the parallax; None: not checked.
 
     Returns:
-        None where no view is far enough away or next to no pixel agrees.
+        None where views are too near for what their images agree on.
     """
     others = _apart(target, sources, config.min_baseline_m)
-    # Where a camera does little else than turn, errors of its poses look like depth.
-    if max((_distance(target, other) for other in others), default=0.0) <= widest_m:
+    if not others:
         return None
     volume = _volume(target, others, depth, config)
     seen_again = tuple(_seen_again(target, volume, elsewhere))
     cost = match_cost(volume) + _cost_of(seen_again, volume, config)
     first = _chosen(volume, cost, seen_again, config)
     if int((first.weight >= _LABEL).sum()) < _FEWEST_LABELS:
+        return None
+    # Where a camera does little else than turn, errors of its poses look like depth. They also
+    # make images disagree: both together tell what to believe.
+    parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
+    if typical_m is not None and parallax * float(first.weight.mean()) < config.min_information:
         return None
     return MotionSweep(volume, cost, seen_again, first, config)
 

@@ -39,6 +39,7 @@ class RefineViews:
         map_points: (N, 3) metres, map frame, or None: surfels in the field of view.
         labels: sparse depth, or None.
         alignment: how the depth network's depth becomes metres in this keyframe.
+        poses_believed: false where parallax is no more than what errors of the poses look like.
     """
 
     target: Keyframe
@@ -48,6 +49,7 @@ class RefineViews:
     map_points: torch.Tensor | None = None
     labels: SparseLabels | None = None
     alignment: Alignment = field(default_factory=Alignment)
+    poses_believed: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -303,6 +303,7 @@ class Adaptation:
             source_depths=tuple(other.depth for other in neighbours),
             map_points=map_points,
             labels=metric.labels(item.keyframe, sweep),
+            poses_believed=sweep is not None or not metric.corrects,
         )
         answer = metric.answer(item, views, sweep)
         unrefined, notices = answer.estimate, answer.notices

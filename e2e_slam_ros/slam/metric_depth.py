@@ -14,7 +14,6 @@ from e2e_slam_ros.errors import DepthError
 from e2e_slam_ros.losses.masked import known
 from e2e_slam_ros.refine.alignment import Alignment
 from e2e_slam_ros.refine.config import RefineConfig
-from e2e_slam_ros.refine.guard import LEAST_SHARE
 from e2e_slam_ros.refine.history import KeyframeHistory, Remembered
 from e2e_slam_ros.refine.metric_scale import FoundScale, MetricScale
 from e2e_slam_ros.refine.motion_evidence import MotionSweep, SeenElsewhere, sweep_neighbours
@@ -96,8 +95,9 @@ class MetricDepth:
         if motion.earlier > 0:
             elsewhere = _seen_elsewhere(history.around(item.keyframe, _SEEN_AGAIN))
         sources = [other.keyframe for other in (*before, *after)]
-        widest_m = self.config.guard.min_parallax * (self._typical_m(item) or 0.0)
-        return sweep_neighbours(item.keyframe, sources, self._depth, motion, elsewhere, widest_m)
+        return sweep_neighbours(
+            item.keyframe, sources, self._depth, motion, elsewhere, self._typical_m(item)
+        )
 
     def labels(self, keyframe: Keyframe, sweep: MotionSweep | None) -> SparseLabels | None:
         """Return the points of known depth that scale and refinement go by."""
@@ -181,7 +181,7 @@ class MetricDepth:
 
     def least_m(self, item: Remembered) -> float:
         """Return the distance to a neighbour that parallax asks for, by the depth so far."""
-        return LEAST_SHARE * self.config.guard.min_parallax * (self._typical_m(item) or 0.0)
+        return self.config.guard.min_parallax * (self._typical_m(item) or 0.0)
 
     def _typical_m(self, item: Remembered) -> float | None:
         """Return the median depth in metres; None where the network's unit is not known yet."""

@@ -47,9 +47,9 @@ def test_nothing_is_said_where_images_have_nothing_in_common() -> None:
 def test_poses_are_not_believed_where_no_view_is_far_enough_away() -> None:
     sources = [view(i + 1, pose(x=x)) for i, x in enumerate([0.1, 0.15])]
     config = MotionEvidenceConfig()
-    for widest_m, believed in ((0.1, True), (0.15, False)):
+    for typical_m, believed in ((2.0, True), (20.0, False), (None, True)):
         sweep = sweep_neighbours(
-            view(0, pose()), sources, DepthConfig(), config, widest_m=widest_m
+            view(0, pose()), sources, DepthConfig(), config, typical_m=typical_m
         )
         assert (sweep is not None) == believed
 

@@ -92,7 +92,7 @@ def test_too_few_labels_leave_the_last_scale_and_say_so() -> None:
     adaptation.reconfigure(replace(config, motion=replace(config.motion, earlier=0.0)))
     adapted = step(adaptation, black)
     assert error(adapted.estimate.depth) < 0.03
-    assert adapted.estimate.scale_source == "motion (of an earlier keyframe)"
+    assert adapted.estimate.scale_source == "motion (of earlier keyframes)"
     assert "labels" in adapted.notices[0]
     adaptation.reset()
     step(adaptation, keyframe())
