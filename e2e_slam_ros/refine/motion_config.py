@@ -50,3 +50,9 @@ class MotionEvidenceConfig:
     smoothing: float = leaf(
         0.05, "weight of each pixel of the result against its surroundings' 0.02", low=0.0
     )
+    own_error: float = leaf(
+        0.04,
+        "mean correction, natural logarithm of depth, that is as likely motion's own error as the "
+        "network's: a correction this small is left out, a larger one shrunk the less",
+        low=0.0,
+    )

@@ -62,12 +62,13 @@ class MotionEvidence:
     Attributes:
         depth: (1, 1, h, w) metres, known everywhere, at the size of the sweep.
         weight: (1, 1, h, w) >= 0, square of the images' agreement and what other keyframes add.
-        smoothing: see `MotionEvidenceConfig`.
+        smoothing, own_error: see `MotionEvidenceConfig`.
     """
 
     depth: torch.Tensor
     weight: torch.Tensor
     smoothing: float
+    own_error: float
 
     def labels(self, height: int, width: int) -> SparseLabels:
         """Return the pixels that motion alone is sure of, at a keyframe's size."""
@@ -98,6 +99,10 @@ class MotionEvidence:
         small = _resized(depth.reciprocal(), size).reciprocal()
         ratio = (self.depth / small).log().clamp(-_MOST, _MOST)
         field, _ = fill(ratio, self.weight + self.smoothing)
+        # Where the network fits as well as motion can tell, it is better left alone: shrunk as by
+        # James and Stein (1961).
+        spread = field.abs().mean().clamp_min(1e-6)
+        field = field * (1.0 - (self.own_error / spread).square()).clamp_min(0.0)
         _, evidence = fill(ratio, self.weight)
         evidence = _resized(evidence, native)
         share = evidence / (evidence + _HALF_SURE)
@@ -266,7 +271,9 @@ def _chosen(
         apart = (depth.log() - or_one(labels.depth[0, 0], seen).log()).abs()
         near = (1.0 - apart / config.earlier_reach).clamp_min(0.0)
         weight = weight + config.earlier / len(seen_again) * labels.weight[0, 0] * seen * near
-    return MotionEvidence(depth[None, None], weight[None, None], config.smoothing)
+    return MotionEvidence(
+        depth[None, None], weight[None, None], config.smoothing, config.own_error
+    )
 
 
 def _whole(depth: torch.Tensor) -> torch.Tensor:

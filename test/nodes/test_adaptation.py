@@ -196,7 +196,7 @@ def test_measured_depth_gives_scale_where_it_comes(ros_domain: int, tiny: TinyNe
         assert status(node)["scale_source"] == "depth topic"
         assert float(status(node)["scale"]) == pytest.approx(2.0 / 2.3, rel=0.02)
         send(peer, 1)
-        assert status(node)["scale_source"] == "depth topic (of an earlier keyframe)"
+        assert status(node)["scale_source"] == "depth topic (of earlier keyframes)"
         assert node.diagnostics.problems.totals() == {"refine": 1} and node.mapped == 2
 
 

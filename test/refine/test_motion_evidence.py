@@ -68,7 +68,8 @@ def test_labels_are_metric_and_give_a_network_its_scale() -> None:
 def test_motion_corrects_a_network_pixel_by_pixel(prior: bool) -> None:
     u = torch.arange(160.0).expand(1, 1, 120, 160)
     network = NETWORK * torch.exp(0.2 * torch.sin(u / 40))
-    evidence = gather(network if prior else None, [-0.2, 0.2])
+    config = MotionEvidenceConfig(own_error=0.0)
+    evidence = gather(network if prior else None, [-0.2, 0.2], config)
     assert evidence is not None
     start = network * align_scale(network, evidence.labels(120, 160)).scale
     depth, confidence = evidence.complete(start)
@@ -82,15 +83,28 @@ def test_between_what_motion_knows_the_networks_shape_remains() -> None:
     u = torch.arange(160.0).expand(1, 1, 120, 160)
     shape = torch.where(u < 120, 1.0, 1.5)
     known = (u[..., ::1] < 80).float()
-    evidence = MotionEvidence(2.0 * torch.where(u < 80, 1.0, 3.0), known, smoothing=0.0)
+    evidence = MotionEvidence(
+        2.0 * torch.where(u < 80, 1.0, 3.0), known, smoothing=0.0, own_error=0.0
+    )
     depth, confidence = evidence.complete(1.8 * shape)
     torch.testing.assert_close(depth, 2.0 * shape, rtol=0.02, atol=0)
     assert confidence[..., :60].min() > 0.9
     assert confidence[..., 110:].max() < 0.2
 
 
+def test_a_network_that_fits_as_well_as_motion_can_tell_is_left_alone() -> None:
+    every = torch.ones(1, 1, 120, 160)
+    for offset, kept in ((1.04, 1.0), (1.5, 1.02)):
+        evidence = MotionEvidence(2.0 * every, every, smoothing=0.05, own_error=0.05)
+        depth, _ = evidence.complete(offset * 2.0 * every)
+        wanted = offset * 2.0 * every if kept == 1.0 else 2.0 * every
+        torch.testing.assert_close(depth, wanted, rtol=0.02, atol=0)
+
+
 def test_unknown_pixels_of_the_network_are_completed_too() -> None:
-    evidence = MotionEvidence(torch.full((1, 1, 120, 160), 2.0), torch.ones(1, 1, 120, 160), 0.05)
+    evidence = MotionEvidence(
+        torch.full((1, 1, 120, 160), 2.0), torch.ones(1, 1, 120, 160), 0.05, 0.0
+    )
     network = NETWORK.clone()
     network[..., :10, :10] = 0.0
     for given in (network, torch.zeros_like(network)):
