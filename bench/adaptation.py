@@ -50,7 +50,7 @@ from e2e_slam_ros.evaluation.pair_protocol import PairProtocol
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 from e2e_slam_ros.losses.cloud import local_cloud
 from e2e_slam_ros.refine.adaptable import NetworkInput
-from e2e_slam_ros.refine.motion_evidence import sweep_neighbours
+from e2e_slam_ros.refine.motion_sweep import sweep_neighbours
 from e2e_slam_ros.refine.objective import TERMS
 from e2e_slam_ros.refine.refiner import GuardedRefiner, build_refiner
 from e2e_slam_ros.refine.scale import align_groundtruth_median

@@ -30,6 +30,7 @@ from e2e_slam_ros.slam.frontend import Frontend
 # How many of the first keyframes are asked once more at the end.
 _ASKED_AGAIN = 20
 _EVERY = KeyframeDecision(True, "every frame", has_parallax=True)
+_BETWEEN = KeyframeDecision(False, "between")
 
 
 @dataclass(eq=False)
@@ -119,7 +120,7 @@ class OnlineProtocol:
             return self._frontend.decide(
                 frame.stamp_ns, frame.image, frame.camera, frame.T_map_camera
             )
-        return _EVERY if position % self._every == 0 else KeyframeDecision(False, "between")
+        return _EVERY if position % self._every == 0 else _BETWEEN
 
     def _keyframe(self, keyframe: Keyframe) -> None:
         setup, view = self._setup, self._setup.view(keyframe)
@@ -145,6 +146,7 @@ class OnlineProtocol:
             unrefined,
             self._in_view(view.keyframe),
             self._setup.truth_for_scale(view),
+            self._frontend.between(view.keyframe, self._setup.adaptation.between),
         )
 
     def _look_back(self) -> None:

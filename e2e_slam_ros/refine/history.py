@@ -24,6 +24,7 @@ class Remembered:
         unrefined: depth as its source gave it, in the source's units; None: only a view.
         depth: (1, 1, H, W) metres, the best known, 0 = unknown; or None.
         weight: (1, 1, H, W) >= 0, what motion says for ``depth``; or None.
+        between: camera frames before it, the newest first, that became no keyframe.
         truth: for evaluation, as it was given.
     """
 
@@ -32,6 +33,7 @@ class Remembered:
     depth: torch.Tensor | None
     truth: torch.Tensor | None = None
     weight: torch.Tensor | None = None
+    between: tuple[Keyframe, ...] = ()
 
 
 class KeyframeHistory:

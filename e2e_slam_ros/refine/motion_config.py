@@ -16,7 +16,10 @@ class MotionEvidenceConfig:
         "correct a network's depth pixel by pixel by known motion where refine.scale.source is "
         "motion; false: one scale for the whole keyframe",
     )
-    neighbours: int = leaf(6, "earlier keyframes compared with, and as many later", low=1, high=16)
+    neighbours: int = leaf(6, "earlier views compared with, and as many later", low=1, high=16)
+    between: int = leaf(
+        3, "how many of the earlier views may be camera frames between keyframes", low=0, high=8
+    )
     min_baseline_m: float = leaf(
         0.03, "distance under which another view says nothing about depth, metres", low=0.0
     )

@@ -2,57 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
 
-from e2e_slam_ros.config import DepthConfig
-from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.motion.fill import fill
-from e2e_slam_ros.depth.motion.plane_choice import (
-    PlaneChoice,
-    choose_planes,
-    inverse_planes,
-    match_cost,
-)
-from e2e_slam_ros.depth.motion.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
-from e2e_slam_ros.geometry.se3 import inverse
-from e2e_slam_ros.losses.masked import known, or_one
-from e2e_slam_ros.refine.depth_splat import splat_depth
-from e2e_slam_ros.refine.motion_config import MotionEvidenceConfig
+from e2e_slam_ros.losses.masked import known
 from e2e_slam_ros.refine.scale_field import scale_field
 from e2e_slam_ros.refine.views import SparseLabels
 
 # Weight of a chosen plane from which on it is a label: an agreement of 0.2.
 _LABEL = 0.04
+_FEWEST_LABELS = 50
 # Evidence at which a depth deserves half the confidence.
 _HALF_SURE = 0.01
 # Confidence where nothing speaks for a depth but the network.
 _LEAST_CONFIDENCE = 0.1
-_FEWEST_LABELS = 50
 # Inverse depth of what is as far as can be, 1/m.
 _FARTHEST = 1e-3
-# Width under which a coarse sweep is nothing but blur.
-_COARSEST = 32
 # What completes a depth changes it by a factor of 2.7 at most.
 _MOST = 1.0
-
-
-@dataclass(frozen=True)
-class SeenElsewhere:
-    """The depth of another keyframe, as `MotionEvidence.complete` gave it.
-
-    Attributes:
-        keyframe: the other one.
-        depth: (1, 1, H, W) metres, 0 = unknown.
-        weight: (1, 1, H, W) >= 0, see `MotionEvidence.weight`.
-    """
-
-    keyframe: Keyframe
-    depth: torch.Tensor
-    weight: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +40,11 @@ class MotionEvidence:
     smoothing: float
     own_error: float
 
+    @property
+    def enough(self) -> bool:
+        """Whether there are labels enough to find a scale from."""
+        return int((self.weight >= _LABEL).sum()) >= _FEWEST_LABELS
+
     def labels(self, height: int, width: int) -> SparseLabels:
         """Return the pixels that motion alone is sure of, at a keyframe's size."""
         sure = self.weight >= _LABEL
@@ -79,7 +54,24 @@ class MotionEvidence:
 
     def weight_at(self, height: int, width: int) -> torch.Tensor:
         """Return `weight` at a keyframe's size."""
-        return _resized(self.weight, (height, width))
+        return resized(self.weight, (height, width))
+
+    def expected(self, network_depth: torch.Tensor, share: float) -> torch.Tensor:
+        """Return the depth to expect everywhere, (1, 1, h, w) metres.
+
+        Between what motion is sure of, two guesses are as good as each other and wrong in
+        different places: the network's shape, made metric by a smooth field, and smooth inverse
+        depth.
+
+        Args:
+            network_depth: (1, 1, H, W) metres or the network's units, 0 = unknown.
+            share: of the network in the mean of the two logarithms.
+        """
+        small = resized(_whole(network_depth).reciprocal(), size_of(self.depth)).reciprocal()
+        field = scale_field(small, SparseLabels(self.depth, self.weight), _FEWEST_LABELS)
+        shaped = (small * field.scale).log() + field.logarithm
+        smooth, _ = fill(self.depth.reciprocal(), self.weight)
+        return torch.lerp(-smooth.clamp_min(_FARTHEST).log(), shaped, share).exp()
 
     @torch.no_grad()
     def complete(self, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,8 +87,8 @@ class MotionEvidence:
             Depth (1, 1, H, W) in metres, known everywhere, and confidence in [0, 1].
         """
         depth = _whole(depth)
-        size, native = _size(self.depth), _size(depth)
-        small = _resized(depth.reciprocal(), size).reciprocal()
+        size, native = size_of(self.depth), size_of(depth)
+        small = resized(depth.reciprocal(), size).reciprocal()
         ratio = (self.depth / small).log().clamp(-_MOST, _MOST)
         field, _ = fill(ratio, self.weight + self.smoothing)
         # Where the network fits as well as motion can tell, it is better left alone: shrunk as by
@@ -104,200 +96,23 @@ class MotionEvidence:
         spread = field.abs().mean().clamp_min(1e-6)
         field = field * (1.0 - (self.own_error / spread).square()).clamp_min(0.0)
         _, evidence = fill(ratio, self.weight)
-        evidence = _resized(evidence, native)
+        evidence = resized(evidence, native)
         share = evidence / (evidence + _HALF_SURE)
         confidence = _LEAST_CONFIDENCE + (1.0 - _LEAST_CONFIDENCE) * share
-        return depth * _resized(field, native).exp(), confidence
+        return depth * resized(field, native).exp(), confidence
 
 
-@dataclass(frozen=True, eq=False)
-class MotionSweep:
-    """A sweep over a keyframe's neighbours, from which planes are chosen.
-
-    Attributes:
-        volume: of the sweep.
-        cost: (D, h, w) of images and other keyframes' depth.
-        seen_again: other keyframes' depth as this one sees it.
-        first: the planes chosen by these alone.
-        config: weights.
-    """
-
-    volume: CostVolume
-    cost: torch.Tensor
-    seen_again: tuple[SparseLabels, ...]
-    first: MotionEvidence
-    config: MotionEvidenceConfig
-
-    @torch.no_grad()
-    def given(self, network_depth: torch.Tensor) -> MotionEvidence:
-        """Choose planes again, with the depth a network lets expect as a weak cost.
-
-        Args:
-            network_depth: (1, 1, H, W) metres or the network's units, 0 = unknown.
-        """
-        if self.config.prior == 0.0:
-            return self.first
-        prior = _prior(_whole(network_depth), self.first, self.config.network_share)
-        apart = (self.volume.inverse_depth.log()[:, None, None] + prior[0, 0].log()).abs()
-        prior_cost = self.config.prior * (apart / self.config.prior_reach).clamp_max(1.0)
-        return _chosen(self.volume, self.cost + prior_cost, self.seen_again, self.config)
+def size_of(image: torch.Tensor) -> tuple[int, int]:
+    """Return height and width."""
+    return image.shape[-2], image.shape[-1]
 
 
-@torch.no_grad()
-def sweep_neighbours(
-    target: Keyframe,
-    sources: Sequence[Keyframe],
-    depth: DepthConfig,
-    config: MotionEvidenceConfig,
-    elsewhere: Sequence[SeenElsewhere] = (),
-    typical_m: float | None = None,
-) -> MotionSweep | None:
-    """Compare a keyframe with other views on planes; no ground truth is used.
-
-    Args:
-        target: whose depth is wanted.
-        sources: other views, before or also after the target; those nearer than
-            ``config.min_baseline_m`` or of another camera are left out.
-        depth: range of depth, planes of the sweep.
-        config: weights.
-        elsewhere: depth of other keyframes, seen again here.
-        typical_m: the target's depth as far as known, for the parallax; None: not checked.
-
-    Returns:
-        None where views are too near for what their images agree on.
-    """
-    others = _apart(target, sources, config.min_baseline_m)
-    if not others:
-        return None
-    volume = _volume(target, others, depth, config)
-    seen_again = tuple(_seen_again(target, volume, elsewhere))
-    cost = match_cost(volume) + _cost_of(seen_again, volume, config)
-    first = _chosen(volume, cost, seen_again, config)
-    if int((first.weight >= _LABEL).sum()) < _FEWEST_LABELS:
-        return None
-    # Where a camera does little else than turn, errors of its poses look like depth. They also
-    # make images disagree: both together tell what to believe.
-    parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
-    if typical_m is not None and parallax * float(first.weight.mean()) < config.min_information:
-        return None
-    return MotionSweep(volume, cost, seen_again, first, config)
-
-
-def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> list[Keyframe]:
-    return [
-        source
-        for source in sources
-        if source.camera == target.camera and _distance(target, source) >= least_m
-    ]
-
-
-def _distance(one: Keyframe, other: Keyframe) -> float:
-    return float((one.T_map_camera[:3, 3] - other.T_map_camera[:3, 3]).norm())
-
-
-def _volume(
-    target: Keyframe,
-    sources: Sequence[Keyframe],
-    depth: DepthConfig,
-    config: MotionEvidenceConfig,
-) -> CostVolume:
-    """Return correlation at the working size, with that at a quarter of it beside it.
-
-    Coarse windows reach across what fine ones cannot tell from noise.
-    """
-    width = min(config.width, target.camera.width)
-    planes = inverse_planes(depth, target.image.device)
-
-    def swept(pixels: int) -> CostVolume:
-        def view(keyframe: Keyframe) -> SweepView:
-            return sweep_view(keyframe, pixels)
-
-        return plane_sweep(view(target), [view(source) for source in sources], planes)
-
-    fine = swept(width)
-    if config.coarse == 0.0 or width // 4 < _COARSEST:
-        return fine
-    coarse = _resized(swept(width // 4).correlation[None], _size(fine.correlation))[0]
-    mean = (fine.correlation + config.coarse * coarse) / (1.0 + config.coarse)
-    return replace(fine, correlation=mean)
-
-
-def _seen_again(
-    target: Keyframe, volume: CostVolume, elsewhere: Sequence[SeenElsewhere]
-) -> list[SparseLabels]:
-    """Return other keyframes' depth as the target sees it, at the sweep's size."""
-    size = _size(volume.correlation)
-    camera = target.camera.resized(size[1], size[0])
-    result = []
-    for other in elsewhere:
-        if other.keyframe.camera != target.camera:
-            continue
-        pose = other.keyframe.T_map_camera.double()
-        T_target_other = inverse(target.T_map_camera.double()) @ pose
-        both = torch.cat([other.depth, other.weight], dim=1)
-        both = torch.where(known(other.depth), both, torch.zeros_like(both))
-        small = functional.interpolate(both, size, mode="nearest-exact")
-        moved = splat_depth(small[:, :1], small[:, 1:], camera, T_target_other, camera)
-        result.append(SparseLabels(*moved))
-    return result
-
-
-def _cost_of(
-    seen_again: Sequence[SparseLabels], volume: CostVolume, config: MotionEvidenceConfig
-) -> torch.Tensor:
-    """Return (D, h, w): what leaving other keyframes' depth costs."""
-    cost = torch.zeros_like(volume.correlation)
-    planes = volume.inverse_depth.log()[:, None, None]
-    for labels in seen_again:
-        there = or_one(labels.depth, known(labels.depth))[0, 0].log()
-        apart = ((planes + there).abs() / config.earlier_reach).clamp_max(1.0)
-        cost = cost + config.earlier / len(seen_again) * labels.weight[0, 0] * apart
-    return cost
-
-
-def _chosen(
-    volume: CostVolume,
-    cost: torch.Tensor,
-    seen_again: Sequence[SparseLabels],
-    config: MotionEvidenceConfig,
-) -> MotionEvidence:
-    """Choose planes; what speaks for them are images and other keyframes' depth."""
-    choice: PlaneChoice = choose_planes(volume, cost)
-    farthest = 0.5 * float(volume.inverse_depth[0])
-    depth = choice.inverse_depth.clamp_min(farthest).reciprocal()
-    weight = choice.weight
-    for labels in seen_again:
-        seen = known(labels.depth)[0, 0]
-        apart = (depth.log() - or_one(labels.depth[0, 0], seen).log()).abs()
-        near = (1.0 - apart / config.earlier_reach).clamp_min(0.0)
-        weight = weight + config.earlier / len(seen_again) * labels.weight[0, 0] * seen * near
-    return MotionEvidence(
-        depth[None, None], weight[None, None], config.smoothing, config.own_error
-    )
+def resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return (B, C, H, W) at another size, bilinear."""
+    return functional.interpolate(image, size, mode="bilinear", align_corners=False)
 
 
 def _whole(depth: torch.Tensor) -> torch.Tensor:
     """Return depth with the median of what is known where nothing is."""
     some = known(depth)
     return torch.where(some, depth, depth[some].median() if bool(some.any()) else 1.0)
-
-
-def _prior(network_depth: torch.Tensor, first: MotionEvidence, share: float) -> torch.Tensor:
-    """Return the depth expected at the sweep's size, (1, 1, h, w) metres.
-
-    Between what motion is sure of, two guesses are as good as each other and wrong in different
-    places: the network's shape, made metric by a smooth field, and smooth inverse depth.
-    """
-    small = _resized(network_depth.reciprocal(), _size(first.depth)).reciprocal()
-    field = scale_field(small, SparseLabels(first.depth, first.weight), _FEWEST_LABELS)
-    shaped = (small * field.scale).log() + field.logarithm
-    smooth, _ = fill(first.depth.reciprocal(), first.weight)
-    return torch.lerp(-smooth.clamp_min(_FARTHEST).log(), shaped, share).exp()
-
-
-def _size(image: torch.Tensor) -> tuple[int, int]:
-    return image.shape[-2], image.shape[-1]
-
-
-def _resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    return functional.interpolate(image, size, mode="bilinear", align_corners=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -97,6 +97,11 @@ class Adaptation:
         config = self._pending or self._config
         return config.strategy != "none" and config.weights.chamfer > 0
 
+    @property
+    def between(self) -> int:
+        """How many camera frames before a keyframe are of use to `refine` as further views."""
+        return self._metric.between
+
     def check(self, config: RefineConfig) -> None:
         """Refuse settings that this source cannot follow.
 
@@ -127,6 +132,7 @@ class Adaptation:
         unrefined: DepthEstimate,
         map_points: torch.Tensor | None = None,
         truth: torch.Tensor | None = None,
+        between: Sequence[Keyframe] = (),
     ) -> AdaptedDepth:
         """Return the newest keyframe's metric, refined depth and remember it as a neighbour.
 
@@ -135,6 +141,7 @@ class Adaptation:
             unrefined: the source's answer; ungated where it is to be aligned.
             map_points: (N, 3) metres, map frame: surfels in view; or None.
             truth: (1, 1, H, W) metres, 0 = unknown; for "groundtruth_median" alone.
+            between: views of camera frames that became no keyframe, see `between`.
 
         Raises:
             ConfigError: "groundtruth_median" without ``truth``.
@@ -144,7 +151,7 @@ class Adaptation:
         self._settle()
         if self._idle(self._config):
             return AdaptedDepth(keyframe, unrefined, unrefined, None, None)
-        item = Remembered(keyframe, unrefined, None, truth)
+        item = Remembered(keyframe, unrefined, None, truth, between=tuple(between))
         neighbours = self._history.before(
             keyframe, self._config.neighbours, self._metric.least_m(item)
         )

@@ -15,6 +15,7 @@ from e2e_slam_ros.errors import PoseError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.projection import backproject
 from e2e_slam_ros.geometry.se3 import check_rigid
+from e2e_slam_ros.slam.between_frames import BetweenFrames, as_views
 from e2e_slam_ros.slam.keyframe_rule import KeyframeRule
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.sharpness import RelativeSharpness
@@ -26,8 +27,8 @@ _OVERLAP_STRIDE = 16
 class Frontend:
     """Chooses keyframes and prepares them.
 
-    `decide` runs at camera rate on the receiving thread, `prepare` and `note_depth` on the
-    mapping thread; the rule in between is guarded by a lock.
+    `decide` runs at camera rate on the receiving thread, `prepare`, `between` and `note_depth` on
+    the mapping thread; the rule and the frames in between are guarded by a lock.
     """
 
     def __init__(self, config: Config, device: torch.device) -> None:
@@ -39,6 +40,9 @@ class Frontend:
         )
         self._sharpness = RelativeSharpness()
         self._preprocess = Preprocessor(config.camera, device)
+        # Sensors and motion stereo ask for none.
+        self._keeps_views = config.depth.source == "network"
+        self._between = BetweenFrames(config.refine.motion.min_baseline_m)
         self._lock = threading.Lock()
         self._device = device
         self._keyframes = 0
@@ -68,7 +72,10 @@ class Frontend:
         check_rigid(torch.from_numpy(np.asarray(T_map_camera, dtype=np.float64)))
         with self._lock:
             relative_sharpness = self._sharpness.update(image)
-            return self._rule.decide(stamp_ns, T_map_camera, camera, relative_sharpness)
+            decision = self._rule.decide(stamp_ns, T_map_camera, camera, relative_sharpness)
+            if self._keeps_views and not decision.is_keyframe:
+                self._between.offer(Frame(-1, stamp_ns, image, camera, None, T_map_camera))
+        return decision
 
     def prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         """Return the frame as tensors at the working size.
@@ -94,6 +101,15 @@ class Frontend:
         )
         self._keyframes += 1
         return keyframe
+
+    def between(self, keyframe: Keyframe, count: int) -> tuple[Keyframe, ...]:
+        """Return up to ``count`` camera frames before a keyframe as further views of the place.
+
+        The newest first; frames that became keyframes themselves are not among them.
+        """
+        with self._lock:
+            frames = self._between.before(keyframe.stamp_ns, count)
+        return as_views(frames, self._preprocess)
 
     @torch.inference_mode()
     def note_depth(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
@@ -122,6 +138,7 @@ class Frontend:
         with self._lock:
             self._rule.reset()
             self._sharpness.reset()
+            self._between.clear()
 
     def reset(self) -> None:
         """Forget everything: the next frame becomes keyframe 0."""

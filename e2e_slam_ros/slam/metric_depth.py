@@ -16,7 +16,7 @@ from e2e_slam_ros.refine.alignment import Alignment
 from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.history import KeyframeHistory, Remembered
 from e2e_slam_ros.refine.metric_scale import FoundScale, MetricScale
-from e2e_slam_ros.refine.motion_evidence import MotionSweep, SeenElsewhere, sweep_neighbours
+from e2e_slam_ros.refine.motion_sweep import MotionSweep, SeenElsewhere, sweep_neighbours
 from e2e_slam_ros.refine.views import RefineViews, SparseLabels
 
 # Other keyframes whose depth is seen again in the one that is worked on.
@@ -78,6 +78,11 @@ class MetricDepth:
         """Whether known motion corrects depth pixel by pixel."""
         return self.aligned and self.config.motion.enabled and self.config.scale.source == "motion"
 
+    @property
+    def between(self) -> int:
+        """How many camera frames before a keyframe are of use as further views."""
+        return self.config.motion.between if self.corrects else 0
+
     def idle(self, config: RefineConfig) -> bool:
         """Say whether depth stays as it is under these settings."""
         return not self.aligned or (config.scale.source == "fixed" and config.scale.factor == 1.0)
@@ -89,12 +94,15 @@ class MetricDepth:
         wanted = labels or (self.aligned and source == "motion")
         if not wanted or source == "depth_topic" or self._sensed:
             return None
-        before = history.before(item.keyframe, motion.neighbours, motion.min_baseline_m)
+        # Frames before the keyframe see most of what it sees, keyframes see it from afar.
+        between = list(item.between[: motion.between])
+        count = max(1, motion.neighbours - len(between))
+        before = history.before(item.keyframe, count, motion.min_baseline_m)
         after = history.after(item.keyframe, motion.neighbours, motion.min_baseline_m)
         elsewhere: list[SeenElsewhere] = []
         if motion.earlier > 0:
             elsewhere = _seen_elsewhere(history.around(item.keyframe, _SEEN_AGAIN))
-        sources = [other.keyframe for other in (*before, *after)]
+        sources = [*between, *(other.keyframe for other in (*before, *after))]
         return sweep_neighbours(
             item.keyframe, sources, self._depth, motion, elsewhere, self._typical_m(item)
         )

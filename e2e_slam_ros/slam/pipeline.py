@@ -48,7 +48,10 @@ class SlamPipeline:
             with self._timed("depth", latency_ms):
                 predicted = self.depth_source.estimate(keyframe)
             with self._timed("refine", latency_ms, self.adaptation.active):
-                adapted = self.adaptation.refine(keyframe, predicted, self._in_view(keyframe))
+                between = self.frontend.between(keyframe, self.adaptation.between)
+                adapted = self.adaptation.refine(
+                    keyframe, predicted, self._in_view(keyframe), between=between
+                )
             with self._timed("fuse", latency_ms):
                 fusion = self.surfels.fuse(keyframe, adapted.estimate)
         except Exception:

@@ -11,7 +11,8 @@ from depth.motion.test_plane_sweep import view
 from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.refine.motion_config import MotionEvidenceConfig
-from e2e_slam_ros.refine.motion_evidence import MotionEvidence, SeenElsewhere, sweep_neighbours
+from e2e_slam_ros.refine.motion_evidence import MotionEvidence
+from e2e_slam_ros.refine.motion_sweep import SeenElsewhere, sweep_neighbours
 from e2e_slam_ros.refine.scale import align_scale
 from synthetic import pose
 

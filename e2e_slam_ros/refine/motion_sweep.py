@@ -1,0 +1,204 @@
+"""A keyframe compared with other views on planes, and planes chosen from what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch.nn import functional
+
+from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.depth.motion.plane_choice import choose_planes, inverse_planes, match_cost
+from e2e_slam_ros.depth.motion.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
+from e2e_slam_ros.geometry.se3 import inverse
+from e2e_slam_ros.losses.masked import known, or_one
+from e2e_slam_ros.refine.depth_splat import splat_depth
+from e2e_slam_ros.refine.motion_config import MotionEvidenceConfig
+from e2e_slam_ros.refine.motion_evidence import MotionEvidence, resized, size_of
+from e2e_slam_ros.refine.views import SparseLabels
+
+# Width under which a coarse sweep is nothing but blur.
+_COARSEST = 32
+
+
+@dataclass(frozen=True)
+class SeenElsewhere:
+    """The depth of another keyframe, as `MotionEvidence.complete` gave it.
+
+    Attributes:
+        keyframe: the other one.
+        depth: (1, 1, H, W) metres, 0 = unknown.
+        weight: (1, 1, H, W) >= 0, see `MotionEvidence.weight`.
+    """
+
+    keyframe: Keyframe
+    depth: torch.Tensor
+    weight: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class MotionSweep:
+    """A sweep over a keyframe's neighbours, from which planes are chosen.
+
+    Attributes:
+        volume: of the sweep.
+        cost: (D, h, w) of images and other keyframes' depth.
+        seen_again: other keyframes' depth as this one sees it.
+        first: the planes chosen by these alone.
+        config: weights.
+    """
+
+    volume: CostVolume
+    cost: torch.Tensor
+    seen_again: tuple[SparseLabels, ...]
+    first: MotionEvidence
+    config: MotionEvidenceConfig
+
+    @torch.no_grad()
+    def given(self, network_depth: torch.Tensor) -> MotionEvidence:
+        """Choose planes again, with the depth a network lets expect as a weak cost.
+
+        Args:
+            network_depth: (1, 1, H, W) metres or the network's units, 0 = unknown.
+        """
+        if self.config.prior == 0.0:
+            return self.first
+        prior = self.first.expected(network_depth, self.config.network_share)
+        apart = (self.volume.inverse_depth.log()[:, None, None] + prior[0, 0].log()).abs()
+        prior_cost = self.config.prior * (apart / self.config.prior_reach).clamp_max(1.0)
+        return _chosen(self.volume, self.cost + prior_cost, self.seen_again, self.config)
+
+
+@torch.no_grad()
+def sweep_neighbours(
+    target: Keyframe,
+    sources: Sequence[Keyframe],
+    depth: DepthConfig,
+    config: MotionEvidenceConfig,
+    elsewhere: Sequence[SeenElsewhere] = (),
+    typical_m: float | None = None,
+) -> MotionSweep | None:
+    """Compare a keyframe with other views on planes; no ground truth is used.
+
+    Args:
+        target: whose depth is wanted.
+        sources: other views, before or also after the target; those nearer than
+            ``config.min_baseline_m`` or of another camera are left out.
+        depth: range of depth, planes of the sweep.
+        config: weights.
+        elsewhere: depth of other keyframes, seen again here.
+        typical_m: the target's depth as far as known, for the parallax; None: not checked.
+
+    Returns:
+        None where views are too near for what their images agree on.
+    """
+    others = _apart(target, sources, config.min_baseline_m)
+    if not others:
+        return None
+    volume = _volume(target, others, depth, config)
+    seen_again = tuple(_seen_again(target, volume, elsewhere))
+    cost = match_cost(volume) + _cost_of(seen_again, volume, config)
+    first = _chosen(volume, cost, seen_again, config)
+    if not first.enough:
+        return None
+    # Where a camera does little else than turn, errors of its poses look like depth. They also
+    # make images disagree: both together tell what to believe.
+    parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
+    if typical_m is not None and parallax * float(first.weight.mean()) < config.min_information:
+        return None
+    return MotionSweep(volume, cost, seen_again, first, config)
+
+
+def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> list[Keyframe]:
+    return [
+        source
+        for source in sources
+        if source.camera == target.camera and _distance(target, source) >= least_m
+    ]
+
+
+def _distance(one: Keyframe, other: Keyframe) -> float:
+    return float((one.T_map_camera[:3, 3] - other.T_map_camera[:3, 3]).norm())
+
+
+def _volume(
+    target: Keyframe,
+    sources: Sequence[Keyframe],
+    depth: DepthConfig,
+    config: MotionEvidenceConfig,
+) -> CostVolume:
+    """Return correlation at the working size, with that at a quarter of it beside it.
+
+    Coarse windows reach across what fine ones cannot tell from noise.
+    """
+    width = min(config.width, target.camera.width)
+    planes = inverse_planes(depth, target.image.device)
+
+    def swept(pixels: int) -> CostVolume:
+        def view(keyframe: Keyframe) -> SweepView:
+            return sweep_view(keyframe, pixels)
+
+        return plane_sweep(view(target), [view(source) for source in sources], planes)
+
+    fine = swept(width)
+    if config.coarse == 0.0 or width // 4 < _COARSEST:
+        return fine
+    coarse = resized(swept(width // 4).correlation[None], size_of(fine.correlation))[0]
+    mean = (fine.correlation + config.coarse * coarse) / (1.0 + config.coarse)
+    return replace(fine, correlation=mean)
+
+
+def _seen_again(
+    target: Keyframe, volume: CostVolume, elsewhere: Sequence[SeenElsewhere]
+) -> list[SparseLabels]:
+    """Return other keyframes' depth as the target sees it, at the sweep's size."""
+    size = size_of(volume.correlation)
+    camera = target.camera.resized(size[1], size[0])
+    result = []
+    for other in elsewhere:
+        if other.keyframe.camera != target.camera:
+            continue
+        pose = other.keyframe.T_map_camera.double()
+        T_target_other = inverse(target.T_map_camera.double()) @ pose
+        both = torch.cat([other.depth, other.weight], dim=1)
+        both = torch.where(known(other.depth), both, torch.zeros_like(both))
+        small = functional.interpolate(both, size, mode="nearest-exact")
+        moved = splat_depth(small[:, :1], small[:, 1:], camera, T_target_other, camera)
+        result.append(SparseLabels(*moved))
+    return result
+
+
+def _cost_of(
+    seen_again: Sequence[SparseLabels], volume: CostVolume, config: MotionEvidenceConfig
+) -> torch.Tensor:
+    """Return (D, h, w): what leaving other keyframes' depth costs."""
+    cost = torch.zeros_like(volume.correlation)
+    planes = volume.inverse_depth.log()[:, None, None]
+    for labels in seen_again:
+        there = or_one(labels.depth, known(labels.depth))[0, 0].log()
+        apart = ((planes + there).abs() / config.earlier_reach).clamp_max(1.0)
+        cost = cost + config.earlier / len(seen_again) * labels.weight[0, 0] * apart
+    return cost
+
+
+def _chosen(
+    volume: CostVolume,
+    cost: torch.Tensor,
+    seen_again: Sequence[SparseLabels],
+    config: MotionEvidenceConfig,
+) -> MotionEvidence:
+    """Choose planes; what speaks for them are images and other keyframes' depth."""
+    choice = choose_planes(volume, cost)
+    farthest = 0.5 * float(volume.inverse_depth[0])
+    depth = choice.inverse_depth.clamp_min(farthest).reciprocal()
+    weight = choice.weight
+    for labels in seen_again:
+        seen = known(labels.depth)[0, 0]
+        apart = (depth.log() - or_one(labels.depth[0, 0], seen).log()).abs()
+        near = (1.0 - apart / config.earlier_reach).clamp_min(0.0)
+        weight = weight + config.earlier / len(seen_again) * labels.weight[0, 0] * seen * near
+    return MotionEvidence(
+        depth[None, None], weight[None, None], config.smoothing, config.own_error
+    )
