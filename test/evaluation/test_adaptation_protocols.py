@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +79,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
         unrefined: DepthEstimate,
         map_points: torch.Tensor | None = None,
         truth: torch.Tensor | None = None,
+        between: Sequence[Keyframe] = (),
     ) -> AdaptedDepth:
         record.keyframes.append(keyframe)
         record.truths.append(truth)
         record.maps.append(map_points)
-        return refine(self, keyframe, unrefined, map_points, truth)
+        return refine(self, keyframe, unrefined, map_points, truth, between)
 
     def noted_back(self: Adaptation, *more: Any) -> AdaptedDepth | None:
         again = look_back(self, *more)
