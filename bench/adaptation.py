@@ -31,16 +31,15 @@ from typing import Any
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.device import resolve_device
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.atomic import write_text_atomic
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.open import open_reader
-from e2e_slam_ros.data.procedural import ProceduralReader
 from e2e_slam_ros.data.slice import FrameSlice, parse_frames
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.architectures import build_network
-from e2e_slam_ros.device import resolve_device
-from e2e_slam_ros.errors import E2ESlamError
 from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport
 from e2e_slam_ros.evaluation.adaptation_setup import AdaptationSetup
 from e2e_slam_ros.evaluation.machine import machine_line
@@ -55,6 +54,7 @@ from e2e_slam_ros.refine.objective import TERMS
 from e2e_slam_ros.refine.refiner import GuardedRefiner, build_refiner
 from e2e_slam_ros.refine.scale import align_groundtruth_median
 from e2e_slam_ros.refine.views import RefineViews
+from e2e_slam_ros.simulation import ProceduralReader
 
 STRATEGIES = {"PFT": "network", "OFT": "output"}
 SCALES = ("motion", "fixed", "learned", "groundtruth_median", "depth_topic")

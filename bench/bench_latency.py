@@ -26,11 +26,11 @@ from rclpy.signals import SignalHandlerOptions
 from tf2_msgs.msg import TFMessage
 
 from e2e_slam_ros.data.open import open_reader
-from e2e_slam_ros.data.procedural import ProceduralReader
 from e2e_slam_ros.nodes.frame_publisher import FrameMessages, FramePublisher
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.transport import make_room_for_images
+from e2e_slam_ros.simulation import ProceduralReader
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from e2e_slam_ros.evaluation.machine import machine_line  # noqa: E402

@@ -20,14 +20,14 @@ from pathlib import Path
 
 import torch
 
-from e2e_slam_ros.data.procedural import (
+from e2e_slam_ros.config.device import resolve_device
+from e2e_slam_ros.simulation import (
     ProceduralReader,
     Renderer,
     generate_scene,
     smooth_trajectory,
 )
-from e2e_slam_ros.data.procedural.scene import Scene
-from e2e_slam_ros.device import resolve_device
+from e2e_slam_ros.simulation.scene import Scene
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from e2e_slam_ros.evaluation.machine import machine_line  # noqa: E402

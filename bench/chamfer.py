@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.open import open_reader
-from e2e_slam_ros.device import resolve_device
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.losses.chamfer import chamfer, nearest
 from e2e_slam_ros.losses.cloud import local_cloud

@@ -24,8 +24,8 @@ from typing import Any
 
 import torch
 
+from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.depth.architectures import ARCHITECTURES, build_network
-from e2e_slam_ros.device import resolve_device
 from e2e_slam_ros.evaluation.machine import machine_line
 
 VARIANTS = ("eager", "channels_last", "bf16", "channels_last+bf16", "compile", "compile+bf16")

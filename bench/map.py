@@ -23,10 +23,10 @@ import numpy as np
 import torch
 
 from e2e_slam_ros.config import CameraConfig, DepthConfig, MapConfig
+from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.depth.sensor import SensorDepth
-from e2e_slam_ros.device import resolve_device
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.mapping.surfel_store import Surfels

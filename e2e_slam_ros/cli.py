@@ -20,7 +20,7 @@ from e2e_slam_ros.commands import (
     train,
 )
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, say, show_error
-from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.config.errors import E2ESlamError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from e2e_slam_ros.commands.rendering import one_cpu_thread, rendered
 from e2e_slam_ros.commands.terminal import say
-from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.config.errors import E2ESlamError
 
 if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
@@ -62,7 +62,7 @@ def demo_reader() -> FrameReader:
 
 def built_in_scene() -> FrameReader:
     """Return the procedural sequence, rendered."""
-    from e2e_slam_ros.data.procedural import ProceduralReader
+    from e2e_slam_ros.simulation import ProceduralReader
 
     with one_cpu_thread():
         scene = ProceduralReader(

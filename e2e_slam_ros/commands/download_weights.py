@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from e2e_slam_ros.commands.terminal import say
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.published import (
     PUBLISHED,
     PublishedWeights,
     download_published,
     find_published,
 )
-from e2e_slam_ros.errors import ConfigError
 
 NAME = "download-weights"
 _LONGEST_S = 3600.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from e2e_slam_ros.commands import evaluate_depth, evaluate_online, evaluate_pair
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 
 NAME = "evaluate"
 

@@ -16,7 +16,7 @@ from e2e_slam_ros.commands.sequence import look_at, open_sequence
 from e2e_slam_ros.commands.settings import read_settings
 from e2e_slam_ros.commands.terminal import say
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import ConfigError, DataError
+from e2e_slam_ros.config.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader

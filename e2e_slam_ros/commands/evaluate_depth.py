@@ -15,7 +15,7 @@ from e2e_slam_ros.commands.sequence import open_sequence
 from e2e_slam_ros.commands.settings import read_settings
 from e2e_slam_ros.commands.terminal import progress_wanted, say
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         E2ESlamError: see `commands.evaluate.run`.
     """
-    from e2e_slam_ros.device import resolve_device
+    from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.evaluation.depth_predictor import build_predictor
     from e2e_slam_ros.evaluation.depth_protocol import DepthProtocol
     from e2e_slam_ros.evaluation.depth_report import DepthReport, print_report

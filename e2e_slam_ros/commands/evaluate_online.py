@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         E2ESlamError: see `commands.evaluate.run`.
     """
-    from e2e_slam_ros.device import resolve_device
+    from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport
     from e2e_slam_ros.evaluation.adaptation_setup import AdaptationSetup
     from e2e_slam_ros.evaluation.machine import machine_line

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from e2e_slam_ros.commands.rendering import one_cpu_thread, rendered
 from e2e_slam_ros.commands.terminal import say
-from e2e_slam_ros.errors import DataError
+from e2e_slam_ros.config.errors import DataError
 
 NAME = "make-scene"
 
@@ -36,9 +36,9 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
             raise DataError.from_parts(
                 f"--{name}", getattr(arguments, name), "at least 1", "raise it"
             )
-    from e2e_slam_ros.data.procedural import ProceduralReader
+    from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.data.tum_writer import TumWriter
-    from e2e_slam_ros.device import resolve_device
+    from e2e_slam_ros.simulation import ProceduralReader
 
     device = str(resolve_device(arguments.device))
     folder = arguments.out.expanduser().absolute()

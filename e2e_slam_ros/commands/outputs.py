@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from e2e_slam_ros.errors import DataError
+from e2e_slam_ros.config.errors import DataError
 
 
 def output_file(path: Path | None) -> Path | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from e2e_slam_ros.config import Config, parameters
 
 if TYPE_CHECKING:
-    from e2e_slam_ros.parameter import ParameterInfo
+    from e2e_slam_ros.config.leaf import ParameterInfo
 
 NAME = "parameters"
 

@@ -19,7 +19,7 @@ from e2e_slam_ros.commands.sequence import look_at, open_sequence
 from e2e_slam_ros.commands.settings import fitted, read_settings
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, progress_wanted, say
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.config.errors import E2ESlamError
 
 if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2e_slam_ros.commands.demo import demo_reader
-from e2e_slam_ros.errors import DataError, E2ESlamError
+from e2e_slam_ros.config.errors import DataError, E2ESlamError
 
 if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader

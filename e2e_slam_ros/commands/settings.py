@@ -8,7 +8,7 @@ from pathlib import Path
 from e2e_slam_ros.commands.sequence import Offer
 from e2e_slam_ros.commands.terminal import say
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import ConfigError, DataError
+from e2e_slam_ros.config.errors import ConfigError, DataError
 
 
 def read_settings(file: Path | None, assignments: Sequence[str]) -> Config:

@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.config.errors import E2ESlamError
 
 # Exit codes. The second is what shells report for a program that Ctrl-C ended.
 FAILED, INTERRUPTED = 2, 130

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from e2e_slam_ros.commands.terminal import INTERRUPTED, progress_wanted, say
-from e2e_slam_ros.errors import ConfigError, TrainingError
+from e2e_slam_ros.config.errors import ConfigError, TrainingError
 from e2e_slam_ros.training.recipes import recipe_names, recipe_text
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from e2e_slam_ros.errors import DataError, E2ESlamError
+from e2e_slam_ros.config.errors import DataError, E2ESlamError
 
 
 @contextmanager

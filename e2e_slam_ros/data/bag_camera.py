@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_slam_ros.errors import CameraError
+from e2e_slam_ros.config.errors import CameraError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 _PLUMB_BOB = ("", "plumb_bob", "rational_polynomial")

@@ -12,7 +12,7 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-from e2e_slam_ros.errors import DataError
+from e2e_slam_ros.config.errors import DataError
 
 _SUFFIXES = (".bag", ".mcap", ".db3")
 # The first bytes of every stamped message: CDR has four bytes of encapsulation, ROS 1 a

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.bag_file import BagFile, Topic
 from e2e_slam_ros.data.bag_topics import (
     ODOMETRY,
@@ -20,7 +21,6 @@ from e2e_slam_ros.data.bag_topics import (
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.pose_track import pose_matrix
 from e2e_slam_ros.data.transform_tree import TransformTree, track_of
-from e2e_slam_ros.errors import DataError
 
 PoseAt: TypeAlias = Callable[[int], "npt.NDArray[np.float64] | None"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.bag_file import Topic
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.errors import DataError
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"

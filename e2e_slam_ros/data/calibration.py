@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
+from e2e_slam_ros.config.errors import CameraError, DataError
 from e2e_slam_ros.data.atomic import write_text_atomic
 from e2e_slam_ros.data.text_list import read_text
-from e2e_slam_ros.errors import CameraError, DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 CALIBRATION_FILE = "calibration.yaml"

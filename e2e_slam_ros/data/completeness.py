@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.errors import DataError
 
 
 class FrameParts(Protocol):

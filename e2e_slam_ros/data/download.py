@@ -8,9 +8,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import write_error
 from e2e_slam_ros.data.http_stream import HttpStream
-from e2e_slam_ros.errors import DataError
 
 # CC BY 4.0, Sturm et al., "A Benchmark for the Evaluation of RGB-D SLAM Systems", IROS 2012.
 TUM_URL = "https://cvg.cit.tum.de/rgbd/dataset"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.images import read_color, read_counts
-from e2e_slam_ros.errors import DataError
 
 MILLIMETRES_PER_METRE = 1000.0
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.calibration import Calibration
 from e2e_slam_ros.data.frame import Frame, ReaderReport
 from e2e_slam_ros.data.images import check_size, image_size, read_color, read_depth
 from e2e_slam_ros.data.sequence import SequenceReader
-from e2e_slam_ros.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)

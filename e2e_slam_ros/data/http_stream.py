@@ -11,8 +11,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import open_atomic
-from e2e_slam_ros.errors import DataError
 
 _BLOCK = 1 << 20
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.calibration import (
     CALIBRATION_FILE,
     TUM_DEPTH_FACTOR,
@@ -20,7 +21,6 @@ from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.icl_poses import read_icl_poses
 from e2e_slam_ros.data.text_list import read_text
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 # Published: 481.20, -480.00, 319.50, 239.50. Why the sign of fy can go: see `icl_poses`.

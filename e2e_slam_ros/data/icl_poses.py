@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.pose_track import pose_matrix
 from e2e_slam_ros.data.text_list import read_text
-from e2e_slam_ros.errors import DataError
 
 _FLIP_Y = np.diag([1.0, -1.0, 1.0, 1.0])
 # Published matrices have six digits; what is further from a rotation than this is damaged.

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from e2e_slam_ros.errors import DataError
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 # Pillow raises these for truncated, corrupt and absurdly large images.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.refine.outcome import RefineOutcome
 
 
 @dataclass(frozen=True)
@@ -81,46 +79,3 @@ class FusionStats:
     merged: int
     removed: int
     total: int
-
-
-@dataclass(frozen=True, eq=False)
-class Revision:
-    """Better depth of an earlier keyframe, found with views from both sides.
-
-    Attributes:
-        keyframe: the earlier one.
-        estimate: what it has in the map now.
-        outcome: of its second refinement.
-    """
-
-    keyframe: Keyframe
-    estimate: DepthEstimate
-    outcome: RefineOutcome | None
-
-
-@dataclass(frozen=True, eq=False)
-class KeyframeResult:
-    """Everything one keyframe produced.
-
-    Attributes:
-        keyframe: the input.
-        unrefined: metric depth before refinement.
-        estimate: depth as it was fused; ``unrefined`` itself where it was not refined.
-        fusion: what it did to the map.
-        latency_ms: stage name -> milliseconds ("prepare", "depth", "fuse"; "refine" where depth
-            is aligned or refined; "revise" where an earlier keyframe is refined again).
-        outcome: trace and end of the refinement, or why there was none; None: not configured.
-        alignment: how the source's depth became metric; None: it was so by itself.
-        revision: of an earlier keyframe; None: there was none.
-        notices: what the user should know, in sentences.
-    """
-
-    keyframe: Keyframe
-    unrefined: DepthEstimate
-    estimate: DepthEstimate
-    fusion: FusionStats
-    latency_ms: dict[str, float] = field(default_factory=dict)
-    outcome: RefineOutcome | None = None
-    alignment: Alignment | None = None
-    revision: Revision | None = None
-    notices: tuple[str, ...] = ()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.bag_file import is_bag
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.icl import IclReader, is_icl_folder
 from e2e_slam_ros.data.rosbag import BagReader
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 

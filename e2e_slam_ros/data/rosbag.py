@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import CameraError, DataError
 from e2e_slam_ros.data.association import associate
 from e2e_slam_ros.data.bag_camera import camera_of_info
 from e2e_slam_ros.data.bag_file import BagFile, MessageKey, Topic
@@ -27,7 +28,6 @@ from e2e_slam_ros.data.completeness import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.frame import Frame, ReaderReport
 from e2e_slam_ros.data.images import check_size
 from e2e_slam_ros.data.sequence import SequenceReader, check_tolerance
-from e2e_slam_ros.errors import CameraError, DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 

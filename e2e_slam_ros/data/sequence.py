@@ -6,8 +6,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
-from e2e_slam_ros.errors import DataError
 
 
 class SequenceReader(ABC):

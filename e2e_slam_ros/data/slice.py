@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.sequence import WrappedReader
-from e2e_slam_ros.errors import DataError
 
 
 def parse_frames(text: str) -> tuple[int | None, int | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.stamp import parse_stamp_ns
-from e2e_slam_ros.errors import DataError
 
 
 @dataclass(frozen=True)

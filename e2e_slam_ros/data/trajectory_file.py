@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import write_text_atomic
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.pose_track import PoseTrack, pose_matrix
 from e2e_slam_ros.data.stamp import format_stamp
 from e2e_slam_ros.data.text_list import read_list
-from e2e_slam_ros.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)

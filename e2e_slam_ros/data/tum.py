@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.association import associate
 from e2e_slam_ros.data.calibration import (
     CALIBRATION_FILE,
@@ -23,7 +24,6 @@ from e2e_slam_ros.data.pose_track import PoseTrack
 from e2e_slam_ros.data.sequence import check_tolerance
 from e2e_slam_ros.data.text_list import ListEntry, read_list
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 

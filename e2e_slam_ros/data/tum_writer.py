@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import write_bytes_atomic, write_text_atomic
 from e2e_slam_ros.data.calibration import CALIBRATION_FILE, TUM_DEPTH_FACTOR, write_calibration
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.images import check_size
 from e2e_slam_ros.data.stamp import format_stamp
 from e2e_slam_ros.data.trajectory_file import write_tum_trajectory
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 # Lossless at every level; 1 is several times as fast as the default and a tenth larger.

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
 
 # Encoders halve the image five times; at 64 pixels two are left to convolve over.
 SIZE_STEP = 32

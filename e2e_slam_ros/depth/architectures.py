@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
-from e2e_slam_ros.errors import ConfigError
 
 ARCHITECTURES: dict[str, type[DepthNetwork]] = {
     "efficientnet_lite0": LiteDepthNet,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.depth.motion.motion_stereo import MotionStereoDepth
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.sensor import SensorDepth
 from e2e_slam_ros.depth.source import DepthSource
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 
 
 def build_depth_source(config: Config, device: torch.device) -> DepthSource:

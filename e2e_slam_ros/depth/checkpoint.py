@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.architectures import ARCHITECTURES, build_network
 from e2e_slam_ros.depth.weights_file import listed, read_weights, write_weights
-from e2e_slam_ros.errors import DepthError
 
 # What the depth does not depend on: files may lack it.
 _OPTIONAL = re.compile(r"encoder\.encoder\.fc\.|.*\.num_batches_tracked$")

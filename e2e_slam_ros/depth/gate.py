@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.errors import DepthError
 
 
 def gate_depth(depth: torch.Tensor, config: DepthConfig) -> torch.Tensor:

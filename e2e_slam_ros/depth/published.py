@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2e_slam_ros.config.errors import ConfigError, DataError
 from e2e_slam_ros.data.http_stream import download_file
-from e2e_slam_ros.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
-from e2e_slam_ros.errors import DepthError
 
 
 class SensorDepth:

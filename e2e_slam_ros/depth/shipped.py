@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.checkpoint import load_weights
-from e2e_slam_ros.errors import DepthError
 
 if TYPE_CHECKING:  # elsewhere in Python 3.10
     from importlib.resources.abc import Traversable

@@ -14,8 +14,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load, save
 
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.atomic import open_atomic
-from e2e_slam_ros.errors import DepthError
 
 # Metadata that `write_weights` adds: what the file's tensors must still hash to when it is read.
 CONTENT_HASH = "content_sha256"

@@ -9,7 +9,7 @@ import torch
 from e2e_slam_ros.evaluation.depth_metrics import DepthMetrics, depth_metrics
 from e2e_slam_ros.evaluation.depth_protocol import Scores
 from e2e_slam_ros.evaluation.texture import is_textured
-from e2e_slam_ros.refine.outcome import ROLLED_BACK, RefineOutcome
+from e2e_slam_ros.refine.result import ROLLED_BACK, RefineOutcome
 
 # A keyframe is worse when its abs_rel rose by more than this share.
 _MARGIN = 0.05

@@ -10,19 +10,19 @@ from typing import TypeVar
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.gate import gate_depth
-from e2e_slam_ros.depth.motion.motion_stereo import filled_depth
-from e2e_slam_ros.depth.motion.plane_choice import inverse_planes
-from e2e_slam_ros.depth.motion.plane_sweep import plane_sweep, sweep_view
 from e2e_slam_ros.depth.source import DepthSource
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.evaluation.adaptation_pictures import AdaptationSample
 from e2e_slam_ros.evaluation.adaptation_report import Forgetting
 from e2e_slam_ros.evaluation.adaptation_score import Depths, KeyframeScore, Scorer
 from e2e_slam_ros.evaluation.poor_start import PoorStart
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames
-from e2e_slam_ros.refine.outcome import RefineOutcome
+from e2e_slam_ros.multiview.motion_stereo import filled_depth
+from e2e_slam_ros.multiview.plane_choice import inverse_planes
+from e2e_slam_ros.multiview.plane_sweep import plane_sweep, sweep_view
+from e2e_slam_ros.refine.result import RefineOutcome
 from e2e_slam_ros.slam.adaptation import Adaptation, AdaptedDepth, build_adaptable_source
 
 Answer = TypeVar("Answer")

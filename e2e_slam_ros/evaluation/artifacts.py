@@ -13,9 +13,9 @@ from pathlib import Path
 
 from e2e_slam_ros import __version__
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import write_error, write_text_atomic
 from e2e_slam_ros.data.trajectory_file import write_tum_trajectory
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.evaluation.report import ReportInput, report_html
 from e2e_slam_ros.evaluation.summary import RunSummary

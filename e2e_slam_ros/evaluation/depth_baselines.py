@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import FrameReader
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 
 CONSTANT, TRAINING_MEDIAN = "constant depth", "median of frames"

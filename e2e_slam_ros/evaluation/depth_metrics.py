@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 import torch
 
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
 
 DepthMap: TypeAlias = torch.Tensor | npt.NDArray[Any]
 

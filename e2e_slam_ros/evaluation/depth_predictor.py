@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.build import build_depth_source
 from e2e_slam_ros.depth.network import NetworkDepth
-from e2e_slam_ros.errors import ConfigError
 
 
 @dataclass(frozen=True, eq=False)

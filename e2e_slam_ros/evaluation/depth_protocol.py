@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DataError, E2ESlamError
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.errors import DataError, E2ESlamError
 from e2e_slam_ros.evaluation.depth_baselines import at_size
 from e2e_slam_ros.evaluation.depth_metrics import DepthMetrics, depth_metrics
 from e2e_slam_ros.evaluation.depth_predictor import Guess, Predictor

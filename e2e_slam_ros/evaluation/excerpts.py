@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from e2e_slam_ros.data.keyframe import KeyframeResult
 from e2e_slam_ros.evaluation.summary import KeyframeRecord, KeyframeSample
+from e2e_slam_ros.slam.result import KeyframeResult
 
 _SAMPLE_WIDTH = 320
 _FIT_POINTS = 400

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
-from e2e_slam_ros.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.evaluation.adaptation_report import Forgetting, mean_scores
 from e2e_slam_ros.evaluation.adaptation_score import Depths
 from e2e_slam_ros.evaluation.adaptation_setup import (

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import torch
 
+from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.keyframe import DepthEstimate
-from e2e_slam_ros.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.evaluation.adaptation_score import Depths
 from e2e_slam_ros.evaluation.adaptation_setup import (
     AdaptationOutcome,

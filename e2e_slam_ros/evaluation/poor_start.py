@@ -6,11 +6,11 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.gate import gate_depth
-from e2e_slam_ros.depth.motion.fill import fill
-from e2e_slam_ros.errors import DepthError
-from e2e_slam_ros.losses.masked import known, or_one
+from e2e_slam_ros.geometry.masks import known, or_one
+from e2e_slam_ros.multiview.fill import fill
 
 # Pixels averaged into one: edges and everything small are gone.
 _BLUR = 16

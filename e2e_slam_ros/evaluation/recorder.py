@@ -15,7 +15,7 @@ import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import FrameReader
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeResult, Revision
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.evaluation.depth_metrics import (
     DepthMetrics,
     depth_metrics,
@@ -36,6 +36,7 @@ from e2e_slam_ros.evaluation.trajectory_metrics import trajectory_metrics
 from e2e_slam_ros.evaluation.truth import GroundTruth, ObservedReader
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.refine.tally import RefinementTally
+from e2e_slam_ros.slam.result import KeyframeResult, Revision
 
 Metrics = TypeVar("Metrics")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
 
 _STEPS = 20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.errors import PoseError
+from e2e_slam_ros.config.errors import PoseError
 
 # Fewer poses than this have no meaningful rigid alignment.
 _FEWEST_POSES = 3

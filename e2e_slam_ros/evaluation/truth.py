@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.sequence import WrappedReader
-from e2e_slam_ros.errors import E2ESlamError
 
 # Frames kept whole while they may still be in work (640x480 with depth: 2.2 MB each).
 _FRAMES_KEPT = 16

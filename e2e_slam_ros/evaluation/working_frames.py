@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from e2e_slam_ros.config import CameraConfig
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
-from e2e_slam_ros.errors import E2ESlamError
 from e2e_slam_ros.slam.preprocess import Preprocessor
 
 _DECISION = KeyframeDecision(True, "every frame")

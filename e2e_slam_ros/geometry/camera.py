@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from e2e_slam_ros.errors import CameraError
+from e2e_slam_ros.config.errors import CameraError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 
-from e2e_slam_ros.errors import PoseError
+from e2e_slam_ros.config.errors import PoseError
 
 # Below this theta^2 the closed forms lose digits to cancellation and the series below, cut after
 # five terms, are exact to the last bit of a double.

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from e2e_slam_ros.errors import CameraError
+from e2e_slam_ros.config.errors import CameraError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.projection import pixel_rays
 from e2e_slam_ros.geometry.sampling import inside, sample_bilinear, sample_nearest

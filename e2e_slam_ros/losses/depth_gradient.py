@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from e2e_slam_ros.losses.masked import masked_mean
+from e2e_slam_ros.geometry.masks import masked_mean
 
 
 def depth_gradient_loss(error: torch.Tensor, valid: torch.Tensor, scales: int = 4) -> torch.Tensor:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from e2e_slam_ros.geometry.masks import known, masked_mean, or_one
 from e2e_slam_ros.geometry.sampling import sample_bilinear
 from e2e_slam_ros.geometry.warp import Warp
-from e2e_slam_ros.losses.masked import known, masked_mean, or_one
 
 # Bilinear weights of the four neighbours add up to 1 but for rounding.
 _ALL_KNOWN = 1 - 1e-4

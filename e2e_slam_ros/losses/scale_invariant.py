@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from e2e_slam_ros.losses.masked import known, or_one
+from e2e_slam_ros.geometry.masks import known, or_one
 
 # Images with less known depth than this are left out: a handful of pixels is not a depth map.
 _LEAST_PIXELS = 16

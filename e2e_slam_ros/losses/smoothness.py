@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from e2e_slam_ros.losses.masked import known, masked_mean, or_one
+from e2e_slam_ros.geometry.masks import known, masked_mean, or_one
 
 
 def smoothness(

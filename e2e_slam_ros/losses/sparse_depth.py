@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from e2e_slam_ros.losses.masked import known, masked_mean, or_one
+from e2e_slam_ros.geometry.masks import known, masked_mean, or_one
 
 DepthSpace = Literal["metric", "log", "inverse"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from e2e_slam_ros.losses.masked import masked_mean, or_one
+from e2e_slam_ros.geometry.masks import masked_mean, or_one
 
 # A quarter of a grey level: an image of 8 bits says nothing about smaller errors.
 _LEAST_LOG_U = -7.0

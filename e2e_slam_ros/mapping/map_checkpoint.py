@@ -10,8 +10,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
-from e2e_slam_ros.errors import MapError
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.mapping.surfel_store import Surfels
 

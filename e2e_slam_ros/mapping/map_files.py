@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.mapping.map_checkpoint import save_map
 from e2e_slam_ros.mapping.outliers import without_outliers
 from e2e_slam_ros.mapping.pcd import write_pcd

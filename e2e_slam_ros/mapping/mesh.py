@@ -13,9 +13,9 @@ import numpy.typing as npt
 import torch
 from scipy.spatial import cKDTree
 
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
-from e2e_slam_ros.errors import MapError
 from e2e_slam_ros.geometry.se3 import check_rigid
 from e2e_slam_ros.mapping.ply import ply_header, write_records
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
-from e2e_slam_ros.errors import MapError
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 Records = npt.NDArray[np.void]

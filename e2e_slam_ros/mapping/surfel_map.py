@@ -8,8 +8,8 @@ from collections import OrderedDict
 import torch
 
 from e2e_slam_ros.config import MapConfig
+from e2e_slam_ros.config.errors import MapError, PoseError
 from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe
-from e2e_slam_ros.errors import MapError, PoseError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.se3 import check_rigid
 from e2e_slam_ros.mapping.association import (

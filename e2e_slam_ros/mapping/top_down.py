@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
-from e2e_slam_ros.errors import MapError
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 Array = npt.NDArray[np.float64]

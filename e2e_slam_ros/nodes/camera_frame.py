@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 

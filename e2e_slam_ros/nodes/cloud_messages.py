@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from e2e_slam_ros.errors import MessageError
+from e2e_slam_ros.config.errors import MessageError
 
 # 16 bytes a point: what RViz, PCL and open3d read as x, y, z and packed colour.
 POINT = np.dtype([("xyz", "<f4", (3,)), ("bgra", "u1", (4,))])

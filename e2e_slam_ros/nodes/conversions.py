@@ -15,7 +15,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from e2e_slam_ros.errors import CameraError, MessageError
+from e2e_slam_ros.config.errors import CameraError, MessageError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 

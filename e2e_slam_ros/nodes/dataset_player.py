@@ -15,8 +15,8 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
+from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.frame import FrameReader, ReaderReport
-from e2e_slam_ros.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.nodes.frame_publisher import FramePublisher
 from e2e_slam_ros.nodes.playback import Playback, PlaybackReport
 from e2e_slam_ros.nodes.player_options import PlayerOptions

@@ -14,8 +14,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
-from e2e_slam_ros.device import resolve_device
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.adaptation_service import (
     RESET_DONE,

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.slam.problems import ProblemCounter
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from sensor_msgs.msg import CameraInfo, Image
 
-from e2e_slam_ros.errors import CameraError, E2ESlamError, MessageError
+from e2e_slam_ros.config.errors import CameraError, E2ESlamError, MessageError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.nodes.camera_frame import CameraFrame, FrameSink
 from e2e_slam_ros.nodes.conversions import camera_from_info, image_to_rgb

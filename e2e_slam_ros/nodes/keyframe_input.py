@@ -11,8 +11,8 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
-from e2e_slam_ros.errors import DepthError
 from e2e_slam_ros.nodes.conversions import camera_from_info, depth_to_metres, image_to_rgb
 from e2e_slam_ros.nodes.pose_messages import pose_to_matrix
 from e2e_slam_ros.nodes.qos import reliable

@@ -15,9 +15,9 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.errors import E2ESlamError
-from e2e_slam_ros.nodes.camera_tracking import CameraTracking
+from e2e_slam_ros.nodes.camera_input import CameraTracking
 from e2e_slam_ros.nodes.conversions import depth_to_metres, image_message
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob

@@ -15,8 +15,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate
-from e2e_slam_ros.device import resolve_device
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.diagnostics import Diagnostics

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.data.keyframe import KeyframeResult
+from e2e_slam_ros.slam.result import KeyframeResult
 
 
 class RunObserver(Protocol):

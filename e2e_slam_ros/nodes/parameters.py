@@ -19,8 +19,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from e2e_slam_ros.config import Config, parameters
-from e2e_slam_ros.errors import ConfigError
-from e2e_slam_ros.parameter import ParameterInfo
+from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.config.leaf import ParameterInfo
 
 # What of the refinement is built into its stages at start.
 _FIXED_REFINE = (

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from e2e_slam_ros.config.errors import DataError, E2ESlamError
 from e2e_slam_ros.data.frame import FrameReader
-from e2e_slam_ros.errors import DataError, E2ESlamError
 from e2e_slam_ros.nodes.frame_publisher import FrameMessages, FramePublisher
 from e2e_slam_ros.nodes.player_options import PlayerOptions
 

@@ -11,7 +11,7 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.nodes.parameters import unknown_overrides
 
 

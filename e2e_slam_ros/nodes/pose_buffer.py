@@ -7,8 +7,8 @@ import bisect
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.data.pose_track import PoseTrack
-from e2e_slam_ros.errors import PoseError
 
 # A stamp this much older than the last one is a recording that started again, not disorder.
 LOOP_NS = 1_000_000_000

@@ -10,8 +10,8 @@ from nav_msgs.msg import Odometry
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
+from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.data.pose_track import pose_matrix
-from e2e_slam_ros.errors import PoseError
 
 Matrix = npt.NDArray[np.float64]
 # How far a quaternion's length may be from 1: rounding to two digits stays within.

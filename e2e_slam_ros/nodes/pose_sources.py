@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.time import Time as RclpyTime
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import PoseError
+from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.nodes.pose_buffer import PoseBuffer
 from e2e_slam_ros.nodes.pose_messages import pose_to_matrix, transform_to_matrix
 from e2e_slam_ros.nodes.qos import small_subscription

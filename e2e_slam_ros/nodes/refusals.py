@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e2e_slam_ros.errors import CameraError, DepthError, MapError, MessageError, PoseError
+from e2e_slam_ros.config.errors import CameraError, DepthError, MapError, MessageError, PoseError
 
 
 class NoPoseError(PoseError):

@@ -12,8 +12,8 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.frame import FrameReader
-from e2e_slam_ros.errors import E2ESlamError
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.nodes.dataset_player import DatasetPlayer
 from e2e_slam_ros.nodes.observer import RunObserver

@@ -14,14 +14,13 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.data.keyframe import KeyframeResult
-from e2e_slam_ros.device import resolve_device
+from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.nodes.adaptation_service import (
     RESET_DONE,
     AdaptationService,
     adaptation_facts,
 )
-from e2e_slam_ros.nodes.camera_tracking import CameraTracking
+from e2e_slam_ros.nodes.camera_input import CameraTracking
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, KeyframeOutput
@@ -33,6 +32,7 @@ from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
 from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
 from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
 

@@ -19,7 +19,7 @@ from rclpy.executors import (
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from e2e_slam_ros.errors import E2ESlamError
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
 _TICK_S = 0.2

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.architecture import SIZE_MIN, SIZE_STEP, DepthNetwork, depth_from_disparity
-from e2e_slam_ros.errors import ConfigError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 # Trained separately; the refinement does not touch it (paper 3.3).

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
 
 # Farther than this an aligned pixel has no use; keeps depth positive where a shift says beyond.
 _FARTHEST_M = 1e3

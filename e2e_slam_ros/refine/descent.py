@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from e2e_slam_ros.refine.config import GuardConfig
+from e2e_slam_ros.config.refine import GuardConfig
 from e2e_slam_ros.refine.objective import Evaluation
-from e2e_slam_ros.refine.outcome import Refusal, StopReason
+from e2e_slam_ros.refine.result import Refusal, StopReason
 
 # Steps between two looks at the loss: each look waits for the device.
 _LOOK_EVERY = 5

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import torch
 
+from e2e_slam_ros.config.refine import GuardConfig
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.refine.config import GuardConfig
-from e2e_slam_ros.refine.outcome import Refusal
+from e2e_slam_ros.refine.result import Refusal
 from e2e_slam_ros.refine.views import RefineViews
 
 # A standard deviation of one grey level: nothing to match.

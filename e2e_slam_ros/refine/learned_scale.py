@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.descent import Descent, descend
 from e2e_slam_ros.refine.objective import Evaluation
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.config.refine import LossWeightsConfig, RefineConfig
 from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.refine.config import LossWeightsConfig, RefineConfig
 from e2e_slam_ros.refine.guard import checked
 from e2e_slam_ros.refine.learned_scale import ScaleHead, learn_scale
 from e2e_slam_ros.refine.objective import Objective, held_back_pixels
-from e2e_slam_ros.refine.outcome import Refusal
+from e2e_slam_ros.refine.result import Refusal
 from e2e_slam_ros.refine.scale import align
 from e2e_slam_ros.refine.views import RefineViews, at_width
 

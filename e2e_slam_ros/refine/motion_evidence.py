@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from e2e_slam_ros.depth.motion.fill import fill
-from e2e_slam_ros.losses.masked import known
+from e2e_slam_ros.geometry.masks import known
+from e2e_slam_ros.multiview.fill import fill
 from e2e_slam_ros.refine.scale_field import scale_field
 from e2e_slam_ros.refine.views import SparseLabels
 

@@ -9,13 +9,13 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.depth.motion.plane_choice import choose_planes, inverse_planes, match_cost
-from e2e_slam_ros.depth.motion.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
+from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.geometry.se3 import inverse
-from e2e_slam_ros.losses.masked import known, or_one
-from e2e_slam_ros.refine.depth_splat import splat_depth
-from e2e_slam_ros.refine.motion_config import MotionEvidenceConfig
+from e2e_slam_ros.geometry.splat import splat_depth
+from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
+from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence, resized, size_of
 from e2e_slam_ros.refine.views import SparseLabels
 

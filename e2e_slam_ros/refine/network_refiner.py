@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import torch
 
+from e2e_slam_ros.config.errors import ConfigError, DepthError
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.depth.architecture import DepthNetwork
-from e2e_slam_ros.errors import ConfigError, DepthError
 from e2e_slam_ros.refine.adaptable import (
     NetworkInput,
     adapted_parameters,
     adapting,
     network_size,
 )
-from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.descent import Descent, descend
 from e2e_slam_ros.refine.objective import Evaluation, Objective, held_back_pixels
 from e2e_slam_ros.refine.views import RefineViews, at_width

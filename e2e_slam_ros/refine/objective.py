@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import torch
 
+from e2e_slam_ros.config.refine import RefineConfig
+from e2e_slam_ros.geometry.masks import known, masked_mean, or_one
 from e2e_slam_ros.geometry.warp import Warp, inverse_warp
 from e2e_slam_ros.losses.geometry_consistency import geometry_consistency
-from e2e_slam_ros.losses.masked import known, masked_mean, or_one
 from e2e_slam_ros.losses.photometric import PhotometricResult, photometric_loss
 from e2e_slam_ros.losses.regulariser import depth_regulariser
 from e2e_slam_ros.losses.smoothness import smoothness
 from e2e_slam_ros.losses.sparse_depth import sparse_depth_loss
-from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.map_target import MapTarget
 from e2e_slam_ros.refine.views import WorkingViews
 

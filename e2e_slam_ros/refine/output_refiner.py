@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from e2e_slam_ros.losses.masked import known
-from e2e_slam_ros.refine.config import RefineConfig
+from e2e_slam_ros.config.refine import RefineConfig
+from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.refine.descent import Descent, descend
 from e2e_slam_ros.refine.objective import Evaluation, Objective, held_back_pixels
 from e2e_slam_ros.refine.views import RefineViews, at_width

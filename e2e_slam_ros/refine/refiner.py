@@ -8,14 +8,14 @@ from typing import Protocol
 
 import torch
 
+from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.depth.architecture import DepthNetwork
-from e2e_slam_ros.errors import ConfigError
-from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.descent import Descent
 from e2e_slam_ros.refine.guard import checked
 from e2e_slam_ros.refine.network_refiner import NetworkRefiner
-from e2e_slam_ros.refine.outcome import RefineOutcome, Refusal, StopReason, refusal
 from e2e_slam_ros.refine.output_refiner import OutputRefiner
+from e2e_slam_ros.refine.result import RefineOutcome, Refusal, StopReason, refusal
 from e2e_slam_ros.refine.views import RefineViews
 
 # How often the working size may be halved for want of memory.

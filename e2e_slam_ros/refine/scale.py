@@ -6,10 +6,10 @@ import math
 
 import torch
 
-from e2e_slam_ros.errors import ConfigError, DepthError
-from e2e_slam_ros.losses.masked import known
+from e2e_slam_ros.config.errors import ConfigError, DepthError
+from e2e_slam_ros.config.refine import ScaleConfig
+from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.refine.config import ScaleConfig
 from e2e_slam_ros.refine.views import SparseLabels
 
 # Rounds of reweighting; the weights of L1 settle in about ten.

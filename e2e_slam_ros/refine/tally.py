@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from e2e_slam_ros.refine.outcome import ROLLED_BACK, RefineOutcome
+from e2e_slam_ros.refine.result import ROLLED_BACK, RefineOutcome
 
 
 class RefinementTally:

@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.resize import resize_depth
 from e2e_slam_ros.geometry.se3 import inverse
 from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.slam.preprocess import resize_depth
 
 
 @dataclass(frozen=True, eq=False)

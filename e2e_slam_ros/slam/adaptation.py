@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.build import build_depth_source
 from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.depth.source import DepthSource
-from e2e_slam_ros.errors import ConfigError
-from e2e_slam_ros.losses.masked import known
+from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.history import KeyframeHistory, Remembered
-from e2e_slam_ros.refine.outcome import RefineOutcome
 from e2e_slam_ros.refine.refiner import GuardedRefiner, build_refiner
+from e2e_slam_ros.refine.result import RefineOutcome
 from e2e_slam_ros.refine.tally import RefinementTally
 from e2e_slam_ros.refine.views import RefineViews
 from e2e_slam_ros.slam.metric_depth import MetricDepth

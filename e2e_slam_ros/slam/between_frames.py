@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
-from e2e_slam_ros.errors import E2ESlamError
 from e2e_slam_ros.slam.preprocess import WorkingImage
 
 # Frames kept; at camera rate only those that moved are.

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
-from e2e_slam_ros.errors import PoseError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.projection import backproject
 from e2e_slam_ros.geometry.se3 import check_rigid

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
-from e2e_slam_ros.errors import DepthError
-from e2e_slam_ros.losses.masked import known
+from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.history import KeyframeHistory, Remembered
 from e2e_slam_ros.refine.metric_scale import FoundScale, MetricScale
 from e2e_slam_ros.refine.motion_sweep import MotionSweep, SeenElsewhere, sweep_neighbours

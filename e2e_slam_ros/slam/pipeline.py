@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision, KeyframeResult, Revision
-from e2e_slam_ros.errors import ConfigError, E2ESlamError
+from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
-from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.slam.adaptation import Adaptation, build_adaptable_source
 from e2e_slam_ros.slam.frontend import Frontend
+from e2e_slam_ros.slam.result import KeyframeResult, Revision
 
 
 class SlamPipeline:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.training.batch import TrainingBatch
 
 # Samples in a picture.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from e2e_slam_ros.depth.architecture import check_size
-from e2e_slam_ros.errors import ConfigError, DepthError
-from e2e_slam_ros.parameter import (
+from e2e_slam_ros.config.errors import ConfigError, DepthError
+from e2e_slam_ros.config.leaf import (
     ParameterInfo,
     as_meant,
     flatten,
@@ -19,6 +18,7 @@ from e2e_slam_ros.parameter import (
     with_leaves,
     yaml_lines,
 )
+from e2e_slam_ros.depth.architecture import check_size
 from e2e_slam_ros.training.data_config import AugmentConfig, ProceduralConfig, RecordedConfig
 from e2e_slam_ros.training.stage_config import (
     ObjectiveConfig,

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 import torch
 
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice, parse_frames
-from e2e_slam_ros.errors import TrainingError
 from e2e_slam_ros.training.config import TrainConfig
 from e2e_slam_ros.training.data_config import RecordedConfig
 from e2e_slam_ros.training.distributed import Group

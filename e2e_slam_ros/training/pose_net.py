@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.resnet import CHANNELS, ResNet18
-from e2e_slam_ros.errors import ConfigError
 from e2e_slam_ros.geometry.se3 import exp
 
 POSE_NETWORKS = ("small", "resnet18")

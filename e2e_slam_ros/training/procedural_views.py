@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.training.data_config import ProceduralConfig
 from e2e_slam_ros.training.room_file import (

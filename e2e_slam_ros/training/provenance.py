@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from e2e_slam_ros import __version__
+from e2e_slam_ros.config.leaf import get_leaf
 from e2e_slam_ros.evaluation.machine import machine_line
-from e2e_slam_ros.parameter import get_leaf
 from e2e_slam_ros.training.config import TrainConfig
 
 _TIMEOUT_S = 5.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.config import CameraConfig
+from e2e_slam_ros.config.errors import E2ESlamError, TrainingError
 from e2e_slam_ros.data.frame import FrameReader
-from e2e_slam_ros.errors import E2ESlamError, TrainingError
 from e2e_slam_ros.slam.preprocess import Preprocessor, WorkingImage
 from e2e_slam_ros.training.data_config import RecordedConfig
 from e2e_slam_ros.training.pairs import Motion, partners, without_rotation

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import write_bytes_atomic
-from e2e_slam_ros.errors import TrainingError
 from e2e_slam_ros.training.data_config import ProceduralConfig
 
 # Changes whenever the same configuration would give other pictures.

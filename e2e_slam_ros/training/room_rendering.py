@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from e2e_slam_ros.data.procedural.dice import Dice
-from e2e_slam_ros.data.procedural.generate import generate_scene
-from e2e_slam_ros.data.procedural.renderer import RenderedViews, render
-from e2e_slam_ros.data.procedural.scene import Scene
-from e2e_slam_ros.data.procedural.trajectory import MotionStyle, smooth_trajectory
-from e2e_slam_ros.errors import DataError
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.simulation.dice import Dice
+from e2e_slam_ros.simulation.generate import generate_scene
+from e2e_slam_ros.simulation.renderer import RenderedViews, render
+from e2e_slam_ros.simulation.scene import Scene
+from e2e_slam_ros.simulation.trajectory import MotionStyle, smooth_trajectory
 from e2e_slam_ros.training.data_config import ProceduralConfig
 from e2e_slam_ros.training.room_file import (
     DEPTH_UNIT_M,

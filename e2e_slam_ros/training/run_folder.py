@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import write_error, write_text_atomic
-from e2e_slam_ros.errors import TrainingError
 from e2e_slam_ros.training.config import TrainConfig
 
 CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE = "config.yaml", "metrics.jsonl", "weights.safetensors"

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import torch
 
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import load_weights
-from e2e_slam_ros.errors import TrainingError
 from e2e_slam_ros.training.board import Board, open_board
 from e2e_slam_ros.training.config import TrainConfig
 from e2e_slam_ros.training.datasets import StageData, build_data

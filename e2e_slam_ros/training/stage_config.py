@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from e2e_slam_ros.parameter import leaf
+from e2e_slam_ros.config.leaf import leaf
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save
 
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import open_atomic
-from e2e_slam_ros.errors import TrainingError
 
 _KEPT = 2
 _NAME = re.compile(r"step_(\d+)\.safetensors")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+from e2e_slam_ros.geometry.masks import masked_mean
 from e2e_slam_ros.losses.depth_gradient import depth_gradient_loss
-from e2e_slam_ros.losses.masked import masked_mean
 from e2e_slam_ros.losses.scale_invariant import (
     log_depth_error,
     scale_invariant_loss,

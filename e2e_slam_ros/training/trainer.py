@@ -8,8 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.depth.checkpoint import save_weights
-from e2e_slam_ros.errors import TrainingError
 from e2e_slam_ros.evaluation.depth_metrics import DepthMetrics
 from e2e_slam_ros.training.batch import TrainingBatch
 from e2e_slam_ros.training.board import SHOWN

@@ -10,10 +10,10 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.config import CameraConfig
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice, parse_frames
 from e2e_slam_ros.depth.architecture import DepthNetwork, depth_from_disparity
-from e2e_slam_ros.errors import TrainingError
 from e2e_slam_ros.evaluation.depth_metrics import DepthMetrics, depth_metrics, mean_depth_metrics
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.training.config import ValidationConfig

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from e2e_slam_ros.data.keyframe import KeyframeResult
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.geometry.projection import backproject
+from e2e_slam_ros.slam.result import KeyframeResult
 
 # Every second pixel each way: a hundred keyframes stay a million points.
 _STRIDE = 2

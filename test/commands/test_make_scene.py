@@ -12,8 +12,8 @@ import torch
 from e2e_slam_ros.cli import main
 from e2e_slam_ros.commands import demo, rendering
 from e2e_slam_ros.data.frame import FrameReader
-from e2e_slam_ros.data.procedural import ProceduralReader
 from e2e_slam_ros.data.tum import TumReader
+from e2e_slam_ros.simulation import ProceduralReader
 
 Refused = Callable[..., str]
 

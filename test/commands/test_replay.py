@@ -13,7 +13,7 @@ import pytest
 
 from e2e_slam_ros.cli import main
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import DataError
+from e2e_slam_ros.config.errors import DataError
 
 Refused = Callable[..., str]
 REPLAY = "e2e_slam_ros.nodes.replay"

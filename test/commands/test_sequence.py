@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from e2e_slam_ros.commands import demo, sequence
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.errors import DataError
 
 
 def test_the_demonstration_prefers_a_recording_and_else_renders(

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from e2e_slam_ros.config.errors import DataError, MapError
 from e2e_slam_ros.data.atomic import open_atomic, write_bytes_atomic, write_text_atomic
-from e2e_slam_ros.errors import DataError, MapError
 
 
 def test_folders_are_made_and_nothing_is_left_beside(tmp_path):

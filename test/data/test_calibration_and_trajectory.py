@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.calibration import read_calibration, write_calibration
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory, write_tum_trajectory
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 GOOD = "width: 64\nheight: 48\nfx: 60.0\nfy: 61\ncx: 31.5\ncy: 23.5\n"

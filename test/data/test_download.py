@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.download import download_tum, tum_sequence_name
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.errors import DataError
 from web_server import refusing_address, served
 
 NAME = "rgbd_dataset_freiburg1_xyz"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.encodings import decode_color, decode_depth, is_depth_encoding
-from e2e_slam_ros.errors import DataError
 
 
 def test_yuv_orders_agree_and_grey_stays_grey():

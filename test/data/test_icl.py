@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.icl import IclReader, is_icl_folder
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 CAMERA = PinholeCamera(16, 12, 15.0, 15.0, 7.5, 5.5)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.icl import IclReader
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.rosbag import BagReader
 from e2e_slam_ros.data.slice import FrameSlice, parse_frames
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 

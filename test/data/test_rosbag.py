@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.rosbag import BagReader
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 SECOND = 10**9

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.calibration import tum_camera
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 

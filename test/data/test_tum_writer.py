@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.data.tum_writer import TumWriter, depth_counts
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 CAMERA = PinholeCamera(16, 12, 15.0, 14.0, 7.5, 5.5, (0.1, -0.2, 0.0, 0.0, 0.05))

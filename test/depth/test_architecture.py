@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
+from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.depth.architecture import check_size, depth_from_disparity, relative_focal
 from e2e_slam_ros.depth.architectures import ARCHITECTURES, build_network
-from e2e_slam_ros.errors import ConfigError, DepthError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 

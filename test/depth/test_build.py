@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.depth.build import build_depth_source
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.sensor import SensorDepth
 from e2e_slam_ros.depth.source import DepthSource
-from e2e_slam_ros.errors import DepthError
 
 CPU = torch.device("cpu")
 

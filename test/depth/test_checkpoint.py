@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import load_weights, save_weights
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.weights_file import read_metadata, write_weights
-from e2e_slam_ros.errors import ConfigError, DepthError
 
 
 def _state(network: DepthNetwork) -> dict[str, torch.Tensor]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
-from e2e_slam_ros.errors import DepthError
 
 
 def published_shapes() -> dict[str, tuple[int, ...]]:

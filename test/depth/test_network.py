@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import DepthConfig, NetworkConfig
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.network import NetworkDepth, confidence_of
-from e2e_slam_ros.errors import DepthError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 MakeKeyframe = Callable[..., Keyframe]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from e2e_slam_ros.config.errors import ConfigError, DataError
 from e2e_slam_ros.depth.architectures import ARCHITECTURES
 from e2e_slam_ros.depth.published import (
     PUBLISHED,
@@ -17,7 +18,6 @@ from e2e_slam_ros.depth.published import (
     download_published,
     find_published,
 )
-from e2e_slam_ros.errors import ConfigError, DataError
 from web_server import refusing_address, served
 
 CONTENT = bytes(range(256)) * 5000

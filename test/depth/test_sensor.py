@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.sensor import SensorDepth
-from e2e_slam_ros.errors import DepthError
 
 MakeKeyframe = Callable[..., Keyframe]
 CONFIG = DepthConfig(min_m=0.5, max_m=4.0)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config, parameters
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth import shipped
 from e2e_slam_ros.depth.architectures import ARCHITECTURES
@@ -20,7 +21,6 @@ from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.shipped import SHIPPED, load_shipped, weights_folder
 from e2e_slam_ros.depth.weights_file import read_metadata
-from e2e_slam_ros.errors import DepthError
 
 CPU = torch.device("cpu")
 NAME = "efficientnet_lite0.safetensors"

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError, DataError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import save_weights
 from e2e_slam_ros.depth.network import NetworkDepth
-from e2e_slam_ros.errors import ConfigError, DataError
 from e2e_slam_ros.evaluation.adaptation_score import KeyframeScore
 from e2e_slam_ros.evaluation.adaptation_setup import AdaptationOutcome, AdaptationSetup
 from e2e_slam_ros.evaluation.online_protocol import OnlineProtocol

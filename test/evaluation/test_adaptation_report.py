@@ -18,7 +18,7 @@ from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport, Forgetti
 from e2e_slam_ros.evaluation.adaptation_score import Depths, KeyframeScore, Scorer
 from e2e_slam_ros.evaluation.adaptation_table import markdown
 from e2e_slam_ros.evaluation.depth_protocol import Scores
-from e2e_slam_ros.refine.outcome import RefineOutcome, Refusal, StopReason, refusal
+from e2e_slam_ros.refine.result import RefineOutcome, Refusal, StopReason, refusal
 
 TRUTH = torch.full((1, 1, 48, 64), 2.0)
 # The left half has texture.

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DataError, MapError
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
-from e2e_slam_ros.errors import DataError, MapError
 from e2e_slam_ros.evaluation import artifacts
 from e2e_slam_ros.evaluation.artifacts import prepare_folder, write_run
 from e2e_slam_ros.mapping.ply import read_ply

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.evaluation.depth_baselines import at_size, constant_depth, training_median
 from e2e_slam_ros.evaluation.depth_predictor import Guess
 from e2e_slam_ros.evaluation.depth_protocol import DepthProtocol

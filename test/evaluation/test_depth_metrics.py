@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.evaluation.depth_metrics import depth_metrics, mean_depth_metrics
 
 TRUTH = np.array([[1.0, 2.0], [4.0, 5.0]], dtype=np.float32)

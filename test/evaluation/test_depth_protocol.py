@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError, DataError, DepthError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import save_weights
-from e2e_slam_ros.errors import ConfigError, DataError, DepthError
 from e2e_slam_ros.evaluation.depth_baselines import constant_depth
 from e2e_slam_ros.evaluation.depth_pictures import sample_grid, sparsification_plot
 from e2e_slam_ros.evaluation.depth_predictor import Guess, Predictor, build_predictor

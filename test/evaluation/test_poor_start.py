@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.evaluation.poor_start import PoorStart, poor_depth
 from synthetic import keyframe, pose
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.errors import DataError
 from e2e_slam_ros.evaluation.recorder import RunRecorder
 from e2e_slam_ros.evaluation.truth import GroundTruth, ObservedReader
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud

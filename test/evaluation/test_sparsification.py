@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.evaluation.sparsification import mean_sparsification, sparsification
 
 

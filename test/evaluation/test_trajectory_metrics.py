@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 from scipy.spatial.transform import Rotation
 
-from e2e_slam_ros.errors import PoseError
+from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.evaluation.trajectory_metrics import ate_rmse, trajectory_metrics
 
 Array = npt.NDArray[np.float64]

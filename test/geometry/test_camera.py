@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_slam_ros.errors import CameraError
+from e2e_slam_ros.config.errors import CameraError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.projection import project
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_slam_ros.errors import PoseError
+from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.geometry import se3
 
 ANGLES = [0.0, 1e-12, 1e-8, 1e-4, 0.01, 0.2, 0.2236, 0.224, 1.0, 3.0, math.pi - 1e-6]

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_slam_ros.errors import CameraError
+from e2e_slam_ros.config.errors import CameraError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.projection import pixel_grid
 from e2e_slam_ros.geometry.undistort import Undistorter, distort_points, undistort_points

@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from e2e_slam_ros.config import MapConfig
-from e2e_slam_ros.errors import MapError, PoseError
+from e2e_slam_ros.config.errors import MapError, PoseError
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from synthetic import estimate, keyframe, pose, wall_depth
 

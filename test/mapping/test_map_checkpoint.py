@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from e2e_slam_ros.config import MapConfig
-from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.mapping.map_checkpoint import load_map, read_map, save_map
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from synthetic import estimate, keyframe, pose

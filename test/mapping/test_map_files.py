@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from e2e_slam_ros.config import MapConfig
-from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.mapping import map_files
 from e2e_slam_ros.mapping.map_checkpoint import load_map
 from e2e_slam_ros.mapping.map_files import SUFFIXES

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from e2e_slam_ros.errors import MapError, PoseError
+from e2e_slam_ros.config.errors import MapError, PoseError
 from e2e_slam_ros.mapping.mesh import Mesh, mesh_from_surfels, tsdf_mesh, write_mesh
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from synthetic import estimate, keyframe, pose

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.mapping.pcd import read_pcd, write_pcd
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 

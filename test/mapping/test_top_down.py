@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from e2e_slam_ros.errors import MapError
+from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.top_down import top_down_picture, write_png
 

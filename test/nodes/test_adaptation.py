@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.mapping.map_checkpoint import read_learned, read_map
 from e2e_slam_ros.nodes.cloud_messages import cloud_message
 from e2e_slam_ros.nodes.conversions import camera_info_message, image_message

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-from e2e_slam_ros.errors import E2ESlamError, PoseError
+from e2e_slam_ros.config.errors import E2ESlamError, PoseError
 from e2e_slam_ros.nodes.camera_frame import CameraFrame
 from e2e_slam_ros.nodes.conversions import camera_info_message, image_message
 from e2e_slam_ros.nodes.frame_assembler import FrameAssembler

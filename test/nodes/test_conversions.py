@@ -8,7 +8,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 
-from e2e_slam_ros.errors import CameraError, MessageError
+from e2e_slam_ros.config.errors import CameraError, MessageError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.nodes.conversions import (
     camera_from_info,

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from e2e_slam_ros.config import Config, parameters
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.nodes.parameters import DYNAMIC, NodeParameters, overrides
 
 REPO = Path(__file__).resolve().parent.parent.parent

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
+from e2e_slam_ros.config.errors import ConfigError, DataError, E2ESlamError
 from e2e_slam_ros.data.frame import Frame, ReaderReport
-from e2e_slam_ros.errors import ConfigError, DataError, E2ESlamError
 from e2e_slam_ros.nodes.dataset_player import unused_sentence
 from e2e_slam_ros.nodes.playback import Playback
 from e2e_slam_ros.nodes.player_options import PlayerOptions

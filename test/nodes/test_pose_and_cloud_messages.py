@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from sensor_msgs_py import point_cloud2
 
-from e2e_slam_ros.errors import MessageError, PoseError
+from e2e_slam_ros.config.errors import MessageError, PoseError
 from e2e_slam_ros.nodes.cloud_messages import cloud_arrays, cloud_message
 from e2e_slam_ros.nodes.pose_messages import (
     matrix_to_pose,

@@ -17,12 +17,12 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DataError, E2ESlamError
 from e2e_slam_ros.data.frame import Frame, ReaderReport
-from e2e_slam_ros.data.keyframe import KeyframeResult
 from e2e_slam_ros.data.slice import FrameSlice
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.errors import DataError, E2ESlamError
 from e2e_slam_ros.nodes.replay import run_replay
+from e2e_slam_ros.slam.result import KeyframeResult
 from nodes.ros_peer import REPO, peer_in
 from synthetic import frame, pose
 

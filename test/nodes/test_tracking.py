@@ -14,11 +14,11 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from rclpy.parameter import Parameter
 
-from e2e_slam_ros.data.keyframe import KeyframeResult
 from e2e_slam_ros.nodes.conversions import image_message
 from e2e_slam_ros.nodes.mapper_node import MapperNode
 from e2e_slam_ros.nodes.observer import Observers
 from e2e_slam_ros.nodes.slam_node import SlamNode
+from e2e_slam_ros.slam.result import KeyframeResult
 from nodes.ros_peer import OPTICAL, REPO, peer_in, wait_for
 from nodes.test_resets import spinning
 

@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
-from e2e_slam_ros.depth.motion.fill import fill
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.multiview.fill import fill
 from e2e_slam_ros.refine.views import RefineViews
 
 CAMERA = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)

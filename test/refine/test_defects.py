@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from e2e_slam_ros.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.config.refine import LossWeightsConfig, RefineConfig
 from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.refine.config import LossWeightsConfig, RefineConfig
 from e2e_slam_ros.refine.network_refiner import NetworkRefiner
 from e2e_slam_ros.refine.objective import TERMS, Objective
 from e2e_slam_ros.refine.scale import align_groundtruth_median

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from e2e_slam_ros.refine.config import RefineConfig
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.refine.metric_scale import MetricScale
 from e2e_slam_ros.refine.views import SparseLabels
 from refine.scene import WALL_M, views

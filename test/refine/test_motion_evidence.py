@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from depth.motion.test_plane_sweep import view
 from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.refine.motion_config import MotionEvidenceConfig
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence
 from e2e_slam_ros.refine.motion_sweep import SeenElsewhere, sweep_neighbours
 from e2e_slam_ros.refine.scale import align_scale
+from multiview.test_plane_sweep import view
 from synthetic import pose
 
 WALL_M = 2.0

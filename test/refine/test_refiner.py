@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
+from e2e_slam_ros.config.errors import ConfigError, DepthError
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.errors import ConfigError, DepthError
 from e2e_slam_ros.refine import descent
 from e2e_slam_ros.refine.adaptable import adapted_parameters
-from e2e_slam_ros.refine.config import RefineConfig
 from e2e_slam_ros.refine.network_refiner import NetworkRefiner
-from e2e_slam_ros.refine.outcome import RefineOutcome, Refusal, StopReason
 from e2e_slam_ros.refine.output_refiner import OutputRefiner
 from e2e_slam_ros.refine.refiner import GuardedRefiner, build_refiner
+from e2e_slam_ros.refine.result import RefineOutcome, Refusal, StopReason
 from e2e_slam_ros.refine.views import RefineViews, SparseLabels
 from refine.scene import WALL_M, TinyNetwork, keyframe, poor_depth, views
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from e2e_slam_ros.errors import ConfigError, DepthError
-from e2e_slam_ros.refine.config import ScaleConfig
+from e2e_slam_ros.config.errors import ConfigError, DepthError
+from e2e_slam_ros.config.refine import ScaleConfig
 from e2e_slam_ros.refine.scale import (
     align,
     align_scale,

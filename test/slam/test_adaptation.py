@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
-from e2e_slam_ros.errors import ConfigError, DepthError
-from e2e_slam_ros.refine.outcome import Refusal
+from e2e_slam_ros.refine.result import Refusal
 from e2e_slam_ros.slam.adaptation import Adaptation, AdaptedDepth, build_adaptable_source
 from refine.rooms import SaidDepth, network_config, use_tiny_network
 from refine.scene import WALL_M, TinyNetwork, keyframe

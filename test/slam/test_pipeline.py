@@ -12,8 +12,8 @@ import torch
 from scipy.spatial import cKDTree
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DepthError, E2ESlamError, PoseError
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.errors import DepthError, E2ESlamError, PoseError
 from e2e_slam_ros.geometry.projection import backproject
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from synthetic import frame, pose

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import CameraConfig
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.errors import DepthError
 from e2e_slam_ros.geometry.projection import backproject
-from e2e_slam_ros.slam.preprocess import Preprocessor, clean_depth, resize_depth, working_size
+from e2e_slam_ros.geometry.resize import resize_depth, working_size
+from e2e_slam_ros.slam.preprocess import Preprocessor, clean_depth
 from synthetic import CAMERA, frame, pose
 
 CPU = torch.device("cpu")

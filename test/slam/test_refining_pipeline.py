@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from e2e_slam_ros.config.errors import ConfigError, DepthError, PoseError
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.data.keyframe import KeyframeResult
-from e2e_slam_ros.errors import ConfigError, DepthError, PoseError
-from e2e_slam_ros.refine.outcome import Refusal
+from e2e_slam_ros.refine.result import Refusal
 from e2e_slam_ros.refine.tally import RefinementTally
 from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.slam.result import KeyframeResult
 from refine.rooms import network_config, use_tiny_network, wall_frame
 from refine.scene import WALL_M
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.training.board import Board, open_board, sheet
 from training.conftest import SIZE, wall_batch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.training.config import TrainConfig, settings
 from e2e_slam_ros.training.recipes import recipe_names, recipe_text
 

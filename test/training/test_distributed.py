@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.training.distributed import Group, group_of_environment
 
 _ONE_PROCESS = """

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
-from e2e_slam_ros.errors import TrainingError
 from e2e_slam_ros.training.encoder_weights import (
     _lite_names,
     frozen_modules,

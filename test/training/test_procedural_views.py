@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.geometry.warp import inverse_warp
 from e2e_slam_ros.training.data_config import ProceduralConfig
 from e2e_slam_ros.training.procedural_views import ProceduralViews

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from e2e_slam_ros.config.errors import DataError, TrainingError
 from e2e_slam_ros.data.frame import Frame, ReaderReport
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice
-from e2e_slam_ros.errors import DataError, TrainingError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.training.data_config import RecordedConfig
 from e2e_slam_ros.training.recorded_views import RecordedViews

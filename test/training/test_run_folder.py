@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e_slam_ros.errors import ConfigError, TrainingError
+from e2e_slam_ros.config.errors import ConfigError, TrainingError
 from e2e_slam_ros.training.config import TrainConfig
 from e2e_slam_ros.training.run_folder import (
     RunFolder,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.training.state import TrainingState, load_last_state, save_state
 
 

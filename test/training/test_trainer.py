@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from e2e_slam_ros.errors import TrainingError
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.training.batch import TrainingBatch
 from e2e_slam_ros.training.config import TrainConfig
 from e2e_slam_ros.training.learner import Learner

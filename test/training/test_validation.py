@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from e2e_slam_ros.config.errors import DataError, E2ESlamError, TrainingError
 from e2e_slam_ros.data.tum_writer import TumWriter
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
-from e2e_slam_ros.errors import DataError, E2ESlamError, TrainingError
 from e2e_slam_ros.training.config import ValidationConfig
 from e2e_slam_ros.training.validation import Validation, validation_of
 from synthetic import CAMERA, frame, pose

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
 from synthetic import frame, pose

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from e2e_slam_ros.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError
 
 _SUFFIX = ".yaml"
 

@@ -1,0 +1,17 @@
+"""Parameters of the working image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from e2e_slam_ros.config.leaf import leaf
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """The working image."""
+
+    working_width: int = leaf(
+        320, "width in pixels that images are reduced to; 0 keeps the camera's size", low=0
+    )
+    undistort: bool = leaf(True, "remove lens distortion given in camera_info")

@@ -1,0 +1,71 @@
+"""Parameters of the depth sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from e2e_slam_ros.config.leaf import leaf
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The single-image depth network."""
+
+    architecture: str = leaf(
+        "efficientnet_lite0",
+        "efficientnet_lite0: light, metric, its weights come with the package; disp_resnet18: "
+        "SC-SfMLearner's, depth up to a factor, needs a checkpoint",
+        choices=("efficientnet_lite0", "disp_resnet18"),
+    )
+    checkpoint: str = leaf(
+        "", "path of its weights (.safetensors, .pth.tar); empty: those of the package"
+    )
+    width: int = leaf(256, "network input width in pixels, a multiple of 32", low=64)
+    height: int = leaf(192, "network input height in pixels, a multiple of 32", low=64)
+    scale: float = leaf(1.0, "factor from the network's depth to metres", low=1e-3)
+    confidence: bool = leaf(
+        False, "pixels weigh less in the map where the network expects larger errors"
+    )
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """Depth from known motion (``depth.source: motion_stereo``)."""
+
+    width: int = leaf(160, "image width of the plane sweep in pixels", low=32)
+    planes: int = leaf(64, "depths tried, evenly spaced in inverse depth", low=8, high=512)
+    near_m: float = leaf(0.4, "nearest depth tried, metres", low=0.05)
+    neighbours: int = leaf(4, "earlier keyframes compared with", low=1, high=16)
+    min_baseline_m: float = leaf(
+        0.06,
+        "distance to an earlier keyframe under which it says nothing about depth, metres",
+        low=0.0,
+    )
+    min_evidence: float = leaf(
+        0.02,
+        "share of trusted pixels around a pixel under which its depth is left out",
+        low=0.0,
+        high=1.0,
+    )
+
+
+@dataclass(frozen=True)
+class DepthConfig:
+    """Where a keyframe's depth comes from."""
+
+    source: str = leaf(
+        "sensor",
+        "sensor: the aligned depth topic; motion_stereo: from the images and poses of the last "
+        "keyframes; network: predicted from one image",
+        choices=("sensor", "motion_stereo", "network"),
+    )
+    min_m: float = leaf(0.1, "nearest depth used, metres", low=0.0)
+    max_m: float = leaf(8.0, "farthest depth used, metres", low=0.1)
+    sync_tolerance_s: float = leaf(
+        0.02, "farthest a depth image may be from its colour image, seconds", low=0.0, high=1.0
+    )
+    wait_s: float = leaf(
+        0.5, "how long a keyframe waits for its depth image, seconds", low=0.0, high=10.0
+    )
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)

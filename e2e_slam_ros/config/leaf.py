@@ -1,0 +1,221 @@
+"""The mechanics of the configuration tree: leaves, dotted names, YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+import yaml
+
+from e2e_slam_ros.config.errors import ConfigError
+
+Scalar: TypeAlias = bool | int | float | str
+Tree = TypeVar("Tree")
+# A number with an exponent and no point, which YAML 1.1 reads as text.
+_EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
+_A_KIND = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+@dataclass(frozen=True)
+class ParameterInfo:
+    """One leaf of the tree: dotted ``name``, ``default``, ``doc`` and what it may be.
+
+    ``low`` and ``high`` are inclusive; ``choices`` empty means any value of the type.
+    """
+
+    name: str
+    default: Scalar
+    doc: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Scalar, ...] = ()
+
+    def check(self, value: object) -> Scalar:
+        """Return ``value`` as the parameter's type; raise `ConfigError` if it cannot be one."""
+        kind = type(self.default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
+            raise ConfigError.from_parts(
+                f"parameter {self.name}", repr(value), _A_KIND[kind], "correct its type"
+            )
+        assert isinstance(value, bool | int | float | str)
+        too_low = self.low is not None and not isinstance(value, str) and value < self.low
+        too_high = self.high is not None and not isinstance(value, str) and value > self.high
+        if too_low or too_high or (self.choices and value not in self.choices):
+            raise ConfigError.from_parts(
+                f"parameter {self.name}", repr(value), self.allowed, "choose an allowed value"
+            )
+        return value
+
+    @property
+    def allowed(self) -> str:
+        """The permitted values, in words."""
+        if self.choices:
+            return "one of " + ", ".join(str(c) for c in self.choices)
+        if self.low is not None and self.high is not None:
+            return f"{self.low:g} to {self.high:g}"
+        if self.low is not None:
+            return f"at least {self.low:g}"
+        if self.high is not None:
+            return f"at most {self.high:g}"
+        return {bool: "true or false", str: "text"}.get(type(self.default), "any number")
+
+
+def leaf(
+    default: Scalar,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Scalar, ...] = (),
+) -> Any:
+    """Return a dataclass field that carries its documentation and range."""
+    metadata = {"doc": doc, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[ParameterInfo]:
+    """Yield the leaves below a configuration dataclass in order."""
+    for item in dataclasses.fields(node):
+        value = getattr(node, item.name)
+        if dataclasses.is_dataclass(value):
+            yield from leaves(value, f"{prefix}{item.name}.")
+        else:
+            yield ParameterInfo(f"{prefix}{item.name}", value, **item.metadata)
+
+
+def get_leaf(node: Any, name: str) -> Scalar:
+    """Return the value under a dotted name."""
+    for part in name.split("."):
+        node = getattr(node, part)
+    value: Scalar = node
+    return value
+
+
+def set_leaf(node: Any, path: list[str], value: Scalar) -> Any:
+    """Return a copy of the tree with one leaf changed."""
+    head, *rest = path
+    changed = set_leaf(getattr(node, head), rest, value) if rest else value
+    return dataclasses.replace(node, **{head: changed})
+
+
+def nearest_name(name: str, known: Mapping[str, ParameterInfo]) -> str:
+    """Return the known name that looks most like ``name``."""
+    return difflib.get_close_matches(name, list(known), n=1, cutoff=0.0)[0]
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (dotted name, value) of a nested mapping."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def yaml_lines(node: Any, documented: bool, prefix: str = "", depth: int = 2) -> Iterator[str]:
+    """Yield the YAML of a configuration dataclass, with comments where ``documented``."""
+    pad = "  " * depth
+    for item in dataclasses.fields(node):
+        value = getattr(node, item.name)
+        if dataclasses.is_dataclass(value):
+            yield f"{pad}{item.name}:"
+            yield from yaml_lines(value, documented, f"{prefix}{item.name}.", depth + 1)
+            continue
+        if documented:
+            info = ParameterInfo(item.name, value, **item.metadata)
+            yield f"{pad}# {info.doc} ({info.allowed})"
+        text = yaml.safe_dump(value, default_flow_style=True).replace("...", "").strip()
+        yield f"{pad}{item.name}: {text}"
+
+
+def with_leaves(
+    tree: Tree, known: Mapping[str, ParameterInfo], values: Mapping[str, object], what: str
+) -> Tree:
+    """Return a copy of a configuration with the given dotted names changed.
+
+    Args:
+        tree: a configuration dataclass.
+        known: its leaves by name.
+        values: new values.
+        what: how a leaf is called in messages.
+
+    Raises:
+        ConfigError: an unknown name, a wrong type, or a value out of range.
+    """
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError.from_parts(
+                what, repr(name), "a known name", f"did you mean {nearest_name(name, known)}?"
+            )
+        info = known[name]
+        tree = set_leaf(tree, name.split("."), info.check(value))
+    return tree
+
+
+def read_assignments(
+    assignments: Sequence[str], known: Mapping[str, ParameterInfo]
+) -> dict[str, object]:
+    """Return name -> value of ``key=value`` texts, the values read as YAML, as they were meant.
+
+    Raises:
+        ConfigError: a text that is no such pair.
+    """
+    values: dict[str, object] = {}
+    for text in assignments:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise ConfigError.from_parts("setting", repr(text), "key=value", "add the value")
+        try:
+            values[name.strip()] = yaml.safe_load(value) if value.strip() else ""
+        except yaml.YAMLError as error:
+            raise ConfigError.from_parts(
+                "setting", repr(text), "a value in YAML", "quote it"
+            ) from error
+    return as_meant(values, known)
+
+
+def read_yaml(text: str, what: str) -> object:
+    """Return what a YAML text holds, an empty mapping for an empty one.
+
+    Raises:
+        ConfigError: it is not YAML; ``what`` names it.
+    """
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError.from_parts(
+            what, str(error).replace("\n", " "), "YAML", "correct the line it names"
+        ) from error
+
+
+def as_meant(
+    values: Mapping[str, object], known: Mapping[str, ParameterInfo]
+) -> dict[str, object]:
+    """Return values from a text with what YAML reads otherwise than people mean it mended.
+
+    1e6 and 1e-4 are numbers where one is wanted, and off is a word where it is one of the choices.
+    """
+    return {
+        name: _as_meant(value, known[name]) if name in known else value
+        for name, value in values.items()
+    }
+
+
+def _as_meant(value: object, info: ParameterInfo) -> object:
+    kind = type(info.default)
+    if isinstance(value, bool):
+        word = "on" if value else "off"
+        return word if word in info.choices else value
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind not in (int, float) or not isinstance(value, str) or not _EXPONENT.match(value):
+        return value
+    number = float(value)
+    return int(number) if kind is int and number.is_integer() else number

@@ -1,0 +1,33 @@
+"""Parameters of the camera pose and of TF frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from e2e_slam_ros.config.leaf import leaf
+
+
+@dataclass(frozen=True)
+class PoseConfig:
+    """Where camera poses come from."""
+
+    source: str = leaf(
+        "topic",
+        "topic: PoseStamped of the camera; odometry: Odometry; tf: looked up at the image stamp",
+        choices=("topic", "odometry", "tf"),
+    )
+    tolerance_s: float = leaf(
+        0.05, "farthest a pose may be from the image stamp, seconds", low=0.0, high=5.0
+    )
+
+
+@dataclass(frozen=True)
+class FramesConfig:
+    """TF frame names (REP-105)."""
+
+    map: str = leaf("map", "the fixed frame the map is in")
+    odom: str = leaf("odom", "the odometry frame; used when pose.source is odometry or tf")
+    base: str = leaf("base_link", "the robot's base; used when pose.source is odometry or tf")
+    camera: str = leaf(
+        "camera_optical_frame", "the camera's optical frame; empty takes it from the image header"
+    )

@@ -1,0 +1,27 @@
+"""Procedural indoor scenes: random furnished rooms and a ray caster with exact depth.
+
+`generate_scene` makes a room from a seed, `render` makes images, depths and normals of scenes on
+any device (the training entry), `ProceduralReader` makes a recorded sequence of one.
+"""
+
+from __future__ import annotations
+
+from e2e_slam_ros.simulation.effects import SensorEffects
+from e2e_slam_ros.simulation.generate import generate_scene
+from e2e_slam_ros.simulation.reader import ProceduralReader, random_camera
+from e2e_slam_ros.simulation.renderer import RenderedViews, Renderer, render
+from e2e_slam_ros.simulation.scene import Scene
+from e2e_slam_ros.simulation.trajectory import MotionStyle, smooth_trajectory
+
+__all__ = [
+    "MotionStyle",
+    "ProceduralReader",
+    "RenderedViews",
+    "Renderer",
+    "Scene",
+    "SensorEffects",
+    "generate_scene",
+    "random_camera",
+    "render",
+    "smooth_trajectory",
+]

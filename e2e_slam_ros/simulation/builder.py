@@ -1,0 +1,205 @@
+"""Collects primitives as plain numbers and turns them into a `Scene`'s tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from e2e_slam_ros.simulation.scene import (
+    BALL,
+    BOX,
+    CYLINDER,
+    FACES,
+    HULL,
+    Lamps,
+    Scene,
+    Surfaces,
+)
+
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a face is made of.
+
+    Attributes:
+        texture: layer of the scene's texture stack.
+        tint: sRGB colour in [0, 1] that multiplies the texture.
+        repeat_m: metres one copy of the texture covers; 0 stretches one copy over the face.
+        specular: strength of the highlight, 0 for matt.
+        emission: light the face gives off by itself, in units of a white wall in room light.
+        offset: texture coordinates of the face's centre, in repeats.
+    """
+
+    texture: int
+    tint: Vector = (1.0, 1.0, 1.0)
+    repeat_m: float = 1.0
+    specular: float = 0.0
+    emission: float = 0.0
+    offset: tuple[float, float] = (0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a piece of furniture stands: its own origin in the map frame and its yaw."""
+
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+    yaw: float = 0.0
+
+    def move(self, local: Vector) -> Vector:
+        """Return a point of the piece in the map frame."""
+        c, s = math.cos(self.yaw), math.sin(self.yaw)
+        return (
+            self.x + c * local[0] - s * local[1],
+            self.y + s * local[0] + c * local[1],
+            self.z + local[2],
+        )
+
+    def child(self, local: Vector, yaw: float = 0.0) -> Place:
+        """Return the place of something that stands on this piece."""
+        x, y, z = self.move(local)
+        return Place(x, y, z, self.yaw + yaw)
+
+
+@dataclass
+class SceneBuilder:
+    """Adds primitives in a `Place`'s own frame; `build` makes the scene."""
+
+    kinds: list[int] = field(default_factory=list)
+    centres: list[Vector] = field(default_factory=list)
+    halves: list[Vector] = field(default_factory=list)
+    rotations: list[torch.Tensor] = field(default_factory=list)
+    materials: list[tuple[Material, ...]] = field(default_factory=list)
+
+    def hull(self, size: Vector, faces: tuple[Material, ...]) -> None:
+        """Start the room: a box of ``size`` on the floor, one material per face."""
+        self._add(HULL, (0.0, 0.0, size[2] / 2), size, torch.eye(3), faces)
+
+    def box(
+        self,
+        place: Place,
+        centre: Vector,
+        size: Vector,
+        material: Material,
+        yaw: float = 0.0,
+        faces: Mapping[int, Material] | None = None,
+    ) -> None:
+        """Add a box; ``faces`` replaces the material of single faces."""
+        other = faces or {}
+        materials = tuple(other.get(face, material) for face in range(FACES))
+        self._add(BOX, place.move(centre), size, _turn(place.yaw + yaw, "z"), materials)
+
+    def cylinder(
+        self,
+        place: Place,
+        centre: Vector,
+        radius: float,
+        length: float,
+        material: Material,
+        axis: str = "z",
+        cap: Material | None = None,
+    ) -> None:
+        """Add a cylinder along the place's x, y or z axis."""
+        materials = (material,) * 4 + (cap or material,) * 2
+        rotation = _turn(place.yaw, axis)
+        size = (2 * radius, 2 * radius, length)
+        self._add(CYLINDER, place.move(centre), size, rotation, materials)
+
+    def ball(self, place: Place, centre: Vector, size: Vector, material: Material) -> None:
+        """Add an ellipsoid of the given diameters."""
+        rotation = _turn(place.yaw, "z")
+        self._add(BALL, place.move(centre), size, rotation, (material,) * FACES)
+
+    def build(self, textures: torch.Tensor, lamps: Lamps) -> Scene:
+        """Return the scene on the CPU, exposure 1."""
+        half = torch.tensor(self.halves, dtype=torch.float32)
+        centre = torch.tensor(self.centres, dtype=torch.float32)
+        rotation = torch.stack(self.rotations)
+        kind = torch.tensor(self.kinds)
+        return Scene(
+            kind=kind,
+            centre=centre,
+            half=half,
+            rotation=rotation,
+            surfaces=_surfaces(kind, centre, half, rotation, self.materials),
+            textures=textures,
+            lamps=lamps,
+            exposure=torch.ones(()),
+        )
+
+    def _add(
+        self,
+        kind: int,
+        centre: Vector,
+        size: Vector,
+        rotation: torch.Tensor,
+        materials: tuple[Material, ...],
+    ) -> None:
+        self.kinds.append(kind)
+        self.centres.append(centre)
+        self.halves.append((size[0] / 2, size[1] / 2, size[2] / 2))
+        self.rotations.append(rotation)
+        self.materials.append(materials)
+
+
+def _turn(yaw: float, axis: str) -> torch.Tensor:
+    """Return the rotation that takes the own z axis to ``axis`` and then turns by ``yaw``."""
+    c, s = math.cos(yaw), math.sin(yaw)
+    turned = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    # Cyclic exchanges of the axes are rotations, unlike swaps.
+    order = {"z": [0, 1, 2], "x": [1, 2, 0], "y": [2, 0, 1]}[axis]
+    return turned[:, order]
+
+
+def _surfaces(
+    kind: torch.Tensor,
+    centre: torch.Tensor,
+    half: torch.Tensor,
+    rotation: torch.Tensor,
+    materials: list[tuple[Material, ...]],
+) -> Surfaces:
+    count = len(materials)
+    flat = [m for row in materials for m in row]
+    tint = torch.tensor([m.tint for m in flat]).square().reshape(count, FACES, 3)
+    offset = torch.tensor([m.offset for m in flat]).reshape(count, FACES, 2)
+    repeat = torch.tensor([m.repeat_m for m in flat]).reshape(count, FACES, 1)
+
+    # Axes of the texture on each face of a box: u, v of the faces -x, +x, -y, +y, -z, +z.
+    columns = rotation.transpose(1, 2)
+    u_index, v_index = [1, 1, 0, 0, 0, 0], [2, 2, 2, 2, 1, 1]
+    extent = torch.stack([half[:, u_index], half[:, v_index]], dim=-1) * 2
+    curved = torch.zeros(count, FACES, 1, dtype=torch.bool)
+    round_kind = (kind == CYLINDER) | (kind == BALL)
+    curved[:, :4, 0] = round_kind[:, None]
+    around = 2 * math.pi * half[:, :1]
+    height = torch.where((kind == BALL)[:, None], math.pi, 2.0) * half[:, 2:]
+    mantle = torch.cat([around, height], dim=-1)[:, None].expand(-1, FACES, -1)
+    scale = torch.where(repeat > 0, repeat, torch.where(curved, mantle, extent)).reciprocal()
+
+    first = torch.tensor([1.0, 0.0, 0.0])
+    u_direction = torch.where(curved, first, columns[:, u_index])
+    # Pictures hang upright: v grows downwards.
+    v_direction = torch.where(curved, -first, -columns[:, v_index])
+    u_axis, v_axis = u_direction * scale[..., :1], v_direction * scale[..., 1:]
+    anchor = torch.where(curved, torch.zeros(3), centre[:, None].expand(-1, FACES, -1))
+    u_shift = offset[..., :1] - (u_axis * anchor).sum(-1, keepdim=True)
+    v_shift = offset[..., 1:] - (v_axis * anchor).sum(-1, keepdim=True)
+
+    inward = torch.where(kind == HULL, -1.0, 1.0)[:, None, None]
+    sign = torch.tensor([-1.0, 1.0]).repeat(3)[:, None]
+    rest = [[m.specular, m.emission, float(m.texture)] for m in flat]
+    finish = torch.tensor(rest).reshape(count, FACES, 3)
+    density = (scale[..., :1] * scale[..., 1:]).sqrt()
+    return Surfaces(
+        normal=columns[:, [0, 0, 1, 1, 2, 2]] * sign * inward,
+        u_axis=torch.cat([u_axis, u_shift], dim=-1),
+        v_axis=torch.cat([v_axis, v_shift], dim=-1),
+        tint=tint,
+        finish=torch.cat([finish, density], dim=-1),
+    )

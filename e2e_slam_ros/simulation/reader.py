@@ -1,0 +1,148 @@
+"""A procedural room as a recorded sequence, rendered frame by frame on demand."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import torch
+
+from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.data.frame import Frame, ReaderReport
+from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.simulation.dice import Dice
+from e2e_slam_ros.simulation.effects import SensorEffects
+from e2e_slam_ros.simulation.generate import generate_scene
+from e2e_slam_ros.simulation.renderer import RenderedViews, Renderer
+from e2e_slam_ros.simulation.scene import Scene
+from e2e_slam_ros.simulation.trajectory import MotionStyle, smooth_trajectory
+
+# A recording does not start at time 0, which ROS reads as "no time".
+_START_NS = 1_000_000_000_000
+_CACHED_FRAMES = 8
+
+
+def random_camera(seed: int, width: int, height: int) -> PinholeCamera:
+    """Return a camera of 50 to 75 degrees of horizontal view, the centre a little off."""
+    dice = Dice(seed, stream=5)
+    focal = 0.5 * width / math.tan(math.radians(dice.uniform(50.0, 75.0)) / 2)
+    return PinholeCamera(
+        width,
+        height,
+        fx=focal,
+        fy=focal * dice.uniform(0.98, 1.02),
+        cx=(width - 1) / 2 + dice.uniform(-0.03, 0.03) * width,
+        cy=(height - 1) / 2 + dice.uniform(-0.03, 0.03) * height,
+    )
+
+
+class ProceduralReader:
+    """A `FrameReader` of a random room: the same arguments give the same frames.
+
+    Args:
+        seed: of the room, the path and the noise.
+        frames: number of frames.
+        width, height: image size in pixels.
+        device: where to render.
+        rate_hz: frames per second.
+        camera: intrinsics of that size; 64 degrees of horizontal view if None.
+        effects: lens and noise; mild ones if None, `SensorEffects(0, 0, 0, 0)` for none.
+        style: how the camera moves.
+        texture_size: edge of a texture in texels, a power of two.
+
+    Raises:
+        DataError: sizes or rate below the possible, or a camera of another size.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        frames: int = 60,
+        width: int = 640,
+        height: int = 480,
+        device: torch.device | str = "cpu",
+        rate_hz: float = 30.0,
+        *,
+        camera: PinholeCamera | None = None,
+        effects: SensorEffects | None = None,
+        style: MotionStyle | None = None,
+        texture_size: int = 512,
+    ) -> None:
+        if frames < 1 or width < 8 or height < 8 or not rate_hz > 0:
+            raise DataError.from_parts(
+                "procedural sequence",
+                f"{frames} frames of {width}x{height} at {rate_hz} Hz",
+                "at least 1 frame of 8x8 pixels at a positive rate",
+                "correct the arguments",
+            )
+        focal = 0.8 * width
+        self.camera = camera or PinholeCamera(
+            width, height, focal, focal, (width - 1) / 2, (height - 1) / 2
+        )
+        if (self.camera.width, self.camera.height) != (width, height) or self.camera.is_distorted:
+            raise DataError.from_parts(
+                "procedural sequence", self.camera, f"an undistorted {width}x{height} camera",
+                "use camera.resized(...) and camera.undistorted()",
+            )  # fmt: skip
+        self.scene: Scene = generate_scene(seed, device, texture_size)
+        self.T_map_camera = smooth_trajectory(self.scene, frames, rate_hz, seed, style)
+        self._name = f"procedural_{seed}"
+        self._effects = effects if effects is not None else SensorEffects(seed=seed)
+        self._rate_hz = rate_hz
+        self._report = ReaderReport(listed=frames)
+        self._renderer = Renderer([self.scene])
+        # One at a time fits a CPU's cache; a GPU wants more work per call.
+        self._batch = 1 if self.scene.device.type == "cpu" else 8
+        self._cache: OrderedDict[int, Frame] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """Short name of the sequence."""
+        return self._name
+
+    @property
+    def report(self) -> ReaderReport:
+        """Nothing is ever left out."""
+        return self._report
+
+    def __len__(self) -> int:
+        return len(self.T_map_camera)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Frame:
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError(f"frame {index} of {len(self)}")
+        with self._lock:
+            if index not in self._cache:
+                self._render_around(index)
+            self._cache.move_to_end(index)
+            return self._cache[index]
+
+    def _render_around(self, index: int) -> None:
+        first = index - index % self._batch
+        poses = self.T_map_camera[first : first + self._batch]
+        k = self.camera.matrix(self.scene.device).expand(len(poses), 3, 3)
+        views = self._renderer(poses, k, self.camera.height, self.camera.width)
+        for offset in range(len(poses)):
+            self._cache[first + offset] = self._frame(first + offset, views, offset)
+        while len(self._cache) > max(_CACHED_FRAMES, self._batch):
+            self._cache.popitem(last=False)
+
+    def _frame(self, index: int, views: RenderedViews, offset: int) -> Frame:
+        image = self._effects.apply(views.image[offset], index, index / self._rate_hz)
+        pixels = image.mul(255.0).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+        return Frame(
+            index=index,
+            stamp_ns=_START_NS + round(index * 1e9 / self._rate_hz),
+            image=pixels.cpu().numpy(),
+            camera=self.camera,
+            depth=views.depth[offset, 0].cpu().numpy(),
+            T_map_camera=self.T_map_camera[index].numpy().copy(),
+        )

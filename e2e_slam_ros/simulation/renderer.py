@@ -1,0 +1,161 @@
+"""Views of scenes: image, depth and normals, batched, on the scenes' device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.geometry.projection import pixel_rays
+from e2e_slam_ros.simulation.atlas import Atlas, build_atlas, sample
+from e2e_slam_ros.simulation.raycast import Hits, ViewTable, cast, view_table
+from e2e_slam_ros.simulation.scene import Scene
+from e2e_slam_ros.simulation.shading import camera_response, radiance
+from e2e_slam_ros.simulation.surface import SurfaceTable, look_up, surface_table
+
+# Pixels shaded at a time: what keeps a CPU's temporaries in cache, and what fills a GPU.
+_CPU_PIXELS, _GPU_PIXELS = 1 << 16, 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedViews:
+    """What the cameras see.
+
+    Attributes:
+        image: (B, 3, H, W) float32 in [0, 1], RGB.
+        depth: (B, 1, H, W) float32, z in metres, exact and valid everywhere (rooms are closed).
+        normals: (B, 3, H, W) float32, unit, camera frame, towards the camera.
+    """
+
+    image: torch.Tensor
+    depth: torch.Tensor
+    normals: torch.Tensor
+
+
+class Renderer:
+    """Renders views of some scenes, keeping what does not depend on the camera.
+
+    Args:
+        scenes: rooms on one device with textures of one size.
+    """
+
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        self.scenes = list(scenes)
+        if not self.scenes:
+            raise DataError.from_parts(
+                "render", "no scenes", "at least one", "generate a scene first"
+            )
+        self._surfaces: SurfaceTable = surface_table(self.scenes)
+        self._atlas: Atlas = build_atlas([scene.textures for scene in self.scenes])
+        layers = [int(scene.textures.shape[0]) for scene in self.scenes]
+        self._first_layer = [sum(layers[:index]) for index in range(len(layers))]
+
+    # Not inference_mode: networks train on these images, which inference tensors forbid.
+    @torch.no_grad()
+    def __call__(
+        self, T_map_camera: torch.Tensor, intrinsics: torch.Tensor, height: int, width: int
+    ) -> RenderedViews:
+        """Return B views; see `render`."""
+        views = T_map_camera.shape[0]
+        if views == 0 or views % len(self.scenes):
+            raise DataError.from_parts(
+                "T_map_camera",
+                f"{views} poses",
+                f"a positive multiple of {len(self.scenes)} scenes",
+                "give every scene the same number of views",
+            )
+        device = self.scenes[0].device
+        pose = T_map_camera.to(device)
+        k = intrinsics.to(device=device, dtype=torch.float32).expand(views, 3, 3)
+        table = view_table(self.scenes, pose)
+        hits = cast(table, k, height, width)
+        image, normals = torch.empty(2, views, 3, height, width, device=device).unbind()
+        limit = _CPU_PIXELS if device.type == "cpu" else _GPU_PIXELS
+        group, each = max(1, limit // (height * width)), views // len(self.scenes)
+        band = max(1, min(height, limit // width))
+        for index in range(len(self.scenes)):
+            end = (index + 1) * each
+            for first in range(index * each, end, group):
+                some = slice(first, min(first + group, end))
+                for top in range(0, height, band):
+                    rows = slice(top, min(top + band, height))
+                    shaded = self._shade(index, some, rows, table, hits, pose[some], k[some])
+                    image[some, :, rows], normals[some, :, rows] = shaded
+        return RenderedViews(image, hits.depth.unsqueeze(1), normals)
+
+    def _shade(
+        self,
+        scene_index: int,
+        views: slice,
+        rows: slice,
+        table: ViewTable,
+        hits: Hits,
+        pose: torch.Tensor,
+        k: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return image and normals (n, 3, h, W) of n views of one scene, a band of h rows.
+
+        Args:
+            scene_index: which scene the views show.
+            views, rows: the part of ``hits`` to shade.
+            table, hits: of all views.
+            pose, k: (n, 4, 4) and (n, 3, 3), of these views.
+        """
+        scene = self.scenes[scene_index]
+        count, height, width = hits.depth[views, rows].shape
+        depth, row = hits.depth[views, rows].reshape(-1), hits.row[views, rows].reshape(-1)
+        # The band is an image of its own whose principal point lies higher up.
+        k = k.clone()
+        k[:, 1, 2] -= rows.start
+        rays = pixel_rays(height, width, k).flatten(2)
+        turn = pose[:, :3, :3].to(torch.float32)
+        shift = pose[:, :3, 3].to(torch.float32).t().unsqueeze(-1)
+        direction = rays[:, :2].transpose(0, 1).reshape(2, -1)
+        ray = _turned(turn, rays)
+        point = (ray * depth.reshape(count, -1) + shift).reshape(3, -1)
+        hit = look_up(self._surfaces, table, row, direction, depth, point)
+        eye = ray.reshape(3, -1) * -(1.0 + direction.square().sum(0)).rsqrt()
+        cosine = (eye * hit.normal).sum(0).clamp_min(0.05)
+        # Footprint of a pixel: between its long and its short side on slanted surfaces.
+        texels = (self._atlas.size / k[:, 0, 0])[:, None].expand(count, height * width)
+        apart = depth * hit.repeats_per_m * texels.reshape(-1) * cosine.rsqrt()
+        layer = hit.layer + self._first_layer[scene_index]
+        color = sample(self._atlas, layer, hit.u, hit.v, apart)
+        light = radiance(scene, hit, hit.tint * color.t(), eye)
+        image = camera_response(light, scene.exposure).reshape(3, count, height, width)
+        normals = _turned(turn.mT, hit.normal.reshape(3, count, -1).transpose(0, 1))
+        return image.transpose(0, 1), normals.reshape(3, count, height, width).transpose(0, 1)
+
+
+def render(
+    scenes: Sequence[Scene],
+    T_map_camera: torch.Tensor,
+    intrinsics: torch.Tensor,
+    height: int,
+    width: int,
+) -> RenderedViews:
+    """Return views of scenes, all in one batch.
+
+    Args:
+        scenes: S rooms on one device; view b shows scene ``b // (B / S)``.
+        T_map_camera: (B, 4, 4), camera optical frame (z forward, y down) to the scene's map.
+        intrinsics: (B, 3, 3) or (3, 3), pinhole without skew.
+        height, width: image size in pixels.
+
+    Raises:
+        DataError: no scenes, or B is not a multiple of S.
+    """
+    return Renderer(scenes)(T_map_camera, intrinsics, height, width)
+
+
+def _turned(rotation: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Return rotated vectors (3, n, N) of ``rotation`` (n, 3, 3) and ``vectors`` (n, 3, N).
+
+    Not a matrix product: during training those run in TF32 or bfloat16 on a GPU, which would
+    move points by millimetres.
+    """
+    x, y, z = vectors.unbind(1)
+    rows = rotation.unsqueeze(-1).unbind(1)
+    return torch.stack([row[:, 0] * x + row[:, 1] * y + row[:, 2] * z for row in rows])
