@@ -22,7 +22,6 @@ class NetworkConfig:
     )
     width: int = leaf(256, "network input width in pixels, a multiple of 32", low=64)
     height: int = leaf(192, "network input height in pixels, a multiple of 32", low=64)
-    scale: float = leaf(1.0, "factor from the network's depth to metres", low=1e-3)
     confidence: bool = leaf(
         False, "pixels weigh less in the map where the network expects larger errors"
     )

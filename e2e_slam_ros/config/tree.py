@@ -46,13 +46,6 @@ class Config:
     publish: PublishConfig = field(default_factory=PublishConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
-    @property
-    def measures_depth(self) -> bool:
-        """Whether keyframes need the depth topic: as their depth, or to find a scale by."""
-        scale = self.refine.scale.source
-        by_topic = self.depth.source == "network" and scale == "depth_topic"
-        return self.depth.source == "sensor" or by_topic
-
     def values(self) -> dict[str, Scalar]:
         """Return every leaf as dotted name -> value, in the tree's order."""
         return {info.name: get_leaf(self, info.name) for info in parameters()}

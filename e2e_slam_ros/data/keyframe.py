@@ -1,4 +1,4 @@
-"""What flows between the stages once a frame has been chosen as a keyframe."""
+"""Data that stages exchange about a keyframe."""
 
 from __future__ import annotations
 
@@ -55,14 +55,33 @@ class Keyframe:
 
 
 @dataclass(frozen=True, eq=False)
+class RawDepth:
+    """A depth source's answer for one keyframe, in the source's own unit.
+
+    Attributes:
+        depth: (1, 1, H, W) float32, z, 0 = unknown, at the keyframe's size. Not limited to any
+            range.
+        confidence: (1, 1, H, W) float32 in [0, 1]; None: all pixels alike.
+        source: name of the depth source: "sensor", "motion_stereo" or "network".
+        unit: the origin of its unit, in words ("sensor", "motion", "network (learned metric
+            scale)").
+    """
+
+    depth: torch.Tensor
+    confidence: torch.Tensor | None
+    source: str
+    unit: str
+
+
+@dataclass(frozen=True, eq=False)
 class DepthEstimate:
-    """A depth source's answer for one keyframe.
+    """A keyframe's depth in metres, as the map takes it.
 
     Attributes:
         depth: (1, 1, H, W) float32, z in metres, 0 = invalid, at the keyframe's size.
-        confidence: (1, 1, H, W) float32 in [0, 1]; or None for "all alike".
-        source: name of the `DepthSource`: "sensor", "motion_stereo" or "network".
-        scale_source: what makes it metric, in words ("sensor", "motion", "fixed factor").
+        confidence: (1, 1, H, W) float32 in [0, 1]; None: all pixels alike.
+        source: name of the depth source.
+        scale_source: the origin of the metres, in words ("sensor", "motion", "fixed factor").
     """
 
     depth: torch.Tensor

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from e2e_slam_ros.config import DepthConfig
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.config.depth import DepthConfig
+from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.architecture import DepthNetwork, check_size, depth_from_disparity
 from e2e_slam_ros.depth.checkpoint import load_weights
-from e2e_slam_ros.depth.gate import gate_depth, require_depth
 from e2e_slam_ros.depth.shipped import load_shipped
+from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 
 # Error of log depth up to which a pixel has full confidence.
 _SURE = 0.05
@@ -24,7 +25,7 @@ class NetworkAnswer:
     """What a network says of an image.
 
     Attributes:
-        depth: (B, 1, H, W) float32, z in metres.
+        depth: (B, 1, H, W) float32, z in the network's unit.
         log_uncertainty: (B, 1, H, W), see `Prediction`; or None.
     """
 
@@ -36,16 +37,13 @@ class NetworkDepth:
     """Predicts disparity at the network's size and returns depth at the keyframe's.
 
     Attributes:
-        name: "network".
+        traits: see `DepthTraits`; the unit is that of the network.
         network: the module, in evaluation mode (normalisation statistics fixed).
-        scale_source: what makes its depth metric, as `DepthEstimate` says it.
 
     Raises:
         DepthError: the weights are missing or cannot be used, or the input size is not one the
             network takes.
     """
-
-    name: str = "network"
 
     def __init__(self, config: DepthConfig, device: torch.device) -> None:
         settings = config.network
@@ -58,34 +56,28 @@ class NetworkDepth:
         # The layout that CPUs and tensor cores compute convolutions in: up to a third faster.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         learned = self.network.metric
-        self.scale_source = "network (learned metric scale)" if learned else "fixed factor"
+        unit = DepthUnit.ROUGH_METRES if learned else DepthUnit.UNKNOWN
+        self.traits = DepthTraits("network", unit)
+        self._unit = "network (learned metric scale)" if learned else "network (unknown factor)"
         self._config = config
 
     @torch.inference_mode()
-    def estimate(self, keyframe: Keyframe) -> DepthEstimate:
-        """Return the predicted depth in metres; 0 outside the configured range.
-
-        Raises:
-            DepthError: no pixel is predicted within ``depth.min_m``..``depth.max_m``.
-        """
+    def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
+        """Return the predicted depth in the network's unit."""
         image = keyframe.image
         intrinsics = keyframe.camera.matrix(image.device).unsqueeze(0)
         answer = self.answer(image, intrinsics)
-        depth = gate_depth(answer.depth, self._config)
-        require_depth(depth, self._config, keyframe)
         confidence = None
         if self._config.network.confidence and answer.log_uncertainty is not None:
             confidence = confidence_of(answer.log_uncertainty)
-        return DepthEstimate(
-            depth, confidence=confidence, source=self.name, scale_source=self.scale_source
-        )
+        return RawDepth(answer.depth, confidence, self.traits.name, self._unit)
 
     def predict(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
-        """Return the depth of `answer` alone, (B, 1, H, W) metres; can be differentiated."""
+        """Return the depth of `answer` alone, (B, 1, H, W); can be differentiated."""
         return self.answer(image, intrinsics).depth
 
     def answer(self, image: torch.Tensor, intrinsics: torch.Tensor) -> NetworkAnswer:
-        """Return ``scale`` times the network's depth, ungated, and its uncertainty.
+        """Return the network's depth in its own unit, and its uncertainty.
 
         Args:
             image: (B, 3, H, W) float32 in [0, 1], RGB, any size, on the network's device.
@@ -110,10 +102,7 @@ class NetworkDepth:
         depth = depth_from_disparity(
             disparity, intrinsics, focal_normalised=self.network.focal_normalised
         )
-        return NetworkAnswer(settings.scale * depth, log_uncertainty)
-
-    def reset(self) -> None:
-        """Nothing to forget: every keyframe stands alone."""
+        return NetworkAnswer(depth, log_uncertainty)
 
 
 def confidence_of(log_uncertainty: torch.Tensor) -> torch.Tensor:

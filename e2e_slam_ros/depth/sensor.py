@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import torch
 
-from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
-from e2e_slam_ros.depth.gate import gate_depth, require_depth
+from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import KeyframeViews
+from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 
 
 class SensorDepth:
-    """Takes the depth image that came with the keyframe, within the configured range."""
+    """Takes the depth image that came with the keyframe.
 
-    name: str = "sensor"
+    Example:
+        >>> from e2e_slam_ros.config import DepthConfig
+        >>> SensorDepth(DepthConfig()).traits.needs_sensor
+        True
+    """
+
+    traits = DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True)
+    network = None
 
     def __init__(self, config: DepthConfig) -> None:
         self._config = config
 
     @torch.inference_mode()
-    def estimate(self, keyframe: Keyframe) -> DepthEstimate:
-        """Return the keyframe's aligned sensor depth; 0 outside the range.
+    def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
+        """Return the keyframe's aligned sensor depth in metres.
 
         Raises:
-            DepthError: the keyframe has no depth image, one of another size, or one without a
-                single pixel in range.
+            DepthError: the keyframe has no depth image, or one of another size.
         """
         depth = keyframe.sensor_depth
         if depth is None:
@@ -44,9 +51,4 @@ class SensorDepth:
                 f"{expected}, the image's size",
                 "register the depth to the colour camera",
             )
-        gated = gate_depth(depth.float(), self._config)
-        require_depth(gated, self._config, keyframe)
-        return DepthEstimate(gated, confidence=None, source=self.name, scale_source="sensor")
-
-    def reset(self) -> None:
-        """Nothing to forget: every keyframe stands alone."""
+        return RawDepth(depth.float(), None, self.traits.name, "sensor")

@@ -1,30 +1,68 @@
-"""What every source of depth offers."""
+"""The interface of every depth source."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol, runtime_checkable
 
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import KeyframeViews
+from e2e_slam_ros.depth.architecture import DepthNetwork
+
+
+class DepthUnit(Enum):
+    """How well the unit of a source's depth is known."""
+
+    METRES = "metres"
+    ROUGH_METRES = "metres, up to a factor near 1"
+    UNKNOWN = "unknown factor"
+
+
+@dataclass(frozen=True)
+class DepthTraits:
+    """The properties of a depth source that other stages depend on.
+
+    Attributes:
+        name: value of ``depth.source``.
+        unit: of its depth.
+        needs_sensor: a keyframe needs a measured depth image.
+        needs_views: it compares a keyframe with earlier ones; a keyframe without a useful
+            neighbour gets no depth and still serves as a view.
+
+    Example:
+        >>> DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True).needs_views
+        False
+    """
+
+    name: str
+    unit: DepthUnit
+    needs_sensor: bool = False
+    needs_views: bool = False
 
 
 @runtime_checkable
 class DepthSource(Protocol):
-    """Gives keyframes their depth.
+    """Gives a keyframe its raw depth. Keeps no memory of keyframes."""
 
-    Attributes:
-        name: "sensor", "motion_stereo" or "network"; what `DepthEstimate.source` says.
-    """
+    @property
+    def traits(self) -> DepthTraits:
+        """The properties that other stages depend on."""
+        ...
 
-    name: str
+    @property
+    def network(self) -> DepthNetwork | None:
+        """The network that gives the depth and can be adapted; None: there is none."""
+        ...
 
-    def estimate(self, keyframe: Keyframe) -> DepthEstimate:
-        """Return the keyframe's depth at the keyframe's size, on its device.
+    def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
+        """Return a keyframe's depth at its size, on its device, in the source's own unit.
+
+        Args:
+            keyframe: to be mapped; not in ``views`` yet.
+            views: the keyframes before it.
 
         Raises:
             DepthError: there is no usable depth for this keyframe.
         """
-        ...
-
-    def reset(self) -> None:
-        """Forget earlier keyframes, if any are kept."""
         ...

@@ -2,71 +2,70 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import torch
 from torch.nn import functional
 
-from e2e_slam_ros.config import DepthConfig
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
-from e2e_slam_ros.depth.gate import gate_depth
+from e2e_slam_ros.config.depth import DepthConfig
+from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import KeyframeViews
+from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 from e2e_slam_ros.multiview.fill import fill
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
-from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
+from e2e_slam_ros.multiview.plane_sweep import CostVolume, plane_sweep, sweep_view
 
 
 class MotionStereoDepth:
-    """Plane sweep over the last keyframes, semi-global, filled where images say nothing.
+    """Plane sweep over earlier keyframes, semi-global, filled where images say nothing.
 
-    Metres come from the poses, so there is no scale to recover. The first keyframe, and one
-    without a neighbour that moved, get no depth. Needs no network and no labels.
+    The poses give the metres. The first keyframe, and one whose neighbours did not move, get no
+    depth: all pixels are 0. Needs no network and no labels.
 
     Args:
         config: range, size and number of neighbours.
         device: where keyframes live.
+
+    Example:
+        >>> from e2e_slam_ros.config import DepthConfig
+        >>> MotionStereoDepth(DepthConfig(), torch.device("cpu")).traits.needs_views
+        True
     """
 
-    name: str = "motion_stereo"
+    traits = DepthTraits("motion_stereo", DepthUnit.METRES, needs_views=True)
+    network = None
 
     def __init__(self, config: DepthConfig, device: torch.device) -> None:
         self._config = config
         self._planes = inverse_planes(config, device)
-        self._recent: deque[SweepView] = deque(maxlen=2 * config.motion.neighbours)
 
     @torch.inference_mode()
-    def estimate(self, keyframe: Keyframe) -> DepthEstimate:
+    def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
         """Return depth and confidence; both are 0 where nothing is known."""
-        target = sweep_view(keyframe, min(self._config.motion.width, keyframe.camera.width))
-        sources = self._neighbours(target)
-        self._recent.append(target)
+        sources = self._neighbours(keyframe, views)
         if sources:
-            depth, confidence = self._depth(plane_sweep(target, sources, self._planes), keyframe)
+            width = min(self._config.motion.width, keyframe.camera.width)
+            target, *others = (sweep_view(view, width) for view in (keyframe, *sources))
+            depth, confidence = self._depth(plane_sweep(target, others, self._planes), keyframe)
         else:
             depth = torch.zeros_like(keyframe.image[:, :1])
             confidence = depth
-        return DepthEstimate(depth, confidence, source=self.name, scale_source="motion")
+        return RawDepth(depth, confidence, self.traits.name, "motion")
 
-    def reset(self) -> None:
-        """Forget the keyframes seen."""
-        self._recent.clear()
-
-    def _neighbours(self, target: SweepView) -> list[SweepView]:
-        """Return the newest views that are far enough away and have the target's size."""
+    def _neighbours(self, keyframe: Keyframe, views: KeyframeViews) -> list[Keyframe]:
+        """Return the newest views that are far enough away."""
         motion = self._config.motion
-        centre = target.T_map_camera[:3, 3]
-        moved = [
-            view
-            for view in reversed(self._recent)
-            if view.image.shape == target.image.shape
-            and float((view.T_map_camera[:3, 3] - centre).norm()) >= motion.min_baseline_m
+        centre = keyframe.T_map_camera[:3, 3]
+        near = views.before(keyframe, motion.neighbours, motion.min_baseline_m)
+        return [
+            item.keyframe
+            for item in near
+            if float((item.keyframe.T_map_camera[:3, 3] - centre).norm()) >= motion.min_baseline_m
         ]
-        return moved[: motion.neighbours]
 
     def _depth(self, volume: CostVolume, keyframe: Keyframe) -> tuple[torch.Tensor, torch.Tensor]:
         """Return depth and confidence where enough pixels are trusted."""
         depth, evidence = filled_depth(volume, keyframe.camera.height, keyframe.camera.width)
         confident = evidence >= self._config.motion.min_evidence
-        return gate_depth(depth, self._config) * confident, evidence.sqrt() * confident
+        return depth * confident, evidence.sqrt() * confident
 
 
 def filled_depth(volume: CostVolume, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ from std_srvs.srv import Trigger
 
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.slow_answers import SlowAnswers
-from e2e_slam_ros.slam.adaptation import Adaptation
+from e2e_slam_ros.refine.depth_stage import DepthStage
 
 RESET_DONE = "the network's weights are those it began with; scale and counts are forgotten"
 
@@ -41,12 +41,12 @@ class AdaptationService:
         return response
 
 
-def adaptation_facts(adaptation: Adaptation, strategy: str) -> dict[str, object]:
+def adaptation_facts(depth_stage: DepthStage, strategy: str) -> dict[str, object]:
     """Return what diagnostics show of the refinement."""
     facts: dict[str, object] = {"refine.strategy": strategy}
-    tally, alignment = adaptation.tally, adaptation.alignment
-    if alignment is not None:
-        facts["scale"] = f"{alignment.scale:.4f}"
+    tally, scale = depth_stage.tally, depth_stage.scale
+    if scale is not None:
+        facts["scale"] = f"{scale.factor:.4f}"
     if tally.attempts == 0:
         return facts
     facts |= {"refine.refined": tally.refined, "refine.rolled_back": tally.rolled_back}

@@ -1,11 +1,11 @@
-"""The half of the system that runs at camera rate, in the executor thread."""
+"""The part of the system that runs at camera rate, in the executor thread."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -28,7 +28,7 @@ from e2e_slam_ros.nodes.refusals import NoDepthError, refusal_kind
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
-from e2e_slam_ros.slam.frontend import Frontend
+from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -45,13 +45,26 @@ class _WaitingKeyframe:
     deadline_s: float
 
 
-class CameraTracking:
+class KeyframeChooser(Protocol):
+    """The choice of keyframes, as the camera input drives it."""
+
+    def choose_keyframe(self, frame: Frame) -> KeyframeDecision:
+        """Return whether the frame becomes a keyframe."""
+
+    def withdraw(self, stamp_ns: int) -> None:
+        """Forget a keyframe that was dropped or refused."""
+
+    def restart(self) -> None:
+        """Begin anew: time jumped."""
+
+
+class CameraInput:
     """Images in; TF, odometry and path out at camera rate; keyframes handed on.
 
     Args:
         node: owns the subscriptions and publishers.
         config: may be replaced by `reconfigure`.
-        frontend: decides what becomes a keyframe.
+        chooser: decides whether a frame becomes a keyframe.
         diagnostics: counts problems and latencies.
         on_keyframe: takes each keyframe; must not block.
         observer: watches every frame; or None.
@@ -62,7 +75,7 @@ class CameraTracking:
         self,
         node: Node,
         config: Config,
-        frontend: Frontend,
+        chooser: KeyframeChooser,
         diagnostics: Diagnostics,
         on_keyframe: Callable[[KeyframeJob], None],
         observer: RunObserver | None = None,
@@ -73,7 +86,7 @@ class CameraTracking:
         self.paused = False
         self.config = config
         self.acknowledger = Acknowledger(node)
-        self._frontend = frontend
+        self._chooser = chooser
         self._diagnostics = diagnostics
         self._on_keyframe = on_keyframe
         self._observer = observer
@@ -85,8 +98,8 @@ class CameraTracking:
         )
         self._depths = DepthMatcher()
         self._waiting: list[_WaitingKeyframe] = []
-        self._awaits_depth = config.measures_depth
-        self._needs_depth = config.depth.source == "sensor"
+        self._awaits_depth = needs_depth_images(config)
+        self._needs_depth = depth_traits(config).needs_sensor
         self._subscribe(node)
 
     def _subscribe(self, node: Node) -> None:
@@ -132,10 +145,10 @@ class CameraTracking:
     def on_frame(self, frame: CameraFrame) -> None:
         """Publish a complete frame's pose and hand it on if it becomes a keyframe."""
         try:
-            self._track(frame)
+            self._pass_on(frame)
         except Exception as error:
             # It may be the rule's reference already: the next frame takes its place.
-            self._frontend.withdraw(frame.stamp_ns)
+            self._chooser.withdraw(frame.stamp_ns)
             self.on_refused(frame.stamp_ns, refusal_kind(error), error)
 
     def on_refused(self, stamp_ns: int, kind: str, error: Exception) -> None:
@@ -157,7 +170,7 @@ class CameraTracking:
     def on_time_jump(self, stamp_ns: int) -> None:
         """Start the keyframe rule anew; the map stays."""
         self._depths.restart(stamp_ns)
-        self._frontend.restart()
+        self._chooser.restart()
 
     def _patience_s(self) -> float:
         patience = self.config.publish.transform_tolerance_s
@@ -184,17 +197,17 @@ class CameraTracking:
         self._assembler.poll()
         self._match_depths()
 
-    def _track(self, frame: CameraFrame) -> None:
+    def _pass_on(self, frame: CameraFrame) -> None:
         self._trajectory.publish(frame.stamp_ns, frame.frame_id, frame.T_map_camera)
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
         start = time.perf_counter()
-        decision = self._frontend.decide(
-            frame.stamp_ns, frame.image, frame.camera, frame.T_map_camera
-        )
+        index = self.frames
+        image = Frame(index, frame.stamp_ns, frame.image, frame.camera, None, frame.T_map_camera)
+        decision = self._chooser.choose_keyframe(image)
         self._latency("decide", (time.perf_counter() - start) * 1e3)
         if self._observer is not None:
             self._observer.on_frame(frame.stamp_ns, frame.T_map_camera)
-        index, self.frames = self.frames, self.frames + 1
+        self.frames += 1
         if not decision.is_keyframe:
             self.acknowledger.done(frame.stamp_ns)
             return
@@ -218,7 +231,7 @@ class CameraTracking:
             try:
                 self._hand_on(item, msg)
             except Exception as error:
-                self._frontend.withdraw(stamp_ns)
+                self._chooser.withdraw(stamp_ns)
                 self._diagnostics.problem(refusal_kind(error), error)
                 self.acknowledger.done(stamp_ns)
 

@@ -13,9 +13,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
-from e2e_slam_ros.config import Config
+from e2e_slam_ros.config import Config, RefineConfig
 from e2e_slam_ros.config.device import resolve_device
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.adaptation_service import (
     RESET_DONE,
@@ -31,7 +31,9 @@ from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
-from e2e_slam_ros.slam.adaptation import Adaptation, build_adaptable_source
+from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.depth_sources import build_depth_source, needs_depth_images
+from e2e_slam_ros.slam.pipeline import kept_keyframes
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 
@@ -54,11 +56,11 @@ class DepthNode(Node):  # type: ignore[misc]
         config = self._settings.config
         use_threads(config.runtime.threads)
         self._device = resolve_device(config.runtime.device)
-        self._source = build_adaptable_source(config, self._device)
-        self.adaptation = Adaptation(config, self._source, self._device)
-        # Held by whoever uses the adapted weights.
+        self._source = build_depth_source(config, self._device)
+        self.depth_stage = DepthStage(config, self._source, self._device)
+        self._keyframes = Keyframes(kept_keyframes(config))
+        # Held by whoever uses the adapted weights or the keyframes.
         self._lock = threading.Lock()
-        self._done = 0
         self._active: PointCloud2 | None = None
         self.diagnostics = Diagnostics(self, self._facts)
         self._acknowledger = Acknowledger(self)
@@ -67,7 +69,9 @@ class DepthNode(Node):  # type: ignore[misc]
             self._estimate, config.runtime.offline, self._on_failure, self._give_up
         )
         self._input = KeyframeInput(
-            self, "keyframe/sensor_depth" if config.measures_depth else None, self.worker.submit
+            self,
+            "keyframe/sensor_depth" if needs_depth_images(config) else None,
+            self.worker.submit,
         )
         self._adaptation_service = AdaptationService(
             self, self.diagnostics, self._reset_adaptation
@@ -85,29 +89,28 @@ class DepthNode(Node):  # type: ignore[misc]
         self.worker.stop()
 
     def _estimate(self, messages: KeyframeMessages) -> None:
-        """Predict and publish one keyframe's depth (worker thread)."""
-        start = time.perf_counter()
-        keyframe = keyframe_of(messages, self._done, self._device)
+        """Estimate and publish one keyframe's depth (worker thread)."""
+        config, start = self._settings.config.refine, time.perf_counter()
         with self._lock:
-            predicted = self._source.estimate(keyframe)
+            keyframe = keyframe_of(messages, self._keyframes.next_index, self._device)
+            raw = self._source.estimate(keyframe, self._keyframes)
             self.diagnostics.latency("depth", (time.perf_counter() - start) * 1e3)
-            estimate = self._adapt(keyframe, predicted)
-        self._output.publish(keyframe, estimate, messages.frame_id)
-        self._done += 1
-
-    def _adapt(self, keyframe: Keyframe, predicted: DepthEstimate) -> DepthEstimate:
-        """Align and refine, supervised by the latest part of the map that was in view."""
-        start, active = time.perf_counter(), self.adaptation.active
-        adapted = self.adaptation.refine(keyframe, predicted, self._map_points())
-        for notice in adapted.notices:
+            start = time.perf_counter()
+            points = self._map_points(config)
+            metric = self.depth_stage(keyframe, raw, self._keyframes, config, points)
+            self._keyframes.add(metric.remembered(raw, ()))
+            self.depth_stage.keep(metric)
+        for notice in metric.notices:
             self.diagnostics.problem("refine", notice)
-        if active:
+        if self.depth_stage.active(config):
             self.diagnostics.latency("refine", (time.perf_counter() - start) * 1e3)
-        return adapted.estimate
+        self._output.publish(keyframe, metric.estimate, messages.frame_id)
 
-    def _map_points(self) -> torch.Tensor | None:
+    def _map_points(self, config: RefineConfig) -> torch.Tensor | None:
+        """Return the latest part of the map that was in view, if the refinement uses it."""
         msg = self._active
-        if msg is None or msg.width == 0 or not self.adaptation.wants_map:
+        wanted = config.strategy != "none" and config.weights.chamfer > 0
+        if msg is None or msg.width == 0 or not wanted:
             return None
         return torch.from_numpy(cloud_arrays(msg)[0]).to(self._device)
 
@@ -126,24 +129,25 @@ class DepthNode(Node):  # type: ignore[misc]
     def _reset_adaptation(self) -> str:
         """Forget what was learned and the last keyframes (any thread; waits for the worker)."""
         with self._lock:
-            self.adaptation.reset()
+            self.depth_stage.forget_learned()
+            self._keyframes.clear(self._keyframes.next_index)
         return RESET_DONE
 
     def _check(self, config: Config) -> None:
-        self.adaptation.check(config.refine)
+        self.depth_stage.check(config.refine)
 
     def _reconfigure(self, config: Config) -> None:
-        self.adaptation.reconfigure(config.refine)
+        """Nothing to do: each keyframe reads the configuration."""
 
     def _facts(self) -> dict[str, object]:
         return {
-            "keyframes": self._done,
+            "keyframes": len(self._keyframes),
             "dropped": self.worker.dropped,
             "active_surfels": 0 if self._active is None else self._active.width,
-            "depth_source": self._source.name,
+            "depth_source": self._source.traits.name,
             "device": self._device,
             "memory_mb": memory_mb(),
-            **adaptation_facts(self.adaptation, self._settings.config.refine.strategy),
+            **adaptation_facts(self.depth_stage, self._settings.config.refine.strategy),
         }
 
 

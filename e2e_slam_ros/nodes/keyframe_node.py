@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.nodes.camera_input import CameraTracking
+from e2e_slam_ros.nodes.camera_input import CameraInput
 from e2e_slam_ros.nodes.conversions import depth_to_metres, image_message
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
@@ -28,7 +28,9 @@ from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.nodes.stamps import ns_to_stamp, stamp_to_ns
-from e2e_slam_ros.slam.frontend import Frontend
+from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
+from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
+from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 # Keyframes whose depth may still come back, for the keyframe rule.
@@ -58,7 +60,9 @@ class KeyframeNode(Node):  # type: ignore[misc]
         config = self._settings.config
         use_threads(config.runtime.threads)
         # Preparing a keyframe takes milliseconds: the robot's CPU does it.
-        self._frontend = Frontend(config, torch.device("cpu"))
+        self._preprocess = Preprocessor(config.camera, torch.device("cpu"))
+        self._selector = KeyframeSelector(config.keyframe, depth_traits(config))
+        self._prepared = 0
         self._recent: OrderedDict[int, tuple[Keyframe, str]] = OrderedDict()
         self._sent = 0
         # Between the worker that sends a keyframe and a reset that forgets those sent.
@@ -69,10 +73,10 @@ class KeyframeNode(Node):  # type: ignore[misc]
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._prepare, config.runtime.offline, self._on_failure, self._on_drop
         )
-        self.tracking = CameraTracking(
+        self.camera_input = CameraInput(
             self,
             config,
-            self._frontend,
+            self._selector,
             self.diagnostics,
             self.worker.submit,
             repeat=self._repeat,
@@ -88,27 +92,25 @@ class KeyframeNode(Node):  # type: ignore[misc]
 
     def _prepare(self, job: KeyframeJob) -> None:
         """Make a keyframe and send it (worker thread)."""
-        if job.epoch != self.tracking.epoch:
+        if job.epoch != self.camera_input.epoch:
             return
-        try:
-            keyframe = self._frontend.prepare(job.frame, job.decision)
-        except Exception:
-            self._frontend.withdraw(job.frame.stamp_ns)
-            raise
+        with self._selector.withdrawn_on_error(job.frame.stamp_ns):
+            keyframe = self._preprocess.keyframe(job.frame, job.decision, self._prepared)
+        self._prepared += 1
         with self._lock:
-            if job.epoch != self.tracking.epoch:
+            if job.epoch != self.camera_input.epoch:
                 return
             self._recent[keyframe.stamp_ns] = (keyframe, job.frame_id)
             while len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
             self._sent += 1
         # From here the mapper answers for it.
-        self.tracking.acknowledger.forget(keyframe.stamp_ns)
+        self.camera_input.acknowledger.forget(keyframe.stamp_ns)
         self._send(keyframe, job.frame_id)
 
     def _send(self, keyframe: Keyframe, frame_id: str) -> None:
         measured = keyframe.sensor_depth
-        if measured is None and self._settings.config.measures_depth:
+        if measured is None and needs_depth_images(self._settings.config):
             # A keyframe is complete with a depth image only: nothing was measured.
             measured = torch.zeros_like(keyframe.image[:, :1])
         if measured is not None:
@@ -134,31 +136,32 @@ class KeyframeNode(Node):  # type: ignore[misc]
             self.diagnostics.problem(refusal_kind(error), error)
             return
         if depth.shape[-2:] == known[0].image.shape[-2:]:
-            self._frontend.note_depth(known[0], depth)
+            self._selector.mapped(known[0], depth)
 
     def _on_failure(self, job: KeyframeJob, error: Exception) -> None:
         self.diagnostics.problem(refusal_kind(error), error)
-        self.tracking.acknowledger.done(job.frame.stamp_ns)
+        self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _on_drop(self, job: KeyframeJob) -> None:
-        self._frontend.withdraw(job.frame.stamp_ns)
-        self.tracking.acknowledger.done(job.frame.stamp_ns)
+        self._selector.withdraw(job.frame.stamp_ns)
+        self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self.tracking.reset()
+        self.camera_input.reset()
         with self._lock:
-            self._frontend.reset()
+            self._selector.restart()
+            self._prepared = 0
             self._recent.clear()
             self._sent = 0
         response.success, response.message = True, "the next frame becomes a keyframe"
         return response
 
     def _reconfigure(self, config: Config) -> None:
-        self.tracking.reconfigure(config)
+        self.camera_input.reconfigure(config)
 
     def _facts(self) -> dict[str, object]:
         return {
-            "frames": self.tracking.frames,
+            "frames": self.camera_input.frames,
             "keyframes": self._sent,
             "dropped": self.worker.dropped,
             "memory_mb": memory_mb(),

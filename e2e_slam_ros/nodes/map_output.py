@@ -20,7 +20,7 @@ from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.cloud_messages import cloud_message
 from e2e_slam_ros.nodes.qos import latched, reliable
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
-from e2e_slam_ros.slam.adaptation import Adaptation
+from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 _CHECK_PERIOD_S = 0.1
@@ -39,7 +39,7 @@ class MapOutput:
         surfels: the map.
         lock: held by whoever reads or writes ``surfels``.
         on_problem: called with (kind, error) from any thread.
-        adaptation: what it learned is saved and loaded with the map; or None.
+        pipeline: its learned state is saved and loaded with the map; or None.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class MapOutput:
         surfels: SurfelMap,
         lock: threading.Lock,
         on_problem: Callable[[str, Exception | str], None],
-        adaptation: Adaptation | None = None,
+        pipeline: SlamPipeline | None = None,
     ) -> None:
         self.config = config
         self._surfels = surfels
         self._lock = lock
         self._on_problem = on_problem
-        self._adaptation = adaptation
+        self._pipeline = pipeline
         self._map = node.create_publisher(PointCloud2, "map", latched())
         self._active = node.create_publisher(PointCloud2, "map/active", reliable(1))
         self._changes = self._published = 0
@@ -92,7 +92,7 @@ class MapOutput:
         check_suffix(target)
         with self._lock:
             surfels, keyframes = self._surfels.surfels, self._surfels.keyframes
-            learned = None if self._adaptation is None else self._adaptation.state_dict()
+            learned = None if self._pipeline is None else self._pipeline.state_dict()
         sigma = self.config.map.outlier_sigma
         path = save(target, surfels, keyframes, outlier_sigma=sigma, learned=learned)
         if path.suffix != CHECKPOINT:
@@ -102,7 +102,7 @@ class MapOutput:
     def load(self) -> Path:
         """Replace the map by the checkpoint in ``runtime.output``; return its path.
 
-        What the refinement had learned comes back with it.
+        The learned state of the refinement comes back with it.
 
         Raises:
             MapError: there is none, or it cannot be used.
@@ -115,10 +115,10 @@ class MapOutput:
         surfels, keyframes = read_map(source, target.config.max_surfels, target.device)
         learned = read_learned(source)
         with self._lock:
-            if self._adaptation is not None:
-                self._adaptation.load_state_dict(learned)
-                # Their contributions cannot be revised in a map that came from a file.
-                self._adaptation.forget_keyframes()
+            if self._pipeline is not None:
+                self._pipeline.load_state_dict(learned)
+                # A map that came from a file cannot revise keyframes of before.
+                self._pipeline.forget_keyframes(next_index=keyframes)
             target.restore(surfels, keyframes)
         self.changed(self._stamp_ns)
         return source

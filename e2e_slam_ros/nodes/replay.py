@@ -114,7 +114,7 @@ def _run(
         finally:
             player.destroy_node()
         return ReplayOutcome(
-            frames=slam.tracking.frames,
+            frames=slam.camera_input.frames,
             keyframes=slam.mapped,
             dropped=slam.worker.dropped,
             problems=slam.diagnostics.problems.totals(),
@@ -190,8 +190,11 @@ def _settle(slam: SlamNode) -> None:
     deadline = time.monotonic() + _SETTLE_S
     quiet_since, frames = time.monotonic(), -1
     while time.monotonic() < deadline:
-        if slam.tracking.frames != frames:
-            quiet_since, frames = time.monotonic(), slam.tracking.frames
-        if time.monotonic() - quiet_since > 0.2 and not slam.tracking.acknowledger.open_stamps():
+        if slam.camera_input.frames != frames:
+            quiet_since, frames = time.monotonic(), slam.camera_input.frames
+        if (
+            time.monotonic() - quiet_since > 0.2
+            and not slam.camera_input.acknowledger.open_stamps()
+        ):
             return
         time.sleep(0.02)

@@ -20,7 +20,7 @@ from e2e_slam_ros.nodes.adaptation_service import (
     AdaptationService,
     adaptation_facts,
 )
-from e2e_slam_ros.nodes.camera_input import CameraTracking
+from e2e_slam_ros.nodes.camera_input import CameraInput
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, KeyframeOutput
@@ -40,7 +40,7 @@ from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
 class SlamNode(Node):  # type: ignore[misc]
     """Images, camera_info, poses (and depth) in; TF, keyframes and the map out.
 
-    The executor thread tracks at camera rate; a worker maps keyframes; a third thread
+    The executor thread takes images at camera rate; a worker maps keyframes; a third thread
     publishes the map. What refuses input counts it and goes on.
 
     Args:
@@ -81,21 +81,21 @@ class SlamNode(Node):  # type: ignore[misc]
             self.pipeline.surfels,
             self._map_lock,
             self.diagnostics.problem,
-            self.pipeline.adaptation,
+            self.pipeline,
         )
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
-        self.tracking = CameraTracking(
+        self.camera_input = CameraInput(
             self,
             config,
-            self.pipeline.frontend,
+            self.pipeline,
             self.diagnostics,
             self.worker.submit,
             self._observer,
         )
         self._map_services = MapServices(
-            self, self.map_output, self.diagnostics, self.tracking.reset, self._clear
+            self, self.map_output, self.diagnostics, self.camera_input.reset, self._clear
         )
         self._adaptation_service = AdaptationService(
             self, self.diagnostics, self._reset_adaptation
@@ -114,7 +114,7 @@ class SlamNode(Node):  # type: ignore[misc]
 
     def reset(self) -> str:
         """Forget the map, the path and what waits; return what was forgotten, in words."""
-        self.tracking.reset()
+        self.camera_input.reset()
         return self._clear()
 
     def save_map(self) -> tuple[bool, str]:
@@ -145,23 +145,23 @@ class SlamNode(Node):  # type: ignore[misc]
         A keyframe of after a reset may get the lock before the thread that clears: then it
         clears, and is not forgotten with the old map.
         """
-        if self._map_epoch == self.tracking.epoch:
+        if self._map_epoch == self.camera_input.epoch:
             return
-        self._map_epoch = self.tracking.epoch
+        self._map_epoch = self.camera_input.epoch
         self.pipeline.reset()
         self.mapped, self._last = 0, None
 
     def _map(self, job: KeyframeJob) -> None:
         """Map one keyframe and publish what it brought (worker thread)."""
         with self._map_lock:
-            if job.epoch != self.tracking.epoch:
+            if job.epoch != self.camera_input.epoch:
                 return
             self._clear_if_reset()
-            result = self.pipeline.integrate(job.frame, job.decision)
+            result = self.pipeline.map_keyframe(job.frame, job.decision)
             self.map_output.publish_active(result.keyframe)
             self.mapped += 1
             self._last = result
-        if job.epoch != self.tracking.epoch:
+        if job.epoch != self.camera_input.epoch:
             return
         self.map_output.changed(job.frame.stamp_ns)
         for stage, ms in result.latency_ms.items():
@@ -172,54 +172,54 @@ class SlamNode(Node):  # type: ignore[misc]
         self._keyframe_output.publish(result.keyframe, job.frame_id)
         self._depth_output.publish(result.keyframe, result.estimate, job.frame_id)
         self._cloud_output.publish(result.keyframe, result.estimate.depth)
-        self.tracking.acknowledger.done(job.frame.stamp_ns)
+        self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _on_failure(self, job: KeyframeJob, error: Exception) -> None:
         self.diagnostics.problem(refusal_kind(error), error)
-        self.tracking.acknowledger.done(job.frame.stamp_ns)
+        self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _on_drop(self, job: KeyframeJob) -> None:
-        self.pipeline.frontend.withdraw(job.frame.stamp_ns)
-        self.tracking.acknowledger.done(job.frame.stamp_ns)
+        self.pipeline.withdraw(job.frame.stamp_ns)
+        self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _on_pause(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self.tracking.paused = True
+        self.camera_input.paused = True
         response.success, response.message = True, "images are ignored until ~/resume"
         return response
 
     def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self.tracking.paused = False
+        self.camera_input.paused = False
         response.success, response.message = True, "images are used again"
         return response
 
     def _reset_adaptation(self) -> str:
         """Forget what the refinement learned (any thread; waits for the keyframe at work)."""
         with self._map_lock:
-            self.pipeline.adaptation.forget_learned()
+            self.pipeline.depth_stage.forget_learned()
         return RESET_DONE
 
     def _check(self, config: Config) -> None:
-        self.pipeline.adaptation.check(config.refine)
+        self.pipeline.depth_stage.check(config.refine)
 
     def _reconfigure(self, config: Config) -> None:
-        self.pipeline.reconfigure(config.refine)
-        self.tracking.reconfigure(config)
+        self.pipeline.configure(config)
+        self.camera_input.reconfigure(config)
         self.map_output.config = config
 
     def _facts(self) -> dict[str, object]:
         last = self._last
         return {
-            "frames": self.tracking.frames,
+            "frames": self.camera_input.frames,
             "keyframes": self.mapped,
             "dropped": self.worker.dropped,
             "waiting": self.worker.pending,
-            "paused": self.tracking.paused,
+            "paused": self.camera_input.paused,
             "surfels": len(self.pipeline.surfels),
             "memory_mb": memory_mb(),
             "device": self.pipeline.device,
             "depth_source": self.config.depth.source,
             "scale_source": last.estimate.scale_source if last else "none yet",
-            **adaptation_facts(self.pipeline.adaptation, self.config.refine.strategy),
+            **adaptation_facts(self.pipeline.depth_stage, self.config.refine.strategy),
         }
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from e2e_slam_ros.config.refine import RefineConfig
-from e2e_slam_ros.refine.alignment import Alignment
 from e2e_slam_ros.refine.descent import Descent, descend
 from e2e_slam_ros.refine.objective import Evaluation
+from e2e_slam_ros.refine.scale import Scale
 
 
 class ScaleHead(nn.Module):
@@ -33,10 +33,10 @@ class ScaleHead(nn.Module):
         scaled: torch.Tensor = self.conv(depth)
         return scaled.clamp_min(1e-3)
 
-    def alignment(self) -> Alignment:
-        """Return what it has learned, as numbers."""
+    def scale(self) -> Scale:
+        """Return the learned scale and shift."""
         shift = 0.0 if self.conv.bias is None else float(self.conv.bias)
-        return Alignment(float(self.conv.weight), shift)
+        return Scale(float(self.conv.weight), shift)
 
 
 def learn_scale(

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.multiview.fill import fill
-from e2e_slam_ros.refine.scale_field import scale_field
+from e2e_slam_ros.refine.ratio_field import ratio_field
 from e2e_slam_ros.refine.views import SparseLabels
 
 # Weight of a chosen plane from which on it is a label: an agreement of 0.2.
@@ -68,7 +68,7 @@ class MotionEvidence:
             share: of the network in the mean of the two logarithms.
         """
         small = resized(_whole(network_depth).reciprocal(), size_of(self.depth)).reciprocal()
-        field = scale_field(small, SparseLabels(self.depth, self.weight), _FEWEST_LABELS)
+        field = ratio_field(small, SparseLabels(self.depth, self.weight), _FEWEST_LABELS)
         shaped = (small * field.scale).log() + field.logarithm
         smooth, _ = fill(self.depth.reciprocal(), self.weight)
         return torch.lerp(-smooth.clamp_min(_FARTHEST).log(), shaped, share).exp()

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn import functional
 
-from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.geometry.se3 import inverse
 from e2e_slam_ros.geometry.splat import splat_depth
@@ -21,21 +22,6 @@ from e2e_slam_ros.refine.views import SparseLabels
 
 # Width under which a coarse sweep is nothing but blur.
 _COARSEST = 32
-
-
-@dataclass(frozen=True)
-class SeenElsewhere:
-    """The depth of another keyframe, as `MotionEvidence.complete` gave it.
-
-    Attributes:
-        keyframe: the other one.
-        depth: (1, 1, H, W) metres, 0 = unknown.
-        weight: (1, 1, H, W) >= 0, see `MotionEvidence.weight`.
-    """
-
-    keyframe: Keyframe
-    depth: torch.Tensor
-    weight: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +63,7 @@ def sweep_neighbours(
     sources: Sequence[Keyframe],
     depth: DepthConfig,
     config: MotionEvidenceConfig,
-    elsewhere: Sequence[SeenElsewhere] = (),
+    elsewhere: Sequence[MappedKeyframe] = (),
     typical_m: float | None = None,
 ) -> MotionSweep | None:
     """Compare a keyframe with other views on planes; no ground truth is used.
@@ -88,7 +74,7 @@ def sweep_neighbours(
             ``config.min_baseline_m`` or of another camera are left out.
         depth: range of depth, planes of the sweep.
         config: weights.
-        elsewhere: depth of other keyframes, seen again here.
+        elsewhere: other keyframes with depth that motion supports, seen again here.
         typical_m: the target's depth as far as known, for the parallax; None: not checked.
 
     Returns:
@@ -151,19 +137,22 @@ def _volume(
 
 
 def _seen_again(
-    target: Keyframe, volume: CostVolume, elsewhere: Sequence[SeenElsewhere]
+    target: Keyframe, volume: CostVolume, elsewhere: Sequence[MappedKeyframe]
 ) -> list[SparseLabels]:
     """Return other keyframes' depth as the target sees it, at the sweep's size."""
     size = size_of(volume.correlation)
     camera = target.camera.resized(size[1], size[0])
     result = []
     for other in elsewhere:
+        if other.estimate is None or other.motion_weight is None:
+            continue
         if other.keyframe.camera != target.camera:
             continue
         pose = other.keyframe.T_map_camera.double()
         T_target_other = inverse(target.T_map_camera.double()) @ pose
-        both = torch.cat([other.depth, other.weight], dim=1)
-        both = torch.where(known(other.depth), both, torch.zeros_like(both))
+        depth = other.estimate.depth
+        both = torch.cat([depth, other.motion_weight], dim=1)
+        both = torch.where(known(depth), both, torch.zeros_like(both))
         small = functional.interpolate(both, size, mode="nearest-exact")
         moved = splat_depth(small[:, :1], small[:, 1:], camera, T_target_other, camera)
         result.append(SparseLabels(*moved))

@@ -4,37 +4,45 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 
+from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.refine.descent import Descent
 from e2e_slam_ros.refine.guard import checked
-from e2e_slam_ros.refine.network_refiner import NetworkRefiner
-from e2e_slam_ros.refine.output_refiner import OutputRefiner
+from e2e_slam_ros.refine.network_strategy import NetworkStrategy
+from e2e_slam_ros.refine.output_strategy import OutputStrategy
 from e2e_slam_ros.refine.result import RefineOutcome, Refusal, StopReason, refusal
+from e2e_slam_ros.refine.strategy import RefineAttempt, RefineStrategy
 from e2e_slam_ros.refine.views import RefineViews
 
-# How often the working size may be halved for want of memory.
+# The working size is halved for want of memory down to this share of it.
 _SMALLEST = 1.0 / 8.0
 
 
 class Refiner(Protocol):
     """Corrects the depth of keyframes."""
 
-    def reconfigure(self, config: RefineConfig) -> None:
-        """Take other steps, rates, weights and limits; what was learned stays."""
+    @property
+    def changes_source(self) -> bool:
+        """Whether learned weights change the depth source's later answers."""
         ...
 
-    def refine(self, views: RefineViews) -> RefineOutcome:
-        """Return the refined depth, or the unrefined with the reason."""
+    def refine(self, views: RefineViews, config: RefineConfig) -> RefineOutcome:
+        """Return the refined depth, or the unrefined with the reason; learns nothing yet."""
+        ...
+
+    def keep(self, outcome: RefineOutcome) -> None:
+        """Learn from a keyframe that was mapped."""
         ...
 
     def reset(self) -> None:
-        """Forget all that was learned."""
+        """Forget everything learned."""
         ...
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -42,10 +50,10 @@ class Refiner(Protocol):
         ...
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take up what was saved.
+        """Take up saved state.
 
         Raises:
-            DepthError: it was saved by other settings, or is not finite.
+            DepthError: it was saved with other settings, or is not finite.
         """
         ...
 
@@ -54,75 +62,74 @@ class GuardedRefiner:
     """A strategy with everything around it: refusals, memory, time.
 
     Args:
-        config: of the refinement.
         strategy: does the work.
         near_m, far_m: the range of depth that is used, metres.
     """
 
-    def __init__(
-        self,
-        config: RefineConfig,
-        strategy: OutputRefiner | NetworkRefiner,
-        near_m: float = 0.1,
-        far_m: float = 50.0,
-    ) -> None:
-        self._config, self._strategy = config, strategy
+    def __init__(self, strategy: RefineStrategy, near_m: float = 0.1, far_m: float = 50.0) -> None:
+        self._strategy = strategy
         self._range = (near_m, far_m)
         self._width_factor = 1.0
         self._told = False
 
-    def reconfigure(self, config: RefineConfig) -> None:
-        """Go on with other settings; not while `refine` runs."""
-        self._config = config
-        self._strategy.reconfigure(config)
+    @property
+    def changes_source(self) -> bool:
+        """Whether learned weights change the depth source's later answers."""
+        return self._strategy.changes_source
 
-    def refine(self, views: RefineViews) -> RefineOutcome:
-        """Return the refined depth; never raises for bad input, says what was wrong instead."""
+    def refine(self, views: RefineViews, config: RefineConfig) -> RefineOutcome:
+        """Return the refined depth; bad input gives a refusal, never an exception."""
         start = time.perf_counter()
         # The mapping thread is in inference mode, where nothing can be differentiated.
         with torch.inference_mode(False), torch.enable_grad():
-            if self._config.steps == 0:
+            if config.steps == 0:
                 return refusal(views.depth, Refusal.NO_STEPS)
-            usable = checked(views, self._config.guard, *self._range)
+            usable = checked(views, config.guard, *self._range)
             if isinstance(usable, Refusal):
                 return refusal(views.depth, usable, time.perf_counter() - start)
-            answer, notice = self._within_memory(lambda factor: self._strategy.run(usable, factor))
+            attempt, notice = self._within_memory(
+                lambda factor: self._strategy.run(usable, config, factor)
+            )
         seconds = time.perf_counter() - start
-        if answer is None:
+        if attempt is None:
             return refusal(views.depth, Refusal.OUT_OF_MEMORY, seconds)
-        depth, course = answer
-        if course.refused is not None:
-            return refusal(views.depth, course.refused, seconds)
-        return _outcome(views.depth, depth, course, seconds, notice)
+        if attempt.course.refused is not None:
+            return refusal(views.depth, attempt.course.refused, seconds)
+        return _outcome(views.depth, attempt, seconds, notice)
+
+    def keep(self, outcome: RefineOutcome) -> None:
+        """Take over the weights that a refinement found."""
+        # Copies made in inference mode could not be adapted any further.
+        if outcome.learned is not None:
+            with torch.inference_mode(False):
+                self._strategy.keep(outcome.learned)
 
     def reset(self) -> None:
         """Go back to the first weights and the full working size."""
         self._width_factor, self._told = 1.0, False
-        if isinstance(self._strategy, NetworkRefiner):
+        with torch.inference_mode(False):
             self._strategy.reset()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return copies of the adapted weights; empty for the output strategy."""
-        if isinstance(self._strategy, NetworkRefiner):
-            return self._strategy.state_dict()
-        return {}
+        return self._strategy.state_dict()
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Take up adapted weights; see `Refiner`."""
-        if isinstance(self._strategy, NetworkRefiner):
+        with torch.inference_mode(False):
             self._strategy.load_state_dict(state)
 
     def _within_memory(
-        self, run: Callable[[float], tuple[torch.Tensor, Descent]]
-    ) -> tuple[tuple[torch.Tensor, Descent] | None, str | None]:
+        self, run: Callable[[float], RefineAttempt]
+    ) -> tuple[RefineAttempt | None, str | None]:
         """Run at the largest size that fits; the smaller size stays, and is told once."""
         while self._width_factor >= _SMALLEST:
             try:
-                answer = run(self._width_factor)
+                attempt = run(self._width_factor)
             except torch.cuda.OutOfMemoryError:
                 self._width_factor /= 2
             else:
-                return answer, self._notice()
+                return attempt, self._notice()
             # Outside the handler: the exception would hold on to what filled the memory.
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -139,14 +146,14 @@ class GuardedRefiner:
 
 
 def _outcome(
-    initial: torch.Tensor,
-    depth: torch.Tensor,
-    course: Descent,
-    seconds: float,
-    notice: str | None,
+    initial: torch.Tensor, attempt: RefineAttempt, seconds: float, notice: str | None
 ) -> RefineOutcome:
+    depth, course, learned = attempt.depth, attempt.course, attempt.learned
     if not bool(torch.isfinite(depth).all()):
-        depth, course = initial, _without_result(course)
+        depth, learned = initial, None
+        course = Descent(
+            course.trace, course.held_back, 0, course.steps_done, StopReason.NOT_FINITE
+        )
     return RefineOutcome(
         depth=depth,
         trace=course.trace,
@@ -157,45 +164,59 @@ def _outcome(
         refused=None,
         seconds=seconds,
         notice=notice,
+        learned=learned,
     )
 
 
-def _without_result(course: Descent) -> Descent:
-    return Descent(course.trace, course.held_back, 0, course.steps_done, StopReason.NOT_FINITE)
+def check_strategy(config: RefineConfig, network: DepthNetwork | None) -> None:
+    """Refuse a strategy that the depth source cannot follow.
+
+    Raises:
+        ConfigError: the network strategy without a network, or an unknown strategy.
+    """
+    if config.strategy not in ("none", "output", "network"):
+        raise ConfigError.from_parts(
+            "refine.strategy", repr(config.strategy), "none, output or network", "choose one"
+        )
+    if config.strategy == "network" and network is None:
+        raise ConfigError.from_parts(
+            "refine.strategy",
+            "'network' with a depth source that has no network",
+            "depth.source: network",
+            "set it, or use refine.strategy: output, which needs no network",
+        )
 
 
 def build_refiner(
-    config: RefineConfig,
-    network: DepthNetwork | None,
-    device: torch.device,
-    near_m: float = 0.1,
-    far_m: float = 50.0,
+    config: RefineConfig, depth: DepthConfig, network: DepthNetwork | None, device: torch.device
 ) -> GuardedRefiner | None:
     """Return the configured refiner, or None where the strategy is "none".
 
     Args:
         config: see `RefineConfig`.
-        network: the depth source's; needed by the network strategy, which adapts it in place.
+        depth: range of depth.
+        network: the depth source's; the network strategy adapts it.
         device: where keyframes and network live.
-        near_m, far_m: the range of depth that is used, metres.
 
     Raises:
-        ConfigError: the network strategy without a network, or an unknown strategy.
+        ConfigError: see `check_strategy`.
     """
+    check_strategy(config, network)
     if config.strategy == "none":
         return None
-    if config.strategy == "output":
-        return GuardedRefiner(config, OutputRefiner(config), near_m, far_m)
-    if config.strategy != "network":
-        raise ConfigError.from_parts(
-            "refine.strategy", repr(config.strategy), "none, output or network", "choose one"
-        )
-    if network is None:
-        raise ConfigError.from_parts(
-            "refine.strategy",
-            "'network' without a depth network",
-            "depth.source: network",
-            "set it, or use refine.strategy: output, which needs none",
-        )
-    strategy = NetworkRefiner(config, network.to(device))
-    return GuardedRefiner(config, strategy, near_m, far_m)
+    strategy: RefineStrategy = OutputStrategy()
+    if config.strategy == "network":
+        assert network is not None
+        settings = config.network
+        with torch.inference_mode(False):
+            strategy = NetworkStrategy(
+                network.to(device), settings.parameters, settings.learning_rate
+            )
+    return GuardedRefiner(strategy, depth.min_m, depth.max_m)
+
+
+def sized_as_predicted(config: RefineConfig, depth: DepthConfig) -> RefineConfig:
+    """Return settings that adapt the network at the input size of its predictions."""
+    used, given = depth.network, config.network
+    width, height = given.width or used.width, given.height or used.height
+    return replace(config, network=replace(given, width=width, height=height))

@@ -1,9 +1,11 @@
-"""What a refinement answers, and the words for why it ended as it did."""
+"""The result of a refinement, and the words for the reason it ended."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import torch
 
@@ -47,6 +49,19 @@ ROLLED_BACK = (StopReason.LOSS_ROSE, StopReason.HELD_BACK_ROSE, StopReason.NOT_F
 
 
 @dataclass(frozen=True, eq=False)
+class LearnedWeights:
+    """A network's state after one keyframe.
+
+    Attributes:
+        weights: copies of the adapted parameters, by name.
+        optimiser: state of the optimiser, as its ``state_dict`` returns it.
+    """
+
+    weights: Mapping[str, torch.Tensor]
+    optimiser: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class RefineOutcome:
     """One keyframe's refinement.
 
@@ -61,6 +76,7 @@ class RefineOutcome:
         refused: why it did not begin, or None.
         seconds: wall-clock time.
         notice: something to tell the user, said once by each refiner; or None.
+        learned: new weights, which the refiner takes over by `Refiner.keep`; or None.
     """
 
     depth: torch.Tensor
@@ -72,6 +88,7 @@ class RefineOutcome:
     refused: Refusal | None
     seconds: float
     notice: str | None = None
+    learned: LearnedWeights | None = None
 
     @property
     def changed(self) -> bool:

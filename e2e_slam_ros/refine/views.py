@@ -1,4 +1,4 @@
-"""What a refinement sees of one keyframe."""
+"""The input of a refinement: one keyframe and everything that bears on its depth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.resize import resize_depth
 from e2e_slam_ros.geometry.se3 import inverse
-from e2e_slam_ros.refine.alignment import Alignment
+from e2e_slam_ros.refine.scale import Scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class RefineViews:
         source_depths: one (1, 1, H, W) in metres or None for each source; empty: none known.
         map_points: (N, 3) metres, map frame, or None: surfels in the field of view.
         labels: sparse depth, or None.
-        alignment: how the depth network's depth becomes metres in this keyframe.
+        scale: from the depth network's unit to metres in this keyframe.
         poses_believed: false where parallax is no more than what errors of the poses look like.
     """
 
@@ -48,7 +48,7 @@ class RefineViews:
     source_depths: tuple[torch.Tensor | None, ...] = ()
     map_points: torch.Tensor | None = None
     labels: SparseLabels | None = None
-    alignment: Alignment = field(default_factory=Alignment)
+    scale: Scale = field(default_factory=Scale)
     poses_believed: bool = True
 
 

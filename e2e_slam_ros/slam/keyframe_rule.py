@@ -33,16 +33,29 @@ class Reference:
 
 
 class KeyframeRule:
-    """Decides from motion, overlap, time and sharpness; keeps the last keyframe.
+    """Decides from motion, overlap, time and sharpness; measures from the last keyframe.
 
-    Not thread-safe; `Frontend` guards it.
+    Keyframes are chosen faster than they are mapped: the rule keeps the last mapped one and all
+    chosen since, so that each of these can be withdrawn. Not thread-safe; `KeyframeSelector`
+    guards it.
+
+    Example:
+        >>> from e2e_slam_ros.config import KeyframeConfig
+        >>> rule = KeyframeRule(KeyframeConfig(), maps_pure_rotation=False)
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> rule.decide(0, np.eye(4), camera, relative_sharpness=1.0).reason
+        'first'
     """
 
     def __init__(self, config: KeyframeConfig, maps_pure_rotation: bool) -> None:
         self.config = config
         self.maps_pure_rotation = maps_pure_rotation
-        self.reference: Reference | None = None
-        self._previous: Reference | None = None
+        self._chosen: list[Reference] = []
+
+    @property
+    def reference(self) -> Reference | None:
+        """The last keyframe that was chosen and not withdrawn."""
+        return self._chosen[-1] if self._chosen else None
 
     def decide(
         self,
@@ -61,9 +74,8 @@ class KeyframeRule:
         """
         decision = self._judge(stamp_ns, T_map_camera, camera, relative_sharpness)
         if decision.is_keyframe:
-            self._previous = self.reference
             depth = self.reference.median_depth if self.reference else _ASSUMED_DEPTH_M
-            self.reference = Reference(stamp_ns, T_map_camera.copy(), depth)
+            self._chosen.append(Reference(stamp_ns, T_map_camera.copy(), depth))
         return decision
 
     def _judge(
@@ -100,24 +112,36 @@ class KeyframeRule:
             return replace(measured, is_keyframe=True, reason="time")
         return replace(measured, reason="too near")
 
-    def note_depth(
-        self, stamp_ns: int, median_depth: float, points: npt.NDArray[np.float64]
+    def mapped(
+        self,
+        stamp_ns: int,
+        median_depth: float | None = None,
+        points: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Tell the rule what a keyframe saw; ignored when it is no longer the reference."""
-        if self.reference is not None and self.reference.stamp_ns == stamp_ns:
-            self.reference = replace(self.reference, median_depth=median_depth, points=points)
+        """Note that a keyframe is in the map, and the depth it saw.
+
+        Args:
+            stamp_ns: its image time.
+            median_depth: metres; None: it got no depth.
+            points: (P, 3) float64, a thin grid of its surface in its camera frame.
+        """
+        for place, reference in enumerate(self._chosen):
+            if reference.stamp_ns == stamp_ns:
+                if median_depth is not None:
+                    self._chosen[place] = replace(
+                        reference, median_depth=median_depth, points=points
+                    )
+                # Nothing before a mapped keyframe is ever the reference again.
+                del self._chosen[:place]
+                return
 
     def withdraw(self, stamp_ns: int) -> None:
         """Forget a keyframe that could not be mapped, so that the next frame may replace it."""
-        if self.reference is not None and self.reference.stamp_ns == stamp_ns:
-            self.reference = self._previous
-            self._previous = None
-        elif self._previous is not None and self._previous.stamp_ns == stamp_ns:
-            self._previous = None
+        self._chosen = [item for item in self._chosen if item.stamp_ns != stamp_ns]
 
     def reset(self) -> None:
         """Forget everything."""
-        self.reference = self._previous = None
+        self._chosen.clear()
 
 
 def rotation_angle_deg(rotation: npt.NDArray[np.float64]) -> float:

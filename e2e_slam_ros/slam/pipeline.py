@@ -3,125 +3,246 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
-from e2e_slam_ros.config.refine import RefineConfig
+from e2e_slam_ros.data.between_frames import BetweenFrames
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
+from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
-from e2e_slam_ros.slam.adaptation import Adaptation, build_adaptable_source
-from e2e_slam_ros.slam.frontend import Frontend
+from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.depth_sources import build_depth_source
+from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
+from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
+
+# Keyframes whose images are kept beside those that wait: neighbours are chosen among them.
+_KEPT = 12
+_BETWEEN = KeyframeDecision(False, "between keyframes")
 
 
 class SlamPipeline:
     """Frames in, a map out.
 
-    `track` is cheap and runs at camera rate; `integrate` maps one keyframe and may run in
-    another thread. Both raise `E2ESlamError` for input they refuse and leave the map as it was.
+    `choose_keyframe` is cheap and runs at camera rate; `map_keyframe` maps one keyframe and may
+    run in another thread. Both raise `E2ESlamError` for input they refuse. A refused keyframe
+    leaves no trace in memory, map, rule and learned state.
+
+    Args:
+        config: of all stages.
+        device: where keyframes and map live.
+        source: gives depth; None: the configured one.
+        prepared: changes each keyframe before it is mapped (evaluations hide its true depth).
+
+    Attributes:
+        keyframes: the memory of keyframes; written here alone.
+        source: the depth source.
+        depth_stage: from raw depth to the depth that is fused.
+        surfels: the map.
+
+    Raises:
+        E2ESlamError: a configuration that makes no sense, or a source that cannot be built.
     """
 
-    def __init__(self, config: Config, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: Config,
+        device: torch.device,
+        source: DepthSource | None = None,
+        prepared: Callable[[Keyframe], Keyframe] | None = None,
+    ) -> None:
         _check_waiting(config)
-        self.config = config
         self.device = device
-        self.frontend = Frontend(config, device)
-        self.depth_source = build_adaptable_source(config, device)
-        self.adaptation = Adaptation(config, self.depth_source, device)
+        self.source = source or build_depth_source(config, device)
+        self.depth_stage = DepthStage(config, self.source, device)
         self.surfels = SurfelMap(config.map, device)
+        self.selector = KeyframeSelector(config.keyframe, self.source.traits)
+        self._preprocess = Preprocessor(config.camera, device)
+        self._prepared = prepared
+        self._config = config
+        between = None
+        if self.source.traits.unit is not DepthUnit.METRES:
+            between = BetweenFrames(config.refine.motion.min_baseline_m, self._as_view)
+        self.keyframes = Keyframes(kept_keyframes(config), between)
 
-    def track(self, frame: Frame) -> KeyframeDecision:
-        """Return whether the frame becomes a keyframe; its depth may still be missing."""
-        return self.frontend.decide(frame.stamp_ns, frame.image, frame.camera, frame.T_map_camera)
+    @property
+    def config(self) -> Config:
+        """The parameters as they are now."""
+        return self._config
 
-    def integrate(self, frame: Frame, decision: KeyframeDecision) -> KeyframeResult:
-        """Map one keyframe: prepare, predict depth, align scale and refine, fuse, revise."""
-        latency_ms: dict[str, float] = {}
-        keyframe: Keyframe | None = None
-        try:
-            with self._timed("prepare", latency_ms):
-                keyframe = self.frontend.prepare(frame, decision)
-            with self._timed("depth", latency_ms):
-                predicted = self.depth_source.estimate(keyframe)
-            with self._timed("refine", latency_ms, self.adaptation.active):
-                between = self.frontend.between(keyframe, self.adaptation.between)
-                adapted = self.adaptation.refine(
-                    keyframe, predicted, self._in_view(keyframe), between=between
-                )
-            with self._timed("fuse", latency_ms):
-                fusion = self.surfels.fuse(keyframe, adapted.estimate)
-        except Exception:
-            self.frontend.withdraw(frame.stamp_ns)
-            if keyframe is not None:
-                self.adaptation.withdraw(keyframe)
-            raise
-        self.frontend.note_depth(keyframe, adapted.estimate.depth)
-        waits = self.adaptation.active and self.config.refine.wait_keyframes > 0
-        with self._timed("revise", latency_ms, waits):
+    def configure(self, config: Config) -> None:
+        """Take live parameters that changed, from the next keyframe on; any thread.
+
+        Raises:
+            ConfigError: the depth source cannot follow them. Nothing is changed then.
+        """
+        self.depth_stage.check(config.refine)
+        self._config = config
+
+    def choose_keyframe(self, frame: Frame) -> KeyframeDecision:
+        """Return whether the frame becomes a keyframe; its depth may still be missing.
+
+        Raises:
+            PoseError: there is no pose, or it is not finite or not rigid.
+        """
+        decision = self.selector.choose_keyframe(frame)
+        if not decision.is_keyframe:
+            self.keyframes.offer(frame)
+        return decision
+
+    def map_keyframe(self, frame: Frame, decision: KeyframeDecision) -> KeyframeResult:
+        """Map one keyframe: prepare, estimate depth, make it metric, fuse, revise."""
+        refine, timer = self._config.refine, _StageTimer(self.device)
+        with self.selector.withdrawn_on_error(frame.stamp_ns):
+            with timer("prepare"):
+                keyframe = self._prepare(frame, decision)
+            with timer("depth"):
+                raw = self.source.estimate(keyframe, self.keyframes)
+            with timer("refine", self.depth_stage.active(refine)):
+                points = self._map_points(keyframe)
+                metric = self.depth_stage(keyframe, raw, self.keyframes, refine, points)
+            with timer("fuse"):
+                fusion = self.surfels.fuse(keyframe, metric.estimate)
+        # Nothing above was remembered. Nothing below can be refused.
+        between = self.keyframes.between(keyframe, refine.motion.between)
+        self.keyframes.add(metric.remembered(raw, between))
+        self.depth_stage.keep(metric)
+        self.selector.mapped(keyframe, metric.estimate.depth)
+        with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
         return KeyframeResult(
             keyframe=keyframe,
-            unrefined=adapted.unrefined,
-            estimate=adapted.estimate,
+            raw=raw,
+            unrefined=metric.unrefined,
+            estimate=metric.estimate,
             fusion=fusion,
-            latency_ms=latency_ms,
-            outcome=adapted.outcome,
-            alignment=adapted.alignment,
+            latency_ms=timer.latency_ms,
+            outcome=metric.outcome,
+            scale=metric.scale,
             revision=revision,
-            notices=adapted.notices if problem is None else (*adapted.notices, problem),
+            notices=metric.notices if problem is None else (*metric.notices, problem),
         )
 
-    def reconfigure(self, refine: RefineConfig) -> None:
-        """Refine by other settings from the next keyframe on; any thread.
+    def look_back(self) -> Revision | None:
+        """Give an earlier keyframe better depth, now that it has later neighbours.
+
+        The keyframe is the one with ``refine.wait_keyframes`` later ones. Its depth is estimated
+        again with views from both sides, and replaced in the map. `map_keyframe` does this by
+        itself.
+
+        Returns:
+            The better depth; None where there is none.
 
         Raises:
-            ConfigError: the depth source cannot follow them; nothing is changed then.
+            E2ESlamError: the new depth or the map refuses. Nothing is changed then.
         """
-        self.adaptation.reconfigure(refine)
+        refine = self._config.refine
+        wait = refine.wait_keyframes
+        item = self.keyframes.from_newest(wait) if wait > 0 else None
+        corrects = self.depth_stage.corrects(refine)
+        if item is None or item.raw is None or not (corrects or refine.strategy != "none"):
+            return None
+        points = self._map_points(item.keyframe)
+        metric = self.depth_stage(item.keyframe, item.raw, self.keyframes, refine, points)
+        unchanged = metric.outcome is None or not metric.outcome.changed
+        if unchanged and not corrects:
+            return None
+        self.surfels.revise(item.keyframe, metric.estimate)
+        self.keyframes.revise(metric.remembered(item.raw, item.between))
+        self.depth_stage.keep(metric, counted=False)
+        return Revision(item.keyframe, metric.estimate, metric.outcome)
+
+    def remember_view(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
+        """Take a frame as a view of the scene alone: it gets no depth and is not mapped."""
+        keyframe = self._prepare(frame, decision)
+        self.keyframes.add(MappedKeyframe(keyframe))
+        return keyframe
+
+    def withdraw(self, stamp_ns: int) -> None:
+        """Forget a chosen keyframe that was dropped; the next frame takes its place."""
+        self.selector.withdraw(stamp_ns)
+
+    def restart(self) -> None:
+        """Begin the choice of keyframes anew, because time jumped; the map stays."""
+        self.selector.restart()
+        self.keyframes.restart()
+
+    def forget_keyframes(self, next_index: int = 0) -> None:
+        """Forget all keyframes; map and learned state stay."""
+        self.keyframes.clear(next_index)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return what was learned, on the CPU, to be saved with the map."""
+        return self.depth_stage.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take up what `state_dict` returned; all or nothing.
+
+        Raises:
+            DepthError: the weights do not fit the depth network, or a value is not finite.
+        """
+        self.depth_stage.load_state_dict(state, self._config.refine)
 
     def reset(self) -> None:
-        """Forget the map, the last keyframes and what was learned."""
-        self.frontend.reset()
-        self.depth_source.reset()
-        self.adaptation.reset()
+        """Forget everything: the map, the keyframes and what was learned."""
+        self.restart()
+        self.forget_keyframes()
+        self.depth_stage.forget_learned()
         self.surfels.clear()
 
+    def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
+        keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)
+        return keyframe if self._prepared is None else self._prepared(keyframe)
+
+    def _as_view(self, frame: Frame) -> Keyframe:
+        return self._preprocess.keyframe(frame, _BETWEEN, -1)
+
     def _revise(self) -> tuple[Revision | None, str | None]:
-        """Refine an earlier keyframe again; return what came of it, or why nothing did.
+        """Look back; return the revision, or the reason why there is none.
 
         The newest keyframe is in the map by now: nothing here may undo that.
         """
         try:
-            again = self.adaptation.look_back(self._in_view)
-            if again is None:
-                return None, None
-            self.surfels.revise(again.keyframe, again.estimate)
+            return self.look_back(), None
         except E2ESlamError as error:
             return None, str(error)
-        return Revision(again.keyframe, again.estimate, again.outcome), None
 
-    def _in_view(self, keyframe: Keyframe) -> torch.Tensor | None:
-        """Return (N, 3) the surfels in view where the refinement wants them."""
-        if not self.adaptation.wants_map or len(self.surfels) == 0:
+    def _map_points(self, keyframe: Keyframe) -> torch.Tensor | None:
+        """Return (N, 3) the surfels in view where the refinement uses them."""
+        refine = self._config.refine
+        wanted = refine.strategy != "none" and refine.weights.chamfer > 0
+        if not wanted or len(self.surfels) == 0:
             return None
         return self.surfels.points_in_view(keyframe.camera, keyframe.T_map_camera)
 
+
+class _StageTimer:
+    """Wall-clock milliseconds of each stage."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self.latency_ms: dict[str, float] = {}
+
     @contextmanager
-    def _timed(
-        self, stage: str, latency_ms: dict[str, float], wanted: bool = True
-    ) -> Iterator[None]:
+    def __call__(self, stage: str, wanted: bool = True) -> Iterator[None]:
         start = time.perf_counter()
         yield
         if not wanted:
             return
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        latency_ms[stage] = (time.perf_counter() - start) * 1e3
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self.latency_ms[stage] = (time.perf_counter() - start) * 1e3
+
+
+def kept_keyframes(config: Config) -> int:
+    """Return the number of keyframes whose images stay in memory."""
+    return _KEPT + config.refine.wait_keyframes
 
 
 def _check_waiting(config: Config) -> None:

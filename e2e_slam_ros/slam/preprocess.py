@@ -10,8 +10,9 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.config import CameraConfig
-from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.config.errors import DepthError, PoseError
 from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.resize import resize_depth, working_size
 from e2e_slam_ros.geometry.undistort import Undistorter
@@ -73,6 +74,29 @@ class Preprocessor:
             depth = None if depth is None else resize_depth(depth, width, height)
             camera = camera.resized(width, height)
         return WorkingImage(image=image.clamp(0.0, 1.0), depth=depth, camera=camera)
+
+    def keyframe(self, frame: Frame, decision: KeyframeDecision, index: int) -> Keyframe:
+        """Return a frame as keyframe number ``index``.
+
+        Raises:
+            PoseError: the frame has no pose.
+            DepthError: the depth image is not of the colour image's size.
+        """
+        if frame.T_map_camera is None:
+            raise PoseError.from_parts(
+                "pose", "none", "a pose for a keyframe", "check pose.source"
+            )
+        working = self(frame)
+        return Keyframe(
+            index=index,
+            frame_index=frame.index,
+            stamp_ns=frame.stamp_ns,
+            image=working.image,
+            camera=working.camera,
+            T_map_camera=torch.tensor(frame.T_map_camera, dtype=torch.float64),
+            sensor_depth=working.depth,
+            decision=decision,
+        )
 
     def _undistorter_of(self, camera: PinholeCamera) -> Undistorter:
         if self._undistorter is None or self._camera != camera:

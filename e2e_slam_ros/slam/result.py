@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe
-from e2e_slam_ros.refine.alignment import Alignment
+from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe, RawDepth
 from e2e_slam_ros.refine.result import RefineOutcome
+from e2e_slam_ros.refine.scale import Scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,23 +30,25 @@ class KeyframeResult:
 
     Attributes:
         keyframe: the input.
+        raw: the depth source's answer.
         unrefined: metric depth before refinement.
         estimate: depth as it was fused; ``unrefined`` itself where it was not refined.
         fusion: what it did to the map.
         latency_ms: stage name -> milliseconds ("prepare", "depth", "fuse"; "refine" where depth
             is aligned or refined; "revise" where an earlier keyframe is refined again).
         outcome: trace and end of the refinement, or why there was none; None: not configured.
-        alignment: how the source's depth became metric; None: it was so by itself.
+        scale: from the source's unit to metres; None: none was needed.
         revision: of an earlier keyframe; None: there was none.
         notices: what the user should know, in sentences.
     """
 
     keyframe: Keyframe
+    raw: RawDepth
     unrefined: DepthEstimate
     estimate: DepthEstimate
     fusion: FusionStats
     latency_ms: dict[str, float] = field(default_factory=dict)
     outcome: RefineOutcome | None = None
-    alignment: Alignment | None = None
+    scale: Scale | None = None
     revision: Revision | None = None
     notices: tuple[str, ...] = ()

@@ -27,17 +27,31 @@ def sharpness(image: npt.NDArray[np.uint8]) -> float:
 
 
 class RelativeSharpness:
-    """Compares each frame with the median of the last ``window``."""
+    """Compares each frame with the median of the last ``window``.
+
+    Example:
+        >>> flat = np.zeros((48, 64, 3), np.uint8)
+        >>> RelativeSharpness().update(0, flat)
+        1.0
+    """
 
     def __init__(self, window: int = 30) -> None:
-        self._recent: deque[float] = deque(maxlen=window)
+        self._window = window
+        # Twice the window, so that forgetting frames does not shorten it.
+        self._recent: deque[tuple[int, float]] = deque(maxlen=2 * window)
 
-    def update(self, image: npt.NDArray[np.uint8]) -> float:
+    def update(self, stamp_ns: int, image: npt.NDArray[np.uint8]) -> float:
         """Return the image's sharpness over the recent median; 1 for the first frames."""
         value = sharpness(image)
-        usual = float(np.median(self._recent)) if self._recent else 0.0
-        self._recent.append(value)
+        recent = [other for _, other in self._recent][-self._window :]
+        usual = float(np.median(recent)) if recent else 0.0
+        self._recent.append((stamp_ns, value))
         return value / usual if usual > 0 else 1.0
+
+    def forget(self, stamp_ns: int) -> None:
+        """Forget one frame."""
+        kept = [item for item in self._recent if item[0] != stamp_ns]
+        self._recent = deque(kept, maxlen=2 * self._window)
 
     def reset(self) -> None:
         """Forget the recent frames."""

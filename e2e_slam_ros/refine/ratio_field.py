@@ -1,4 +1,4 @@
-"""How many metres a network's unit is, pixel by pixel: a smooth field through sparse labels."""
+"""A smooth field of the ratio between labels and a network's depth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.multiview.fill import fill
-from e2e_slam_ros.refine.scale import weighted_median
+from e2e_slam_ros.refine.scale_fit import weighted_median
 from e2e_slam_ros.refine.views import SparseLabels
 
 # The field stays within this of the one scale, natural logarithm: a factor of 2.7.
@@ -19,7 +19,7 @@ _TRUSTED = (0.6, 0.3, 0.15, 0.15)
 
 
 @dataclass(frozen=True, eq=False)
-class ScaleField:
+class RatioField:
     """Metric depth is ``scale * exp(logarithm) * depth``.
 
     Attributes:
@@ -33,7 +33,7 @@ class ScaleField:
     evidence: torch.Tensor
 
 
-def scale_field(depth: torch.Tensor, labels: SparseLabels, min_points: int = 50) -> ScaleField:
+def ratio_field(depth: torch.Tensor, labels: SparseLabels, min_points: int = 50) -> RatioField:
     """Return the smooth field of ``log(label / depth)``, free of labels that stand alone.
 
     What is completed is the ratio, so that between labels the network's shape remains. Labels
@@ -48,7 +48,7 @@ def scale_field(depth: torch.Tensor, labels: SparseLabels, min_points: int = 50)
     both = known(depth) & known(labels.depth) & known(labels.weight)
     zero = torch.zeros_like(depth)
     if int(both.sum()) < max(min_points, 1):
-        return ScaleField(1.0, zero, zero)
+        return RatioField(1.0, zero, zero)
     ratio = torch.where(both, labels.depth / torch.where(both, depth, 1.0), 1.0).log()
     weight = torch.where(both, labels.weight, zero)
     whole = weighted_median(ratio[both], weight[both])
@@ -60,7 +60,7 @@ def scale_field(depth: torch.Tensor, labels: SparseLabels, min_points: int = 50)
         trusted = weight / (1.0 + ((residual - field) / reach).square()).square()
         field = _smooth(residual, trusted)
     result, evidence = fill(residual, trusted)
-    return ScaleField(float(whole.exp()), result, evidence)
+    return RatioField(float(whole.exp()), result, evidence)
 
 
 def _smooth(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

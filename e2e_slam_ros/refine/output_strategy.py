@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.geometry.masks import known
-from e2e_slam_ros.refine.descent import Descent, descend
+from e2e_slam_ros.refine.descent import descend
 from e2e_slam_ros.refine.objective import Evaluation, Objective, held_back_pixels
+from e2e_slam_ros.refine.result import LearnedWeights
+from e2e_slam_ros.refine.strategy import RefineAttempt
 from e2e_slam_ros.refine.views import RefineViews, at_width
 
 # The logarithm of a correction stays within this: a factor of 20 either way.
@@ -53,24 +57,19 @@ class Corrections(nn.Module):
         return total.clamp(-_MOST, _MOST)
 
 
-class OutputRefiner:
+class OutputStrategy:
     """Finds the corrections of one keyframe's depth; keeps nothing from one to the next."""
 
-    def __init__(self, config: RefineConfig) -> None:
-        self._config = config
+    changes_source = False
 
-    def reconfigure(self, config: RefineConfig) -> None:
-        """Go on with other settings."""
-        self._config = config
-
-    def run(self, views: RefineViews, width_factor: float) -> tuple[torch.Tensor, Descent]:
-        """Return the corrected depth (1, 1, H, W) and the course.
+    def run(self, views: RefineViews, config: RefineConfig, width_factor: float) -> RefineAttempt:
+        """Return the corrected depth and the course of the descent.
 
         Args:
             views: checked.
+            config: of the refinement.
             width_factor: of the working width, 1 or smaller.
         """
-        config = self._config
         working = at_width(views, max(16, round(config.output.width * width_factor)))
         height, width = working.depth.shape[-2:]
         device = working.depth.device
@@ -99,10 +98,24 @@ class OutputRefiner:
             slow_down,
         )
         if course.best == 0:
-            return views.depth, course
+            return RefineAttempt(views.depth, course)
         native = views.depth.shape[-2:]
         with torch.no_grad():
-            return corrected(views.depth.clone(), corrections(native[0], native[1])), course
+            depth = corrected(views.depth.clone(), corrections(native[0], native[1]))
+        return RefineAttempt(depth, course)
+
+    def keep(self, learned: LearnedWeights) -> None:
+        """Nothing is learned."""
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return nothing: nothing is learned."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Nothing is learned."""
+
+    def reset(self) -> None:
+        """Nothing is learned."""
 
 
 def corrected(depth: torch.Tensor, correction: torch.Tensor) -> torch.Tensor:

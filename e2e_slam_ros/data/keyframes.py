@@ -1,0 +1,274 @@
+"""The one memory of keyframes. The pipeline writes it; every other part reads it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+
+from e2e_slam_ros.config.errors import PoseError
+from e2e_slam_ros.data.between_frames import BetweenFrames
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
+
+# Views turned away by more than this share of the field of view overlap too little.
+_MAX_TURN = 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class MappedKeyframe:
+    """A keyframe and its depth.
+
+    Attributes:
+        keyframe: the view, at its present pose.
+        raw: the depth source's answer; None: the keyframe is only a view.
+        estimate: the depth that is in the map; None: the keyframe is only a view.
+        motion_weight: (1, 1, H, W) >= 0, support of ``estimate`` by known motion; or None.
+        between: camera frames before it that became no keyframe, the newest first.
+    """
+
+    keyframe: Keyframe
+    raw: RawDepth | None = None
+    estimate: DepthEstimate | None = None
+    motion_weight: torch.Tensor | None = None
+    between: tuple[Keyframe, ...] = ()
+
+
+class KeyframeViews(Protocol):
+    """The memory of keyframes as depth sources, refiners and trackers see it: read only."""
+
+    def before(self, keyframe: Keyframe, count: int, baseline_m: float) -> list[MappedKeyframe]:
+        """Return the newest good neighbours among the earlier keyframes, the newest first."""
+        ...
+
+    def after(self, keyframe: Keyframe, count: int, baseline_m: float) -> list[MappedKeyframe]:
+        """Return the oldest good neighbours among the later keyframes, the oldest first."""
+        ...
+
+    def around(self, keyframe: Keyframe, count: int) -> list[MappedKeyframe]:
+        """Return other keyframes whose depth motion supports, the nearest in time first."""
+        ...
+
+    def between(self, keyframe: Keyframe, count: int) -> tuple[Keyframe, ...]:
+        """Return camera frames before a keyframe that became none, the newest first."""
+        ...
+
+    def depth_of(self, index: int) -> DepthEstimate | None:
+        """Return the depth of keyframe number ``index``; None: unknown or no longer kept."""
+        ...
+
+
+class Keyframes:
+    """All keyframes by index: every pose, and the images and depths of the newest ones.
+
+    Poses are kept for good (128 bytes each), images and depths for the last ``capacity``
+    keyframes. Implements `KeyframeViews`. One thread at a time, `offer` excepted.
+
+    Args:
+        capacity: keyframes whose images and depths are kept.
+        between: camera frames between keyframes; None: none are kept.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframes import Keyframes
+        >>> memory = Keyframes(capacity=12)
+        >>> memory.next_index, len(memory)
+        (0, 0)
+    """
+
+    def __init__(self, capacity: int, between: BetweenFrames | None = None) -> None:
+        self._capacity = capacity
+        self._between = between
+        self._kept: dict[int, MappedKeyframe] = {}
+        self._poses: dict[int, torch.Tensor] = {}
+        self._next = 0
+
+    def __len__(self) -> int:
+        """Return the number of keyframes whose poses are known."""
+        return len(self._poses)
+
+    @property
+    def next_index(self) -> int:
+        """Index of the next keyframe."""
+        return self._next
+
+    def poses(self) -> dict[int, torch.Tensor]:
+        """Return index -> T_map_camera, (4, 4) float64 on the CPU, in the order of time."""
+        return {index: pose.clone() for index, pose in self._poses.items()}
+
+    def recent(self) -> list[MappedKeyframe]:
+        """Return the keyframes whose images are kept, the oldest first."""
+        return list(self._kept.values())
+
+    def get(self, index: int) -> MappedKeyframe | None:
+        """Return keyframe number ``index``; None: unknown or no longer kept."""
+        return self._kept.get(index)
+
+    def from_newest(self, number: int) -> MappedKeyframe | None:
+        """Return the keyframe that has ``number`` later ones, or None."""
+        kept = self.recent()
+        return kept[-1 - number] if len(kept) > number else None
+
+    def before(self, keyframe: Keyframe, count: int, baseline_m: float) -> list[MappedKeyframe]:
+        """Return the ``count`` newest good neighbours among the earlier keyframes.
+
+        A good neighbour has the same camera, faces the same way and is at least ``baseline_m``
+        away. Where no camera is that far away the newest others are returned, so that a refusal
+        can name the reason.
+
+        Args:
+            keyframe: looked at; it need not be in the memory.
+            count: upper bound.
+            baseline_m: wanted distance between the cameras, metres.
+        """
+        earlier = [item for item in self._kept.values() if item.keyframe.index < keyframe.index]
+        return _good_neighbours(keyframe, earlier[::-1], count, baseline_m)
+
+    def after(self, keyframe: Keyframe, count: int, baseline_m: float) -> list[MappedKeyframe]:
+        """Return the ``count`` oldest good neighbours among the later keyframes; as `before`."""
+        later = [item for item in self._kept.values() if item.keyframe.index > keyframe.index]
+        return _good_neighbours(keyframe, later, count, baseline_m)
+
+    def around(self, keyframe: Keyframe, count: int) -> list[MappedKeyframe]:
+        """Return up to ``count`` others whose depth motion supports, the nearest in time first."""
+        others = [
+            item
+            for item in self._kept.values()
+            if item.keyframe.index != keyframe.index and item.motion_weight is not None
+        ]
+        # Of two as near as each other the earlier comes first.
+        others.sort(key=lambda item: abs(item.keyframe.index - keyframe.index))
+        return others[:count]
+
+    def between(self, keyframe: Keyframe, count: int) -> tuple[Keyframe, ...]:
+        """Return up to ``count`` camera frames before a keyframe, the newest first."""
+        known = self._kept.get(keyframe.index)
+        if known is not None:
+            return known.between[:count]
+        return () if self._between is None else self._between.before(keyframe.stamp_ns, count)
+
+    def depth_of(self, index: int) -> DepthEstimate | None:
+        """Return the depth of keyframe number ``index``; None: unknown or no longer kept."""
+        item = self._kept.get(index)
+        return None if item is None else item.estimate
+
+    def offer(self, frame: Frame) -> None:
+        """Note a camera frame that became no keyframe; any thread."""
+        if self._between is not None:
+            self._between.offer(frame)
+
+    def add(self, item: MappedKeyframe) -> None:
+        """Remember the newest keyframe.
+
+        Raises:
+            ValueError: its index is not `next_index`.
+        """
+        index = item.keyframe.index
+        if index != self._next:
+            raise ValueError(f"keyframe {index} after {self._next - 1}")
+        self._next += 1
+        self._poses[index] = item.keyframe.T_map_camera.detach().double().cpu().clone()
+        self._kept[index] = item
+        while len(self._kept) > self._capacity:
+            del self._kept[next(iter(self._kept))]
+
+    def revise(self, item: MappedKeyframe) -> None:
+        """Replace the depth of a keyframe that is kept by a better one."""
+        if item.keyframe.index in self._kept:
+            self._kept[item.keyframe.index] = item
+
+    def move(self, T_new_old: Mapping[int, torch.Tensor]) -> None:
+        """Correct the poses of keyframes, for every reader.
+
+        The frames between keyframes move with the keyframe that follows them. A similarity also
+        scales a keyframe's depth.
+
+        Args:
+            T_new_old: index -> (4, 4) similarity from the map before to the map after. Unknown
+                indices are ignored.
+
+        Raises:
+            PoseError: a transform is not finite or not a similarity. No pose is changed then.
+        """
+        scales = {index: _similarity_scale(T) for index, T in T_new_old.items()}
+        for index, T in T_new_old.items():
+            if index not in self._poses:
+                continue
+            self._poses[index] = _moved(self._poses[index], T.double().cpu(), scales[index])
+            if index in self._kept:
+                self._kept[index] = _moved_keyframe(self._kept[index], T, scales[index])
+
+    def restart(self) -> None:
+        """Forget the camera frames between keyframes: time jumped."""
+        if self._between is not None:
+            self._between.clear()
+
+    def clear(self, next_index: int = 0) -> None:
+        """Forget everything; the next keyframe gets ``next_index``."""
+        self.restart()
+        self._kept.clear()
+        self._poses.clear()
+        self._next = next_index
+
+
+def _good_neighbours(
+    keyframe: Keyframe, candidates: Sequence[MappedKeyframe], count: int, baseline_m: float
+) -> list[MappedKeyframe]:
+    if not candidates:
+        return []
+    camera = keyframe.camera
+    view_angle = 2.0 * math.atan(0.5 * max(camera.width / camera.fx, camera.height / camera.fy))
+    pose = keyframe.T_map_camera.double()
+    others = torch.stack([item.keyframe.T_map_camera.double() for item in candidates])
+    distance = (others[:, :3, 3] - pose[:3, 3]).norm(dim=1)
+    turn = (others[:, :3, 2] @ pose[:3, 2]).clamp(-1.0, 1.0).acos()
+    # One transfer. A pose that is not finite fails every comparison.
+    facts = torch.stack([distance, turn], 1).tolist()
+    facing = [
+        (metres, item)
+        for (metres, angle), item in zip(facts, candidates, strict=True)
+        if item.keyframe.camera == camera and angle < _MAX_TURN * view_angle
+    ]
+    far_enough = [item for metres, item in facing if metres >= baseline_m]
+    return (far_enough or [item for _, item in facing])[:count]
+
+
+def _similarity_scale(T: torch.Tensor) -> float:
+    """Return the scale of a (4, 4) similarity; raise `PoseError` where it is none."""
+    T = T.double().cpu()
+    scale = float(torch.linalg.det(T[:3, :3]).clamp_min(0.0)) ** (1.0 / 3.0)
+    last_row = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
+    gram = T[:3, :3] @ T[:3, :3].T
+    fits = torch.allclose(gram, scale**2 * torch.eye(3, dtype=torch.float64), rtol=0, atol=1e-4)
+    if not (bool(torch.isfinite(T).all()) and scale > 0 and fits and torch.equal(T[3], last_row)):
+        raise PoseError.from_parts(
+            "move of a keyframe",
+            T.tolist(),
+            "a finite similarity, (4, 4)",
+            "check the loop closure that gave it",
+        )
+    return scale
+
+
+def _moved(pose: torch.Tensor, T: torch.Tensor, scale: float) -> torch.Tensor:
+    new = T.to(pose) @ pose
+    # A camera pose stays rigid: the scale goes to the depth.
+    new[:3, :3] = new[:3, :3] / scale
+    return new
+
+
+def _moved_keyframe(item: MappedKeyframe, T: torch.Tensor, scale: float) -> MappedKeyframe:
+    def view(keyframe: Keyframe) -> Keyframe:
+        return replace(keyframe, T_map_camera=_moved(keyframe.T_map_camera, T, scale))
+
+    estimate = item.estimate
+    if estimate is not None and scale != 1.0:
+        estimate = replace(estimate, depth=estimate.depth * scale)
+    return replace(
+        item,
+        keyframe=view(item.keyframe),
+        estimate=estimate,
+        between=tuple(view(other) for other in item.between),
+    )

@@ -1,0 +1,71 @@
+"""The correction of a metric depth map by known motion, pixel by pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from e2e_slam_ros.config.depth import DepthConfig
+from e2e_slam_ros.depth.gate import gate_depth
+from e2e_slam_ros.refine.motion_sweep import MotionSweep
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectedDepth:
+    """A depth map within the range that is used.
+
+    Attributes:
+        depth: (1, 1, H, W) metres, 0 = invalid.
+        confidence: (1, 1, H, W) in [0, 1]; None: that of the source holds.
+        motion_weight: (1, 1, H, W) >= 0, support of ``depth`` by known motion; or None.
+    """
+
+    depth: torch.Tensor
+    confidence: torch.Tensor | None = None
+    motion_weight: torch.Tensor | None = None
+
+
+class Correction(Protocol):
+    """Corrects metric depth by the sweep over a keyframe's neighbours, and gates it."""
+
+    def correct(self, metric: torch.Tensor, sweep: MotionSweep | None) -> CorrectedDepth:
+        """Return the corrected depth within range.
+
+        Args:
+            metric: (1, 1, H, W) metres of any range, 0 = unknown.
+            sweep: None: the neighbours say nothing.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class RangeGate:
+    """No correction: depth outside the range becomes 0."""
+
+    depth: DepthConfig
+
+    def correct(self, metric: torch.Tensor, sweep: MotionSweep | None) -> CorrectedDepth:
+        """Return the depth within range."""
+        return CorrectedDepth(gate_depth(metric, self.depth))
+
+
+@dataclass(frozen=True)
+class MotionCorrection:
+    """Planes chosen from images and other keyframes, completed by the network's shape."""
+
+    depth: DepthConfig
+
+    def correct(self, metric: torch.Tensor, sweep: MotionSweep | None) -> CorrectedDepth:
+        """Return the corrected depth within range; only gated where motion says nothing."""
+        gated = CorrectedDepth(gate_depth(metric, self.depth))
+        if sweep is None:
+            return gated
+        evidence = sweep.given(metric)
+        depth, confidence = evidence.complete(metric)
+        depth = gate_depth(depth, self.depth)
+        if not bool((depth > 0).any()):
+            return gated
+        weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])
+        return CorrectedDepth(depth, confidence, weight)

@@ -1,0 +1,334 @@
+"""From a depth source's raw answer to the depth that is fused.
+
+raw -> known motion -> scale -> correction and range gate -> refiner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+
+from e2e_slam_ros.config import Config, RefineConfig
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import KeyframeViews
+from e2e_slam_ros.depth.gate import require_depth
+from e2e_slam_ros.depth.source import DepthSource, DepthUnit
+from e2e_slam_ros.geometry.masks import known
+from e2e_slam_ros.refine.correction import Correction, MotionCorrection, RangeGate
+from e2e_slam_ros.refine.counts import RefinementTally
+from e2e_slam_ros.refine.metric_depth import MetricDepth
+from e2e_slam_ros.refine.motion_cue import DepthCue, measured_cue, motion_cue
+from e2e_slam_ros.refine.refiner import (
+    GuardedRefiner,
+    build_refiner,
+    check_strategy,
+    sized_as_predicted,
+)
+from e2e_slam_ros.refine.scale import Scale
+from e2e_slam_ros.refine.scale_estimators import ScaleEstimator, build_scale_estimator
+from e2e_slam_ros.refine.scale_history import FoundScale, ScaleHistory, find_scale
+from e2e_slam_ros.refine.views import RefineViews
+
+_WEIGHT, _SCALE = "weight.", "alignment"
+
+
+class DepthStage:
+    """Makes raw depth metric and refines it, keyframe by keyframe.
+
+    A call changes nothing; `keep` takes over what a keyframe taught once it is in the map. One
+    thread at a time.
+
+    Args:
+        config: ``refine`` and ``depth``.
+        source: gave the raw depths; the network strategy adapts its network.
+        device: where keyframes live.
+
+    Raises:
+        ConfigError: the network strategy without a network.
+    """
+
+    def __init__(self, config: Config, source: DepthSource, device: torch.device) -> None:
+        self._depth, self._source, self._device = config.depth, source, device
+        self._history = ScaleHistory()
+        self._refiners: dict[str, GuardedRefiner] = {}
+        self.tally = RefinementTally()
+        self.check(config.refine)
+
+    @property
+    def scale(self) -> Scale | None:
+        """The last scale that was found, or None."""
+        return self._history.last
+
+    def check(self, config: RefineConfig) -> None:
+        """Refuse settings that the depth source cannot follow.
+
+        Raises:
+            ConfigError: see `check_strategy`.
+        """
+        check_strategy(config, self._source.network)
+
+    def active(self, config: RefineConfig) -> bool:
+        """Return whether depth is scaled or refined at all."""
+        return config.strategy != "none" or self._estimator(config) is not None
+
+    def corrects(self, config: RefineConfig) -> bool:
+        """Return whether known motion corrects depth pixel by pixel."""
+        estimator = self._estimator(config)
+        return config.motion.enabled and estimator is not None and estimator.by_motion
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        keyframe: Keyframe,
+        raw: RawDepth,
+        views: KeyframeViews,
+        config: RefineConfig,
+        map_points: torch.Tensor | None = None,
+    ) -> MetricDepth:
+        """Return a keyframe's depth in metres.
+
+        Args:
+            keyframe: the newest, or an earlier one that has later neighbours by now.
+            raw: the depth source's answer.
+            views: the memory of keyframes; the newest keyframe is not in it yet.
+            config: of the refinement.
+            map_points: (N, 3) metres, map frame: surfels in view; or None.
+
+        Raises:
+            ConfigError: ``refine.scale.source`` is not available.
+            DepthError: no pixel is within the depth range once it is metric.
+        """
+        cue = self._cue(keyframe, raw, views, config)
+        refine_views = self._views(keyframe, raw, views, config, map_points, cue)
+        found = self._scale(refine_views, raw, config)
+        if found.scale is None and self._unit is DepthUnit.UNKNOWN:
+            return _only_a_view(keyframe, raw, found, config)
+        metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
+        corrected = self._correction(config).correct(metric, cue.sweep)
+        confidence = raw.confidence if corrected.confidence is None else corrected.confidence
+        unrefined = DepthEstimate(corrected.depth, confidence, raw.source, found.words)
+        if not self._source.traits.needs_views:
+            require_depth(unrefined.depth, self._depth, keyframe)
+        # A first keyframe has no neighbours: nothing to report.
+        told = found.notice is not None and bool(refine_views.sources)
+        result = MetricDepth(
+            keyframe=keyframe,
+            unrefined=unrefined,
+            estimate=unrefined,
+            motion_weight=corrected.motion_weight,
+            scale=found.scale,
+            outcome=None,
+            notices=(str(found.notice),) if told else (),
+            history=found.history,
+            strategy=config.strategy,
+        )
+        return self._refined(result, raw, refine_views, config, cue)
+
+    def keep(self, metric: MetricDepth, counted: bool = True) -> None:
+        """Learn from a keyframe that is in the map: its scale and new weights.
+
+        Args:
+            metric: returned by a call.
+            counted: count the refinement; false for a keyframe that is refined again.
+        """
+        self._history = metric.history
+        if metric.outcome is not None:
+            self._refiners[metric.strategy].keep(metric.outcome)
+            if counted:
+                self.tally.note(metric.outcome)
+
+    def forget_learned(self) -> None:
+        """Go back to the first weights; forget scales and counts."""
+        for refiner in self._refiners.values():
+            refiner.reset()
+        self._history = ScaleHistory()
+        self.tally = RefinementTally()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return what was learned, on the CPU: adapted weights and the last scale."""
+        state: dict[str, torch.Tensor] = {}
+        for refiner in self._refiners.values():
+            for name, value in refiner.state_dict().items():
+                state[_WEIGHT + name] = value.cpu()
+        if self.scale is not None:
+            state[_SCALE] = self.scale.to_tensor()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor], config: RefineConfig) -> None:
+        """Take up what `state_dict` returned; all or nothing.
+
+        Without weights the network is put back to its first ones. Without a network weights are
+        of no use and left out.
+
+        Raises:
+            DepthError: weights of another network or other settings, or values that are not
+                finite.
+        """
+        weights = {
+            name.removeprefix(_WEIGHT): value
+            for name, value in state.items()
+            if name.startswith(_WEIGHT)
+        }
+        scale = Scale.from_tensor(state[_SCALE]) if _SCALE in state else None
+        if weights and self._source.network is not None:
+            self._built("network", config).load_state_dict(weights)
+        elif "network" in self._refiners:
+            self._refiners["network"].reset()
+        self._history = ScaleHistory.starting_from(scale)
+
+    def _estimator(self, config: RefineConfig) -> ScaleEstimator | None:
+        """Return the scale estimator; None where depth is metric or keeps its unit."""
+        if self._unit is DepthUnit.METRES:
+            return None
+        return build_scale_estimator(config, self._depth)
+
+    def _by_sensor(self, config: RefineConfig) -> bool:
+        """Return whether the sensor's depth, not motion, gives the labels."""
+        estimator = build_scale_estimator(config, self._depth)
+        by_scale = estimator is not None and estimator.by_sensor
+        return self._source.traits.needs_sensor or by_scale
+
+    @property
+    def _unit(self) -> DepthUnit:
+        return self._source.traits.unit
+
+    def _correction(self, config: RefineConfig) -> Correction:
+        return MotionCorrection(self._depth) if self.corrects(config) else RangeGate(self._depth)
+
+    def _cue(
+        self, keyframe: Keyframe, raw: RawDepth, views: KeyframeViews, config: RefineConfig
+    ) -> DepthCue:
+        """Return what is known of the keyframe's depth, where a later step uses it."""
+        if self._by_sensor(config):
+            return measured_cue(keyframe, self._depth)
+        estimator = self._estimator(config)
+        by_motion = estimator is not None and estimator.by_motion
+        labels = config.strategy != "none" and config.weights.labels > 0
+        if not (labels or by_motion):
+            return DepthCue()
+        typical_m, corrects = self._typical_m(raw), self.corrects(config)
+        return motion_cue(keyframe, views, self._depth, config.motion, typical_m, corrects)
+
+    def _views(
+        self,
+        keyframe: Keyframe,
+        raw: RawDepth,
+        views: KeyframeViews,
+        config: RefineConfig,
+        map_points: torch.Tensor | None,
+        cue: DepthCue,
+    ) -> RefineViews:
+        least_m = config.guard.min_parallax * (self._typical_m(raw) or 0.0)
+        count = config.neighbours
+        neighbours = [
+            *views.after(keyframe, count, least_m),
+            *views.before(keyframe, count, least_m),
+        ]
+        depths = (None if n.estimate is None else n.estimate.depth for n in neighbours)
+        return RefineViews(
+            target=keyframe,
+            sources=tuple(other.keyframe for other in neighbours),
+            depth=raw.depth,
+            source_depths=tuple(depths),
+            map_points=map_points,
+            labels=cue.labels,
+            poses_believed=cue.sweep is not None or not self.corrects(config),
+        )
+
+    def _scale(self, views: RefineViews, raw: RawDepth, config: RefineConfig) -> FoundScale:
+        """Return the keyframe's scale; None in it where depth is metric or no scale is known."""
+        estimator, history = self._estimator(config), self._history
+        if estimator is None:
+            # Nobody scales a source of unknown unit: it is taken at its word.
+            scale = Scale() if self._unit is DepthUnit.UNKNOWN else None
+            return FoundScale(scale, raw.unit, history)
+        limit = config.scale.max_change if estimator.by_motion else 0.0
+        return find_scale(estimator, views, history, limit, raw.unit)
+
+    def _refined(
+        self,
+        result: MetricDepth,
+        raw: RawDepth,
+        views: RefineViews,
+        config: RefineConfig,
+        cue: DepthCue,
+    ) -> MetricDepth:
+        """Return the result with its depth refined, where a refinement is configured."""
+        if config.strategy == "none":
+            return result
+        refiner = self._built(config.strategy, config)
+        anchor = self._anchor(refiner, result.scale, config)
+        views = replace(views, depth=result.unrefined.depth, scale=anchor)
+        outcome = refiner.refine(views, sized_as_predicted(config, self._depth))
+        notices = result.notices if outcome.notice is None else (*result.notices, outcome.notice)
+        result = replace(result, outcome=outcome, notices=notices)
+        if not outcome.changed:
+            return result
+        if refiner.changes_source:
+            ratio = _median_ratio(outcome.depth, anchor(raw.depth))
+            result = replace(result, history=result.history.followed(ratio))
+            corrected = self._correction(config).correct(outcome.depth, cue.sweep)
+        else:
+            corrected = RangeGate(self._depth).correct(outcome.depth, None)
+        if not bool((corrected.depth > 0).any()):
+            return result
+        estimate = replace(result.unrefined, depth=corrected.depth)
+        if corrected.confidence is not None:
+            estimate = replace(estimate, confidence=corrected.confidence)
+        weight = corrected.motion_weight
+        weight = result.motion_weight if weight is None else weight
+        return replace(result, estimate=estimate, motion_weight=weight)
+
+    def _anchor(self, refiner: GuardedRefiner, scale: Scale | None, config: RefineConfig) -> Scale:
+        """Return the scale of the network's depth while the network is adapted.
+
+        A network that knows metres learns those of the room. With each keyframe's scale applied
+        instead, nothing would keep the network's own scale from drifting.
+        """
+        roughly = self._unit is DepthUnit.ROUGH_METRES
+        if refiner.changes_source and roughly and self.corrects(config):
+            return Scale()
+        return scale or Scale()
+
+    def _built(self, strategy: str, config: RefineConfig) -> GuardedRefiner:
+        """Return a strategy's refiner; it stays when the strategy is changed."""
+        if strategy not in self._refiners:
+            settings = replace(config, strategy=strategy)
+            refiner = build_refiner(settings, self._depth, self._source.network, self._device)
+            assert refiner is not None
+            self._refiners[strategy] = refiner
+        return self._refiners[strategy]
+
+    def _typical_m(self, raw: RawDepth) -> float | None:
+        """Return the median depth in metres; None where the unit is not known yet."""
+        unit, last = self._unit, self._history.last
+        if last is None and unit is DepthUnit.UNKNOWN:
+            return None
+        used = known(raw.depth)
+        if not bool(used.any()):
+            return None
+        median = raw.depth[used].median()
+        scaled = unit is not DepthUnit.METRES and last is not None
+        return float(last(median) if scaled and last is not None else median)
+
+
+def _only_a_view(
+    keyframe: Keyframe, raw: RawDepth, found: FoundScale, config: RefineConfig
+) -> MetricDepth:
+    """Return no depth: without any scale the keyframe only serves later ones as a view."""
+    nothing = DepthEstimate(torch.zeros_like(raw.depth), None, raw.source, found.words)
+    notice = (
+        f"keyframe {keyframe.index} gets no depth: the depth network has no scale yet "
+        f"({found.notice}). Move the camera sideways, or set refine.scale.source: fixed"
+    )
+    return MetricDepth(
+        keyframe, nothing, nothing, None, None, None, (notice,), found.history, config.strategy
+    )
+
+
+def _median_ratio(depth: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the median of ``depth / other``, 1 where no pixel is in both."""
+    both = known(depth) & known(other)
+    return float((depth[both] / other[both]).median()) if bool(both.any()) else 1.0

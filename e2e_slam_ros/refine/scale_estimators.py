@@ -1,0 +1,186 @@
+"""Where a keyframe's scale comes from: one class for each value of ``refine.scale.source``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+
+from e2e_slam_ros.config.depth import DepthConfig
+from e2e_slam_ros.config.errors import ConfigError, DepthError
+from e2e_slam_ros.config.refine import LossWeightsConfig, RefineConfig, ScaleConfig
+from e2e_slam_ros.refine.guard import checked
+from e2e_slam_ros.refine.learned_scale import ScaleHead, learn_scale
+from e2e_slam_ros.refine.objective import Objective, held_back_pixels
+from e2e_slam_ros.refine.result import Refusal
+from e2e_slam_ros.refine.scale import Scale
+from e2e_slam_ros.refine.scale_fit import (
+    fit_scale,
+    fit_scale_and_shift,
+    groundtruth_median_scale,
+    too_few_labels,
+)
+from e2e_slam_ros.refine.views import RefineViews, at_width
+
+
+class ScaleEstimator(Protocol):
+    """Finds the scale of one keyframe; keeps nothing."""
+
+    @property
+    def words(self) -> str:
+        """The origin of the metres."""
+        ...
+
+    @property
+    def by_motion(self) -> bool:
+        """Whether the labels come from known motion."""
+        ...
+
+    @property
+    def by_sensor(self) -> bool:
+        """Whether the labels are measured depth."""
+        ...
+
+    def fit(self, views: RefineViews, last: Scale | None) -> Scale:
+        """Return the scale of ``views.depth``, which is in the source's unit.
+
+        Args:
+            views: the keyframe, its neighbours and its labels.
+            last: scale of the keyframe before.
+
+        Raises:
+            DepthError: the keyframe says too little.
+            ConfigError: the configured source is not available.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FixedScale:
+    """A constant factor (``fixed``)."""
+
+    factor: float
+    words: str = "fixed factor"
+    by_motion: bool = False
+    by_sensor: bool = False
+
+    def fit(self, views: RefineViews, last: Scale | None) -> Scale:
+        """Return the factor."""
+        return Scale(self.factor)
+
+
+@dataclass(frozen=True)
+class LabelScale:
+    """The factor that fits labels best (``motion``: triangulated; ``depth_topic``: measured)."""
+
+    config: ScaleConfig
+    words: str
+    by_motion: bool = False
+    by_sensor: bool = False
+
+    def fit(self, views: RefineViews, last: Scale | None) -> Scale:
+        """Return the fit of scale, or of scale and shift of inverse depth."""
+        if views.labels is None:
+            raise too_few_labels(0, self.config.min_points)
+        fit = fit_scale_and_shift if self.config.shift else fit_scale
+        return fit(views.depth, views.labels, self.config.min_points)
+
+
+@dataclass(frozen=True)
+class LearnedScale:
+    """The paper's scale head, learned from the photometric loss (``learned``, B.2)."""
+
+    config: RefineConfig
+    depth: DepthConfig
+    words: str = "learned from images"
+    by_motion: bool = False
+    by_sensor: bool = False
+
+    def fit(self, views: RefineViews, last: Scale | None) -> Scale:
+        """Go on from the last scale; the head has no other state."""
+        start = last or Scale()
+        near_m, far_m = self.depth.min_m, self.depth.max_m
+        usable = checked(
+            replace(views, depth=start(views.depth)), self.config.guard, near_m, far_m
+        )
+        if isinstance(usable, Refusal):
+            raise DepthError.from_parts(
+                "keyframe to learn the scale from",
+                str(usable),
+                "views from elsewhere that overlap",
+                "move the camera sideways",
+            )
+        weights = LossWeightsConfig(
+            chamfer=0.0, regulariser=0.0, smoothness=0.0, consistency=0.0, labels=0.0
+        )
+        config = replace(self.config, weights=weights)
+        with torch.inference_mode(False), torch.enable_grad():
+            head = ScaleHead(start.factor, start.shift, with_shift=config.scale.shift)
+            head.to(views.depth.device)
+            working = at_width(replace(usable, depth=views.depth), config.output.width)
+            height, width = working.depth.shape[-2:]
+            held = held_back_pixels(
+                height,
+                width,
+                config.guard.held_back,
+                views.target.stamp_ns % 2**31,
+                working.depth.device,
+            )
+            loss = Objective(working, working.depth, held, config)
+            learn_scale(head, working.depth, loss, config)
+        return head.scale()
+
+
+@dataclass(frozen=True)
+class GroundtruthMedianScale:
+    """Ratio of medians to the true depth (``groundtruth_median``): for evaluation alone."""
+
+    words: str = "ground truth median"
+    by_motion: bool = False
+    by_sensor: bool = False
+
+    def fit(self, views: RefineViews, last: Scale | None) -> Scale:
+        """Return the ratio; evaluations show the true depth as the keyframe's sensor depth."""
+        truth = views.target.sensor_depth
+        if truth is None:
+            raise ConfigError.from_parts(
+                "refine.scale.source",
+                "groundtruth_median on live input",
+                "motion, depth_topic, fixed or learned",
+                "choose one: ground truth exists in evaluations only",
+            )
+        return groundtruth_median_scale(views.depth, truth)
+
+
+_ESTIMATORS: Mapping[str, Callable[[RefineConfig, DepthConfig], ScaleEstimator]] = {
+    "motion": lambda config, _: LabelScale(config.scale, "motion", by_motion=True),
+    "depth_topic": lambda config, _: LabelScale(config.scale, "depth topic", by_sensor=True),
+    "fixed": lambda config, _: FixedScale(config.scale.factor),
+    "learned": LearnedScale,
+    "groundtruth_median": lambda *_: GroundtruthMedianScale(),
+}
+
+
+def build_scale_estimator(config: RefineConfig, depth: DepthConfig) -> ScaleEstimator | None:
+    """Return the configured estimator; None where depth keeps the source's unit.
+
+    Raises:
+        ConfigError: an unknown ``refine.scale.source``.
+    """
+    if config.scale.source not in _ESTIMATORS:
+        raise ConfigError.from_parts(
+            "refine.scale.source",
+            repr(config.scale.source),
+            "one of " + ", ".join(_ESTIMATORS),
+            "choose one of these",
+        )
+    estimator = _ESTIMATORS[config.scale.source](config, depth)
+    return None if isinstance(estimator, FixedScale) and estimator.factor == 1.0 else estimator
+
+
+def scale_needs_sensor(config: ScaleConfig) -> bool:
+    """Return whether the scale is found from a measured depth image."""
+    estimator = build_scale_estimator(RefineConfig(scale=config), DepthConfig())
+    return estimator is not None and estimator.by_sensor

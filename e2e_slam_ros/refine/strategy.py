@@ -1,0 +1,58 @@
+"""The interface of the two refinement strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from e2e_slam_ros.config.refine import RefineConfig
+from e2e_slam_ros.refine.descent import Descent
+from e2e_slam_ros.refine.result import LearnedWeights
+from e2e_slam_ros.refine.views import RefineViews
+
+
+@dataclass(frozen=True, eq=False)
+class RefineAttempt:
+    """One run of a strategy.
+
+    Attributes:
+        depth: (1, 1, H, W) metres; that of the views where nothing was changed.
+        course: of the descent.
+        learned: new weights of the network; None: nothing was learned.
+    """
+
+    depth: torch.Tensor
+    course: Descent
+    learned: LearnedWeights | None = None
+
+
+class RefineStrategy(Protocol):
+    """Corrects depth by minimising a loss."""
+
+    @property
+    def changes_source(self) -> bool:
+        """Whether learned weights change the depth source's later answers."""
+        ...
+
+    def run(self, views: RefineViews, config: RefineConfig, width_factor: float) -> RefineAttempt:
+        """Return the corrected depth; changes no state."""
+        ...
+
+    def keep(self, learned: LearnedWeights) -> None:
+        """Take over what `run` learned."""
+        ...
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return copies of the adapted weights; empty if nothing is learned."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take up saved weights; raise `DepthError` if they do not fit."""
+        ...
+
+    def reset(self) -> None:
+        """Go back to the first weights."""
+        ...

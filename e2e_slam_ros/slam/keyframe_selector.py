@@ -1,0 +1,97 @@
+"""The choice of keyframes at camera rate."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from e2e_slam_ros.config import KeyframeConfig
+from e2e_slam_ros.config.errors import PoseError
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+from e2e_slam_ros.depth.source import DepthTraits
+from e2e_slam_ros.geometry.projection import backproject
+from e2e_slam_ros.geometry.se3 import check_rigid
+from e2e_slam_ros.slam.keyframe_rule import KeyframeRule
+from e2e_slam_ros.slam.sharpness import RelativeSharpness
+
+# Pixels between the points with which overlap is measured, at the working size.
+_OVERLAP_STRIDE = 16
+
+
+class KeyframeSelector:
+    """The keyframe rule and the sharpness of recent frames, behind a lock.
+
+    `choose_keyframe` runs at camera rate on the receiving thread, `mapped` and `withdraw` on the
+    mapping thread.
+
+    Args:
+        config: of the rule.
+        traits: of the depth source; a sensor sees depth without any motion.
+    """
+
+    def __init__(self, config: KeyframeConfig, traits: DepthTraits) -> None:
+        by_sensor = config.pure_rotation == "sensor_only" and traits.needs_sensor
+        self._rule = KeyframeRule(config, config.pure_rotation == "always" or by_sensor)
+        self._sharpness = RelativeSharpness()
+        self._lock = threading.Lock()
+
+    def choose_keyframe(self, frame: Frame) -> KeyframeDecision:
+        """Return whether the frame becomes a keyframe, and why; its depth may still be missing.
+
+        Raises:
+            PoseError: there is no pose, or it is not finite or not rigid.
+        """
+        pose = frame.T_map_camera
+        if pose is None:
+            raise PoseError.from_parts(
+                "pose", "none", "the camera's pose at the image stamp", "check pose.source"
+            )
+        check_rigid(torch.from_numpy(np.asarray(pose, dtype=np.float64)))
+        with self._lock:
+            relative = self._sharpness.update(frame.stamp_ns, frame.image)
+            return self._rule.decide(frame.stamp_ns, pose, frame.camera, relative)
+
+    @torch.inference_mode()
+    def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
+        """Note that a keyframe is in the map, and what it saw.
+
+        Args:
+            keyframe: at the working size.
+            depth: (1, 1, H, W) metres, 0 = unknown.
+        """
+        stride = _OVERLAP_STRIDE
+        points = backproject(depth, keyframe.camera.matrix(depth.device, depth.dtype))
+        grid = points[0, :, stride // 2 :: stride, stride // 2 :: stride].reshape(3, -1).T
+        host = grid.double().cpu().numpy()
+        host = host[np.isfinite(host).all(axis=1) & (host[:, 2] > 0)]
+        with self._lock:
+            if len(host) == 0:
+                self._rule.mapped(keyframe.stamp_ns)
+            else:
+                self._rule.mapped(keyframe.stamp_ns, float(np.median(host[:, 2])), host)
+
+    def withdraw(self, stamp_ns: int) -> None:
+        """Forget a frame that was dropped or refused; the next one takes its place."""
+        with self._lock:
+            self._rule.withdraw(stamp_ns)
+            self._sharpness.forget(stamp_ns)
+
+    @contextmanager
+    def withdrawn_on_error(self, stamp_ns: int) -> Iterator[None]:
+        """Withdraw a keyframe when the block raises."""
+        try:
+            yield
+        except BaseException:
+            self.withdraw(stamp_ns)
+            raise
+
+    def restart(self) -> None:
+        """Forget the last keyframe and the recent frames: time jumped."""
+        with self._lock:
+            self._rule.reset()
+            self._sharpness.reset()
