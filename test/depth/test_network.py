@@ -12,6 +12,7 @@ import torch
 from e2e_slam_ros.config import DepthConfig, NetworkConfig
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
@@ -20,6 +21,7 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 
 MakeKeyframe = Callable[..., Keyframe]
 CPU = torch.device("cpu")
+NO_VIEWS = Keyframes(1)
 
 
 def _source(
@@ -40,32 +42,28 @@ def test_depth_has_the_keyframes_size(
     weights: Path, make_keyframe: MakeKeyframe, size: tuple[int, int]
 ) -> None:
     keyframe = make_keyframe(*size)
-    estimate = _source(weights).estimate(keyframe)
+    estimate = _source(weights).estimate(keyframe, NO_VIEWS)
     assert estimate.depth.shape == (1, 1, size[1], size[0])
     assert estimate.depth.dtype == torch.float32
     # disparity between 0.01 and 10.01
     assert 1 / 10.02 < float(estimate.depth.min()) and float(estimate.depth.max()) < 100.01
-    assert (estimate.source, estimate.scale_source) == ("network", "fixed factor")
+    assert (estimate.source, estimate.unit) == ("network", "network (unknown factor)")
 
 
-def test_depth_is_scale_over_disparity(
+def test_depth_is_the_inverse_of_disparity(
     network: DispResNet18, weights: Path, make_keyframe: MakeKeyframe
 ) -> None:
     keyframe = make_keyframe(96, 64)
     with torch.inference_mode():
         disparity = network(keyframe.image)
-    estimate = _source(weights, scale=2.5).estimate(keyframe)
-    torch.testing.assert_close(estimate.depth, 2.5 / disparity)
+    estimate = _source(weights).estimate(keyframe, NO_VIEWS)
+    torch.testing.assert_close(estimate.depth, 1.0 / disparity)
 
 
-def test_out_of_range_is_invalid(weights: Path, make_keyframe: MakeKeyframe) -> None:
+def test_depth_is_not_limited_to_the_range(weights: Path, make_keyframe: MakeKeyframe) -> None:
     keyframe = make_keyframe(101, 67)
-    free = _source(weights).estimate(keyframe).depth
-    low, high = (float(q) for q in torch.quantile(free.flatten(), torch.tensor([0.3, 0.7])))
-    gated = _source(weights, min_m=low, max_m=high).estimate(keyframe).depth
-    within = (free >= low) & (free <= high)
-    assert torch.equal(gated > 0, within) and 0.2 < float(within.float().mean()) < 0.6
-    assert torch.equal(gated[within], free[within])
+    free = _source(weights).estimate(keyframe, NO_VIEWS).depth
+    assert torch.equal(_source(weights, min_m=5.0).estimate(keyframe, NO_VIEWS).depth, free)
 
 
 def test_constant_disparity_stays_constant_when_resized(
@@ -75,7 +73,7 @@ def test_constant_disparity_stays_constant_when_resized(
     assert isinstance(source.network, DispResNet18)
     for parameter in source.network.decoder.decoder[10].parameters():
         torch.nn.init.zeros_(parameter)
-    depth = source.estimate(make_keyframe(333, 77)).depth
+    depth = source.estimate(make_keyframe(333, 77), NO_VIEWS).depth
     torch.testing.assert_close(depth, torch.full_like(depth, 1 / 5.01))
 
 
@@ -100,16 +98,16 @@ def test_a_sheared_image_size_keeps_left_left(weights: Path, make_keyframe: Make
 def test_estimates_are_repeatable(weights: Path, make_keyframe: MakeKeyframe) -> None:
     keyframe = make_keyframe(101, 67)
     source = _source(weights)
-    first = source.estimate(keyframe).depth
-    assert torch.equal(source.estimate(keyframe).depth, first)
-    assert torch.equal(_source(weights).estimate(keyframe).depth, first)
+    first = source.estimate(keyframe, NO_VIEWS).depth
+    assert torch.equal(source.estimate(keyframe, NO_VIEWS).depth, first)
+    assert torch.equal(_source(weights).estimate(keyframe, NO_VIEWS).depth, first)
 
 
 def test_estimating_changes_nothing_in_the_network(
     network: DispResNet18, weights: Path, make_keyframe: MakeKeyframe
 ) -> None:
     source = _source(weights)
-    source.estimate(make_keyframe())
+    source.estimate(make_keyframe(), NO_VIEWS)
     before = network.state_dict()
     assert all(torch.equal(v, before[k]) for k, v in source.network.state_dict().items())
 
@@ -133,11 +131,9 @@ def test_metric_depth_is_relative_focal_over_disparity(
     with torch.inference_mode():
         disparity = lite(keyframe.image)
     source = _source(lite_weights, architecture="efficientnet_lite0")
-    estimate = source.estimate(keyframe)
+    estimate = source.estimate(keyframe, NO_VIEWS)
     torch.testing.assert_close(estimate.depth, (0.5 * 2.0) ** 0.5 / disparity)
-    assert estimate.scale_source == "network (learned metric scale)"
-    scaled = _source(lite_weights, architecture="efficientnet_lite0", scale=0.5)
-    torch.testing.assert_close(scaled.estimate(keyframe).depth, 0.5 * estimate.depth)
+    assert estimate.unit == "network (learned metric scale)"
 
 
 def test_metric_depth_follows_the_zoom_of_the_camera(
@@ -148,7 +144,9 @@ def test_metric_depth_follows_the_zoom_of_the_camera(
     keyframe = make_keyframe(101, 67)
     camera = keyframe.camera
     tele = replace(keyframe, camera=replace(camera, fx=2 * camera.fx, fy=2 * camera.fy))
-    torch.testing.assert_close(source.estimate(tele).depth, 2 * source.estimate(keyframe).depth)
+    torch.testing.assert_close(
+        source.estimate(tele, NO_VIEWS).depth, 2 * source.estimate(keyframe, NO_VIEWS).depth
+    )
 
 
 def test_the_images_size_does_not_change_metric_depth(
@@ -159,7 +157,7 @@ def test_the_images_size_does_not_change_metric_depth(
     torch.nn.init.zeros_(source.network.disparity.weight)
     small = make_keyframe(80, 60)
     large = replace(make_keyframe(320, 160), camera=small.camera.resized(320, 160))
-    means = [float(source.estimate(k).depth.mean()) for k in (small, large)]
+    means = [float(source.estimate(k, NO_VIEWS).depth.mean()) for k in (small, large)]
     assert means[0] == pytest.approx(means[1])
 
 
@@ -187,13 +185,6 @@ def test_refuses_a_size_the_network_cannot_take(weights: Path, size: dict[str, i
         _source(weights, **size)
 
 
-def test_refuses_a_prediction_without_a_pixel_in_range(
-    weights: Path, make_keyframe: MakeKeyframe
-) -> None:
-    with pytest.raises(DepthError, match="keyframe 7: got no pixel in range"):
-        _source(weights, min_m=150.0).estimate(make_keyframe())
-
-
 def test_confidence_falls_with_the_square_of_the_expected_error() -> None:
     expected = torch.tensor([0.01, 0.05, 0.1, 0.5])
     weights = confidence_of(expected.log())
@@ -204,8 +195,8 @@ def test_confidence_is_handed_on_only_where_asked_for(
     lite_weights: Path, make_keyframe: MakeKeyframe
 ) -> None:
     plain = _source(lite_weights, architecture="efficientnet_lite0")
-    assert plain.estimate(make_keyframe(96, 64)).confidence is None
+    assert plain.estimate(make_keyframe(96, 64), NO_VIEWS).confidence is None
     asked = _source(lite_weights, architecture="efficientnet_lite0", confidence=True)
-    confidence = asked.estimate(make_keyframe(101, 67)).confidence
+    confidence = asked.estimate(make_keyframe(101, 67), NO_VIEWS).confidence
     assert confidence is not None and confidence.shape == (1, 1, 67, 101)
     assert 0 < float(confidence.min()) and float(confidence.max()) <= 1

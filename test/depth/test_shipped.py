@@ -14,13 +14,14 @@ import torch
 from e2e_slam_ros.config import Config, parameters
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.depth import shipped
 from e2e_slam_ros.depth.architectures import ARCHITECTURES
-from e2e_slam_ros.depth.build import build_depth_source
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.shipped import SHIPPED, load_shipped, weights_folder
 from e2e_slam_ros.depth.weights_file import read_metadata
+from e2e_slam_ros.slam.depth_sources import build_depth_source
 
 CPU = torch.device("cpu")
 NAME = "efficientnet_lite0.safetensors"
@@ -57,7 +58,7 @@ def test_the_network_works_without_any_setting(
     assert isinstance(source, NetworkDepth) and isinstance(source.network, LiteDepthNet)
     own = lite.state_dict()
     assert all(torch.equal(v, own[k]) for k, v in source.network.state_dict().items())
-    assert float(source.estimate(make_keyframe()).depth.max()) > 0
+    assert float(source.estimate(make_keyframe(), Keyframes(1)).depth.max()) > 0
 
 
 def test_a_truncated_file_is_not_what_was_shipped(folder: Path) -> None:
@@ -125,6 +126,6 @@ def test_the_shipped_weights_say_depths_of_rooms(
 ) -> None:
     assert real.is_file()
     source = build_depth_source(Config().with_values({"depth.source": "network"}), CPU)
-    estimate = source.estimate(make_keyframe(320, 256))
-    assert estimate.scale_source == "network (learned metric scale)"
+    estimate = source.estimate(make_keyframe(320, 256), Keyframes(1))
+    assert estimate.unit == "network (learned metric scale)"
     assert float((estimate.depth > 0).float().mean()) > 0.5

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config, DepthConfig
+from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
@@ -21,12 +23,22 @@ from synthetic import pose
 CPU = torch.device("cpu")
 
 
-def source() -> MotionStereoDepth:
-    return MotionStereoDepth(DepthConfig(), CPU)
+class Stereo:
+    """Motion stereo with a memory that holds every keyframe it was asked for."""
+
+    def __init__(self) -> None:
+        self.source = MotionStereoDepth(DepthConfig(), CPU)
+        self.memory = Keyframes(12)
+
+    def estimate(self, keyframe: Keyframe) -> RawDepth:
+        keyframe = dataclasses.replace(keyframe, index=self.memory.next_index)
+        raw = self.source.estimate(keyframe, self.memory)
+        self.memory.add(MappedKeyframe(keyframe))
+        return raw
 
 
 def test_a_wall_is_measured_in_metres() -> None:
-    stereo = source()
+    stereo = Stereo()
     for index in range(4):
         keyframe = view(index, pose(x=0.12 * index))
         estimate = stereo.estimate(keyframe)
@@ -35,11 +47,11 @@ def test_a_wall_is_measured_in_metres() -> None:
     assert (estimate.depth[known] - 2.0).abs().mean() < 0.03
     assert estimate.confidence is not None
     assert ((estimate.confidence > 0) == known).all() and estimate.confidence.max() <= 1.0
-    assert (estimate.source, estimate.scale_source) == ("motion_stereo", "motion")
+    assert (estimate.source, estimate.unit) == ("motion_stereo", "motion")
 
 
 def test_metres_follow_the_poses() -> None:
-    stereo = source()
+    stereo = Stereo()
     for index in range(4):
         keyframe = view(index, pose(x=0.12 * index))
         halved = dataclasses.replace(keyframe, T_map_camera=pose(x=0.06 * index))
@@ -49,7 +61,7 @@ def test_metres_follow_the_poses() -> None:
 
 @pytest.mark.parametrize("turn", [0.0, 10.0])
 def test_without_translation_nothing_is_claimed(turn: float) -> None:
-    stereo = source()
+    stereo = Stereo()
     for index in range(3):
         estimate = stereo.estimate(view(index, pose(yaw_deg=turn * index)))
         assert (estimate.depth == 0).all()
@@ -58,7 +70,7 @@ def test_without_translation_nothing_is_claimed(turn: float) -> None:
 
 @pytest.mark.parametrize("grey", [0.0, 0.5, 1.0])
 def test_images_without_texture_claim_nothing(grey: float) -> None:
-    stereo = source()
+    stereo = Stereo()
     for index in range(3):
         keyframe = view(index, pose(x=0.15 * index))
         flat = dataclasses.replace(keyframe, image=torch.full_like(keyframe.image, grey))
@@ -67,14 +79,14 @@ def test_images_without_texture_claim_nothing(grey: float) -> None:
 
 
 def test_a_change_of_size_and_a_reset_start_anew() -> None:
-    stereo = source()
+    stereo = Stereo()
     stereo.estimate(view(0, pose()))
     assert (stereo.estimate(view(1, pose(x=0.2))).depth > 0).any()
     cropped = view(2, pose(x=0.4))
     camera = cropped.camera.cropped(0, 0, 160, 60)
     small = dataclasses.replace(cropped, image=cropped.image[..., :60, :], camera=camera)
     assert (stereo.estimate(small).depth == 0).all()
-    stereo.reset()
+    stereo.memory.clear()
     assert (stereo.estimate(view(3, pose(x=0.6))).depth == 0).all()
 
 
@@ -87,7 +99,7 @@ def test_the_parabola_finds_depth_between_planes() -> None:
 
 
 def test_it_is_a_depth_source() -> None:
-    assert isinstance(source(), DepthSource)
+    assert isinstance(MotionStereoDepth(DepthConfig(), CPU), DepthSource)
 
 
 def test_a_recorded_room_is_mapped_without_its_depth(shared_data: Path) -> None:
@@ -95,10 +107,10 @@ def test_a_recorded_room_is_mapped_without_its_depth(shared_data: Path) -> None:
     pipeline = SlamPipeline(Config().with_values({"depth.source": "motion_stereo"}), CPU)
     errors = []
     for item in (TumReader(shared_data / "hololens" / "rooms_000")[i] for i in range(60, 90)):
-        decision = pipeline.track(item)
+        decision = pipeline.choose_keyframe(item)
         if not decision.is_keyframe:
             continue
-        result = pipeline.integrate(item, decision)
+        result = pipeline.map_keyframe(item, decision)
         depth, truth = result.estimate.depth, result.keyframe.sensor_depth
         assert truth is not None
         both = (depth > 0) & (truth > 0.1) & (truth < 8.0)

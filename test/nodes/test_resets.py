@@ -56,7 +56,7 @@ def test_resetting_waits_for_the_map_and_images_do_not(ros_domain: int) -> None:
         assert len(node.pipeline.surfels) > 0
         with node._map_lock:
             answer = begin(peer, "slam_node/reset")
-            wait_for(lambda: node.tracking.epoch == 1, "the reset", 5.0)
+            wait_for(lambda: node.camera_input.epoch == 1, "the reset", 5.0)
             stamp_ns = peer.send(*peer.messages(2.0, x=0.2))
             wait_for(lambda: stamp_ns in peer.transforms, "TF meanwhile", 5.0)
             assert not answer.done()
@@ -80,7 +80,7 @@ def test_a_keyframe_of_before_a_reset_is_not_mapped(ros_domain: int) -> None:
             old = peer.send(*peer.messages(1.0))
             wait_for(lambda: node.worker.pending == 1, "a keyframe at work", 5.0)
             answer = begin(peer, "slam_node/reset")
-            wait_for(lambda: node.tracking.epoch == 1, "the reset", 5.0)
+            wait_for(lambda: node.camera_input.epoch == 1, "the reset", 5.0)
         wait_for(answer.done, "the answer", 5.0)
         peer.wait_processed(old)
         assert node.worker.drain(5.0)

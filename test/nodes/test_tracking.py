@@ -41,11 +41,11 @@ class Broken:
 def test_a_viewer_that_fails_costs_no_frame(ros_domain: int) -> None:
     with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
         watch = Observers(Broken(), on_problem=node.diagnostics.problem)
-        node._observer = node.tracking._observer = watch
+        node._observer = node.camera_input._observer = watch
         peer.wait_for_slam("slam_node")
         peer.send_good(1.0)
         peer.send_good(2.0, x=0.3)
-        assert (node.tracking.frames, node.mapped) == (2, 2)
+        assert (node.camera_input.frames, node.mapped) == (2, 2)
         assert set(node.diagnostics.problems.totals()) == {"viewer"}
 
 
@@ -66,11 +66,11 @@ def test_a_frame_refused_after_the_decision_is_no_reference(
 ) -> None:
     with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
         peer.wait_for_slam("slam_node")
-        match = node.tracking._match_depths
+        match = node.camera_input._match_depths
 
         def fails() -> None:
-            if node.tracking._waiting:
-                node.tracking._waiting.clear()
+            if node.camera_input._waiting:
+                node.camera_input._waiting.clear()
                 raise RuntimeError("once")
             match()
 
@@ -112,7 +112,7 @@ def test_an_image_that_comes_again_after_an_older_one_is_answered(ros_domain: in
         peer.wait_processed(peer.send(*peer.messages(1.5)))
         peer.send(*peer.messages(2.0))
         wait_for(lambda: peer.processed.count(newest) == 2, "a second answer", 5.0)
-        assert node.tracking.acknowledger.open_stamps() == ()
+        assert node.camera_input.acknowledger.open_stamps() == ()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import Keyframes, KeyframeViews
 from e2e_slam_ros.depth import network
+from e2e_slam_ros.depth.source import DepthSource, DepthTraits, DepthUnit
+from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.refine.metric_depth import MetricDepth
+from e2e_slam_ros.slam.pipeline import kept_keyframes
 from refine.scene import CAMERA, WALL_M, TinyNetwork, wall_image
 
 
@@ -54,13 +61,33 @@ def network_config(**values: object) -> Config:
 class SaidDepth:
     """A depth source that says what it was told, in place of a network."""
 
-    name = "network"
+    network = None
 
-    def __init__(self, depth: torch.Tensor) -> None:
+    def __init__(
+        self, depth: torch.Tensor, name: str = "network", unit: DepthUnit = DepthUnit.ROUGH_METRES
+    ) -> None:
         self.depth = depth
+        self.traits = DepthTraits(name, unit)
 
-    def estimate(self, keyframe: Keyframe) -> DepthEstimate:
-        return DepthEstimate(self.depth, None, self.name, "said")
+    def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
+        return RawDepth(self.depth, None, self.traits.name, "said")
 
-    def reset(self) -> None:
-        """Nothing to forget."""
+
+class StagedWalk:
+    """The depth stage with a memory of keyframes, as the pipeline drives it; without a map."""
+
+    def __init__(self, config: Config, source: DepthSource) -> None:
+        self.config, self.source = config, source
+        self.stage = DepthStage(config, source, torch.device("cpu"))
+        self.memory = Keyframes(kept_keyframes(config))
+
+    def configure(self, **values: object) -> None:
+        self.config = self.config.with_values(values)
+
+    def step(self, keyframe: Keyframe) -> MetricDepth:
+        keyframe = replace(keyframe, index=self.memory.next_index)
+        raw = self.source.estimate(keyframe, self.memory)
+        metric = self.stage(keyframe, raw, self.memory, self.config.refine)
+        self.memory.add(metric.remembered(raw, ()))
+        self.stage.keep(metric)
+        return metric

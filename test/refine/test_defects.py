@@ -9,10 +9,10 @@ import torch
 
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.config.refine import LossWeightsConfig, RefineConfig
-from e2e_slam_ros.refine.alignment import Alignment
-from e2e_slam_ros.refine.network_refiner import NetworkRefiner
+from e2e_slam_ros.refine.network_strategy import NetworkStrategy
 from e2e_slam_ros.refine.objective import TERMS, Objective
-from e2e_slam_ros.refine.scale import align_groundtruth_median
+from e2e_slam_ros.refine.scale import Scale
+from e2e_slam_ros.refine.scale_fit import groundtruth_median_scale
 from e2e_slam_ros.refine.views import SparseLabels, at_width
 from refine.scene import WALL_M, TinyNetwork, views
 
@@ -23,12 +23,12 @@ def no_pixels() -> torch.Tensor:
     return torch.zeros((1, 1, 48, 64), dtype=torch.bool)
 
 
-def test_regulariser_is_zero_at_the_first_step_whatever_the_alignment() -> None:
+def test_regulariser_is_zero_at_the_first_step_whatever_the_scale() -> None:
     config = RefineConfig(strategy="network", steps=2)
     config = replace(config, network=replace(config.network, width=64, height=64))
     network = TinyNetwork(WALL_M / 7.0)
-    seen = replace(views(), alignment=Alignment(7.0))
-    _, course = NetworkRefiner(config, network).run(seen, 1.0)
+    seen = replace(views(), scale=Scale(7.0))
+    course = NetworkStrategy(network, "decoder", 2e-5).run(seen, config, 1.0).course
     assert course.trace[0, TERMS.index("regulariser")] == 0.0
     assert course.trace[-1, TERMS.index("regulariser")] > 0.0
 
@@ -39,19 +39,17 @@ def test_losses_can_correct_the_scale() -> None:
     labels = SparseLabels(torch.full((1, 1, 48, 64), WALL_M), torch.ones((1, 1, 48, 64)))
     seen = replace(views(), labels=labels)
     working = at_width(seen, 64)
-    alignment = Alignment(1.2)
+    scale = Scale(1.2)
     loss = Objective(working, working.depth, no_pixels(), config)
     logarithm = torch.zeros((), requires_grad=True)
-    loss(alignment(working.depth * logarithm.exp())).total.backward()
+    loss(scale(working.depth * logarithm.exp())).total.backward()
     assert logarithm.grad is not None
     assert float(logarithm.grad) == pytest.approx(1.0)
 
 
-def test_alignment_is_the_same_for_every_depth() -> None:
-    alignment = align_groundtruth_median(
-        torch.full((1, 1, 2, 2), 1.0), torch.full((1, 1, 2, 2), 3.0)
-    )
-    assert alignment(torch.tensor(5.0)) == pytest.approx(15.0)
+def test_the_scale_is_the_same_for_every_depth() -> None:
+    scale = groundtruth_median_scale(torch.full((1, 1, 2, 2), 1.0), torch.full((1, 1, 2, 2), 3.0))
+    assert scale(torch.tensor(5.0)) == pytest.approx(15.0)
 
 
 def test_moving_pixels_out_of_view_does_not_lower_the_loss() -> None:
@@ -71,8 +69,8 @@ def test_moving_pixels_out_of_view_does_not_lower_the_loss() -> None:
 def test_missing_depth_enters_no_median() -> None:
     depth = torch.tensor([1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]).view(1, 1, 1, 7)
     truth = torch.tensor([3.0, 3.0, 3.0, 0.0, 0.0, 0.0, 0.0]).view(1, 1, 1, 7)
-    alignment = align_groundtruth_median(depth, truth)
-    assert alignment.scale == pytest.approx(3.0)
-    assert alignment.points == 3
+    scale = groundtruth_median_scale(depth, truth)
+    assert scale.factor == pytest.approx(3.0)
+    assert scale.points == 3
     with pytest.raises(DepthError):
-        align_groundtruth_median(depth, torch.zeros_like(truth))
+        groundtruth_median_scale(depth, torch.zeros_like(truth))

@@ -9,10 +9,11 @@ import torch
 
 from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
-from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence
-from e2e_slam_ros.refine.motion_sweep import SeenElsewhere, sweep_neighbours
-from e2e_slam_ros.refine.scale import align_scale
+from e2e_slam_ros.refine.motion_sweep import sweep_neighbours
+from e2e_slam_ros.refine.scale_fit import fit_scale
 from multiview.test_plane_sweep import view
 from synthetic import pose
 
@@ -62,7 +63,7 @@ def test_labels_are_metric_and_give_a_network_its_scale() -> None:
     known = labels.depth > 0
     assert known.float().mean() > 0.5
     assert (labels.depth[known] / WALL_M - 1).abs().median() < 0.02
-    assert align_scale(NETWORK, labels, 50).scale == pytest.approx(WALL_M / 0.7, rel=0.03)
+    assert fit_scale(NETWORK, labels, 50).factor == pytest.approx(WALL_M / 0.7, rel=0.03)
 
 
 @pytest.mark.parametrize("prior", [True, False])
@@ -72,7 +73,7 @@ def test_motion_corrects_a_network_pixel_by_pixel(prior: bool) -> None:
     config = MotionEvidenceConfig(own_error=0.0)
     evidence = gather(network if prior else None, [-0.2, 0.2], config)
     assert evidence is not None
-    start = network * align_scale(network, evidence.labels(120, 160)).scale
+    start = network * fit_scale(network, evidence.labels(120, 160)).factor
     depth, confidence = evidence.complete(start)
     assert (start / WALL_M - 1).abs().mean() > 0.08
     assert (depth / WALL_M - 1).abs().mean() < 0.02
@@ -125,7 +126,8 @@ def test_other_keyframes_speak_where_images_do_not() -> None:
     u = torch.arange(160.0).expand(1, 1, 120, 160)
     network = torch.where(u < 80, 2.0, 3.2)
     every = torch.ones(1, 1, 120, 160)
-    other = SeenElsewhere(blank(3, 0.05), WALL_M * every, every)
+    depth = DepthEstimate(WALL_M * every, None, "test", "test")
+    other = MappedKeyframe(blank(3, 0.05), None, depth, every)
     errors = []
     for elsewhere in ([], [other]):
         sweep = sweep_neighbours(target, sources, DepthConfig(), MotionEvidenceConfig(), elsewhere)

@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 import torch
 
+from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.refine import descent
 from e2e_slam_ros.refine.adaptable import adapted_parameters
-from e2e_slam_ros.refine.network_refiner import NetworkRefiner
-from e2e_slam_ros.refine.output_refiner import OutputRefiner
+from e2e_slam_ros.refine.network_strategy import NetworkStrategy
+from e2e_slam_ros.refine.output_strategy import OutputStrategy
 from e2e_slam_ros.refine.refiner import GuardedRefiner, build_refiner
 from e2e_slam_ros.refine.result import RefineOutcome, Refusal, StopReason
 from e2e_slam_ros.refine.views import RefineViews, SparseLabels
 from refine.scene import WALL_M, TinyNetwork, keyframe, poor_depth, views
 
 CPU = torch.device("cpu")
+DEPTH = DepthConfig(max_m=50.0)
 
 
 def config(strategy: str = "output", steps: int = 25, which: str = "decoder") -> RefineConfig:
@@ -33,9 +35,9 @@ def config(strategy: str = "output", steps: int = 25, which: str = "decoder") ->
 
 
 def refine(settings: RefineConfig, seen: RefineViews) -> RefineOutcome:
-    refiner = build_refiner(settings, TinyNetwork(), CPU)
+    refiner = build_refiner(settings, DEPTH, TinyNetwork(), CPU)
     assert refiner is not None
-    return refiner.refine(seen)
+    return refiner.refine(seen, settings)
 
 
 def error(depth: torch.Tensor) -> float:
@@ -133,14 +135,14 @@ def test_goes_back_when_the_loss_rises() -> None:
     settings = config("network", steps=4)
     wild = replace(settings, network=replace(settings.network, learning_rate=0.1))
     network = TinyNetwork(WALL_M)
-    strategy = NetworkRefiner(wild, network)
+    strategy = NetworkStrategy(network, "decoder", 0.1)
     before = strategy.state_dict()
     seen = views(1.0)
-    outcome = GuardedRefiner(wild, strategy).refine(seen)
+    outcome = GuardedRefiner(strategy).refine(seen, wild)
     assert outcome.stopped in (StopReason.LOSS_ROSE, StopReason.HELD_BACK_ROSE)
     assert outcome.depth is seen.depth
     assert all(torch.equal(before[name], value) for name, value in strategy.state_dict().items())
-    assert not strategy._optimiser.state_dict()["state"]
+    assert outcome.learned is None
 
 
 def test_goes_back_when_only_the_held_back_pixels_get_worse() -> None:
@@ -164,7 +166,7 @@ def test_goes_back_when_only_the_held_back_pixels_get_worse() -> None:
 def test_weights_never_stay_non_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     network = TinyNetwork()
     settings = config("network", steps=6)
-    strategy = NetworkRefiner(settings, network)
+    strategy = NetworkStrategy(network, "decoder", 3e-3)
     before = strategy.state_dict()
 
     def poisoned(self: torch.optim.Adam, closure: Any = None) -> None:
@@ -172,7 +174,7 @@ def test_weights_never_stay_non_finite(monkeypatch: pytest.MonkeyPatch) -> None:
             network.disparity.weight.fill_(torch.nan)
 
     monkeypatch.setattr(torch.optim.Adam, "step", poisoned)
-    outcome = GuardedRefiner(settings, strategy).refine(views())
+    outcome = GuardedRefiner(strategy).refine(views(), settings)
     assert outcome.stopped is StopReason.NOT_FINITE
     assert all(torch.equal(before[name], value) for name, value in strategy.state_dict().items())
     assert torch.isfinite(outcome.depth).all()
@@ -180,18 +182,20 @@ def test_weights_never_stay_non_finite(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_out_of_memory_halves_the_size_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     widths = []
-    run = OutputRefiner.run
+    run = OutputStrategy.run
 
-    def short(self: OutputRefiner, seen: RefineViews, factor: float) -> Any:
+    def short(
+        self: OutputStrategy, seen: RefineViews, settings: RefineConfig, factor: float
+    ) -> Any:
         widths.append(factor)
         if factor == 1.0:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return run(self, seen, factor)
+        return run(self, seen, settings, factor)
 
-    monkeypatch.setattr(OutputRefiner, "run", short)
-    refiner = build_refiner(config(steps=2), None, CPU)
+    monkeypatch.setattr(OutputStrategy, "run", short)
+    refiner = build_refiner(config(steps=2), DEPTH, None, CPU)
     assert refiner is not None
-    first, second = refiner.refine(views()), refiner.refine(views())
+    first, second = (refiner.refine(views(), config(steps=2)) for _ in range(2))
     assert widths == [1.0, 0.5, 0.5]
     assert first.refused is None and "1/2" in (first.notice or "")
     assert second.notice is None
@@ -201,15 +205,15 @@ def test_out_of_memory_everywhere_is_a_refusal(monkeypatch: pytest.MonkeyPatch) 
     def never(*_: Any) -> Any:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(OutputRefiner, "run", never)
+    monkeypatch.setattr(OutputStrategy, "run", never)
     assert refine(config(), views()).refused is Refusal.OUT_OF_MEMORY
 
 
 def test_norm_statistics_stay_and_flags_come_back() -> None:
     network = TinyNetwork().train()
-    strategy = NetworkRefiner(config("network", steps=3, which="all"), network)
+    strategy = NetworkStrategy(network, "all", 3e-3)
     before = {name: b.clone() for name, b in network.named_buffers()}
-    GuardedRefiner(config("network", steps=3), strategy).refine(views())
+    GuardedRefiner(strategy).refine(views(), config("network", steps=3))
     assert all(torch.equal(before[name], b) for name, b in network.named_buffers())
     assert network.training and all(p.requires_grad for p in network.parameters())
     assert "forward" not in network.encoder.__dict__
@@ -229,10 +233,12 @@ def test_which_parameters_are_adapted() -> None:
 
 def test_adapted_weights_are_carried_saved_and_reset() -> None:
     network = TinyNetwork()
-    refiner = build_refiner(config("network"), network, CPU)
+    refiner = build_refiner(config("network"), DEPTH, network, CPU)
     assert refiner is not None
     base = refiner.state_dict()
-    refiner.refine(views(1.15))
+    outcome = refiner.refine(views(1.15), config("network"))
+    assert torch.equal(base["disparity.bias"], refiner.state_dict()["disparity.bias"])
+    refiner.keep(outcome)
     adapted = refiner.state_dict()
     assert not torch.equal(base["disparity.bias"], adapted["disparity.bias"])
     refiner.reset()
@@ -250,18 +256,19 @@ def test_reset_per_keyframe_leaves_the_network_as_it_was() -> None:
     settings = replace(settings, network=replace(settings.network, reset_per_keyframe=True))
     network = TinyNetwork()
     before = network.disparity.bias.clone()  # type: ignore[union-attr]
-    refiner = build_refiner(settings, network, CPU)
+    refiner = build_refiner(settings, DEPTH, network, CPU)
     assert refiner is not None
-    outcome = refiner.refine(views(1.15))
+    outcome = refiner.refine(views(1.15), settings)
+    refiner.keep(outcome)
     assert outcome.changed and torch.equal(network.disparity.bias, before)  # type: ignore[arg-type]
 
 
 def test_network_strategy_needs_a_network() -> None:
     with pytest.raises(ConfigError, match="network"):
-        build_refiner(config("network"), None, CPU)
+        build_refiner(config("network"), DEPTH, None, CPU)
     with pytest.raises(ConfigError, match="size"):
-        build_refiner(RefineConfig(strategy="network"), TinyNetwork(), CPU)
-    assert build_refiner(RefineConfig(), None, CPU) is None
+        refine(RefineConfig(strategy="network"), views())
+    assert build_refiner(RefineConfig(), DEPTH, None, CPU) is None
 
 
 def test_poor_depth_of_a_real_keyframe_gets_better(shared_data: Path) -> None:

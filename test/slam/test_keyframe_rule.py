@@ -18,7 +18,7 @@ DEPTH_M = 2.0
 def rule(maps_pure_rotation: bool = True) -> KeyframeRule:
     made = KeyframeRule(CONFIG, maps_pure_rotation)
     assert made.decide(0, pose().numpy(), CAMERA, 1.0).reason == "first"
-    made.note_depth(0, DEPTH_M, np.array([[0.0, 0.0, DEPTH_M]]))
+    made.mapped(0, DEPTH_M, np.array([[0.0, 0.0, DEPTH_M]]))
     return made
 
 
@@ -33,7 +33,7 @@ def test_a_turn_on_the_spot_far_from_the_origin_has_no_translation() -> None:
     # a pure rotation away from the origin changes by metres.
     made = KeyframeRule(CONFIG, True)
     made.decide(0, pose(x=5.0, z=3.0).numpy(), CAMERA, 1.0)
-    made.note_depth(0, DEPTH_M, np.array([[0.0, 0.0, DEPTH_M]]))
+    made.mapped(0, DEPTH_M, np.array([[0.0, 0.0, DEPTH_M]]))
     answer = decision(made, pose(x=5.0, z=3.0, yaw_deg=20.0).numpy())
     assert answer.parallax == pytest.approx(0.0, abs=1e-12)
     assert answer.rotation_deg == pytest.approx(20.0)
@@ -49,7 +49,7 @@ def test_parallax_is_translation_over_scene_depth() -> None:
 
 def test_a_far_scene_needs_a_longer_way() -> None:
     made = rule()
-    made.note_depth(0, 8.0, np.array([[0.0, 0.0, 8.0]]))
+    made.mapped(0, 8.0, np.array([[0.0, 0.0, 8.0]]))
     assert not decision(made, pose(x=0.13).numpy()).is_keyframe
     assert decision(made, pose(x=0.5).numpy()).is_keyframe
 
@@ -88,7 +88,7 @@ def test_lost_overlap_makes_a_keyframe() -> None:
     # Points at the right edge leave the image with a small turn to the left.
     made = rule()
     edge = np.column_stack([np.linspace(0.7, 1.0, 20), np.zeros(20), np.full(20, DEPTH_M)])
-    made.note_depth(0, DEPTH_M, edge)
+    made.mapped(0, DEPTH_M, edge)
     answer = decision(made, pose(x=0.03, yaw_deg=-10.0).numpy())
     assert answer.is_keyframe and answer.reason == "overlap"
 
@@ -114,14 +114,15 @@ def test_two_failures_in_a_row_leave_no_failed_keyframe_as_the_reference() -> No
     decision(made, pose(x=0.4).numpy(), stamp_s=2.0)
     made.withdraw(1_000_000_000)  # mapped later than the next was chosen
     made.withdraw(2_000_000_000)
-    # Nothing says what the camera saw last: the next frame starts anew.
-    assert decision(made, pose(x=0.2).numpy(), stamp_s=3.0).reason == "first"
+    # The last mapped keyframe is the reference again.
+    assert made.reference is not None and made.reference.stamp_ns == 0
+    assert decision(made, pose(x=0.2).numpy(), stamp_s=3.0).reason == "parallax"
 
 
 def test_depth_of_an_older_keyframe_is_ignored() -> None:
     made = rule()
     decision(made, pose(x=0.2).numpy(), stamp_s=1.0)
-    made.note_depth(0, 100.0, np.array([[0.0, 0.0, 100.0]]))
+    made.mapped(0, 100.0, np.array([[0.0, 0.0, 100.0]]))
     assert decision(made, pose(x=0.4).numpy(), stamp_s=2.0).is_keyframe
 
 
@@ -137,3 +138,13 @@ def test_overlap_counts_the_points_still_in_view() -> None:
     assert overlap_share(grid, pose(x=0.6).numpy(), CAMERA) == 0.75
     assert overlap_share(grid, pose(yaw_deg=180.0).numpy(), CAMERA) == 0.0
     assert overlap_share(None, np.eye(4), CAMERA) == 1.0
+
+
+def test_only_unmapped_keyframes_and_the_last_mapped_one_are_kept() -> None:
+    made = rule()
+    for second in (1, 2, 3):
+        decision(made, pose(x=0.2 * second).numpy(), stamp_s=float(second))
+    made.mapped(2_000_000_000)
+    for stamp_ns in (3_000_000_000, 1_000_000_000):
+        made.withdraw(stamp_ns)
+    assert made.reference is not None and made.reference.stamp_ns == 2_000_000_000

@@ -28,9 +28,9 @@ def pipeline(**values: object) -> SlamPipeline:
 def run(system: SlamPipeline, *frames: object) -> int:
     keyframes = 0
     for item in frames:
-        decision = system.track(item)  # type: ignore[arg-type]
+        decision = system.choose_keyframe(item)  # type: ignore[arg-type]
         if decision.is_keyframe:
-            system.integrate(item, decision)  # type: ignore[arg-type]
+            system.map_keyframe(item, decision)  # type: ignore[arg-type]
             keyframes += 1
     return keyframes
 
@@ -49,7 +49,7 @@ def test_standing_still_does_not_grow_the_map() -> None:
     size = len(system.surfels)
     # Forced through the rule: the map itself must not grow either.
     for i in range(5, 15):
-        system.integrate(frame(i, pose()), system.track(frame(i, pose())))
+        system.map_keyframe(frame(i, pose()), system.choose_keyframe(frame(i, pose())))
     assert len(system.surfels) == size
 
 
@@ -65,7 +65,7 @@ def test_the_same_frames_make_the_same_map() -> None:
 def test_latencies_name_the_stages() -> None:
     system = pipeline()
     first = frame(0, pose())
-    result = system.integrate(first, system.track(first))
+    result = system.map_keyframe(first, system.choose_keyframe(first))
     assert list(result.latency_ms) == ["prepare", "depth", "fuse"]
     assert all(ms > 0 for ms in result.latency_ms.values())
 
@@ -73,7 +73,7 @@ def test_latencies_name_the_stages() -> None:
 def test_tensors_carry_no_graph() -> None:
     system = pipeline()
     first = frame(0, pose())
-    result = system.integrate(first, system.track(first))
+    result = system.map_keyframe(first, system.choose_keyframe(first))
     for tensor in (
         result.keyframe.image,
         result.estimate.depth,
@@ -98,7 +98,7 @@ def test_a_bad_pose_is_refused_and_the_map_is_kept(T: object) -> None:
     before = system.surfels.state_hash()
     bad = dataclasses.replace(frame(5, pose(x=1.0)), T_map_camera=T)  # type: ignore[arg-type]
     with pytest.raises(PoseError, match="got"):
-        system.track(bad)
+        system.choose_keyframe(bad)
     assert system.surfels.state_hash() == before
     assert run(system, frame(6, pose(x=1.0))) == 1
 
@@ -108,10 +108,10 @@ def test_a_keyframe_that_fails_is_replaced_by_the_next_frame() -> None:
     run(system, frame(0, pose()))
     before = system.surfels.state_hash()
     blind = dataclasses.replace(frame(1, pose(x=0.5)), depth=None)
-    decision = system.track(blind)
+    decision = system.choose_keyframe(blind)
     assert decision.is_keyframe
     with pytest.raises(DepthError, match="got"):
-        system.integrate(blind, decision)
+        system.map_keyframe(blind, decision)
     assert system.surfels.state_hash() == before
     assert run(system, frame(2, pose(x=0.5))) == 1
 
@@ -121,7 +121,7 @@ def test_reset_forgets_everything() -> None:
     run(system, *(frame(i, pose(x=0.05 * i)) for i in range(10)))
     system.reset()
     assert len(system.surfels) == 0
-    assert system.track(frame(0, pose())).reason == "first"
+    assert system.choose_keyframe(frame(0, pose())).reason == "first"
 
 
 def test_the_bound_on_surfels_holds() -> None:
@@ -129,7 +129,7 @@ def test_the_bound_on_surfels_holds() -> None:
     sizes = []
     for i in range(40):
         item = frame(i, pose(x=0.2 * i))
-        sizes.append(system.integrate(item, system.track(item)).fusion.total)
+        sizes.append(system.map_keyframe(item, system.choose_keyframe(item)).fusion.total)
     assert max(sizes) <= 5000 < sum(sizes)
 
 
@@ -157,11 +157,11 @@ def test_recorded_rooms_are_mapped_within_sensor_noise(
     for index in range(min(stop, len(reader))):
         item = reader[index]
         try:
-            decision = system.track(item)
+            decision = system.choose_keyframe(item)
         except E2ESlamError:
             continue
         if decision.is_keyframe:
-            results.append(system.integrate(item, decision))
+            results.append(system.map_keyframe(item, decision))
     assert len(results) > 5
     tree = cKDTree(system.surfels.snapshot().positions)
     for result in results:

@@ -11,8 +11,9 @@ import torch
 
 from e2e_slam_ros.config.errors import ConfigError, DepthError, PoseError
 from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.refine.counts import RefinementTally
+from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.refine.result import Refusal
-from e2e_slam_ros.refine.tally import RefinementTally
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.result import KeyframeResult
 from refine.rooms import network_config, use_tiny_network, wall_frame
@@ -35,7 +36,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Make:
 
 def integrate(system: SlamPipeline, frame: Frame) -> KeyframeResult:
     """Map a frame whatever the keyframe rule says."""
-    return system.integrate(frame, system.track(frame))
+    return system.map_keyframe(frame, system.choose_keyframe(frame))
 
 
 def walk(system: SlamPipeline, count: int, first: int = 0) -> list[KeyframeResult]:
@@ -53,7 +54,8 @@ def unrefined_went_on(system: SlamPipeline, result: KeyframeResult, reason: Refu
     tally = RefinementTally()
     tally.note(result.outcome)
     assert tally.refused == {str(reason): 1} and tally.attempts == 1
-    network = system.depth_source.network  # type: ignore[attr-defined]
+    network = system.source.network
+    assert network is not None
     assert all(bool(torch.isfinite(p).all()) for p in network.parameters())
 
 
@@ -64,7 +66,7 @@ def test_refined_depth_is_what_is_fused(make: Make) -> None:
     for result in results[1:]:
         assert result.outcome is not None and result.outcome.refused is None
         assert list(result.latency_ms) == ["prepare", "depth", "refine", "fuse"]
-    assert system.adaptation.tally.refined > 0
+    assert system.depth_stage.tally.refined > 0
     assert not results[-1].estimate.depth.requires_grad
     system.reset()
     assert error(integrate(system, wall_frame(0, 0.0))) == pytest.approx(error(results[0]))
@@ -84,13 +86,13 @@ def test_the_map_supervises_the_refinement(make: Make) -> None:
 def test_nothing_is_added_where_nothing_is_configured(make: Make) -> None:
     result = walk(make(**{"refine.scale.source": "fixed"}), 2)[1]
     assert list(result.latency_ms) == ["prepare", "depth", "fuse"]
-    assert result.outcome is result.alignment is result.revision is None
+    assert result.outcome is result.scale is result.revision is None
 
 
 def test_scale_from_motion_is_the_default_for_a_network(make: Make) -> None:
     result = walk(make(), 2)[1]
     assert error(result) < 0.03 and result.estimate.scale_source == "motion"
-    assert result.outcome is None and result.alignment is not None
+    assert result.outcome is None and result.scale is not None
 
 
 @pytest.mark.parametrize("strategy", [OUTPUT, NETWORK], ids=["output", "network"])
@@ -149,13 +151,13 @@ def test_a_pose_that_is_not_finite_reaches_neither_map_nor_weights(make: Make) -
     system = make(**NETWORK)
     walk(system, 3)
     before = system.surfels.state_hash()
-    learned = system.adaptation.state_dict()
+    learned = system.state_dict()
     bad = wall_frame(3, 0.3)
     bad = replace(bad, T_map_camera=np.full((4, 4), np.nan))
     with pytest.raises(PoseError):
-        system.track(bad)
+        system.choose_keyframe(bad)
     assert system.surfels.state_hash() == before
-    for name, value in system.adaptation.state_dict().items():
+    for name, value in system.state_dict().items():
         assert torch.equal(value, learned[name])
 
 
@@ -170,7 +172,7 @@ def test_whatever_fails_leaves_the_map_untouched(
         raise RuntimeError("broken")
 
     with monkeypatch.context() as patch:
-        patch.setattr(system.adaptation, "_adapt", broken)
+        patch.setattr(DepthStage, "__call__", broken)
         with pytest.raises(RuntimeError, match="broken"):
             integrate(system, wall_frame(2, 0.2))
     assert system.surfels.state_hash() == before

@@ -28,13 +28,24 @@ def test_a_checkerboard_has_its_closed_form_value() -> None:
 
 def test_sharpness_is_relative_to_recent_frames() -> None:
     relative, image = RelativeSharpness(window=5), textured_image()
-    assert [relative.update(image) for _ in range(6)] == [1.0] * 6
-    assert relative.update(blurred(image)) < 0.6
+    assert [relative.update(1, image) for _ in range(6)] == [1.0] * 6
+    assert relative.update(2, blurred(image)) < 0.6
     for _ in range(5):
-        relative.update(blurred(image))
-    assert relative.update(blurred(image)) == 1.0
+        relative.update(3, blurred(image))
+    assert relative.update(4, blurred(image)) == 1.0
     relative.reset()
-    assert relative.update(image) == 1.0
+    assert relative.update(5, image) == 1.0
+
+
+def test_a_forgotten_frame_leaves_no_trace() -> None:
+    image = textured_image()
+    one, other = RelativeSharpness(window=3), RelativeSharpness(window=3)
+    for stamp in range(5):
+        one.update(stamp, image)
+        other.update(stamp, image)
+    one.update(5, blurred(image))
+    one.forget(5)
+    assert one.update(6, blurred(image)) == other.update(6, blurred(image))
 
 
 def test_tiny_images_are_survived() -> None:

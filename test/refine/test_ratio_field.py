@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from e2e_slam_ros.refine.scale_field import scale_field
+from e2e_slam_ros.refine.ratio_field import ratio_field
 from e2e_slam_ros.refine.views import SparseLabels
 
 SIZE = (1, 1, 96, 128)
@@ -26,7 +26,7 @@ def labels_at(depth: torch.Tensor, where: torch.Tensor) -> SparseLabels:
 
 
 def metric(network: torch.Tensor, labels: SparseLabels) -> torch.Tensor:
-    field = scale_field(network, labels)
+    field = ratio_field(network, labels)
     return network * field.scale * field.logarithm.exp()
 
 
@@ -34,7 +34,7 @@ def test_one_factor_comes_out_exact() -> None:
     truth = shapes()
     labels = labels_at(truth, some(0.01))
     assert (labels.depth > 0).sum() > 50
-    field = scale_field(truth / 3.7, labels)
+    field = ratio_field(truth / 3.7, labels)
     assert field.scale == pytest.approx(3.7, rel=1e-5)
     torch.testing.assert_close(metric(truth / 3.7, labels), truth, rtol=1e-4, atol=0)
 
@@ -47,7 +47,7 @@ def test_a_smooth_field_is_recovered_across_a_step_of_the_scene() -> None:
     error = (metric(network, labels) / truth - 1).abs()
     assert error.mean() < 0.015
     # One scale alone is ten times as far off.
-    assert (network * scale_field(network, labels).scale / truth - 1).abs().mean() > 0.1
+    assert (network * ratio_field(network, labels).scale / truth - 1).abs().mean() > 0.1
 
 
 @pytest.mark.parametrize("factor", [0.4, 2.0])
@@ -62,6 +62,6 @@ def test_wrong_labels_do_not_pull(factor: float) -> None:
 
 
 def test_too_few_labels_change_nothing() -> None:
-    field = scale_field(shapes(), labels_at(shapes() * 2, some(0.001)))
+    field = ratio_field(shapes(), labels_at(shapes() * 2, some(0.001)))
     assert field.scale == 1.0
     assert field.logarithm.abs().max() == 0
