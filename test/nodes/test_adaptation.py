@@ -219,8 +219,7 @@ def test_depth_node_refines_against_the_active_map(ros_domain: int, tiny: TinyNe
         points = np.stack([x.ravel(), y.ravel(), np.full(1600, 2.0)], 1).astype(np.float32)
         colors = np.zeros((1600, 3), np.uint8)
         active.publish(cloud_message(points, colors, ns_to_stamp(0), "map"))
-        wait_for(lambda: node._active is not None, "the active map")
-        assert node._map_points().shape == (1600, 3)
+        wait_for(lambda: status(node)["active_surfels"] == "1600", "the active map")
         for index in range(3):
             for out, msg in zip(outs, messages(index), strict=True):
                 out.publish(msg)

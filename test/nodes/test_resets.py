@@ -22,6 +22,7 @@ from e2e_slam_ros.nodes.mapper_node import MapperNode
 from e2e_slam_ros.nodes.parameters import overrides
 from e2e_slam_ros.nodes.slam_node import SlamNode
 from e2e_slam_ros.nodes.spinning import SpinThread
+from e2e_slam_ros.slam.preprocess import Preprocessor
 from nodes.ros_peer import Peer, peer_in, wait_for
 
 CONFIG = Config().with_values(
@@ -137,14 +138,14 @@ def test_keyframe_node_sends_nothing_of_before_a_reset(
     with peer_in(ros_domain) as peer, spinning(KeyframeNode, ros_domain) as node:
         peer.wait_for_slam("keyframe_node")
         busy, go_on = threading.Event(), threading.Event()
-        prepare = node._frontend.prepare
+        prepare = Preprocessor.keyframe
 
         def slow(*arguments: Any) -> Any:
             busy.set()
             assert go_on.wait(20.0)
             return prepare(*arguments)
 
-        monkeypatch.setattr(node._frontend, "prepare", slow)
+        monkeypatch.setattr(Preprocessor, "keyframe", slow)
         try:
             peer.send(*peer.messages(1.0))
             assert busy.wait(10.0)

@@ -9,11 +9,11 @@ import torch
 
 from e2e_slam_ros.config import Config, parameters
 from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.depth.checkpoint import save_weights
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.sensor import SensorDepth
 from e2e_slam_ros.depth.source import DepthSource
-from e2e_slam_ros.depth.weights_file import save_weights
 from e2e_slam_ros.slam.depth_sources import build_depth_source, depth_traits, needs_depth_images
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ def test_sensor_is_the_default() -> None:
 
 def test_network(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    weights = save_weights(DispResNet18(), tmp_path / "weights.safetensors", {})
+    weights = save_weights(DispResNet18(), tmp_path / "w.safetensors", {}, half=False)
     config = Config().with_values(
         {
             "depth.source": "network",

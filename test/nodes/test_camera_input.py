@@ -14,10 +14,13 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from rclpy.parameter import Parameter
 
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.nodes.conversions import image_message
 from e2e_slam_ros.nodes.mapper_node import MapperNode
 from e2e_slam_ros.nodes.observer import Observers
 from e2e_slam_ros.nodes.slam_node import SlamNode
+from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.result import KeyframeResult
 from nodes.ros_peer import OPTICAL, REPO, peer_in, wait_for
 from nodes.test_resets import spinning
@@ -66,17 +69,19 @@ def test_a_frame_refused_after_the_decision_is_no_reference(
 ) -> None:
     with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
         peer.wait_for_slam("slam_node")
-        match = node.camera_input._match_depths
+        choose = SlamPipeline.choose_keyframe
 
-        def fails() -> None:
-            if node.camera_input._waiting:
-                node.camera_input._waiting.clear()
-                raise RuntimeError("once")
-            match()
+        def fails(system: SlamPipeline, frame: Frame) -> KeyframeDecision:
+            choose(system, frame)
+            raise RuntimeError("after the decision")
 
-        monkeypatch.setattr(node.tracking, "_match_depths", fails)
-        peer.send_good(1.0)
-        assert node.pipeline.frontend._rule.reference is None
+        with monkeypatch.context() as patch:
+            patch.setattr(SlamPipeline, "choose_keyframe", fails)
+            peer.send_good(1.0)
+        # Chosen and withdrawn: the next frame is the first.
+        peer.send_good(2.0)
+        wait_for(lambda: node.mapped == 1, "the next keyframe", 5.0)
+        assert node.diagnostics.problems.totals() == {"internal": 1}
 
 
 def test_the_pose_tolerance_changes_while_running(ros_domain: int) -> None:
