@@ -156,7 +156,7 @@ class SlamPipeline:
         self.surfels.revise(item.keyframe, metric.estimate)
         self.keyframes.revise(metric.remembered(item.raw, item.between))
         self.depth_stage.keep(metric, counted=False)
-        return Revision(item.keyframe, metric.estimate, metric.outcome)
+        return Revision(item.keyframe, metric.unrefined, metric.estimate, metric.outcome)
 
     def remember_view(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         """Take a frame as a view of the scene alone: it gets no depth and is not mapped."""

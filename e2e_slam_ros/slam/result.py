@@ -15,11 +15,13 @@ class Revision:
 
     Attributes:
         keyframe: the earlier one.
-        estimate: what it has in the map now.
+        unrefined: its metric depth before the second refinement.
+        estimate: its depth in the map now.
         outcome: of its second refinement.
     """
 
     keyframe: Keyframe
+    unrefined: DepthEstimate
     estimate: DepthEstimate
     outcome: RefineOutcome | None
 
