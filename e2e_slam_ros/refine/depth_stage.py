@@ -18,14 +18,10 @@ from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.refine.correction import Correction, MotionCorrection, RangeGate
 from e2e_slam_ros.refine.counts import RefinementTally
-from e2e_slam_ros.refine.metric_depth import MetricDepth
+from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
 from e2e_slam_ros.refine.motion_cue import DepthCue, measured_cue, motion_cue
-from e2e_slam_ros.refine.refiner import (
-    GuardedRefiner,
-    build_refiner,
-    check_strategy,
-    sized_as_predicted,
-)
+from e2e_slam_ros.refine.refiner import GuardedRefiner, check_strategy, sized_as_predicted
+from e2e_slam_ros.refine.refiners import Refiners
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.scale_estimators import ScaleEstimator, build_scale_estimator
 from e2e_slam_ros.refine.scale_history import FoundScale, ScaleHistory, find_scale
@@ -50,9 +46,9 @@ class DepthStage:
     """
 
     def __init__(self, config: Config, source: DepthSource, device: torch.device) -> None:
-        self._depth, self._source, self._device = config.depth, source, device
+        self._depth, self._source = config.depth, source
         self._history = ScaleHistory()
-        self._refiners: dict[str, GuardedRefiner] = {}
+        self._refiners = Refiners(config.depth, source.network, device)
         self.tally = RefinementTally()
         self.check(config.refine)
 
@@ -100,17 +96,18 @@ class DepthStage:
             ConfigError: ``refine.scale.source`` is not available.
             DepthError: no pixel is within the depth range once it is metric.
         """
+        if not self.active(config):
+            return self._as_given(keyframe, raw, config)
         cue = self._cue(keyframe, raw, views, config)
         refine_views = self._views(keyframe, raw, views, config, map_points, cue)
         found = self._scale(refine_views, raw, config)
         if found.scale is None and self._unit is DepthUnit.UNKNOWN:
-            return _only_a_view(keyframe, raw, found, config)
+            return only_a_view(keyframe, raw, found, config)
         metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
         corrected = self._correction(config).correct(metric, cue.sweep)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
         unrefined = DepthEstimate(corrected.depth, confidence, raw.source, found.words)
-        if not self._source.traits.needs_views:
-            require_depth(unrefined.depth, self._depth, keyframe)
+        self._require(unrefined, keyframe)
         # A first keyframe has no neighbours: nothing to report.
         told = found.notice is not None and bool(refine_views.sources)
         result = MetricDepth(
@@ -118,13 +115,27 @@ class DepthStage:
             unrefined=unrefined,
             estimate=unrefined,
             motion_weight=corrected.motion_weight,
-            scale=found.scale,
+            scale=None if self._estimator(config) is None else found.scale,
             outcome=None,
             notices=(str(found.notice),) if told else (),
             history=found.history,
-            strategy=config.strategy,
+            config=config,
         )
         return self._refined(result, raw, refine_views, config, cue)
+
+    def _as_given(self, keyframe: Keyframe, raw: RawDepth, config: RefineConfig) -> MetricDepth:
+        """Return depth that is neither scaled nor refined: the range gate alone."""
+        gated = RangeGate(self._depth).correct(raw.depth, None).depth
+        estimate = DepthEstimate(gated, raw.confidence, raw.source, raw.unit)
+        self._require(estimate, keyframe)
+        return MetricDepth(
+            keyframe, estimate, estimate, None, None, None, (), self._history, config
+        )
+
+    def _require(self, estimate: DepthEstimate, keyframe: Keyframe) -> None:
+        """Refuse depth without a pixel in range, except of a source that needs views first."""
+        if not self._source.traits.needs_views:
+            require_depth(estimate.depth, self._depth, keyframe)
 
     def keep(self, metric: MetricDepth, counted: bool = True) -> None:
         """Learn from a keyframe that is in the map: its scale and new weights.
@@ -135,23 +146,20 @@ class DepthStage:
         """
         self._history = metric.history
         if metric.outcome is not None:
-            self._refiners[metric.strategy].keep(metric.outcome)
+            self._refiners.of(metric.config).keep(metric.outcome)
             if counted:
                 self.tally.note(metric.outcome)
 
     def forget_learned(self) -> None:
         """Go back to the first weights; forget scales and counts."""
-        for refiner in self._refiners.values():
-            refiner.reset()
+        self._refiners.reset()
         self._history = ScaleHistory()
         self.tally = RefinementTally()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return what was learned, on the CPU: adapted weights and the last scale."""
-        state: dict[str, torch.Tensor] = {}
-        for refiner in self._refiners.values():
-            for name, value in refiner.state_dict().items():
-                state[_WEIGHT + name] = value.cpu()
+        weights = self._refiners.state_dict()
+        state = {_WEIGHT + name: value.cpu() for name, value in weights.items()}
         if self.scale is not None:
             state[_SCALE] = self.scale.to_tensor()
         return state
@@ -159,12 +167,8 @@ class DepthStage:
     def load_state_dict(self, state: Mapping[str, torch.Tensor], config: RefineConfig) -> None:
         """Take up what `state_dict` returned; all or nothing.
 
-        Without weights the network is put back to its first ones. Without a network weights are
-        of no use and left out.
-
         Raises:
-            DepthError: weights of another network or other settings, or values that are not
-                finite.
+            DepthError: the weights do not fit the network, or a value is not finite.
         """
         weights = {
             name.removeprefix(_WEIGHT): value
@@ -172,10 +176,7 @@ class DepthStage:
             if name.startswith(_WEIGHT)
         }
         scale = Scale.from_tensor(state[_SCALE]) if _SCALE in state else None
-        if weights and self._source.network is not None:
-            self._built("network", config).load_state_dict(weights)
-        elif "network" in self._refiners:
-            self._refiners["network"].reset()
+        self._refiners.load_state_dict(weights, config)
         self._history = ScaleHistory.starting_from(scale)
 
     def _estimator(self, config: RefineConfig) -> ScaleEstimator | None:
@@ -238,12 +239,10 @@ class DepthStage:
         )
 
     def _scale(self, views: RefineViews, raw: RawDepth, config: RefineConfig) -> FoundScale:
-        """Return the keyframe's scale; None in it where depth is metric or no scale is known."""
+        """Return the keyframe's scale; 1 where depth is metric or keeps the source's unit."""
         estimator, history = self._estimator(config), self._history
         if estimator is None:
-            # Nobody scales a source of unknown unit: it is taken at its word.
-            scale = Scale() if self._unit is DepthUnit.UNKNOWN else None
-            return FoundScale(scale, raw.unit, history)
+            return FoundScale(Scale(), raw.unit, history)
         limit = config.scale.max_change if estimator.by_motion else 0.0
         return find_scale(estimator, views, history, limit, raw.unit)
 
@@ -258,7 +257,7 @@ class DepthStage:
         """Return the result with its depth refined, where a refinement is configured."""
         if config.strategy == "none":
             return result
-        refiner = self._built(config.strategy, config)
+        refiner = self._refiners.of(config)
         anchor = self._anchor(refiner, result.scale, config)
         views = replace(views, depth=result.unrefined.depth, scale=anchor)
         outcome = refiner.refine(views, sized_as_predicted(config, self._depth))
@@ -292,15 +291,6 @@ class DepthStage:
             return Scale()
         return scale or Scale()
 
-    def _built(self, strategy: str, config: RefineConfig) -> GuardedRefiner:
-        """Return a strategy's refiner; it stays when the strategy is changed."""
-        if strategy not in self._refiners:
-            settings = replace(config, strategy=strategy)
-            refiner = build_refiner(settings, self._depth, self._source.network, self._device)
-            assert refiner is not None
-            self._refiners[strategy] = refiner
-        return self._refiners[strategy]
-
     def _typical_m(self, raw: RawDepth) -> float | None:
         """Return the median depth in metres; None where the unit is not known yet."""
         unit, last = self._unit, self._history.last
@@ -312,20 +302,6 @@ class DepthStage:
         median = raw.depth[used].median()
         scaled = unit is not DepthUnit.METRES and last is not None
         return float(last(median) if scaled and last is not None else median)
-
-
-def _only_a_view(
-    keyframe: Keyframe, raw: RawDepth, found: FoundScale, config: RefineConfig
-) -> MetricDepth:
-    """Return no depth: without any scale the keyframe only serves later ones as a view."""
-    nothing = DepthEstimate(torch.zeros_like(raw.depth), None, raw.source, found.words)
-    notice = (
-        f"keyframe {keyframe.index} gets no depth: the depth network has no scale yet "
-        f"({found.notice}). Move the camera sideways, or set refine.scale.source: fixed"
-    )
-    return MetricDepth(
-        keyframe, nothing, nothing, None, None, None, (notice,), found.history, config.strategy
-    )
 
 
 def _median_ratio(depth: torch.Tensor, other: torch.Tensor) -> float:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.refine.result import RefineOutcome
 from e2e_slam_ros.refine.scale import Scale
-from e2e_slam_ros.refine.scale_history import ScaleHistory
+from e2e_slam_ros.refine.scale_history import FoundScale, ScaleHistory
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class MetricDepth:
         outcome: of the refinement; None: none is configured.
         notices: sentences for the user.
         history: scales including this keyframe's, for `DepthStage.keep`.
-        strategy: of the refinement.
+        config: of the refinement, as it was for this keyframe.
     """
 
     keyframe: Keyframe
@@ -37,8 +38,30 @@ class MetricDepth:
     outcome: RefineOutcome | None
     notices: tuple[str, ...]
     history: ScaleHistory
-    strategy: str
+    config: RefineConfig
 
     def remembered(self, raw: RawDepth, between: tuple[Keyframe, ...]) -> MappedKeyframe:
         """Return the entry for the memory of keyframes."""
         return MappedKeyframe(self.keyframe, raw, self.estimate, self.motion_weight, between)
+
+
+def only_a_view(
+    keyframe: Keyframe, raw: RawDepth, found: FoundScale, config: RefineConfig
+) -> MetricDepth:
+    """Return no depth: without any scale the keyframe only serves later ones as a view."""
+    nothing = DepthEstimate(torch.zeros_like(raw.depth), None, raw.source, found.words)
+    notice = (
+        f"keyframe {keyframe.index} gets no depth: the depth network has no scale yet "
+        f"({found.notice}). Move the camera sideways, or set refine.scale.source: fixed"
+    )
+    return MetricDepth(
+        keyframe=keyframe,
+        unrefined=nothing,
+        estimate=nothing,
+        motion_weight=None,
+        scale=None,
+        outcome=None,
+        notices=(notice,),
+        history=found.history,
+        config=config,
+    )
