@@ -11,8 +11,9 @@ REPO = Path(__file__).resolve().parent.parent
 
 PARAMETERS = """# Parameters
 
-Generated from `e2e_slam_ros/config.py` by `make docs`. The dotted name is the ROS parameter, the
+Generated from `e2e_slam_ros/config/` by `make docs`. The dotted name is the ROS parameter, the
 place in the YAML file (`config/slam.yaml`) and the key of `e2e-slam replay --set key=value`.
+A live parameter may change while a node runs (`ros2 param set`); all others are fixed at start.
 
 """
 

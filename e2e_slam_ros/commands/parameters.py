@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
 
 def markdown_table() -> str:
     """Return the table of all parameters that the documentation shows."""
-    lines = ["| parameter | default | allowed | meaning |", "|---|---|---|---|"]
+    lines = ["| parameter | default | allowed | live | meaning |", "|---|---|---|---|---|"]
     lines += [_row(info) for info in parameters()]
     return "\n".join(lines) + "\n"
 
@@ -42,5 +42,6 @@ def markdown_table() -> str:
 def _row(info: ParameterInfo) -> str:
     default = info.default
     shown = str(default).lower() if isinstance(default, bool) else str(default)
-    cells = [f"`{info.name}`", f"`{shown}`" if shown else "(empty)", info.allowed, info.doc]
+    value = f"`{shown}`" if shown else "(empty)"
+    cells = [f"`{info.name}`", value, info.allowed, "yes" if info.live else "", info.doc]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -61,10 +61,18 @@ class DepthConfig:
     min_m: float = leaf(0.1, "nearest depth used, metres", low=0.0)
     max_m: float = leaf(8.0, "farthest depth used, metres", low=0.1)
     sync_tolerance_s: float = leaf(
-        0.02, "farthest a depth image may be from its colour image, seconds", low=0.0, high=1.0
+        0.02,
+        "farthest a depth image may be from its colour image, seconds",
+        low=0.0,
+        high=1.0,
+        live=True,
     )
     wait_s: float = leaf(
-        0.5, "how long a keyframe waits for its depth image, seconds", low=0.0, high=10.0
+        0.5,
+        "how long a keyframe waits for its depth image, seconds",
+        low=0.0,
+        high=10.0,
+        live=True,
     )
     motion: MotionConfig = field(default_factory=MotionConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)

@@ -25,7 +25,8 @@ _A_KIND = {bool: "true or false", int: "a whole number", float: "a number", str:
 class ParameterInfo:
     """One leaf of the tree: dotted ``name``, ``default``, ``doc`` and what it may be.
 
-    ``low`` and ``high`` are inclusive; ``choices`` empty means any value of the type.
+    ``low`` and ``high`` are inclusive; ``choices`` empty means any value of the type. A ``live``
+    parameter may change while a node runs; a stage is built from any other at start.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ParameterInfo:
     low: float | None = None
     high: float | None = None
     choices: tuple[Scalar, ...] = ()
+    live: bool = False
 
     def check(self, value: object) -> Scalar:
         """Return ``value`` as the parameter's type; raise `ConfigError` if it cannot be one."""
@@ -74,9 +76,13 @@ def leaf(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[Scalar, ...] = (),
+    live: bool = False,
 ) -> Any:
-    """Return a dataclass field that carries its documentation and range."""
-    metadata = {"doc": doc, "low": low, "high": high, "choices": choices}
+    """Return a dataclass field that carries its documentation, its range and whether it is live.
+
+    Set ``live`` only where the running stages take over a new value without being built again.
+    """
+    metadata = {"doc": doc, "low": low, "high": high, "choices": choices, "live": live}
     return field(default=default, metadata=metadata)
 
 
@@ -130,7 +136,8 @@ def yaml_lines(node: Any, documented: bool, prefix: str = "", depth: int = 2) ->
             continue
         if documented:
             info = ParameterInfo(item.name, value, **item.metadata)
-            yield f"{pad}# {info.doc} ({info.allowed})"
+            live = "; live" if info.live else ""
+            yield f"{pad}# {info.doc} ({info.allowed}{live})"
         text = yaml.safe_dump(value, default_flow_style=True).replace("...", "").strip()
         yield f"{pad}{item.name}: {text}"
 

@@ -11,13 +11,17 @@ from e2e_slam_ros.config.leaf import leaf
 class PublishConfig:
     """What is published, and how much of it."""
 
-    tf: bool = leaf(True, "publish the camera pose (or map -> odom) on TF")
+    tf: bool = leaf(True, "publish the camera pose (or map -> odom) on TF", live=True)
     transform_tolerance_s: float = leaf(
-        0.1, "how long TF look-ups wait for a transform, seconds", low=0.0, high=10.0
+        0.1, "how long TF look-ups wait for a transform, seconds", low=0.0, high=10.0, live=True
     )
-    max_points: int = leaf(500_000, "most points in a published map", low=1)
-    period_s: float = leaf(1.0, "shortest time between two published maps, seconds", low=0.0)
-    min_confidence: float = leaf(0.0, "surfels below this confidence are not published", low=0.0)
+    max_points: int = leaf(500_000, "most points in a published map", low=1, live=True)
+    period_s: float = leaf(
+        1.0, "shortest time between two published maps, seconds", low=0.0, live=True
+    )
+    min_confidence: float = leaf(
+        0.0, "surfels below this confidence are not published", low=0.0, live=True
+    )
     path_length: int = leaf(2000, "most poses kept in the published path", low=1)
 
 
@@ -38,13 +42,19 @@ class RuntimeConfig:
         choices=("auto", "best_effort", "reliable"),
     )
     silence_s: float = leaf(
-        5.0, "seconds without images after which the likely reason is logged; 0 never", low=0.0
+        5.0,
+        "seconds without images after which the likely reason is logged; 0 never",
+        low=0.0,
+        live=True,
     )
-    output: str = leaf("", "folder for saved maps; empty: the folder the node was started in")
+    output: str = leaf(
+        "", "folder for saved maps; empty: the folder the node was started in", live=True
+    )
     map_file: str = leaf(
         "map.ply",
         "what ~/save_map writes there: .ply, .pcd or .png, and beside it the .safetensors that "
         "~/load_map reads",
+        live=True,
     )
     viewer: str = leaf(
         "none",

@@ -17,7 +17,7 @@ class PoseConfig:
         choices=("topic", "odometry", "tf"),
     )
     tolerance_s: float = leaf(
-        0.05, "farthest a pose may be from the image stamp, seconds", low=0.0, high=5.0
+        0.05, "farthest a pose may be from the image stamp, seconds", low=0.0, high=5.0, live=True
     )
 
 

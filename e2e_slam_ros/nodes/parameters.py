@@ -22,32 +22,6 @@ from e2e_slam_ros.config import Config, parameters
 from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.config.leaf import ParameterInfo
 
-# What of the refinement is built into its stages at start.
-_FIXED_REFINE = (
-    "refine.wait_keyframes",
-    "refine.network.parameters",
-    "refine.scale.source",
-    "refine.scale.factor",
-)
-# What can change while a node runs; everything else is built into its stages at start.
-DYNAMIC = (
-    "pose.tolerance_s",
-    "depth.sync_tolerance_s",
-    "depth.wait_s",
-    "publish.tf",
-    "publish.transform_tolerance_s",
-    "publish.max_points",
-    "publish.period_s",
-    "publish.min_confidence",
-    "runtime.silence_s",
-    "runtime.output",
-    "runtime.map_file",
-    *(
-        info.name
-        for info in parameters()
-        if info.name.startswith("refine.") and info.name not in _FIXED_REFINE
-    ),
-)
 _INT64_MAX = 2**63 - 1
 _DOUBLE_MAX = 1.7e308
 # rclpy's own parameters, which no configuration tree knows.
@@ -59,7 +33,7 @@ class NodeParameters:
 
     Args:
         node: created with ``automatically_declare_parameters_from_overrides=False``.
-        on_change: called with the new configuration after a dynamic parameter changed.
+        on_change: called with the new configuration after a live parameter changed.
         check: called before with what it would be; raises `ConfigError` to refuse.
 
     Raises:
@@ -125,7 +99,7 @@ def descriptor(info: ParameterInfo) -> ParameterDescriptor:
         name=info.name,
         description=info.doc,
         additional_constraints=info.allowed,
-        read_only=info.name not in DYNAMIC,
+        read_only=not info.live,
     )
     bounded = info.low is not None or info.high is not None
     if bounded and isinstance(info.default, float):

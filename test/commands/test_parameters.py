@@ -21,7 +21,7 @@ def test_parameters_are_printed_as_a_file_that_can_be_read_back(
     assert capsys.readouterr().out == text
 
 
-def test_the_parameter_table_has_every_parameter_in_four_cells(
+def test_the_parameter_table_has_every_parameter_in_five_cells(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["parameters", "--markdown"]) == 0
@@ -31,4 +31,5 @@ def test_the_parameter_table_has_every_parameter_in_four_cells(
     assert len(rows) == len(parameters())
     for row, info in zip(rows, parameters(), strict=True):
         assert row.startswith(f"| `{info.name}` |")
-        assert row.replace("\\|", "").count("|") == head.count("|") == rule.count("|") == 5
+        assert row.replace("\\|", "").count("|") == head.count("|") == rule.count("|") == 6
+        assert row.split(" | ")[3] == ("yes" if info.live else "")

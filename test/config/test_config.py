@@ -9,6 +9,7 @@ import yaml
 
 from e2e_slam_ros.config import Config, parameters
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
+from e2e_slam_ros.config.leaf import leaf, leaves, yaml_lines
 
 
 def test_yaml_round_trip_keeps_every_value() -> None:
@@ -23,6 +24,27 @@ def test_every_parameter_is_documented_and_its_default_is_allowed() -> None:
     for info in parameters():
         assert len(info.doc) > 10, info.name
         assert info.check(info.default) == info.default
+
+
+def test_a_leaf_says_whether_it_is_live() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Section:
+        fixed: int = leaf(1, "built into a stage at start")
+        free: float = leaf(2.0, "read at every keyframe", low=0.0, live=True)
+
+    assert {info.name: info.live for info in leaves(Section())} == {"fixed": False, "free": True}
+    comments = [line.strip() for line in yaml_lines(Section(), documented=True) if "#" in line]
+    assert comments == [
+        "# built into a stage at start (any number)",
+        "# read at every keyframe (at least 0; live)",
+    ]
+
+
+def test_what_stages_are_built_from_is_not_live() -> None:
+    live = {info.name for info in parameters() if info.live}
+    assert live >= {"publish.period_s", "refine.steps", "refine.motion.enabled"}
+    built = {"map.distance_m", "depth.source", "refine.wait_keyframes", "refine.scale.source"}
+    assert not live & built
 
 
 def test_the_yaml_is_a_ros_parameter_file() -> None:

@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 
 from e2e_slam_ros.config import Config, parameters
 from e2e_slam_ros.config.errors import ConfigError
-from e2e_slam_ros.nodes.parameters import DYNAMIC, NodeParameters, overrides
+from e2e_slam_ros.nodes.parameters import NodeParameters, overrides
 
 REPO = Path(__file__).resolve().parent.parent.parent
 
@@ -37,8 +37,7 @@ def test_every_leaf_is_a_documented_parameter_with_its_default(ros_domain: int) 
         for info in parameters():
             shown = made.describe_parameter(info.name)
             assert shown.description == info.doc
-            assert shown.read_only == (info.name not in DYNAMIC)
-    assert {info.name for info in parameters()} >= set(DYNAMIC)
+            assert shown.read_only == (not info.live)
 
 
 def test_the_shipped_file_holds_every_parameter_as_it_is_in_the_code(ros_domain: int) -> None:
@@ -80,6 +79,14 @@ def test_a_wrong_setting_is_named(ros_domain: int, setting: str, said: str) -> N
     with node(ros_domain, ["--ros-args", "-p", setting], []) as made:
         with pytest.raises(ConfigError, match=said):
             NodeParameters(made, lambda _: None)
+
+
+def test_a_running_node_takes_exactly_the_live_parameters(ros_domain: int) -> None:
+    with node(ros_domain, [], []) as made:
+        NodeParameters(made, lambda _: None)
+        for info in parameters():
+            (answer,) = made.set_parameters([Parameter(info.name, value=info.default)])
+            assert answer.successful == info.live, f"{info.name}: {answer.reason}"
 
 
 def test_some_parameters_change_while_running_and_bad_values_do_not(ros_domain: int) -> None:
