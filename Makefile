@@ -1,9 +1,10 @@
 # Everything needs only Python 3.10-3.13, a C++ compiler and network to PyPI: see `make help`.
 
-PYTHON     ?= python3
-TORCH      ?= torch
-ROS_WHEELS ?= jazzy
-VENV       ?= .venv
+PYTHON      ?= python3
+TORCH       ?=
+TORCH_INDEX ?=
+ROS_WHEELS  ?= jazzy
+VENV        ?= .venv
 
 PYTEST_ARGS ?=
 DATA        ?=
@@ -18,7 +19,9 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make venv     build $(VENV) (done by the targets below when needed)"
-	@echo "                TORCH=$(TORCH)  pip requirement, e.g. TORCH=torch==2.13.0"
+	@echo "                TORCH=$(TORCH)  pip requirement or wheel, e.g. TORCH=torch==2.13.0;"
+	@echo "                  empty: the CPU build where there is no NVIDIA GPU, else PyPI's (CUDA)"
+	@echo "                TORCH_INDEX=$(TORCH_INDEX)  package index to take torch from"
 	@echo "                ROS_WHEELS=$(ROS_WHEELS)  ROS 2 wheels from PyPI; unused where ROS_DISTRO is set"
 	@echo "                PYTHON=$(PYTHON)  interpreter to build with (3.10 to 3.13)"
 	@echo "make demo     replay a sequence end to end; report in out/<run>/"
@@ -31,7 +34,8 @@ help:
 	@echo "make clean    remove the venv and build results; out/ stays"
 
 venv:
-	@$(PYTHON) tools/make_venv.py --venv "$(VENV)" --torch "$(TORCH)" --ros-wheels "$(ROS_WHEELS)"
+	@$(PYTHON) tools/make_venv.py --venv "$(VENV)" --torch "$(TORCH)" \
+	  --torch-index "$(TORCH_INDEX)" --ros-wheels "$(ROS_WHEELS)"
 
 lint: venv
 	$(BIN)/python -m ruff check .

@@ -33,6 +33,7 @@ from machine_checks import (
     cmake_requirement,
 )
 from run_logged import StepFailed, run_logged
+from torch_choice import choose_torch, newest_cpu_build, wants_pypi_build
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -61,11 +62,12 @@ OPENCV = "opencv-python-headless"
 
 @dataclass(frozen=True)
 class Options:
-    """What the Makefile passes on."""
+    """What the Makefile passes on; an empty `torch` leaves the choice of its build to us."""
 
     venv: Path
     torch: str
     ros_wheels: str
+    torch_index: str = ""
 
     @property
     def python(self) -> Path:
@@ -139,6 +141,29 @@ def ros_requirements(options: Options) -> list[str]:
     return [*names, "empy<4", "catkin_pkg", "colcon-common-extensions", *cmake_requirement()]
 
 
+def torch_step(options: Options) -> Step:
+    """Install torch. Nothing here asks the network: a finished build is checked without one."""
+    if options.torch and not options.torch_index:
+        inputs = options.torch
+    else:
+        inputs = f"{options.torch} {options.torch_index} {wants_pypi_build()}"
+    title = options.torch or "torch (the build for this machine)"
+    return Step(title, inputs, lambda: install_torch(options))
+
+
+def install_torch(options: Options) -> None:
+    """Install the build asked for, or the one that fits this machine; say which and why."""
+    choice = choose_torch(
+        options.torch,
+        options.torch_index,
+        wants_pypi_build(),
+        lambda where: newest_cpu_build(options.python, where),
+    )
+    print(f"  {choice.reason}", flush=True)
+    for arguments in choice.installs:
+        pip_install(options, arguments)
+
+
 def install_requirements(options: Options) -> None:
     """Product and developer requirements, keeping a ROS distribution's NumPy and OpenCV."""
     arguments = ["-r", str(REPO / "requirements.txt"), "-r", str(REPO / "requirements-dev.txt")]
@@ -210,7 +235,7 @@ def steps(options: Options) -> list[Step]:
         )
     requirements = [REPO / "requirements.txt", REPO / "requirements-dev.txt"]
     result += [
-        Step(options.torch, options.torch, lambda: pip_install(options, [options.torch])),
+        torch_step(options),
         Step(
             "Python packages (requirements.txt, requirements-dev.txt)",
             digest(OPENCV, *requirements),
@@ -298,13 +323,21 @@ def main() -> int:
     """Parse the arguments, build, say what to do where it fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, default=REPO / ".venv")
-    parser.add_argument("--torch", default="torch", help="pip requirement, e.g. torch==2.13.0")
+    parser.add_argument("--torch", default="", help="pip requirement; empty: chosen for you")
+    parser.add_argument("--torch-index", default="", help="package index to take torch from")
     parser.add_argument("--ros-wheels", default="jazzy", help="ROS distribution on PyPI")
     arguments = parser.parse_args()
     check_python()
     try:
         with only_one():
-            build(Options(arguments.venv.resolve(), arguments.torch, arguments.ros_wheels))
+            build(
+                Options(
+                    arguments.venv.resolve(),
+                    arguments.torch,
+                    arguments.ros_wheels,
+                    arguments.torch_index,
+                )
+            )
     except StepFailed as error:
         print(f"\nmake venv stopped: {error}", file=sys.stderr)
         return 1
