@@ -28,7 +28,7 @@ help:
 	@echo "                DATA=<folder or bag>  default: a downloaded TUM sequence, else a built-in scene"
 	@echo "                ARGS='...'  more arguments of 'e2e-slam replay', e.g. ARGS='--frames 0:50'"
 	@echo "make test     all tests                PYTEST_ARGS='-k geometry'"
-	@echo "make lint     ruff check, ruff format --check, import contracts, mypy"
+	@echo "make lint     ruff check, ruff format --check, import contracts, licences, mypy"
 	@echo "make format   rewrite the files as ruff wants them"
 	@echo "make docs     write docs/parameters.md and config/slam.yaml again"
 	@echo "make clean    remove the venv and build results; out/ stays"
@@ -41,6 +41,7 @@ lint: venv
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/python tools/check_licences.py
 	$(BIN)/python -m mypy
 
 format: venv
