@@ -27,6 +27,12 @@ class ParameterInfo:
 
     ``low`` and ``high`` are inclusive; ``choices`` empty means any value of the type. A ``live``
     parameter may change while a node runs; a stage is built from any other at start.
+
+    >>> info = ParameterInfo("depth.max_m", 8.0, "farthest depth used, metres", low=0.1)
+    >>> info.check(5)
+    5.0
+    >>> info.allowed
+    'at least 0.1'
     """
 
     name: str
