@@ -47,12 +47,12 @@ def load_weights(
         DepthError: the file is missing, truncated, changed since it was written, no weights, of
             another architecture, has values that are not finite, or needs code to be run.
     """
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(architecture)
     path = Path(path).expanduser()
     content = read_weights(path, _EXPECTED.format(architecture=architecture))
-    state, own = content.tensors, network.state_dict()
     _check_label(content.metadata, path, architecture)
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(architecture)
+    state, own = content.tensors, network.state_dict()
     _check_keys(state, own, path, architecture)
     do = "take an earlier checkpoint: the training of this one diverged"
     _require_finite(state, path, "finite values", do)

@@ -70,6 +70,16 @@ def test_a_map_is_brought_to_any_size_without_new_values() -> None:
     assert at_size(constant_depth(), 48, 64).shape == (48, 64)
 
 
+CONFIG = Config().with_values({"depth.source": "network"})
+
+
+@pytest.fixture(scope="module")
+def baselines(shared_data: Path) -> dict[str, torch.Tensor]:
+    """Baselines learned from the first frames of a recording."""
+    training = FrameSlice(open_reader(shared_data / "hololens/rooms_000"), 0, 250)
+    return {"constant": constant_depth(), "median": training_median(training, CONFIG)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "first", "step", "expected"),
@@ -79,17 +89,19 @@ def test_a_map_is_brought_to_any_size_without_new_values() -> None:
     ],
 )
 def test_known_figures_on_real_frames(
-    shared_data: Path, folder: str, first: int, step: int, expected: tuple[float, float]
+    shared_data: Path,
+    baselines: dict[str, torch.Tensor],
+    folder: str,
+    first: int,
+    step: int,
+    expected: tuple[float, float],
 ) -> None:
     """Figures measured before by other means."""
-    config = Config().with_values({"depth.source": "network"})
-    training = FrameSlice(open_reader(shared_data / "hololens/rooms_000"), 0, 250)
-    baselines = {"constant": constant_depth(), "median": training_median(training, config)}
     reader = FrameSlice(open_reader(shared_data / folder), first, None)
     protocol = DepthProtocol(
-        lambda keyframe: Guess(torch.ones_like(keyframe.image[:, :1])), config, baselines
+        lambda keyframe: Guess(torch.ones_like(keyframe.image[:, :1])), CONFIG, baselines
     )
-    frames = WorkingFrames(reader, config.camera, torch.device("cpu"))
+    frames = WorkingFrames(reader, CONFIG.camera, torch.device("cpu"))
     outcome = protocol.run(frames, frames.at(range(0, len(reader), step)), 0)
     report = DepthReport("", len(reader), {}, "", tuple(outcome.scores), "", None)
     found = [scores.median_scaled for scores in report.baselines().values()]

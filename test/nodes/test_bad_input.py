@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 
 from e2e_slam_ros.nodes.conversions import camera_info_message, image_message
@@ -163,19 +165,30 @@ def _check_time(peer: Peer, second: float, expected: dict[str, int]) -> None:
     wait_for(lambda: peer.processed.count(500_000_000) > answered, "an answer to a duplicate")
 
 
-@pytest.mark.parametrize("where", ["file/below", "/proc/maps"])
-def test_a_map_that_cannot_be_saved_stays(ros_domain: int, tmp_path: Path, where: str) -> None:
+def test_a_map_that_cannot_be_saved_stays(ros_domain: int, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    settings = SETTINGS | {"runtime.output": tmp_path / where}
+    settings = SETTINGS | {"runtime.output": tmp_path / "file" / "below"}
     with peer_in(ros_domain) as peer, running(tmp_path, [("slam_node", settings)]) as (slam,):
         peer.wait_for_slam("slam_node")
         peer.send_good(1.0)
         answer = peer.call("/slam_node/save_map")
         assert not answer.success and "map.ply" in answer.message
-        wait_for(lambda: peer.problems() == {"save": 1}, "the count")
+        _set(peer, "runtime.output", "/proc/maps")
+        answer = peer.call("/slam_node/save_map")
+        assert not answer.success and "/proc/maps" in answer.message
+        wait_for(lambda: peer.problems() == {"save": 2}, "the count")
         assert int(peer.status["/slam_node"]["surfels"]) > 0
         peer.send_good(2.0, x=0.2)
         _end(slam)
+
+
+def _set(peer: Peer, name: str, value: str) -> None:
+    client = peer.create_client(SetParameters, "/slam_node/set_parameters")
+    assert client.wait_for_service(20.0)
+    asked = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    future = client.call_async(asked)
+    wait_for(future.done, f"{name} to be set")
+    assert [result.successful for result in future.result().results] == [True]
 
 
 def _end(slam: NodeProcess) -> None:
