@@ -27,7 +27,7 @@ help:
 	@echo "make demo     replay a sequence end to end; report in out/<run>/"
 	@echo "                DATA=<folder or bag>  default: a downloaded TUM sequence, else a built-in scene"
 	@echo "                ARGS='...'  more arguments of 'e2e-slam replay', e.g. ARGS='--frames 0:50'"
-	@echo "make test     all tests                PYTEST_ARGS='-k geometry'"
+	@echo "make test     all tests and the examples in docstrings   PYTEST_ARGS='-k geometry'"
 	@echo "make lint     ruff check, ruff format --check, import contracts, licences, mypy"
 	@echo "make format   rewrite the files as ruff wants them"
 	@echo "make docs     write docs/parameters.md and config/slam.yaml again"

@@ -161,7 +161,7 @@ def test_a_full_disk_loses_no_map(
     try:
         for index in range(2):
             sample = frame(index, pose(x=0.3 * index))
-            node.pipeline.integrate(sample, node.pipeline.track(sample))
+            node.pipeline.map_keyframe(sample, node.pipeline.choose_keyframe(sample))
         surfels = len(node.pipeline.surfels)
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", full)

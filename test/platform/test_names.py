@@ -28,16 +28,11 @@ COMPARED_SOURCES = {
     "commands/evaluate_adaptation.py": 3,
     "commands/evaluate_depth.py": 1,
     "commands/settings.py": 1,
-    "config/tree.py": 2,
     "evaluation/depth_predictor.py": 1,
     "evaluation/depth_protocol.py": 1,
     "evaluation/pair_protocol.py": 1,
     "evaluation/summary.py": 1,
     "evaluation/weights.py": 1,
-    "nodes/camera_input.py": 1,
-    "slam/adaptation.py": 1,
-    "slam/frontend.py": 2,
-    "slam/metric_depth.py": 2,
 }
 # The module that defines it may know the sources by name: choosing one is its task.
 FACTORY = "build_depth_source"

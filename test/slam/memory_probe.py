@@ -34,7 +34,7 @@ def resident_bytes() -> int:
 def map_one(system: SlamPipeline, index: int) -> int:
     """Map the keyframe at one place of the walk; return the size of the map."""
     item = frame(index, pose(x=STEP_M * index))
-    return system.integrate(item, system.track(item)).fusion.total
+    return system.map_keyframe(item, system.choose_keyframe(item)).fusion.total
 
 
 def growth(leaks: list[int]) -> list[float]:
