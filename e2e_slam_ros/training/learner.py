@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +10,15 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from e2e_slam_ros.config.errors import ConfigError, TrainingError
-from e2e_slam_ros.depth.architecture import DepthNetwork, depth_from_disparity
-from e2e_slam_ros.training.average import WeightAverage
-from e2e_slam_ros.training.batch import TrainingBatch
-from e2e_slam_ros.training.config import TrainConfig
-from e2e_slam_ros.training.distributed import Group
-from e2e_slam_ros.training.encoder_weights import encoder_of, frozen_modules
-from e2e_slam_ros.training.objective import TERM_NAMES, Objective, Precision
-from e2e_slam_ros.training.pose_net import PoseNet
-from e2e_slam_ros.training.schedule import Stage
+from e2e_slam_ros.config.errors import TrainingError
+from e2e_slam_ros.training.schedule import TrainingStage
 from e2e_slam_ros.training.state import TrainingState
+from e2e_slam_ros.training.task import Batch, RunContext, Task, TaskModules
+from e2e_slam_ros.training.weight_average import WeightAverage
 
 # Steps in a row without a finite gradient that mean the training has diverged.
 MAX_SKIPPED = 20
-_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+_MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class StepResult:
         loss: mean over the processes.
         terms: the parts of the loss that were calculated, unweighted.
         rate: learning rate.
-        images: how many target images.
+        samples: how many samples were learnt from.
         stop: a process was asked to stop.
     """
 
@@ -43,83 +38,66 @@ class StepResult:
     loss: float
     terms: dict[str, float]
     rate: float
-    images: int
+    samples: int
     stop: bool
 
 
 class Learner:
-    """The networks, their optimiser and their running mean.
+    """The networks of a task, their optimiser and their running mean.
 
     Args:
-        network: the depth network, with its first weights.
-        pose_net: or None.
-        config: of the run.
-        group: the processes; all must give equal weights.
-        device: where everything goes.
+        task: gives the loss.
+        modules: with their first weights, equal in all processes.
+        context: the processes and the device.
     """
 
-    def __init__(
-        self,
-        network: DepthNetwork,
-        pose_net: PoseNet | None,
-        config: TrainConfig,
-        group: Group,
-        device: torch.device,
-    ) -> None:
-        self._config, self._group, self.device = config, group, device
-        self.precision = precision_of(config.amp, device)
-        network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.objective = Objective(network, pose_net, config.objective, self.precision).to(device)
-        self._fixed = frozen_modules(network, config.frozen_stages)
-        for module in self._fixed:
-            module.requires_grad_(False)
-        self._learn_mode()
-        self.average = WeightAverage(network, config.optimiser.ema)
-        self._named = {n: p for n, p in self.objective.named_parameters() if p.requires_grad}
-        self._optimiser = self._new_optimiser()
-        self._scaler = _scaler(self.precision)
+    def __init__(self, task: Task[Any], modules: TaskModules, context: RunContext) -> None:
+        self._task, self._group, self._device = task, context.group, context.device
+        self._settings = task.config.optimiser
+        self._trained = modules.trained.to(context.device)
+        self._result = modules.result
+        self.average = WeightAverage(modules.result, self._settings.ema)
+        self._named = {n: p for n, p in self._trained.named_parameters() if p.requires_grad}
+        self._optimiser = self._new_optimiser(modules.encoder)
+        self._scaler = context.precision.gradient_scaler()
         # Norm statistics that change: also forwards of skipped steps touch them.
-        self._statistics = [b for b in self.objective.buffers() if b.is_floating_point()]
-        self._model: nn.Module = self.objective
-        if group.world > 1:
-            self._model = DistributedDataParallel(self.objective, find_unused_parameters=True)
+        self._statistics = [b for b in self._trained.buffers() if b.is_floating_point()]
+        self._loss: nn.Module = _Loss(task, self._trained)
+        if self._group.world > 1:
+            self._loss = DistributedDataParallel(self._loss, find_unused_parameters=True)
         self.skipped = self.skipped_in_row = 0
 
-    def step(self, step: int, stage: Stage, batch: TrainingBatch, stop: bool) -> StepResult:
+    def step(self, step: int, stage: TrainingStage, batch: Batch, stop: bool) -> StepResult:
         """Learn from one batch.
 
         A step whose loss or gradient is not finite, in any process, changes nothing.
 
+        Args:
+            step: number of the step in the run, from 0.
+            stage: the stage that the step belongs to.
+            batch: on any device.
+            stop: this process was asked to stop.
+
         Raises:
-            TrainingError: that was the 20th in a row.
+            TrainingError: that was the 20th such step in a row.
         """
-        batch = batch.to(self.device)
+        batch = batch.to(self._device)
         rate = stage.learning_rate(step)
         for settings in self._optimiser.param_groups:
             settings["lr"] = rate * settings["scale"]
         before = [statistic.clone() for statistic in self._statistics]
-        loss, parts, counts = self._model(batch, stage.config.weights)
+        loss, parts, counts = self._loss(batch, stage.name)
         norm = self._backward(loss)
         head = torch.stack([loss.detach(), loss.new_tensor(float(stop))])
         sums = self._group.sum_(torch.cat([head, norm[None], parts * counts, counts]))
         finite = bool(torch.isfinite(sums).all())
         self._apply(finite, before, step)
-        return self._result(finite, sums.tolist(), rate, len(batch.image))
-
-    @torch.inference_mode()
-    def average_depth(self, batch: TrainingBatch, count: int) -> torch.Tensor:
-        """Return the running mean's depth of the first ``count`` images of a batch."""
-        network = self.average.network
-        return depth_from_disparity(
-            network(batch.image[:count].to(self.device)),
-            batch.intrinsics[:count].to(self.device),
-            focal_normalised=network.focal_normalised,
-        )
+        return self._report(finite, sums.tolist(), rate, len(batch))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return everything a later process needs to go on, by name."""
-        found = {f"objective.{n}": v for n, v in self.objective.state_dict().items()}
-        found |= {f"average.{n}": v for n, v in self.average.network.state_dict().items()}
+        found = {f"objective.{n}": v for n, v in self._trained.state_dict().items()}
+        found |= {f"average.{n}": v for n, v in self.average.module.state_dict().items()}
         for name, parameter in self._named.items():
             for moment, value in self._optimiser.state.get(parameter, {}).items():
                 found[f"optimiser.{name}.{moment}"] = value
@@ -136,15 +114,15 @@ class Learner:
             TrainingError: it is not of these networks.
         """
         try:
-            self.objective.load_state_dict(_below(state.tensors, "objective."))
-            self.average.network.load_state_dict(_below(state.tensors, "average."))
+            self._trained.load_state_dict(_below(state.tensors, "objective."))
+            self.average.module.load_state_dict(_below(state.tensors, "average."))
             for name, parameter in self._named.items():
                 self._restore_moments(parameter, state, f"optimiser.{name}.")
         except (RuntimeError, KeyError) as error:
             raise TrainingError.from_parts(
                 "training state",
                 f"tensors of other networks ({str(error).splitlines()[-1].strip()[:120]})",
-                f"those of {self._config.architecture}",
+                f"those of {self._task.name}",
                 "start again in another --out",
             ) from error
         if self._scaler is not None and state.scaler:
@@ -155,7 +133,7 @@ class Learner:
         saved = _below(state.tensors, prefix)
         if not saved:  # never had a gradient
             return
-        moments = {name: torch.empty_like(parameter).copy_(saved[name]) for name in _MOMENTS[1:]}
+        moments = {name: torch.empty_like(parameter).copy_(saved[name]) for name in _MOMENTS}
         self._optimiser.state[parameter] = {"step": saved["step"].clone(), **moments}
 
     def _backward(self, loss: torch.Tensor) -> torch.Tensor:
@@ -166,9 +144,7 @@ class Learner:
         else:
             self._scaler.scale(loss).backward()
             self._scaler.unscale_(self._optimiser)
-        return nn.utils.clip_grad_norm_(
-            list(self._named.values()), self._config.optimiser.clip_norm
-        )
+        return nn.utils.clip_grad_norm_(list(self._named.values()), self._settings.clip_norm)
 
     @torch.no_grad()
     def _apply(self, finite: bool, before: list[torch.Tensor], step: int) -> None:
@@ -179,7 +155,7 @@ class Learner:
             else:
                 self._scaler.step(self._optimiser)
             self._group.mean_(self._statistics)
-            self.average.update(self.objective.network, step)
+            self.average.update(self._result, step)
             self.skipped_in_row = 0
         else:
             for statistic, kept in zip(self._statistics, before, strict=True):
@@ -196,34 +172,23 @@ class Learner:
                 "lower the learning rate or set amp=off; the last saved state is unharmed",
             )
 
-    def _result(self, finite: bool, sums: list[float], rate: float, images: int) -> StepResult:
+    def _report(self, finite: bool, sums: list[float], rate: float, samples: int) -> StepResult:
         loss, stop, _, *rest = sums
-        parts, counts = rest[: len(TERM_NAMES)], rest[len(TERM_NAMES) :]
+        names = self._task.terms
         terms = {
             name: part / count
-            for name, part, count in zip(TERM_NAMES, parts, counts, strict=True)
+            for name, part, count in zip(names, rest, rest[len(names) :], strict=False)
             if count > 0
         }
         world = self._group.world
-        return StepResult(finite, loss / world, terms, rate, images * world, stop > 0)
+        return StepResult(finite, loss / world, terms, rate, samples * world, stop > 0)
 
-    def _learn_mode(self) -> None:
-        """Let norms learn their statistics, except those that stay fixed."""
-        self.objective.train()
-        fixed = list(self._fixed)
-        if self._config.frozen_norms:
-            fixed.append(encoder_of(self.objective.network))
-        for module in fixed:
-            module.eval()
-
-    def _new_optimiser(self) -> torch.optim.AdamW:
-        settings = self._config.optimiser
-        slow = {id(p) for p in encoder_of(self.objective.network).parameters()}
-        encoder = [p for p in self._named.values() if id(p) in slow]
-        rest = [p for p in self._named.values() if id(p) not in slow]
+    def _new_optimiser(self, encoder: nn.Module | None) -> torch.optim.AdamW:
+        settings = self._settings
+        slow = set() if encoder is None else {id(p) for p in encoder.parameters()}
         groups: list[dict[str, Any]] = [
-            {"params": encoder, "scale": settings.encoder_rate},
-            {"params": rest, "scale": 1.0},
+            {"params": [p for p in self._named.values() if (id(p) in slow) == is_slow], "scale": s}
+            for is_slow, s in ((True, settings.encoder_rate), (False, 1.0))
         ]
         return torch.optim.AdamW(
             [group for group in groups if group["params"]],
@@ -233,32 +198,22 @@ class Learner:
         )
 
 
-def precision_of(amp: str, device: torch.device) -> Precision:
-    """Return which numbers the networks calculate in.
+class _Loss(nn.Module):
+    """A task's loss as a module: what `DistributedDataParallel` can wrap."""
 
-    Raises:
-        ConfigError: fp16 on a CPU.
-    """
-    if amp == "fp16" and device.type == "cpu":
-        raise ConfigError.from_parts(
-            "amp", "fp16 on a CPU", "off or bf16 there", "set amp=off, or train on a GPU"
-        )
-    if amp == "auto":
-        on_gpu = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp16"
-        amp = on_gpu if device.type == "cuda" else "off"
-    dtype = {"off": None, "bf16": torch.bfloat16, "fp16": torch.float16}[amp]
-    return Precision(device.type, dtype)
+    def __init__(self, task: Task[Any], trained: nn.Module) -> None:
+        super().__init__()
+        self._task, self.trained = task, trained
 
-
-def _scaler(precision: Precision) -> Any | None:
-    """Return what keeps fp16 gradients from vanishing; other numbers need none."""
-    if precision.dtype is not torch.float16:
-        return None
-    if hasattr(torch.amp, "GradScaler"):
-        return torch.amp.GradScaler(precision.device_type)
-    return torch.cuda.amp.GradScaler()  # before torch 2.3
+    def forward(self, batch: Batch, stage: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the loss, and (T,) parts and (T,) sample counts in the order of the terms."""
+        terms, names = self._task.forward(self.trained, batch, stage), self._task.terms
+        zero = terms.total.detach() * 0.0
+        parts = torch.stack([terms.parts.get(name, zero) for name in names])
+        counts = [float(terms.counts.get(name, 0)) for name in names]
+        return terms.total, parts, torch.tensor(counts, device=zero.device)
 
 
-def _below(tensors: Any, prefix: str) -> dict[str, torch.Tensor]:
+def _below(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     """Return the tensors whose names start with ``prefix``, without it."""
     return {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}

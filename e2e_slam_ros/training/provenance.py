@@ -8,45 +8,24 @@ from pathlib import Path
 import torch
 
 from e2e_slam_ros import __version__
-from e2e_slam_ros.config.leaf import get_leaf
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.training.config import TrainConfig
 
 _TIMEOUT_S = 5.0
-# Settings that are paths, or lists of them.
-_FOLDERS = (
-    "data.procedural.cache",
-    "data.labelled.paths",
-    "data.video.paths",
-    "validation.path",
-    "encoder_weights",
-    "initial_weights",
-)
 
 
 def provenance(config: TrainConfig, steps: int, trained_s: float, device: str) -> dict[str, str]:
     """Return the metadata of trained weights: recipe, seed, code, machine."""
     return {
-        "architecture": config.architecture,
         "seed": str(config.seed),
         "steps": str(steps),
-        "size": f"{config.width}x{config.height}",
-        "config": _without_folders(config).to_yaml(),
+        "config": config.without_folders().to_yaml(),
         "commit": _commit(),
         "version": __version__,
         "torch": torch.__version__,
         "machine": machine_line(device),
         "trained_s": f"{trained_s:.0f}",
     }
-
-
-def _without_folders(config: TrainConfig) -> TrainConfig:
-    """Return the settings with paths cut to their last names: the rest is one machine's."""
-    values: dict[str, object] = {}
-    for name in _FOLDERS:
-        text = str(get_leaf(config, name))
-        values[name] = ",".join(Path(part.strip()).name for part in text.split(","))
-    return config.with_values(values)
 
 
 def _commit() -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import write_error, write_text_atomic
-from e2e_slam_ros.training.config import TrainConfig
+from e2e_slam_ros.training.config import AnyConfig, TrainConfig
 
 CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE = "config.yaml", "metrics.jsonl", "weights.safetensors"
-STATE_FOLDER, BOARD_FOLDER = "state", "tensorboard"
+BEST_FILE, STATE_FOLDER, TENSORBOARD_FOLDER = "best.safetensors", "state", "tensorboard"
 
 
 class RunFolder:
@@ -29,8 +29,9 @@ class RunFolder:
         self.config = path / CONFIG_FILE
         self.metrics = path / METRICS_FILE
         self.weights = path / WEIGHTS_FILE
+        self.best_weights = path / BEST_FILE
         self.states = path / STATE_FOLDER
-        self.board = path / BOARD_FOLDER
+        self.tensorboard = path / TENSORBOARD_FOLDER
 
     def start(self, config: TrainConfig) -> None:
         """Write the configuration and an empty log; from here on the folder holds a run.
@@ -96,8 +97,12 @@ def new_folder(path: Path) -> Iterator[RunFolder]:
         raise
 
 
-def earlier_folder(path: Path) -> tuple[RunFolder, TrainConfig]:
+def earlier_folder(path: Path, config_type: type[AnyConfig]) -> tuple[RunFolder, AnyConfig]:
     """Return the folder of an earlier run, which can be written, and its configuration.
+
+    Args:
+        path: the folder.
+        config_type: the class of the task's settings.
 
     Raises:
         TrainingError: there is no run in it, or it cannot be written.
@@ -114,7 +119,7 @@ def earlier_folder(path: Path) -> tuple[RunFolder, TrainConfig]:
             "check --out, or leave --resume out to start a new run",
         ) from problem
     _probe(folder.path)
-    return folder, TrainConfig.from_yaml(text)
+    return folder, config_type.from_yaml(text)
 
 
 def refuse_changes(before: TrainConfig, now: TrainConfig) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from e2e_slam_ros.training.config import TrainConfig
-from e2e_slam_ros.training.stage_config import StageConfig
-
-PRETRAINING, SELF_SUPERVISION = "pretraining", "self_supervision"
+from e2e_slam_ros.training.config import StageConfig, TrainConfig
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """A stage of a run: steps ``first`` to ``last`` - 1 of the whole run."""
 
     name: str
@@ -32,15 +29,18 @@ class Stage:
         return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def stages_of(config: TrainConfig) -> list[Stage]:
+def stage_configs(config: TrainConfig) -> dict[str, StageConfig]:
+    """Return the stages of a configuration by name, in order, those without steps too."""
+    named = {item.name: getattr(config, item.name) for item in fields(config)}
+    return {name: value for name, value in named.items() if isinstance(value, StageConfig)}
+
+
+def stages_of(config: TrainConfig) -> list[TrainingStage]:
     """Return the stages that have steps, in order."""
-    found: list[Stage] = []
+    found: list[TrainingStage] = []
     first = 0
-    for name, stage in (
-        (PRETRAINING, config.pretraining),
-        (SELF_SUPERVISION, config.self_supervision),
-    ):
+    for name, stage in stage_configs(config).items():
         if stage.steps > 0:
-            found.append(Stage(name, stage, first, first + stage.steps))
+            found.append(TrainingStage(name, stage, first, first + stage.steps))
             first += stage.steps
     return found

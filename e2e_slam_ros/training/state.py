@@ -31,8 +31,9 @@ class TrainingState:
         skipped: steps left out so far because a gradient was not finite.
         skipped_in_row: how many of these at the end.
         trained_s: time spent in steps so far, seconds.
-        scaler: state of the gradient scaler of fp16; empty without.
         tensors: by name: ``objective.*``, ``average.*``, ``optimiser.<parameter>.<moment>``.
+        scaler: state of the gradient scaler of fp16; empty without.
+        best: the best validation figure so far; None without.
     """
 
     step: int
@@ -43,6 +44,7 @@ class TrainingState:
     trained_s: float
     tensors: Mapping[str, torch.Tensor]
     scaler: Mapping[str, float] = field(default_factory=dict)
+    best: float | None = None
 
 
 def save_state(folder: Path, state: TrainingState) -> Path:
@@ -60,6 +62,7 @@ def save_state(folder: Path, state: TrainingState) -> Path:
         "skipped_in_row": state.skipped_in_row,
         "trained_s": state.trained_s,
         "scaler": dict(state.scaler),
+        "best": state.best,
     }
     tensors = {
         name: value.detach().cpu().contiguous().clone() for name, value in state.tensors.items()

@@ -15,9 +15,9 @@ from safetensors import safe_open
 
 from e2e_slam_ros.cli import main
 from e2e_slam_ros.depth.checkpoint import load_weights
-from e2e_slam_ros.training import session
-from e2e_slam_ros.training.batch import TrainingBatch
-from e2e_slam_ros.training.config import TrainConfig
+from e2e_slam_ros.training.data.batch import PairBatch
+from e2e_slam_ros.training.sc_sfm import task
+from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 from e2e_slam_ros.training.schedule import stages_of
 from training.conftest import Walls
 
@@ -34,7 +34,7 @@ class StoppingWalls(Walls):
 
     at = -1
 
-    def batch(self, step: int, rank: int) -> TrainingBatch:
+    def batch(self, step: int, rank: int) -> PairBatch:
         if step == self.at:
             os.kill(os.getpid(), signal.SIGINT)
         return super().batch(step, rank)
@@ -45,10 +45,10 @@ def walls(monkeypatch: pytest.MonkeyPatch) -> StoppingWalls:
     """Replaces the data, which other tests are about."""
     source = StoppingWalls()
 
-    def build(config: TrainConfig, *_: Any) -> Mapping[str, Walls]:
+    def build(config: SCSfMConfig, *_: Any) -> Mapping[str, Walls]:
         return {stage.name: source for stage in stages_of(config)}
 
-    monkeypatch.setattr(session, "build_data", build)
+    monkeypatch.setattr(task, "build_samplers", build)
     return source
 
 
@@ -71,8 +71,8 @@ def test_it_writes_weights_that_load_and_say_where_they_come_from(
         "11",
         "4",
     )
-    assert TrainConfig.from_yaml(about["config"]).seed == 11
-    assert TrainConfig.from_yaml((out / "config.yaml").read_text()).seed == 11
+    assert SCSfMConfig.from_yaml(about["config"]).seed == 11
+    assert SCSfMConfig.from_yaml((out / "config.yaml").read_text()).seed == 11
     assert len((out / "metrics.jsonl").read_text().splitlines()) == 4
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
 
@@ -156,7 +156,7 @@ def test_printed_settings_can_be_read_back(
 ) -> None:
     assert main(["train", "sc-sfm", "--set", "seed=8", "--print-config"]) == 0
     text = capsys.readouterr().out
-    assert TrainConfig.from_yaml(text).seed == 8
+    assert SCSfMConfig.from_yaml(text).seed == 8
     (tmp_path / "mine.yaml").write_text(text)
     again = ["train", "sc-sfm", "--config", str(tmp_path / "mine.yaml"), "--print-config"]
     assert main(again) == 0 and capsys.readouterr().out == text

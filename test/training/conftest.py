@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from e2e_slam_ros.training.batch import TrainingBatch
-from e2e_slam_ros.training.config import TrainConfig
+from e2e_slam_ros.training.data.batch import PairBatch
+from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 
 SIZE = 64
 
 
-def wall_batch(count: int, seed: int, *, shift: float = 0.1) -> TrainingBatch:
+def wall_batch(count: int, seed: int, *, shift: float = 0.1) -> PairBatch:
     """Pairs of views of a textured wall: bright is near, the second camera is to the right."""
     generator = torch.Generator().manual_seed(seed)
     distance = 1.0 + 3.0 * torch.rand(count, 1, 1, 1, generator=generator)
@@ -29,7 +29,7 @@ def wall_batch(count: int, seed: int, *, shift: float = 0.1) -> TrainingBatch:
     T[:, 0, 3] = -shift
     yes = torch.ones(count, dtype=torch.bool)
     depth = distance.expand(count, 1, SIZE, SIZE).contiguous()
-    return TrainingBatch(
+    return PairBatch(
         image=texture[..., :SIZE].clamp(0, 1).contiguous(),
         depth=depth,
         intrinsics=intrinsics.repeat(count, 1, 1),
@@ -50,14 +50,14 @@ class Walls:
     def __init__(self, count: int = 2) -> None:
         self.count = count
 
-    def batch(self, step: int, rank: int) -> TrainingBatch:
+    def batch(self, step: int, rank: int) -> PairBatch:
         return wall_batch(self.count, 1000 * rank + step)
 
 
 @pytest.fixture
-def tiny() -> TrainConfig:
+def tiny() -> SCSfMConfig:
     """Six steps at 64x64 from random weights."""
-    return TrainConfig().with_values(
+    return SCSfMConfig().with_values(
         {
             "width": SIZE,
             "height": SIZE,

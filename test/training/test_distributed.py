@@ -22,21 +22,21 @@ import torch
 from safetensors.torch import save_file
 sys.path[:0] = [{repo!r}, {test!r}]
 torch.set_num_threads(1)
-from e2e_slam_ros.training.config import TrainConfig
+from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 from e2e_slam_ros.training.distributed import group_of_environment, joined
 from training.conftest import Walls
-from training.running import make_learner, make_trainer
+from training.running import Run
 group = group_of_environment()
-config = TrainConfig().with_values({{
-    "width": 64, "height": 64, "tensorboard": "off", "log_every": 1,
+config = SCSfMConfig().with_values({{
+    "width": 64, "height": 64, "tensorboard": "off", "log_every": 1, "encoder_weights": "none",
     "pretraining.steps": 2, "pretraining.batch_size": 2,
     "self_supervision.steps": 1, "self_supervision.batch_size": 2,
 }})
 with joined(group, torch.device("cpu")):
-    learner = make_learner(config, group)
-    outcome = make_trainer(config, learner, Walls(), Path({out!r}) / "run", group=group).run()
+    run = Run(config, Walls(), Path({out!r}) / "run", group=group)
+    outcome = run.trainer.run()
     assert outcome.step == 3 and not outcome.skipped
-    tensors = {{n: v.contiguous().clone() for n, v in learner.tensors().items()}}
+    tensors = {{n: v.contiguous().clone() for n, v in run.learner.tensors().items()}}
     save_file(tensors, Path({out!r}) / f"rank{{group.rank}}.safetensors")
 """
 

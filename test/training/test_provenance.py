@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from e2e_slam_ros.training.config import TrainConfig
 from e2e_slam_ros.training.provenance import provenance
+from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 
 
 def test_weights_name_files_but_not_the_folders_of_one_machine() -> None:
-    config = TrainConfig().with_values(
+    config = SCSfMConfig().with_values(
         {
             "data.labelled.paths": "/home/somebody/walk_1, /data/walk_2",
             "data.procedural.cache": "/scratch/rooms",
@@ -17,10 +17,9 @@ def test_weights_name_files_but_not_the_folders_of_one_machine() -> None:
     facts = provenance(config, steps=10, trained_s=2.4, device="cpu")
     assert (
         "somebody" not in facts["config"]
-        and "/" not in TrainConfig.from_yaml(facts["config"]).data.procedural.cache
+        and "/" not in SCSfMConfig.from_yaml(facts["config"]).data.procedural.cache
     )
-    kept = TrainConfig.from_yaml(facts["config"])
+    kept = SCSfMConfig.from_yaml(facts["config"])
     assert kept.data.labelled.paths == "walk_1,walk_2"
     assert kept.seed == 7 and facts["seed"] == "7"
     assert facts["steps"] == "10" and facts["trained_s"] == "2"
-    assert facts["architecture"] == "efficientnet_lite0"

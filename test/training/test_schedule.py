@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from e2e_slam_ros.training.config import TrainConfig
+from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 from e2e_slam_ros.training.schedule import stages_of
 
 
 def test_stages_share_the_steps_and_empty_ones_are_left_out() -> None:
-    config = TrainConfig().with_values({"pretraining.steps": 5, "self_supervision.steps": 7})
+    config = SCSfMConfig().with_values({"pretraining.steps": 5, "self_supervision.steps": 7})
     assert [(s.name, s.first, s.last) for s in stages_of(config)] == [
         ("pretraining", 0, 5),
         ("self_supervision", 5, 12),
@@ -19,7 +19,7 @@ def test_stages_share_the_steps_and_empty_ones_are_left_out() -> None:
 
 
 def test_the_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
-    config = TrainConfig().with_values(
+    config = SCSfMConfig().with_values(
         {
             "pretraining.steps": 110,
             "pretraining.warmup_steps": 10,
@@ -36,5 +36,5 @@ def test_the_rate_rises_in_a_line_and_falls_along_a_cosine() -> None:
 
 
 def test_a_stage_shorter_than_its_warm_up_still_trains() -> None:
-    config = TrainConfig().with_values({"pretraining.steps": 1, "pretraining.warmup_steps": 100})
+    config = SCSfMConfig().with_values({"pretraining.steps": 1, "pretraining.warmup_steps": 100})
     assert stages_of(config)[0].learning_rate(0) == config.pretraining.learning_rate

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from e2e_slam_ros.config.errors import TrainingError
-from e2e_slam_ros.training.batch import TrainingBatch
-from e2e_slam_ros.training.config import TrainConfig
+from e2e_slam_ros.training.data.batch import PairBatch
 from e2e_slam_ros.training.learner import Learner
+from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 from e2e_slam_ros.training.state import load_last_state
 from training.conftest import Walls, wall_batch
-from training.running import make_learner, make_trainer
+from training.running import Run
 
 
 def equal(a: Learner, b: Learner) -> bool:
@@ -26,7 +26,7 @@ def equal(a: Learner, b: Learner) -> bool:
 
 
 @pytest.fixture
-def both(tiny: TrainConfig) -> TrainConfig:
+def both(tiny: SCSfMConfig) -> SCSfMConfig:
     """Three steps of each stage."""
     return tiny.with_values(
         {
@@ -45,7 +45,7 @@ class Stopping(Walls):
         super().__init__()
         self.at = at
 
-    def batch(self, step: int, rank: int) -> TrainingBatch:
+    def batch(self, step: int, rank: int) -> PairBatch:
         if step == self.at:
             os.kill(os.getpid(), signal.SIGTERM)
         return super().batch(step, rank)
@@ -53,49 +53,50 @@ class Stopping(Walls):
 
 @pytest.mark.parametrize("stop_after", [2, 4])
 def test_a_stopped_run_goes_on_exactly_where_it_was(
-    both: TrainConfig, tmp_path: Path, stop_after: int
+    both: SCSfMConfig, tmp_path: Path, stop_after: int
 ) -> None:
     both = both.with_values({"prefetch": 0})
-    straight = make_learner(both)
-    make_trainer(both, straight, Walls(), tmp_path / "straight").run()
+    straight = Run(both, Walls(), tmp_path / "straight")
+    straight.trainer.run()
 
-    stopped = make_learner(both)
-    outcome = make_trainer(both, stopped, Stopping(stop_after - 1), tmp_path / "run").run()
+    stopped = Run(both, Stopping(stop_after - 1), tmp_path / "run")
+    outcome = stopped.trainer.run()
     assert outcome.interrupted and outcome.step == stop_after
-    assert not equal(straight, stopped)
+    assert not equal(straight.learner, stopped.learner)
 
-    resumed = make_learner(both.with_values({"seed": 9}))  # everything comes from the state
+    other = both.with_values({"seed": 9})  # everything comes from the state
+    resumed = Run(other, Walls(), tmp_path / "run")
     state = load_last_state(tmp_path / "run" / "state")
     assert state is not None and state.step == stop_after
-    trainer = make_trainer(both, resumed, Walls(), tmp_path / "run")
-    trainer.restore(state)
-    assert not trainer.run().interrupted
-    assert equal(straight, resumed)
+    resumed.trainer.restore(state)
+    assert not resumed.trainer.run().interrupted
+    assert equal(straight.learner, resumed.learner)
 
 
-def test_batches_made_ahead_change_nothing(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_batches_made_ahead_change_nothing(tiny: SCSfMConfig, tmp_path: Path) -> None:
     learners = []
     for ahead in (0, 2):
         config = tiny.with_values({"prefetch": ahead})
-        learners.append(make_learner(config))
-        make_trainer(config, learners[-1], Walls(), tmp_path / str(ahead)).run()
+        run = Run(config, Walls(), tmp_path / str(ahead))
+        run.trainer.run()
+        learners.append(run.learner)
     assert equal(*learners)
 
 
-def test_it_learns(tiny: TrainConfig, out: Path) -> None:
+def test_it_learns(tiny: SCSfMConfig, out: Path) -> None:
     config = tiny.with_values(
         {"pretraining.steps": 30, "pretraining.learning_rate": 3e-3, "log_every": 5}
     )
-    make_trainer(config, make_learner(config), Walls(4), out).run()
+    Run(config, Walls(4), out).trainer.run()
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines]
     assert [line["step"] for line in lines] == [5, 10, 15, 20, 25, 30]
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_the_last_two_states_and_the_weights_are_kept(tiny: TrainConfig, out: Path) -> None:
+def test_the_last_two_states_and_the_weights_are_kept(tiny: SCSfMConfig, out: Path) -> None:
     config = tiny.with_values({"checkpoint_every": 2})
-    make_trainer(config, make_learner(config), Walls(), out).run()
+    Run(config, Walls(), out).trainer.run()
     assert sorted(p.name for p in (out / "state").iterdir()) == [
         "step_00000004.safetensors",
         "step_00000006.safetensors",
@@ -110,25 +111,24 @@ class Poisoned(Walls):
         super().__init__()
         self.steps = steps
 
-    def batch(self, step: int, rank: int) -> TrainingBatch:
+    def batch(self, step: int, rank: int) -> PairBatch:
         batch = super().batch(step, rank)
         if step not in self.steps:
             return batch
         return dataclasses.replace(batch, image=batch.image * torch.nan)
 
 
-def test_a_step_that_is_not_finite_changes_nothing(tiny: TrainConfig, out: Path) -> None:
-    learner = make_learner(tiny)
-    outcome = make_trainer(tiny, learner, Poisoned(range(2, 4)), out).run()
-    assert outcome.skipped == 2
-    for name, value in learner.tensors().items():
+def test_a_step_that_is_not_finite_changes_nothing(tiny: SCSfMConfig, out: Path) -> None:
+    run = Run(tiny, Poisoned(range(2, 4)), out)
+    assert run.trainer.run().skipped == 2
+    for name, value in run.learner.tensors().items():
         assert torch.isfinite(value.float()).all(), name
 
 
-def test_a_diverged_run_ends_and_its_last_state_is_sound(tiny: TrainConfig, out: Path) -> None:
+def test_a_diverged_run_ends_and_its_last_state_is_sound(tiny: SCSfMConfig, out: Path) -> None:
     config = tiny.with_values({"pretraining.steps": 40})
     with pytest.raises(TrainingError, match="20 steps in a row"):
-        make_trainer(config, make_learner(config), Poisoned(range(4, 99)), out).run()
+        Run(config, Poisoned(range(4, 99)), out).trainer.run()
     state = load_last_state(out / "state")
     assert state is not None
     assert all(torch.isfinite(value.float()).all() for value in state.tensors.values())
@@ -137,32 +137,32 @@ def test_a_diverged_run_ends_and_its_last_state_is_sound(tiny: TrainConfig, out:
 class Apart(Walls):
     """Pairs whose cameras see nothing in common."""
 
-    def batch(self, step: int, rank: int) -> TrainingBatch:
+    def batch(self, step: int, rank: int) -> PairBatch:
         return wall_batch(self.count, step, shift=50.0)
 
 
-def test_views_without_overlap_are_refused(tiny: TrainConfig, out: Path) -> None:
+def test_views_without_overlap_are_refused(tiny: SCSfMConfig, out: Path) -> None:
     config = tiny.with_values(
         {"pretraining.steps": 0, "self_supervision.steps": 30, "self_supervision.batch_size": 2}
     )
     with pytest.raises(TrainingError, match="in view of the other camera"):
-        make_trainer(config, make_learner(config), Apart(), out).run()
+        Run(config, Apart(), out).trainer.run()
 
 
-def test_another_number_of_processes_is_refused(tiny: TrainConfig, out: Path) -> None:
-    learner = make_learner(tiny)
-    make_trainer(tiny, learner, Walls(), out).run()
+def test_another_number_of_processes_is_refused(tiny: SCSfMConfig, out: Path) -> None:
+    Run(tiny, Walls(), out).trainer.run()
     state = load_last_state(out / "state")
     assert state is not None
     with pytest.raises(TrainingError, match="2, as the run was started with"):
-        make_trainer(tiny, learner, Walls(), out).restore(dataclasses.replace(state, world=2))
+        Run(tiny, Walls(), out).trainer.restore(dataclasses.replace(state, world=2))
 
 
-def test_frozen_stages_keep_weights_and_statistics(tiny: TrainConfig, out: Path) -> None:
+def test_frozen_stages_keep_weights_and_statistics(tiny: SCSfMConfig, out: Path) -> None:
     config = tiny.with_values({"frozen_stages": 2})
-    fresh, learner = make_learner(config), make_learner(config)
-    make_trainer(config, learner, Walls(), out).run()
-    before, after = fresh.tensors(), learner.tensors()
+    run = Run(config, Walls(), out)
+    before = {n: v.clone() for n, v in run.learner.tensors().items()}
+    run.trainer.run()
+    after = run.learner.tensors()
     for name, value in before.items():
         fixed = name.startswith(("objective.network.encoder.stem", "objective.network.encoder.st"))
         fixed = fixed and not any(f"encoder.stages.{i}." in name for i in range(2, 7))
@@ -173,13 +173,14 @@ def test_frozen_stages_keep_weights_and_statistics(tiny: TrainConfig, out: Path)
 
 
 def test_frozen_norms_keep_their_statistics_and_learn_their_weights(
-    tiny: TrainConfig, out: Path
+    tiny: SCSfMConfig, out: Path
 ) -> None:
     config = tiny.with_values({"frozen_norms": True})
-    fresh, learner = make_learner(config), make_learner(config)
-    make_trainer(config, learner, Walls(), out).run()
+    run = Run(config, Walls(), out)
+    before = {n: v.clone() for n, v in run.learner.tensors().items()}
+    run.trainer.run()
     norm = "objective.network.encoder.stages.2.0.expand.norm."
-    before, after = fresh.tensors(), learner.tensors()
+    after = run.learner.tensors()
     assert torch.equal(before[norm + "running_mean"], after[norm + "running_mean"])
     assert not torch.equal(before[norm + "weight"], after[norm + "weight"])
 
@@ -188,13 +189,13 @@ def test_frozen_norms_keep_their_statistics_and_learn_their_weights(
     ("amp", "device"), [("bf16", "cpu"), pytest.param("fp16", "cuda", marks=pytest.mark.gpu)]
 )
 def test_reduced_precision_learns_and_keeps_its_weights_whole(
-    tiny: TrainConfig, out: Path, amp: str, device: str
+    tiny: SCSfMConfig, out: Path, amp: str, device: str
 ) -> None:
     config = tiny.with_values({"amp": amp, "self_supervision.steps": 2})
-    learner = make_learner(config, device=device)
-    fresh = {n: v.clone() for n, v in learner.tensors().items()}
-    outcome = make_trainer(config, learner, Walls(), out).run()
+    run = Run(config, Walls(), out, device=device)
+    fresh = {n: v.clone() for n, v in run.learner.tensors().items()}
+    outcome = run.trainer.run()
     assert outcome.skipped < 4  # fp16 looks for its scale
     name = "objective.network.decoder.merge.0.conv.weight"
-    weights = learner.tensors()[name]
+    weights = run.learner.tensors()[name]
     assert weights.dtype == torch.float32 and not torch.equal(weights, fresh[name])

@@ -1,0 +1,1 @@
+"""What training reads: pairs of views, their augmentation, and batches of them."""

@@ -1,0 +1,44 @@
+"""Batches of pairs of views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class PairBatch:
+    """Views of scenes, augmented, all float32 and bool on one device.
+
+    Attributes:
+        image: (B, 3, H, W) in [0, 1], the target view.
+        depth: (B, 1, H, W), z in metres, 0 = unknown.
+        intrinsics: (B, 3, 3), of both views.
+        source: (B, 3, H, W), a second view; a copy of ``image`` where there is none.
+        source_depth: (B, 1, H, W).
+        T_source_target: (B, 4, 4), metres; identity where unknown.
+        has_source, has_pose, has_depth: (B,) bool.
+        seen, source_seen: (B, 1, H, W) bool, where the images show what a camera saw.
+    """
+
+    image: torch.Tensor
+    depth: torch.Tensor
+    intrinsics: torch.Tensor
+    source: torch.Tensor
+    source_depth: torch.Tensor
+    T_source_target: torch.Tensor
+    has_source: torch.Tensor
+    has_pose: torch.Tensor
+    has_depth: torch.Tensor
+    seen: torch.Tensor
+    source_seen: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def to(self, device: torch.device | str) -> PairBatch:
+        """Return the batch on another device."""
+        return PairBatch(
+            **{item.name: getattr(self, item.name).to(device) for item in fields(self)}
+        )

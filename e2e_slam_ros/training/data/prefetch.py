@@ -1,0 +1,37 @@
+"""Batches prepared while the one before is learnt from."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+def batches(
+    make: Callable[[int], Item], first: int, last: int, ahead: int
+) -> Generator[tuple[int, Item], None, None]:
+    """Yield ``(step, make(step))`` for steps ``first`` to ``last`` - 1, in order.
+
+    One more thread makes up to ``ahead`` batches before they are asked for; what it raises is
+    raised here, at the batch's turn. Closing the iterator ends the thread.
+    """
+    if ahead == 0:
+        for step in range(first, last):
+            yield step, make(step)
+        return
+    waiting: deque[Future[Item]] = deque()
+    coming = iter(range(first, last))
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+        try:
+            for step in range(first, last):
+                while len(waiting) <= ahead:
+                    upcoming = next(coming, None)
+                    if upcoming is None:
+                        break
+                    waiting.append(pool.submit(make, upcoming))
+                yield step, waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,184 @@
+"""Procedural rooms as a training set: rendered once, kept as files, then read."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from e2e_slam_ros.config.errors import TrainingError
+from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.training.data.config import ProceduralConfig
+from e2e_slam_ros.training.data.room_file import (
+    DEPTH_UNIT_M,
+    RoomPair,
+    is_complete,
+    read_pair,
+    room_path,
+)
+from e2e_slam_ros.training.data.room_rendering import render_room_file
+from e2e_slam_ros.training.data.views import ViewPair
+
+
+class ProceduralViews:
+    """A `ViewSet` of pairs of views of random rooms, with exact depth and poses.
+
+    Rooms are rendered when they are first needed, or all at once by `render_missing`. A file that
+    is damaged or belongs to another configuration is rendered again.
+
+    Args:
+        config: the rooms and their cameras.
+
+    Raises:
+        TrainingError: the smallest field of view is above the largest.
+    """
+
+    def __init__(self, config: ProceduralConfig) -> None:
+        if config.fov_min_deg > config.fov_max_deg:
+            raise TrainingError.from_parts(
+                "procedural.fov_min_deg",
+                config.fov_min_deg,
+                f"at most fov_max_deg, {config.fov_max_deg:g}",
+                "swap the two",
+            )
+        self._config = config
+        self.folder = Path(config.cache).expanduser() if config.cache else _default_folder()
+
+    @property
+    def name(self) -> str:
+        """Short name, for messages and logs."""
+        return "procedural"
+
+    def __len__(self) -> int:
+        return self._config.rooms * self._config.pairs_per_room
+
+    def missing(self) -> list[int]:
+        """Return the seeds of the rooms that have no usable file yet."""
+        first = self._config.first_seed
+        seeds = range(first, first + self._config.rooms)
+        return [
+            seed
+            for seed in seeds
+            if not is_complete(room_path(self.folder, self._config, seed), self._config, seed)
+        ]
+
+    def render_missing(
+        self, processes: int = 1, progress: bool = False, device: torch.device | str = "cpu"
+    ) -> int:
+        """Render every room that has no file yet and return how many there were.
+
+        It can be interrupted: what is finished stays, the next call goes on. About one second a
+        room on one core.
+
+        Args:
+            processes: how many to use, each with one thread; 1 is this one.
+            progress: show a bar on standard error.
+            device: where to render; more than one process only on the CPU.
+
+        Raises:
+            TrainingError: a process died, or several were asked for on another device.
+            DataError: the folder cannot be written, the disk is full.
+        """
+        if processes > 1 and torch.device(device).type != "cpu":
+            raise TrainingError.from_parts(
+                "rendering", f"{processes} processes on {device}", "one process", "use fewer"
+            )
+        seeds = self.missing()
+        with tqdm(total=len(seeds), unit="room", disable=not progress or not seeds) as bar:
+            if processes > 1 and len(seeds) > 1:
+                self._render_parallel(seeds, processes, lambda: bar.update(1))
+            else:
+                with _one_thread():
+                    for seed in seeds:
+                        render_room_file(self.folder, self._config, seed, device)
+                        bar.update(1)
+        return len(seeds)
+
+    def pair(self, index: int, generator: torch.Generator) -> ViewPair:
+        """Return pair ``index``, either view as the target.
+
+        Raises:
+            IndexError: no such pair.
+            DataError: the room had to be rendered and cannot be written.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"pair {index} of {len(self)}")
+        room, place = divmod(index, self._config.pairs_per_room)
+        seed = self._config.first_seed + room
+        path = room_path(self.folder, self._config, seed)
+        try:
+            stored = read_pair(path, self._config, seed, place)
+        except TrainingError:
+            with _one_thread():
+                render_room_file(self.folder, self._config, seed)
+            stored = read_pair(path, self._config, seed, place)
+        swapped = bool(torch.rand((), generator=generator) < 0.5)
+        return _view_pair(stored, 1 if swapped else 0)
+
+    def _render_parallel(
+        self, seeds: list[int], processes: int, done: Callable[[], object]
+    ) -> None:
+        # Spawned: a forked child inherits torch's thread pool in a state that can hang.
+        pool = ProcessPoolExecutor(
+            min(processes, len(seeds)),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=torch.set_num_threads,
+            initargs=(1,),
+        )
+        try:
+            jobs = [pool.submit(render_room_file, self.folder, self._config, s) for s in seeds]
+            for job in as_completed(jobs):
+                job.result()
+                done()
+        except BrokenProcessPool as problem:
+            raise TrainingError.from_parts(
+                "rendering rooms",
+                "a process that died",
+                "all to finish",
+                "see above for its message; with too little memory use fewer processes",
+            ) from problem
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _view_pair(stored: RoomPair, target: int) -> ViewPair:
+    """Return a stored pair with view ``target`` (0 or 1) as the target."""
+    order = [target, 1 - target]
+    image = torch.from_numpy(stored.image[order]).permute(0, 3, 1, 2)
+    # Through int32: not every release of torch knows uint16.
+    depth = torch.from_numpy(stored.depth[order].astype("int32")).float() * DEPTH_UNIT_M
+    pose = torch.from_numpy(stored.T_map_camera[order])
+    return ViewPair(
+        image=image[0],
+        source=image[1],
+        depth=depth[:1],
+        source_depth=depth[1:],
+        intrinsics=torch.from_numpy(stored.intrinsics).float(),
+        T_source_target=(se3.inverse(pose[1]) @ pose[0]).float(),
+        has_source=True,
+        has_pose=True,
+        has_depth=True,
+    )
+
+
+def _default_folder() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "e2e_slam_ros" / "rooms"
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Rooms are small: more threads only wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,58 @@
+"""The tasks of ``e2e-slam train``: one entry for each, and a recipe of settings to begin with."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Protocol
+
+from e2e_slam_ros.config.errors import ConfigError
+
+if TYPE_CHECKING:
+    from e2e_slam_ros.training.config import TrainConfig
+    from e2e_slam_ros.training.task import RunContext, Task
+
+# Module and class of each task; its recipe is recipes/<name>.yaml with "_" for "-". Texts, because
+# the command line lists the names without loading torch.
+TASKS: dict[str, str] = {
+    "sc-sfm": "e2e_slam_ros.training.sc_sfm.task:SCSfMTask",
+}
+
+
+class TaskType(Protocol):
+    """The class of a task, as the loop uses it."""
+
+    @property
+    def config_type(self) -> type[TrainConfig]:
+        """The class of the task's settings."""
+        ...
+
+    def __call__(self, config: Any, context: RunContext) -> Task[Any]:
+        """Return the task with its settings."""
+        ...
+
+
+def task_type(name: str) -> TaskType:
+    """Return the class of a task.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    if name not in TASKS:
+        raise ConfigError.from_parts(
+            "training task", repr(name), "one of " + ", ".join(TASKS), "choose one of these"
+        )
+    module, _, found = TASKS[name].partition(":")
+    kind: TaskType = getattr(import_module(module), found)
+    return kind
+
+
+def recipe_config(name: str) -> TrainConfig:
+    """Return the settings that a task begins with: the defaults, changed by its recipe.
+
+    Raises:
+        ConfigError: there is no task of this name.
+    """
+    kind = task_type(name)
+    recipe = files("e2e_slam_ros.training") / "recipes" / (name.replace("-", "_") + ".yaml")
+    return kind.config_type.from_yaml(recipe.read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""SC-SfMLearner's training of the depth network, after pre-training with labels."""
