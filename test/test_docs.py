@@ -11,6 +11,8 @@ from e2e_slam_ros.commands.parameters import markdown_table
 
 REPO = Path(__file__).parent.parent
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+PACKAGE_FOLDERS = sorted(path.parent.name for path in (REPO / "e2e_slam_ros").glob("*/__init__.py"))
+FOLDERS = "|".join(["bench", "examples", "launch", "e2e_slam_ros", "test", *PACKAGE_FOLDERS])
 
 
 def test_the_parameter_page_is_generated() -> None:
@@ -26,9 +28,6 @@ def test_links_to_files_lead_to_files(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_are_named_exist(page: Path) -> None:
-    folders = (
-        "bench|config|data|depth|evaluation|examples|geometry|launch|losses|mapping|nodes|slam"
-    )
-    for name in re.findall(rf"`((?:{folders})/[\w/.]+\.(?:py|yaml|rviz))", page.read_text()):
+    for name in re.findall(rf"`((?:{FOLDERS})/[\w/.]+\.(?:py|yaml|rviz))", page.read_text()):
         places = (REPO / name, REPO / "e2e_slam_ros" / name)
         assert any(place.exists() for place in places), name
