@@ -11,8 +11,8 @@ from e2e_slam_ros.commands.parameters import markdown_table
 
 REPO = Path(__file__).parent.parent
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
-PACKAGE_FOLDERS = sorted(path.parent.name for path in (REPO / "e2e_slam_ros").glob("*/__init__.py"))
-FOLDERS = "|".join(["bench", "examples", "launch", "e2e_slam_ros", "test", *PACKAGE_FOLDERS])
+PARTS = [path.parent.name for path in (REPO / "e2e_slam_ros").glob("*/__init__.py")]
+FOLDERS = "|".join(["bench", "examples", "launch", "e2e_slam_ros", "test", *PARTS])
 
 
 def test_the_parameter_page_is_generated() -> None:

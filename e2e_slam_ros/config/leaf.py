@@ -18,6 +18,7 @@ Scalar: TypeAlias = bool | int | float | str
 Tree = TypeVar("Tree")
 # A number with an exponent and no point, which YAML 1.1 reads as text.
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
+_RANGE = re.compile(r"[+-]?\d+(:\d+)+$")
 _A_KIND = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -172,6 +173,15 @@ def with_leaves(
     return tree
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads 20:40 as a text; YAML 1.1 takes it for a number to base 60."""
+
+    yaml_implicit_resolvers = {
+        first: [("tag:yaml.org,2002:str", _RANGE), *others]
+        for first, others in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def read_assignments(
     assignments: Sequence[str], known: Mapping[str, ParameterInfo]
 ) -> dict[str, object]:
@@ -186,7 +196,7 @@ def read_assignments(
         if not separator:
             raise ConfigError.from_parts("setting", repr(text), "key=value", "add the value")
         try:
-            values[name.strip()] = yaml.safe_load(value) if value.strip() else ""
+            values[name.strip()] = yaml.load(value, _Loader) if value.strip() else ""
         except yaml.YAMLError as error:
             raise ConfigError.from_parts(
                 "setting", repr(text), "a value in YAML", "quote it"
@@ -201,7 +211,7 @@ def read_yaml(text: str, what: str) -> object:
         ConfigError: it is not YAML; ``what`` names it.
     """
     try:
-        return yaml.safe_load(text) or {}
+        return yaml.load(text, _Loader) or {}
     except yaml.YAMLError as error:
         raise ConfigError.from_parts(
             what, str(error).replace("\n", " "), "YAML", "correct the line it names"

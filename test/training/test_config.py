@@ -44,6 +44,13 @@ def test_numbers_are_read_as_people_write_them() -> None:
     assert config.pretraining.steps == 2000 and config.optimiser.ema == 0.0
 
 
+def test_a_range_of_frames_is_a_text() -> None:
+    # YAML 1.1 reads 20:40 as 1240: a number to base 60.
+    config = SCSfMConfig().with_assignments(["data.labelled.frames=20:40"])
+    assert config.data.labelled.frames == "20:40"
+    assert SCSfMConfig.from_yaml("validation: {frames: 1:30}").validation.frames == "1:30"
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
