@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from e2e_slam_ros.config.errors import ConfigError
 
 if TYPE_CHECKING:
     from e2e_slam_ros.training.config import TrainConfig
-    from e2e_slam_ros.training.task import RunContext, Task
+    from e2e_slam_ros.training.task import Task
 
 # Module and class of each task; its recipe is recipes/<name>.yaml with "_" for "-". Texts, because
 # the command line lists the names without loading torch.
@@ -19,20 +19,7 @@ TASKS: dict[str, str] = {
 }
 
 
-class TaskType(Protocol):
-    """The class of a task, as the loop uses it."""
-
-    @property
-    def config_type(self) -> type[TrainConfig]:
-        """The class of the task's settings."""
-        ...
-
-    def __call__(self, config: Any, context: RunContext) -> Task[Any]:
-        """Return the task with its settings."""
-        ...
-
-
-def task_type(name: str) -> TaskType:
+def task_type(name: str) -> type[Task[Any]]:
     """Return the class of a task.
 
     Raises:
@@ -43,7 +30,7 @@ def task_type(name: str) -> TaskType:
             "training task", repr(name), "one of " + ", ".join(TASKS), "choose one of these"
         )
     module, _, found = TASKS[name].partition(":")
-    kind: TaskType = getattr(import_module(module), found)
+    kind: type[Task[Any]] = getattr(import_module(module), found)
     return kind
 
 

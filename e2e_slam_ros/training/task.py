@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import nn
@@ -97,6 +97,8 @@ class Task(Protocol[AnyBatch]):
     terms: ClassVar[Sequence[str]]
     best_by: ClassVar[str] = ""
     config: TrainConfig
+
+    def __init__(self, config: Any, context: RunContext) -> None: ...
 
     @property
     def name(self) -> str:

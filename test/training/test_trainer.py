@@ -16,7 +16,7 @@ from e2e_slam_ros.training.data.batch import PairBatch
 from e2e_slam_ros.training.learner import Learner
 from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 from e2e_slam_ros.training.state import load_last_state
-from training.conftest import Walls, wall_batch
+from training.conftest import Walls
 from training.running import Run
 
 
@@ -134,68 +134,9 @@ def test_a_diverged_run_ends_and_its_last_state_is_sound(tiny: SCSfMConfig, out:
     assert all(torch.isfinite(value.float()).all() for value in state.tensors.values())
 
 
-class Apart(Walls):
-    """Pairs whose cameras see nothing in common."""
-
-    def batch(self, step: int, rank: int) -> PairBatch:
-        return wall_batch(self.count, step, shift=50.0)
-
-
-def test_views_without_overlap_are_refused(tiny: SCSfMConfig, out: Path) -> None:
-    config = tiny.with_values(
-        {"pretraining.steps": 0, "self_supervision.steps": 30, "self_supervision.batch_size": 2}
-    )
-    with pytest.raises(TrainingError, match="in view of the other camera"):
-        Run(config, Apart(), out).trainer.run()
-
-
 def test_another_number_of_processes_is_refused(tiny: SCSfMConfig, out: Path) -> None:
     Run(tiny, Walls(), out).trainer.run()
     state = load_last_state(out / "state")
     assert state is not None
     with pytest.raises(TrainingError, match="2, as the run was started with"):
         Run(tiny, Walls(), out).trainer.restore(dataclasses.replace(state, world=2))
-
-
-def test_frozen_stages_keep_weights_and_statistics(tiny: SCSfMConfig, out: Path) -> None:
-    config = tiny.with_values({"frozen_stages": 2})
-    run = Run(config, Walls(), out)
-    before = {n: v.clone() for n, v in run.learner.tensors().items()}
-    run.trainer.run()
-    after = run.learner.tensors()
-    for name, value in before.items():
-        fixed = name.startswith(("objective.network.encoder.stem", "objective.network.encoder.st"))
-        fixed = fixed and not any(f"encoder.stages.{i}." in name for i in range(2, 7))
-        if fixed and "num_batches" not in name:
-            assert torch.equal(value, after[name]), name
-    moved = "objective.network.encoder.stages.2.0.expand.norm.running_mean"
-    assert not torch.equal(before[moved], after[moved])
-
-
-def test_frozen_norms_keep_their_statistics_and_learn_their_weights(
-    tiny: SCSfMConfig, out: Path
-) -> None:
-    config = tiny.with_values({"frozen_norms": True})
-    run = Run(config, Walls(), out)
-    before = {n: v.clone() for n, v in run.learner.tensors().items()}
-    run.trainer.run()
-    norm = "objective.network.encoder.stages.2.0.expand.norm."
-    after = run.learner.tensors()
-    assert torch.equal(before[norm + "running_mean"], after[norm + "running_mean"])
-    assert not torch.equal(before[norm + "weight"], after[norm + "weight"])
-
-
-@pytest.mark.parametrize(
-    ("amp", "device"), [("bf16", "cpu"), pytest.param("fp16", "cuda", marks=pytest.mark.gpu)]
-)
-def test_reduced_precision_learns_and_keeps_its_weights_whole(
-    tiny: SCSfMConfig, out: Path, amp: str, device: str
-) -> None:
-    config = tiny.with_values({"amp": amp, "self_supervision.steps": 2})
-    run = Run(config, Walls(), out, device=device)
-    fresh = {n: v.clone() for n, v in run.learner.tensors().items()}
-    outcome = run.trainer.run()
-    assert outcome.skipped < 4  # fp16 looks for its scale
-    name = "objective.network.decoder.merge.0.conv.weight"
-    weights = run.learner.tensors()[name]
-    assert weights.dtype == torch.float32 and not torch.equal(weights, fresh[name])

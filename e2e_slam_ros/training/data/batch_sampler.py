@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 
@@ -81,16 +81,9 @@ class BatchSampler:
 
 
 def _stacked(pairs: Sequence[ViewPair]) -> PairBatch:
-    return PairBatch(
-        image=torch.stack([p.image for p in pairs]),
-        depth=torch.stack([p.depth for p in pairs]),
-        intrinsics=torch.stack([p.intrinsics for p in pairs]),
-        source=torch.stack([p.source for p in pairs]),
-        source_depth=torch.stack([p.source_depth for p in pairs]),
-        T_source_target=torch.stack([p.T_source_target for p in pairs]),
-        has_source=torch.tensor([p.has_source for p in pairs]),
-        has_pose=torch.tensor([p.has_pose for p in pairs]),
-        has_depth=torch.tensor([p.has_depth for p in pairs]),
-        seen=torch.stack([p.seen_masks()[0] for p in pairs]),
-        source_seen=torch.stack([p.seen_masks()[1] for p in pairs]),
-    )
+    columns: dict[str, torch.Tensor] = {}
+    for name in (item.name for item in fields(PairBatch)):
+        values = [getattr(pair, name) for pair in pairs]
+        stacked = isinstance(values[0], torch.Tensor)
+        columns[name] = torch.stack(values) if stacked else torch.tensor(values)
+    return PairBatch(**columns)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -95,10 +94,9 @@ class ProceduralViews:
             if processes > 1 and len(seeds) > 1:
                 self._render_parallel(seeds, processes, lambda: bar.update(1))
             else:
-                with _one_thread():
-                    for seed in seeds:
-                        render_room_file(self.folder, self._config, seed, device)
-                        bar.update(1)
+                for seed in seeds:
+                    self._render(seed, device)
+                    bar.update(1)
         return len(seeds)
 
     def pair(self, index: int, generator: torch.Generator) -> ViewPair:
@@ -116,11 +114,19 @@ class ProceduralViews:
         try:
             stored = read_pair(path, self._config, seed, place)
         except TrainingError:
-            with _one_thread():
-                render_room_file(self.folder, self._config, seed)
+            self._render(seed, "cpu")
             stored = read_pair(path, self._config, seed, place)
         swapped = bool(torch.rand((), generator=generator) < 0.5)
         return _view_pair(stored, 1 if swapped else 0)
+
+    def _render(self, seed: int, device: torch.device | str) -> None:
+        """Render a room with one thread: rooms are small, more would wait for one another."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            render_room_file(self.folder, self._config, seed, device)
+        finally:
+            torch.set_num_threads(before)
 
     def _render_parallel(
         self, seeds: list[int], processes: int, done: Callable[[], object]
@@ -171,14 +177,3 @@ def _view_pair(stored: RoomPair, target: int) -> ViewPair:
 def _default_folder() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(cache).expanduser() / "e2e_slam_ros" / "rooms"
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Rooms are small: more threads only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

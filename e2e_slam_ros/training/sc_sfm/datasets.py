@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -61,7 +61,7 @@ def _sampler(
             continue
         if not weights.self_supervised:
             settings = replace(settings, pairs=False)
-        sets += _recorded(settings)
+        sets += _recorded(settings, context.say)
     if not sets:
         raise TrainingError.from_parts(
             f"data of stage {stage.name}",
@@ -83,7 +83,7 @@ def _sampler(
     )
 
 
-def _recorded(settings: RecordedConfig) -> list[_WeightedSet]:
+def _recorded(settings: RecordedConfig, say: Callable[[str], None]) -> list[_WeightedSet]:
     """Return a set for each sequence; frames, not sequences, are equally likely."""
     names = [name.strip() for name in settings.paths.split(",") if name.strip()]
     if not names:
@@ -95,5 +95,8 @@ def _recorded(settings: RecordedConfig) -> list[_WeightedSet]:
         RecordedViews(FrameSlice(open_reader(Path(name).expanduser()), start, stop), settings)
         for name in names
     ]
+    for views in sets:
+        if views.left_out:
+            say(f"{views.name}: {views.left_out} frames cannot be read and are left out")
     total = sum(len(views) for views in sets)
     return [(views, settings.weight * len(views) / total) for views in sets]

@@ -10,10 +10,8 @@ import torch
 
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
-from e2e_slam_ros.geometry.se3 import exp, inverse
 from e2e_slam_ros.training.data.batch import PairBatch
 from e2e_slam_ros.training.objectives.config import LossWeights, ObjectiveConfig
-from e2e_slam_ros.training.objectives.supervised import supervised_terms
 from e2e_slam_ros.training.objectives.terms import LossTerms
 from e2e_slam_ros.training.precision import Precision
 from e2e_slam_ros.training.sc_sfm.model import SCSfMModel
@@ -132,26 +130,3 @@ def test_the_uncertainty_loss_teaches_its_head_and_more_only_when_asked(detached
     assert {"log_uncertainty.weight", "log_uncertainty.bias"} <= learns
     assert (len(learns) == 2) == detached
     assert not any(name.startswith("disparity") for name in learns)
-
-
-def test_the_uncertainty_that_fits_is_the_error_without_the_image_s_scale() -> None:
-    torch.manual_seed(0)
-    target = torch.full((1, 1, 32, 32), 2.0)
-    noise = torch.distributions.Laplace(0.0, 0.2).sample((1, 1, 32, 32))
-    depth = 3.0 * target * noise.exp()
-    alone = dataclasses.replace(OFF, uncertainty=1.0)
-
-    def loss(u: float) -> float:
-        log_u = torch.full_like(target, math.log(u))
-        return float(supervised_terms(depth, log_u, target, alone, ObjectiveConfig()).total)
-
-    assert loss(0.2) < min(loss(0.1), loss(0.4), loss(1.1))
-
-
-def test_the_pose_network_gives_rigid_motions_of_a_plausible_size() -> None:
-    for encoder in ("small", "resnet18"):
-        batch = wall_batch(2, 5)
-        T = PoseNet(encoder)(batch.image, batch.source)
-        assert torch.allclose(T @ inverse(T), torch.eye(4).expand(2, 4, 4), atol=1e-5)
-        assert T[:, :3, 3].abs().max() < 0.2
-    assert torch.equal(exp(torch.zeros(1, 6))[0], torch.eye(4))
