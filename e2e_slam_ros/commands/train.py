@@ -35,9 +35,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "depth, then self-supervised on pairs of views. Ctrl-C saves; --resume goes on exactly "
         "there. Several processes: torchrun --nproc-per-node N -m e2e_slam_ros.cli train ...",
     )
-    parser.add_argument(
-        "task", choices=list(TASKS), help="what to train, with its recipe of settings"
-    )
+    parser.add_argument("task", choices=list(TASKS), help="the training task, with its recipe")
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML with settings that differ"
     )
@@ -61,7 +59,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    """Train and say what came of it; return the exit code (130 when it was stopped early).
+    """Train and print the result; return the exit code (130 when it was stopped early).
 
     Raises:
         E2ESlamError: a setting, the data or the output folder cannot be used, or the training
@@ -121,7 +119,7 @@ def _begin(
 
 
 def _changed(config: TrainConfig, arguments: argparse.Namespace) -> TrainConfig:
-    """Return the settings with what the command line changes."""
+    """Return the settings with the changes of the command line."""
     if arguments.config is not None:
         config = config.with_yaml(settings_text(arguments.config))
     config = config.with_assignments(arguments.assignments)

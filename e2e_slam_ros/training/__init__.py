@@ -1,1 +1,1 @@
-"""Training of networks: tasks say what is learnt, the loop trains, saves and resumes them."""
+"""Training of networks: a loop that trains, saves and resumes, and the tasks it runs."""

@@ -103,7 +103,7 @@ class TrainConfig:
 
     @classmethod
     def from_yaml(cls: type[AnyConfig], text: str) -> AnyConfig:
-        """Read what `to_yaml` writes; unknown names are errors, missing ones keep defaults."""
+        """Read the YAML of `to_yaml`; unknown names are errors, missing ones keep defaults."""
         return cls().with_yaml(text)
 
     def to_yaml(self, documented: bool = False) -> str:
@@ -129,7 +129,7 @@ class TrainConfig:
         """Return a copy changed by nested names and values in YAML.
 
         Raises:
-            ConfigError: no YAML, or what `with_values` refuses.
+            ConfigError: the text is no YAML, or `with_values` refuses a value.
         """
         tree = read_yaml(text, "training file")
         if not isinstance(tree, Mapping):

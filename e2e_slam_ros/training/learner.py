@@ -23,7 +23,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step did, over all processes.
+    """The result of one step, over all processes.
 
     Attributes:
         finite: the weights were changed; else the step was left out.
@@ -148,7 +148,7 @@ class Learner:
 
     @torch.no_grad()
     def _apply(self, finite: bool, before: list[torch.Tensor], step: int) -> None:
-        """Change the weights, or put back what the forward changed."""
+        """Change the weights, or put back the norm statistics that the forward changed."""
         if finite:
             if self._scaler is None:
                 self._optimiser.step()
@@ -199,7 +199,7 @@ class Learner:
 
 
 class _Loss(nn.Module):
-    """A task's loss as a module: what `DistributedDataParallel` can wrap."""
+    """The loss of a task as a module, so that `DistributedDataParallel` can wrap it."""
 
     def __init__(self, task: Task[Any], trained: nn.Module) -> None:
         super().__init__()

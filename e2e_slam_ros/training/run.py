@@ -25,7 +25,7 @@ def train(
     Everything that can be found wrong before the first step is; nothing is written until then.
 
     Args:
-        task: what is trained, with the settings of the run.
+        task: with the settings of the run.
         folder: it can be written; a new run's is empty.
         state: to go on from; None begins.
         context: the processes, connected, and the device.

@@ -1,4 +1,4 @@
-"""The folder of a training run: what is in it, and whether it may be written."""
+"""The folder of a training run: its files, and checks that it may be written."""
 
 from __future__ import annotations
 

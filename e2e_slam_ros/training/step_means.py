@@ -1,4 +1,4 @@
-"""Means of what the last steps reported."""
+"""Means of the loss terms over the last steps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from e2e_slam_ros.training.learner import StepResult
 
 
 class StepMeans:
-    """Adds up steps until they are taken.
+    """Sums of the steps since the last call of `take`.
 
     Attributes:
         samples_per_s: speed of the last steps that were taken, data included.
@@ -20,7 +20,7 @@ class StepMeans:
         self._seconds = 0.0
 
     def add(self, result: StepResult, seconds: float) -> None:
-        """Add a step; what is not finite was not learnt from and does not count."""
+        """Add a step that took ``seconds``; a step that was left out adds to the speed alone."""
         self._samples += result.samples
         self._seconds += seconds
         if not result.finite:

@@ -1,4 +1,4 @@
-"""What is trained: the interface between the training loop and everything a method adds to it."""
+"""The interface between the training loop and a method of training."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Task(Protocol[AnyBatch]):
 
     @property
     def name(self) -> str:
-        """What is trained, for messages: "efficientnet_lite0"."""
+        """The name of the trained network, for messages: "efficientnet_lite0"."""
         ...
 
     def build_modules(self, fresh: bool) -> TaskModules:
@@ -120,7 +120,7 @@ class Task(Protocol[AnyBatch]):
         """Return a source of batches by the name of each stage that has steps.
 
         The first process calls it before the others do: it may prepare files for all. It also
-        reads the validation data, so that what is wrong with them is found before the first step.
+        reads the validation data, so that an error in them is found before the first step.
 
         Raises:
             E2ESlamError: data are missing or cannot be read.

@@ -35,7 +35,7 @@ class TensorBoardLog:
                 self._writer.add_image(title, picture, step)
 
     def close(self) -> None:
-        """Write what is waiting."""
+        """Write all waiting events and close the file."""
         if self._writer is not None:
             self._writer.close()
 

@@ -45,7 +45,7 @@ class Trainer:
     """Runs the stages of a task's configuration.
 
     Args:
-        task: what is trained.
+        task: gives loss, validation figures and exported files.
         learner: its networks and their optimiser.
         data: a source of batches for each stage's name.
         folder: where everything is written, by the first process.
@@ -136,7 +136,7 @@ class Trainer:
     def _after(
         self, stage: TrainingStage, batch: Batch, result: StepResult, seconds: float
     ) -> None:
-        """Check, log, draw, evaluate and save what is due after a step."""
+        """Check and log a step; draw, evaluate and save when they are due."""
         config, log = self._config, self._log
         self._trained_s += seconds
         if result.finite:

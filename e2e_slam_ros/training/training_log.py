@@ -1,4 +1,4 @@
-"""What a run says of itself: the log, the curves, the bar and the terminal."""
+"""The log of a run: metrics.jsonl, TensorBoard curves, the bar and the terminal."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class TrainingLog:
             self.say(f"step {step} of {self._steps}: {_listed(means)}, {speed:.1f} images/s")
 
     def write_validation(self, step: int, figures: Mapping[str, float]) -> None:
-        """Write what was measured on data that are not trained on, in the first process."""
+        """Write validation figures; only the first process calls it."""
         self._folder.log({"step": step, "validation": dict(figures)})
         self.tensorboard.scalars(step, {f"validation/{name}": v for name, v in figures.items()})
         self.say(f"step {step}: validation {_listed(figures)}")

@@ -1,1 +1,1 @@
-"""What training reads: pairs of views, their augmentation, and batches of them."""
+"""Pairs of views for training, their augmentation, and batches of them."""

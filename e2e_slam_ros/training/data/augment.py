@@ -21,7 +21,7 @@ _SHIFT = 0.05
 
 @dataclass(frozen=True, eq=False)
 class VirtualCamera:
-    """How a pair is looked at anew.
+    """A camera at the recorded camera's centre, turned and with another lens.
 
     Attributes:
         rotation: (3, 3), from the recorded camera's frame to the virtual one's.

@@ -19,7 +19,7 @@ class PairBatch:
         source_depth: (B, 1, H, W).
         T_source_target: (B, 4, 4), metres; identity where unknown.
         has_source, has_pose, has_depth: (B,) bool.
-        seen, source_seen: (B, 1, H, W) bool, where the images show what a camera saw.
+        seen, source_seen: (B, 1, H, W) bool, false where a pixel was made up to fill the image.
     """
 
     image: torch.Tensor

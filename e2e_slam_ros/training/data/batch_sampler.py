@@ -18,8 +18,8 @@ from e2e_slam_ros.training.data.views import ViewPair, ViewSet
 class BatchSampler:
     """Draws views from sets in proportion to their weights, augments and stacks them.
 
-    A batch depends on seed, step, rank and the number of processes alone: training that is
-    continued sees what it would have seen.
+    A batch depends on seed, step, rank and the number of processes alone: a resumed
+    run sees the same batches as one that never stopped.
 
     Args:
         sets: views and their weights, > 0.

@@ -1,4 +1,4 @@
-"""What a network is trained on: procedural rooms, recorded sequences, their augmentation."""
+"""Settings of the data: procedural rooms, recorded sequences, augmentation."""
 
 from __future__ import annotations
 

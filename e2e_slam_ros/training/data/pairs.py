@@ -70,11 +70,12 @@ def _moderate(
 
 
 def without_rotation(pair: ViewPair) -> ViewPair:
-    """Return the pair with its source turned like the target: what is left is translation.
+    """Return the pair with its source turned like the target: its motion is translation alone.
 
     Handheld video turns more than it moves, which hides the parallax a network should learn from
     (weak rectification, Bian et al. 2021). The source becomes the homography K R K^-1 of itself;
-    R is known from T_source_target. What it does not show is black, without depth and not seen.
+    R is known from T_source_target. Pixels outside the source are black, without depth and not
+    seen.
     """
     height, width = pair.image.shape[-2:]
     turn = pair.T_source_target[:3, :3]  # directions of the target's camera to the source's

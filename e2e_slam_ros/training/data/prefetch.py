@@ -15,8 +15,8 @@ def batches(
 ) -> Generator[tuple[int, Item], None, None]:
     """Yield ``(step, make(step))`` for steps ``first`` to ``last`` - 1, in order.
 
-    One more thread makes up to ``ahead`` batches before they are asked for; what it raises is
-    raised here, at the batch's turn. Closing the iterator ends the thread.
+    One more thread makes up to ``ahead`` batches before they are asked for. An error
+    in ``make`` is raised when its step is reached. Closing the iterator ends the thread.
     """
     if ahead == 0:
         for step in range(first, last):

@@ -73,7 +73,7 @@ class ProceduralViews:
     ) -> int:
         """Render every room that has no file yet and return how many there were.
 
-        It can be interrupted: what is finished stays, the next call goes on. About one second a
+        It can be interrupted: finished rooms stay, and the next call goes on. About one second a
         room on one core.
 
         Args:

@@ -24,7 +24,7 @@ class RecordedViews:
 
     Args:
         reader: the sequence.
-        config: its size, what of it is used, and which frames make a pair.
+        config: image size, use of labels and poses, and limits on the motion of a pair.
 
     Raises:
         TrainingError: no frame can be read; one frame, or none with a partner, where pairs are

@@ -56,7 +56,7 @@ def resampled(
         depth: (N, 1, H, W), the nearest pixel's is taken; 0 outside the image.
         seen: (N, 1, H, W) bool.
         uv, z: (h, w, 2) and (h, w).
-        padding: what the image continues with outside, as of ``grid_sample``.
+        padding: how the image continues outside, a ``padding_mode`` of ``grid_sample``.
     """
     size = torch.tensor([image.shape[-1], image.shape[-2]], dtype=uv.dtype)
     grid = ((2.0 * uv + 1.0) / size - 1.0).expand(len(image), *uv.shape)

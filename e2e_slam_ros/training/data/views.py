@@ -18,10 +18,10 @@ class ViewPair:
         depth, source_depth: (1, H, W) float32, z in metres, 0 = unknown.
         intrinsics: (3, 3) float32.
         T_source_target: (4, 4) float32, metres; identity where unknown.
-        has_source, has_pose, has_depth: what of this is known; without ``has_depth`` the depths
-            are zeros.
-        seen, source_seen: (1, H, W) bool, where the images show what a camera saw and not what
-            was made up to fill them; None: everywhere.
+        has_source, has_pose, has_depth: the second view, the motion and the depths are known;
+            unknown depths are zeros.
+        seen, source_seen: (1, H, W) bool, false where a pixel was made up to fill the image;
+            None: true everywhere.
     """
 
     image: torch.Tensor

@@ -28,7 +28,7 @@ class PredictedView:
         disparity: (B, 1, H, W) as the network predicts it.
         depth: (B, 1, H, W), metres or the unit of the camera motion.
         log_uncertainty: (B, 1, H, W), or None.
-        seen: (B, 1, H, W) bool, where the image shows what a camera saw.
+        seen: (B, 1, H, W) bool, false where a pixel was made up to fill the image.
     """
 
     image: torch.Tensor
@@ -113,7 +113,7 @@ def _one_way(
 def _of_what_was_seen(warp: Warp, target: PredictedView, source: PredictedView) -> Warp:
     """Return the warp without pixels that one of the images was only filled up with.
 
-    Padding repeats what is inside; matching it teaches a mirror world.
+    Padding mirrors the image; matching it would teach a mirrored world.
     """
     uv = torch.where(warp.valid, warp.uv, torch.zeros_like(warp.uv)).detach()
     share = sample_bilinear(source.seen.to(uv), uv)

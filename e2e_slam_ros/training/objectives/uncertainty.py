@@ -1,4 +1,4 @@
-"""What the uncertainty head of a depth network learns (paper eq. 8)."""
+"""The loss of the uncertainty head of a depth network (paper eq. 8)."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def _video() -> RecordedConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is trained on; sets are drawn from in proportion to their weights."""
+    """The sets of views that training draws from, in proportion to their weights."""
 
     procedural: ProceduralConfig = field(default_factory=ProceduralConfig)
     labelled: RecordedConfig = field(default_factory=RecordedConfig)

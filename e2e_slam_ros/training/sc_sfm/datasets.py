@@ -25,8 +25,8 @@ _WeightedSet: TypeAlias = tuple[ViewSet, float]
 def build_samplers(config: SCSfMConfig, context: RunContext) -> Mapping[str, BatchSampler]:
     """Return a sampler of batches for each stage of the run, by the stage's name.
 
-    A stage gets only what it can learn from: labelled views where it has supervised losses, pairs
-    where it has self-supervised ones. Missing rooms are rendered.
+    A stage gets labelled views if it has supervised losses, and pairs if it has self-supervised
+    ones. Missing rooms are rendered.
 
     Raises:
         TrainingError: nothing to learn from in some stage; a sequence without pairs.

@@ -1,4 +1,4 @@
-"""A sheet of pictures that shows what the depth network has learnt."""
+"""A sheet of pictures: images, predicted depths and labels side by side."""
 
 from __future__ import annotations
 
