@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from torch import nn
 
 from e2e_slam_ros.cli import main
 from e2e_slam_ros.config.errors import TrainingError
@@ -20,6 +21,7 @@ from e2e_slam_ros.training import registry
 from e2e_slam_ros.training.run import train
 from e2e_slam_ros.training.run_folder import RunFolder
 from e2e_slam_ros.training.state import load_last_state
+from e2e_slam_ros.training.task import RunContext
 from training.running import context_of
 from training.toy_task import ShiftBatch, ShiftedViews, ToyConfig, ToyTask
 
@@ -80,6 +82,28 @@ def test_it_goes_on_exactly_where_it_stopped(tmp_path: Path) -> None:
     assert states[0] is not None and states[1] is not None
     for name, value in states[0].tensors.items():
         assert torch.equal(value, states[1].tensors[name]), name
+
+
+class Fickle(Stopped):
+    """Its figure is smallest after the third step that it takes."""
+
+    def __init__(self, config: ToyConfig, context: RunContext) -> None:
+        super().__init__(config, context)
+        self.figures = iter([5.0, 4.0, 1.0, 3.0, 2.0, 6.0])
+
+    def validate(self, result: nn.Module) -> dict[str, float]:
+        return {"error": next(self.figures)}
+
+
+def test_the_best_weights_stay_the_best_when_a_run_goes_on(tmp_path: Path) -> None:
+    context, config, folder = context_of(), settings(prefetch=0), RunFolder(tmp_path)
+    assert train(Fickle(config, context), folder, None, context).step == 6
+    assert read_metadata(folder.best_weights)["steps"] == "3"
+    state = load_last_state(folder.states)
+    assert state is not None and state.best == 1.0
+    assert train(Fickle(config, context), folder, state, context).step == 8
+    assert read_metadata(folder.best_weights)["steps"] == "3"
+    assert read_metadata(folder.weights)["steps"] == "8"
 
 
 def test_networks_of_another_width_and_no_steps_are_refused(tmp_path: Path) -> None:
