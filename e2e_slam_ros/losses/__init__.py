@@ -1,1 +1,1 @@
-"""What online adaptation minimises; each loss is one small pure function."""
+"""Losses of online adaptation and training. Each loss is one small pure function."""

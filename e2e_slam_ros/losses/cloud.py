@@ -1,4 +1,4 @@
-"""The clouds of the Chamfer distance: a view's own points, and what of the map it can see."""
+"""Point clouds for the Chamfer distance: the points of a view, and the map points it can see."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.projection import backproject, project
 from e2e_slam_ros.geometry.se3 import inverse, transform_points
 
-# Side of the cells in which the map's points hide one another, pixels.
+# Side of the image cells of the occlusion test between map points, in pixels.
 _CELL = 3
 
 
@@ -18,15 +18,19 @@ def local_cloud(
     T_map_camera: torch.Tensor,
     max_points: int | None = None,
 ) -> torch.Tensor:
-    """Return a view's points in the map frame, (N, 3) metres; gradients flow to ``depth``.
-
-    This is the one place where a view's points move into the map frame.
+    """Return the points of a view in the map frame, (N, 3) metres; gradients flow to ``depth``.
 
     Args:
-        depth: (1, 1, H, W), z in metres; not finite or <= 0 is left out.
+        depth: (1, 1, H, W), z in metres. Pixels that are not finite or <= 0 are left out.
         camera: intrinsics of ``depth``, without distortion.
         T_map_camera: (4, 4), camera to map.
-        max_points: at most so many, evenly spaced over the valid pixels; None takes all.
+        max_points: the largest number of points, spaced evenly over the valid pixels. None takes
+            all valid pixels.
+
+    Example:
+        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+        >>> local_cloud(torch.full((1, 1, 3, 4), 2.0), camera, torch.eye(4)).shape
+        torch.Size([12, 3])
     """
     flat = depth.flatten()
     kept = torch.nonzero(torch.isfinite(flat) & (flat > 0)).squeeze(1)
@@ -45,19 +49,29 @@ def in_view(
     margin: float = 0.1,
     depth: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return (N,) bool: which points of the map a camera could see.
+    """Return which map points a camera can see, (N,) bool.
 
-    In front of the camera, inside the image, and not hidden: not farther than the nearest
-    surface in its direction by more than ``margin``. That surface is the map's own unless
-    ``depth`` is given. A depth that is still to be corrected must not be given: where it is too
-    small it would hide the very points that could correct it.
+    A visible point lies in front of the camera, inside the image, and is not occluded. A point is
+    occluded when it is farther than the nearest surface in its direction by more than ``margin``.
+    By default the nearest surface comes from the map points themselves.
+
+    Do not pass a ``depth`` that is still to be corrected. Where such a depth is too small, it
+    hides the map points that would correct it.
 
     Args:
         points_map: (N, 3) metres, map frame.
         camera: intrinsics of the view, without distortion.
         T_map_camera: (4, 4), camera to map.
-        margin: share of the depth, 0.1 is 10 %; infinity asks for the field of view only.
-        depth: (1, 1, H, W) metres of the visible surface, 0 = unknown (hides nothing).
+        margin: tolerance as a share of the depth; 0.1 is 10 %. Infinity switches the occlusion
+            test off, so that only the field of view counts.
+        depth: (1, 1, H, W) metres of the visible surface, used instead of the map's own. 0 means
+            unknown and hides nothing.
+
+    Example:
+        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+        >>> points = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 2.0], [0.0, 0.0, -1.0]])
+        >>> in_view(points, camera, torch.eye(4))  # seen, hidden by the first, behind the camera
+        tensor([ True, False, False])
     """
     with torch.no_grad():
         seen = transform_points(inverse(T_map_camera).to(points_map), points_map)

@@ -1,4 +1,4 @@
-"""Depth has its steps where the labels have theirs (Li & Snavely 2018, "MegaDepth", eq. 4)."""
+"""Loss on the gradient of log depth (Li & Snavely 2018, "MegaDepth", eq. 4)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ from e2e_slam_ros.geometry.masks import masked_mean
 
 
 def depth_gradient_loss(error: torch.Tensor, valid: torch.Tensor, scales: int = 4) -> torch.Tensor:
-    """Return the sum over scales of ``mean |dx e| + mean |dy e|``, a scalar.
+    """Return the multi-scale gradient loss, the sum over scales of ``mean |dx e| + mean |dy e|``.
 
-    ``e`` is the difference of log depths, so that only relative depth counts and a factor on the
-    whole map costs nothing. Each scale keeps every second pixel of the one before: coarse steps,
-    such as the tilt of a wall, weigh as much as fine ones. Only pairs of known neighbours count.
+    The result is a scalar. ``e`` is the difference of the log depths. A constant factor on the
+    depth adds a constant to ``e``, so it costs nothing.
+
+    Each scale keeps every second pixel of the scale before. In this way coarse errors, such as
+    the tilt of a wall, weigh as much as fine ones. Only pairs of neighbours that are both known
+    count.
 
     Args:
-        error: (B, 1, H, W), as `log_depth_error` returns it.
+        error: (B, 1, H, W), from `log_depth_error`.
         valid: (B, 1, H, W) bool.
-        scales: how many, at least 1; those below 2 pixels are left out.
+        scales: number of scales, at least 1. A scale smaller than 2 pixels is skipped.
+
+    Example:
+        >>> error = torch.arange(4.0).view(1, 1, 1, 4)  # a ramp: one step a pixel
+        >>> depth_gradient_loss(error, torch.ones_like(error, dtype=torch.bool), scales=1)
+        tensor(1.)
     """
     total = error.new_zeros(())
     for scale in range(scales):

@@ -7,31 +7,40 @@ from dataclasses import dataclass
 
 import torch
 
-# Points in a leaf: fewer make more boxes to compare, more make more distances. Measured.
+# Points in a leaf. Smaller leaves mean more boxes, larger leaves more distances. Measured.
 _LEAF = 20
-# Leaves under one wide box, the first thing compared.
+# Leaves under one wide box. The search compares wide boxes first.
 _WIDE = 8
 _MOST_LEAVES = 1 << 13
-# How many leaves give each query leaf its first guess, among how many wide boxes' leaves.
+# The first guess of a query leaf looks into _GUESSED leaves of the _WIDE_GUESSED nearest boxes.
 _GUESSED = 2
 _WIDE_GUESSED = 2
-# How many rows of distances are held at once: they should stay in the processor's cache.
+# Rows of distances computed at once. They should fit into the processor's cache.
 _ROWS = 2048
-# Pairs of wide boxes opened at once: 64 leaf pairs each.
+# Pairs of wide boxes opened at once. Each pair has 64 pairs of leaves.
 _OPENED = 16384
 _INDEX_BITS = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, eq=False)
 class PointTree:
-    """Points sorted into leaves of equal size, each with its box; coordinates come first.
+    """A k-d tree of points with leaves of equal size and a bounding box for each leaf.
+
+    The coordinate axis comes first in all tensors. L is the number of leaves, g the number of
+    points in a leaf.
 
     Attributes:
         count: number of points, n.
-        order: (L * g) int64, which point each place of a leaf holds; the last may repeat.
+        order: (L * g) int64, the index of the point at each place of a leaf. The last point is
+            repeated to fill the last leaves.
         points: (3, L, g) float32.
         low, high: (3, L), corners of the leaves' boxes.
         wide_low, wide_high: (3, L / 8), corners of the boxes around eight leaves each.
+
+    Example:
+        >>> tree = build_tree(torch.arange(300.0).view(100, 3))
+        >>> tree.count, tuple(tree.low.shape)
+        (100, (3, 8))
     """
 
     count: int
@@ -44,9 +53,10 @@ class PointTree:
 
 
 def build_tree(points: torch.Tensor) -> PointTree:
-    """Return the tree of (N, 3) float32 points, N >= 1: halved along the longest side, as k-d.
+    """Return the k-d tree of (N, 3) float32 points, N >= 1.
 
-    Three halvings are one sort, so a cloud of 20 000 takes four sorts of equal rows.
+    Each node is halved along the longest side of its box. One sort does three halvings at once,
+    so a cloud of 20 000 points takes four sorts of rows of equal length.
     """
     count = points.shape[0]
     halvings = max(3, min(round(math.log2(count / _LEAF)), _MOST_LEAVES.bit_length() - 1))
@@ -70,11 +80,12 @@ def build_tree(points: torch.Tensor) -> PointTree:
 
 
 def nearest_in_tree(queries: PointTree, others: PointTree) -> torch.Tensor:
-    """Return (N,) int64: for each point of ``queries`` the exact nearest point of ``others``.
+    """Return the index of the exact nearest neighbour in ``others`` for each query, (N,) int64.
 
-    A first guess gives each point a distance that the nearest cannot exceed. What is left are
-    the boxes that come nearer than that: of eight leaves, then of one leaf, then seen from the
-    single point. Nothing nearer can lie elsewhere, so no answer is approximate.
+    A first guess gives each query an upper bound of its distance. The search then opens only
+    boxes nearer than the bound. It tests boxes of eight leaves first, then boxes of one leaf, and
+    then the box of a leaf against the single query. No skipped box can hold a nearer point, so
+    the result is exact.
     """
     best, bound, guess = _first_guess(queries, others)
     leaf_bound = bound.amax(1)
@@ -97,11 +108,14 @@ def nearest_in_tree(queries: PointTree, others: PointTree) -> torch.Tensor:
 def _first_guess(
     queries: PointTree, others: PointTree
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return what the few leaves next to each query leaf offer.
+    """Search the few leaves next to each query leaf.
 
-    `best` (L * g) holds distance and place in one integer, so that one minimum finds both:
-    the bits of a float that is not negative are ordered as the float is. `bound` (L, g) is the
-    squared distance, `guess` (L, k) the leaves looked into.
+    Returns:
+        best: (L * g), squared distance and index of the neighbour, packed into one integer. One
+            minimum then finds both, because the bit patterns of non-negative floats have the
+            order of the floats.
+        bound: (L, g), squared distance of that neighbour.
+        guess: (L, k), the leaves that were searched.
     """
     centre, their_centre = (0.5 * (tree.low + tree.high) for tree in (queries, others))
     wide_centre = 0.5 * (others.wide_low + others.wide_high)
@@ -121,7 +135,7 @@ def _first_guess(
 def _leaf_pairs(
     queries: PointTree, others: PointTree, leaf_bound: torch.Tensor, pairs: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the leaves (P,), (P,) of pairs (W, 2) of wide boxes that are near enough."""
+    """Return the near pairs of leaves, (P,) and (P,), within (W, 2) pairs of wide boxes."""
     mine, theirs = pairs.unbind(1)
 
     def leaves(corners: torch.Tensor, wide: torch.Tensor) -> torch.Tensor:
@@ -147,7 +161,7 @@ def _improve(
     bound: torch.Tensor,
     guess: torch.Tensor,
 ) -> None:
-    """Lower ``best`` by the points of leaves ``theirs`` for those of ``mine`` they may improve."""
+    """Lower ``best`` of the queries in leaves ``mine`` by the points of the leaves ``theirs``."""
     asking = queries.points[:, mine]
     gaps = _gaps(
         asking, asking, others.low[:, theirs].unsqueeze(2), others.high[:, theirs].unsqueeze(2)
@@ -160,7 +174,7 @@ def _improve(
     for asked, looked in zip(query.split(_ROWS), leaf.split(_ROWS), strict=True):
         total: torch.Tensor | None = None
         for here, there in zip(flat, others.points, strict=True):
-            step = there.index_select(0, looked)  # a copy, so the rest is done in place
+            step = there.index_select(0, looked)  # a copy: safe to change in place
             step = step.sub_(here.index_select(0, asked).unsqueeze(1)).square_()
             total = step if total is None else total.add_(step)
         assert total is not None
@@ -173,7 +187,7 @@ def _packed(squared: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
 
 
 def _squared(here: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-    """Return squared distances; both hold x, y and z first and broadcast."""
+    """Return squared distances. Both tensors hold x, y, z along the first axis and broadcast."""
     total = (here[0] - there[0]).square_()
     for axis in (1, 2):
         total += (here[axis] - there[axis]).square_()
@@ -183,7 +197,7 @@ def _squared(here: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
 def _gaps(
     low: torch.Tensor, high: torch.Tensor, other_low: torch.Tensor, other_high: torch.Tensor
 ) -> torch.Tensor:
-    """Return squared distances between boxes, 0 where they overlap; (3, ...), broadcast."""
+    """Return squared distances between boxes, 0 where they overlap. Inputs (3, ...) broadcast."""
     apart = [
         torch.maximum(low[axis] - other_high[axis], other_low[axis] - high[axis])
         for axis in range(3)

@@ -1,4 +1,4 @@
-"""How well source views, warped into a target view, explain it (paper eq. 3)."""
+"""Photometric loss between a target view and warped source views (paper eq. 3)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from e2e_slam_ros.losses.ssim import ssim
 
 @dataclass(frozen=True)
 class PhotometricWeights:
-    """Weights of ``(1 - SSIM) / 2`` and of the absolute difference; 0.85 and 0.15 as published.
+    """Weights of ``(1 - SSIM) / 2`` and of the absolute difference.
 
-    The paper's text gives alpha = 0.15, against its own eq. 3 and its code.
+    The defaults 0.85 and 0.15 are those of eq. 3 and of the published code. The paper's text
+    gives alpha = 0.15, which contradicts both.
+
+    Example:
+        >>> PhotometricWeights()
+        PhotometricWeights(ssim=0.85, absolute=0.15)
     """
 
     ssim: float = 0.85
@@ -25,17 +30,24 @@ class PhotometricWeights:
 
 @dataclass(frozen=True, eq=False)
 class PhotometricResult:
-    """The photometric loss and how much of the image it speaks for.
+    """The photometric loss and the share of the image it is based on.
 
     Attributes:
-        loss: scalar; 0 with gradients 0 when not a single pixel counts.
-        error: (B, 1, H, W), each pixel's smallest error over the sources, in [0, 1] for default
-            weights; 0 where ``counted`` is false.
-        counted: (B, 1, H, W) bool, the pixels that the loss is the mean of.
-        in_view_share: scalar, share of all pixels that any source sees.
+        loss: scalar; 0 with gradients 0 when no pixel counts.
+        error: (B, 1, H, W), the smallest error of each pixel over the sources. It lies in [0, 1]
+            for the default weights and is 0 where ``counted`` is false.
+        counted: (B, 1, H, W) bool, the pixels that ``loss`` averages.
+        in_view_share: scalar, share of all pixels that at least one source sees.
         valid_share: scalar, share of all pixels that count.
-        enough: scalar bool, ``valid_share`` reaches the asked-for share. Where it does not, the
-            loss is based on too little and must not be used.
+        enough: scalar bool, true if ``valid_share`` reaches ``min_valid_share``. Do not use the
+            loss when it is false.
+
+    Example:
+        >>> one = torch.ones(1, 1, 1, 1)
+        >>> share = torch.tensor(1.0)
+        >>> result = PhotometricResult(share, one, one > 0, share, share, share >= 0.1)
+        >>> bool(result.enough)
+        True
     """
 
     loss: torch.Tensor
@@ -49,11 +61,18 @@ class PhotometricResult:
 def photometric_error(
     target: torch.Tensor, image: torch.Tensor, weights: PhotometricWeights
 ) -> torch.Tensor:
-    """Return (B, 1, H, W): ``w_s (1 - SSIM) / 2 + w_a |target - image|``, mean over channels.
+    """Return the photometric error of each pixel, (B, 1, H, W).
+
+    The error is ``w_s (1 - SSIM) / 2 + w_a |target - image|``, averaged over the channels.
 
     Args:
         target, image: (B, C, H, W) in [0, 1].
-        weights: `PhotometricWeights`.
+        weights: weights w_s of SSIM and w_a of the absolute difference.
+
+    Example:
+        >>> image = torch.full((1, 3, 4, 4), 0.5)
+        >>> float(photometric_error(image, image, PhotometricWeights()).max())
+        0.0
     """
     dissimilarity = (0.5 * (1 - ssim(target, image))).clamp(0, 1).mean(1, keepdim=True)
     difference = (target - image).abs().mean(1, keepdim=True)
@@ -70,28 +89,30 @@ def photometric_loss(
     domain: torch.Tensor | None = None,
     min_valid_share: float = 0.1,
 ) -> PhotometricResult:
-    """Return the mean, over the pixels that count, of the smallest error over the sources.
+    """Return the mean, over the counted pixels, of the smallest error over the sources.
 
-    Paper eq. 3 and the minimum of eq. 8. A pixel is valid for a source when its whole 3x3 SSIM
-    window is. With ``sources`` a pixel counts only where warping explains it better than not
-    warping: what stands still in the image (a flat wall, a part of the robot, a camera at rest)
-    has nothing to say about depth.
+    This is paper eq. 3 with the minimum of eq. 8. A pixel is valid for a source when its whole
+    3x3 SSIM window is in view.
 
-    The mean is over the pixels that count, so pixels out of view lower nothing by their absence.
-    They still choose which errors are averaged. Pass the first step's ``counted`` as ``domain``
-    where losses of several steps are compared: the mean is then over these pixels always, one
-    that is out of view costs what not warping costs, and no pixel ever costs more than that. So
-    pushing pixels out of view cannot lower the loss.
+    **Stationary pixels.** With ``sources``, a pixel counts only where the warped source matches
+    better than the unwarped source (auto-masking). A flat wall, a part of the robot or a camera
+    at rest looks the same without a warp and holds no information about depth.
+
+    **Fixed domain.** The counted pixels change with the depth, so losses of several steps are
+    means over different pixels. To compare steps, pass the first step's ``counted`` as
+    ``domain``. The loss is then always the mean over these pixels. A pixel that leaves the view
+    costs the unwarped error, which is also the most that any pixel costs. An optimiser therefore
+    cannot lower the loss by moving pixels out of view.
 
     Args:
         target: (B, C, H, W) in [0, 1].
         warps: one or more sources warped into the target.
-        sources: the images (B, C, H, W) that were warped, for the mask of stationary pixels;
-            None leaves it out, and a pixel out of view then costs the largest error in `domain`.
-        weights: of SSIM and difference.
-        pixel_weights: (B, 1, H, W) for each source, taken from the source with the smallest
-            error (SC-SfMLearner eq. 8); constants, no gradient.
-        domain: (B, 1, H, W) bool, the pixels to average over.
+        sources: the images (B, C, H, W) before the warp, for the mask of stationary pixels. None
+            switches the mask off; a pixel of ``domain`` out of view then costs the largest error.
+        weights: weights of SSIM and of the absolute difference.
+        pixel_weights: (B, 1, H, W) for each source (SC-SfMLearner eq. 8). Each pixel takes the
+            weight of the source with the smallest error. The weights get no gradient.
+        domain: (B, 1, H, W) bool, the pixels to average.
         min_valid_share: share of pixels below which ``enough`` is false.
     """
     weights = weights or PhotometricWeights()
@@ -105,7 +126,7 @@ def photometric_loss(
     counted = in_view if sources is None else in_view & (smallest < standing)
     error = smallest
     if domain is not None:
-        # A pixel that is out of view, or no better than unwarped, costs what standing still does.
+        # A pixel out of view, or with a warp that does not help, costs the unwarped error.
         error = torch.where(in_view, torch.minimum(smallest, standing), standing)
     if pixel_weights is not None:
         chosen = torch.stack(list(pixel_weights)).detach().gather(0, which.unsqueeze(0))[0]
@@ -128,9 +149,10 @@ def photometric_loss(
 def _standing_error(
     target: torch.Tensor, sources: Sequence[torch.Tensor] | None, weights: PhotometricWeights
 ) -> torch.Tensor:
-    """Return (B, 1, H, W): the smallest error without any warp; the largest possible if unknown.
+    """Return the smallest error of the unwarped sources, (B, 1, H, W).
 
-    The unwarped sources are those of the warps; they have the target's size, as keyframes do.
+    Without ``sources`` it is the largest possible error. Sources have the size of the target, as
+    all keyframes do.
     """
     if sources is None:
         return torch.full_like(target[:, :1], weights.ssim + weights.absolute)
@@ -138,6 +160,6 @@ def _standing_error(
 
 
 def _whole_windows(valid: torch.Tensor) -> torch.Tensor:
-    """Return where all of the 3x3 window is valid; what lies outside the image is reflected."""
+    """Return where the whole 3x3 window is valid. The image is reflected at its border."""
     holes = F.pad((~valid).float(), (1, 1, 1, 1), mode="reflect")
     return F.max_pool2d(holes, 3, stride=1) == 0

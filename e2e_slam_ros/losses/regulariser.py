@@ -1,4 +1,4 @@
-"""Keeps refined depth near what the network said at first (paper eq. 4)."""
+"""Regulariser that keeps refined depth near the network's first prediction (paper eq. 4)."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ def depth_regulariser(
     scale: torch.Tensor | float = 1.0,
     gamma: float = 1e-2,
 ) -> torch.Tensor:
-    """Return ``gamma * mean |s D_0 - s D_i|`` over the pixels that both know, a scalar.
+    """Return ``gamma * mean |s D_0 - s D_i|`` over the pixels known in both depths, a scalar.
 
-    Both depths are passed as the network gives them, and the scale is applied to both here: the
-    published code compared one with a scale and one without. No pixel in common costs 0.
+    Pass both depths in the network's unit. This function applies the scale to both. The published
+    code scaled only one of them. The result is 0 when no pixel is known in both.
 
     Args:
-        initial: (B, 1, H, W), D_0, network units or metres; a constant, no gradient.
-        current: (B, 1, H, W), D_i in the same units; gradients flow to it.
-        scale: metres per unit, a number or a tensor that broadcasts; a constant, no gradient.
+        initial: (B, 1, H, W), D_0 in network units or metres; a constant, without gradient.
+        current: (B, 1, H, W), D_i in the same unit; gradients flow to it.
+        scale: metres per unit, a number or a tensor that broadcasts; a constant, without gradient.
         gamma: weight of the term.
+
+    Example:
+        >>> depth = torch.ones(1, 1, 2, 2)
+        >>> round(float(depth_regulariser(depth, depth + 0.5, gamma=0.1)), 6)
+        0.05
     """
     both = known(initial) & known(current)
     if isinstance(scale, torch.Tensor):

@@ -1,4 +1,4 @@
-"""How far a depth map is from known depth, whatever its scale (Eigen et al. 2014, eq. 4)."""
+"""Scale-invariant error of a depth map against known depth (Eigen et al. 2014, eq. 4)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import torch
 
 from e2e_slam_ros.geometry.masks import known, or_one
 
-# Images with less known depth than this are left out: a handful of pixels is not a depth map.
+# An image with fewer known pixels is left out: so few pixels say little about a depth map.
 _LEAST_PIXELS = 16
-# Square roots have no slope at 0: a log error of 0.001 is already exact.
+# The slope of a square root is infinite at 0. A log error of 0.001 is small enough.
 _LEAST_VARIANCE = 1e-6
 
 
 def log_depth_error(
     depth: torch.Tensor, target: torch.Tensor, valid: torch.Tensor
 ) -> torch.Tensor:
-    """Return ``log depth - log target`` in the mask and 0 (gradient 0) outside; (B, 1, H, W).
+    """Return ``log depth - log target`` inside the mask, 0 with gradient 0 outside; (B, 1, H, W).
 
     Args:
-        depth: (B, 1, H, W), predicted.
-        target: (B, 1, H, W), in the same unit; may be anything outside the mask.
-        valid: (B, 1, H, W) bool; both depths must be positive in it.
+        depth: (B, 1, H, W), predicted depth.
+        target: (B, 1, H, W), true depth in the same unit. Values outside the mask are ignored.
+        valid: (B, 1, H, W) bool; both depths must be positive inside the mask.
     """
     error = or_one(depth, valid).log() - or_one(target, valid).log()
     return torch.where(valid, error, torch.zeros_like(error))
@@ -29,16 +29,26 @@ def log_depth_error(
 def scale_invariant_loss(
     error: torch.Tensor, valid: torch.Tensor, balance: float = 0.9
 ) -> torch.Tensor:
-    """Return ``sqrt(mean(e^2) - balance mean(e)^2)``, a scalar: the mean over the images.
+    """Return ``sqrt(mean(e^2) - balance mean(e)^2)``, averaged over the images; a scalar.
 
-    With ``balance`` 1 a factor on the depth changes nothing; with 0 it is the plain root mean
-    square. Every image counts alike, however many of its pixels are known; images with fewer
-    than 16 are left out. 0 with gradients 0 when that is all of them.
+    With ``balance`` 1 a constant factor on the depth costs nothing. With ``balance`` 0 the loss is
+    the root mean square. Each image has the same weight, whatever its number of known pixels.
+    Images with fewer than 16 known pixels are left out. The loss is 0 with gradients 0 when all
+    images are left out.
 
     Args:
-        error: (B, 1, H, W), difference of logarithms, 0 outside the mask (`log_depth_error`).
+        error: (B, 1, H, W), difference of log depths, 0 outside the mask (`log_depth_error`).
         valid: (B, 1, H, W) bool.
-        balance: lambda, 0 to 1.
+        balance: lambda of eq. 4, 0 to 1.
+
+    Example:
+        >>> target = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 1
+        >>> valid = torch.ones_like(target, dtype=torch.bool)
+        >>> error = log_depth_error(2 * target, target, valid)  # a factor of 2 everywhere
+        >>> bool(scale_invariant_loss(error, valid, balance=1.0) < 0.002)
+        True
+        >>> round(float(scale_invariant_loss(error, valid, balance=0.0)), 3)  # log 2
+        0.693
     """
     count = valid.sum((1, 2, 3))
     divisor = count.clamp_min(1)
@@ -50,5 +60,5 @@ def scale_invariant_loss(
 
 
 def usable_labels(target: torch.Tensor, min_m: float, max_m: float) -> torch.Tensor:
-    """Return where a depth label (B, 1, H, W) is known and between ``min_m`` and ``max_m``."""
+    """Return which labels of (B, 1, H, W) are known and lie between ``min_m`` and ``max_m``."""
     return known(target) & (target >= min_m) & (target <= max_m)

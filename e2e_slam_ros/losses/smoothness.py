@@ -1,4 +1,4 @@
-"""Depth is smooth where the image is (SC-SfMLearner eq. 4, first order)."""
+"""Edge-aware smoothness of inverse depth (SC-SfMLearner eq. 4, first order)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from e2e_slam_ros.geometry.masks import known, masked_mean, or_one
 def smoothness(
     inverse_depth: torch.Tensor, image: torch.Tensor, edge_weight: float = 1.0
 ) -> torch.Tensor:
-    """Return ``mean |dx n| e^(-w |dx I|) + mean |dy n| e^(-w |dy I|)``, n = d / mean(d); a scalar.
+    """Return ``mean |dx n| e^(-w |dx I|) + mean |dy n| e^(-w |dy I|)`` with ``n = d / mean(d)``.
 
-    Divided by its mean, inverse depth cannot become smooth by shrinking: the loss is the same
-    for any scale. Image steps are means over the channels. 0 for a constant inverse depth, and
-    when no two neighbours are known.
+    The result is a scalar. Inverse depth is divided by its mean first. A change of scale then
+    does not change the loss, so the depth cannot become smooth by shrinking. Image gradients are
+    averaged over the channels. The loss is 0 for a constant inverse depth, and 0 when no two
+    neighbours are known.
 
     Args:
-        inverse_depth: (B, 1, H, W), 1/m or any unit; not finite or <= 0 is left out.
+        inverse_depth: (B, 1, H, W), 1/m or any unit. Pixels not finite or <= 0 are left out.
         image: (B, C, H, W) in [0, 1].
-        edge_weight: how much an image edge excuses a step in depth; 1 as published.
+        edge_weight: w, how strongly an image edge lowers the cost of a depth edge; 1 as published.
+
+    Example:
+        >>> image = torch.zeros(1, 3, 4, 4)
+        >>> float(smoothness(torch.full((1, 1, 4, 4), 0.5), image))
+        0.0
     """
     valid = known(inverse_depth)
     depth = or_one(inverse_depth, valid)

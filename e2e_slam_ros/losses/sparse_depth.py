@@ -1,4 +1,4 @@
-"""A few pixels whose depth is known, well or not so well (paper 4.3)."""
+"""Loss against sparse known depth, with a confidence for each pixel (paper 4.3)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ def sparse_depth_loss(
     confidence: torch.Tensor | None = None,
     space: DepthSpace = "log",
 ) -> torch.Tensor:
-    """Return ``sum w |f(d) - f(s)| / sum w`` over the pixels that both know, a scalar.
+    """Return ``sum w |f(d) - f(s)| / sum w`` over the pixels known in both depths, a scalar.
 
     Args:
         depth: (B, 1, H, W) metres; gradients flow to it.
         sparse: (B, 1, H, W) metres; 0 or not finite = unknown.
-        confidence: (B, 1, H, W) >= 0, the weight w; None is 1. Not finite counts as 0.
-        space: f. "metric" in metres (the paper's); "log": ratios, the same at any distance;
-            "inverse" in 1/m: how errors of triangulated points are distributed.
+        confidence: (B, 1, H, W) >= 0, the weight w. None means 1 everywhere. A value that is not
+            finite counts as 0.
+        space: the function f. "metric" compares metres, as the paper does. "log" compares ratios,
+            so an error of 10 % costs the same at any distance. "inverse" compares 1/m, the unit
+            in which errors of triangulated points are distributed evenly.
 
     Returns:
-        0 with gradients 0 where no pixel is known to both, or all confidences are 0.
+        The loss. It is 0 with gradients 0 when no pixel is known in both or all weights are 0.
+
+    Example:
+        >>> depth = torch.full((1, 1, 2, 2), 2.0)
+        >>> round(float(sparse_depth_loss(depth, depth + 0.5, space="metric")), 6)
+        0.5
     """
     both = known(depth) & known(sparse)
     if confidence is not None:
