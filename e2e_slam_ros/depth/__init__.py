@@ -1,1 +1,1 @@
-"""Where a keyframe's depth comes from: a depth sensor, or a network that predicts it."""
+"""Depth of a keyframe from a depth sensor or from a network that sees one image."""

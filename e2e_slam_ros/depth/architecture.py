@@ -1,4 +1,4 @@
-"""What every depth network is: an image in, disparity out, and what its disparity means."""
+"""Interface of the depth networks: one image in, disparity out, and its conversion to depth."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from torch import nn
 
 from e2e_slam_ros.config.errors import DepthError
 
-# Encoders halve the image five times; at 64 pixels two are left to convolve over.
+# Encoders halve the image five times. Of 64 pixels, two are left for the last convolutions.
 SIZE_STEP = 32
 SIZE_MIN = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A depth network's answer for a batch of images.
+    """Output of a depth network for a batch of images.
 
     Attributes:
-        disparity: (B, 1, H, W), > 0; `depth_from_disparity` says how it becomes depth.
-        log_uncertainty: (B, 1, H, W), the logarithm of the expected absolute error of log depth
-            (paper section 3.3), or None for networks that do not predict it.
+        disparity: (B, 1, H, W), > 0; `depth_from_disparity` converts it to depth.
+        log_uncertainty: (B, 1, H, W), natural logarithm of the expected absolute error of log
+            depth (paper section 3.3). None for a network that does not predict it.
+
+    Example:
+        >>> Prediction(torch.ones(1, 1, 64, 64), None).disparity.shape
+        torch.Size([1, 1, 64, 64])
     """
 
     disparity: torch.Tensor
@@ -31,12 +35,20 @@ class Prediction:
 
 
 class DepthNetwork(nn.Module, ABC):
-    """A network that predicts disparity from one image.
+    """Base class of networks that predict disparity from one image.
 
     Attributes:
-        focal_normalised: depth is proportional to the camera's `relative_focal`; the network
-            itself never sees the intrinsics.
-        metric: trained so that depth comes out in metres; else it is up to one unknown factor.
+        focal_normalised: if true, depth is proportional to the camera's `relative_focal`. The
+            network itself never sees the intrinsics.
+        metric: if true, the network was trained to give depth in metres. If false, its depth is
+            known only up to an unknown scale.
+
+    Example:
+        >>> class Constant(DepthNetwork):
+        ...     def predict(self, image: torch.Tensor) -> Prediction:
+        ...         return Prediction(torch.full_like(image[:, :1], 0.5), None)
+        >>> float(Constant()(torch.zeros(1, 3, 64, 64)).mean())
+        0.5
     """
 
     focal_normalised: ClassVar[bool] = False
@@ -44,24 +56,30 @@ class DepthNetwork(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, image: torch.Tensor) -> Prediction:
-        """Return disparity and, where the network has it, uncertainty.
+        """Return disparity and, if the network has an uncertainty head, uncertainty.
 
         Args:
             image: (B, 3, H, W) float in [0, 1], RGB; H and W multiples of 32, at least 64.
 
         Raises:
-            DepthError: a size the network cannot take.
+            DepthError: a size that the network does not support.
         """
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the disparity (B, 1, H, W) alone; otherwise as `predict`."""
+        """Return only the disparity (B, 1, H, W) of `predict`."""
         return self.predict(image).disparity
 
 
 def relative_focal(intrinsics: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Return sqrt(fx fy / (W H)) of (B, 3, 3) intrinsics, (B,).
+    """Return the relative focal length sqrt(fx fy / (W H)) of (B, 3, 3) intrinsics, (B,).
 
-    The same for an image and its resized copy, even one resized by different factors in x and y.
+    A resized copy of an image has the same value, even if x and y are resized by different
+    factors.
+
+    Example:
+        >>> k = torch.tensor([[[64.0, 0.0, 31.5], [0.0, 64.0, 31.5], [0.0, 0.0, 1.0]]])
+        >>> relative_focal(k, 64, 64)
+        tensor([1.])
     """
     return (intrinsics[:, 0, 0] * intrinsics[:, 1, 1] / (width * height)).sqrt()
 
@@ -69,15 +87,21 @@ def relative_focal(intrinsics: torch.Tensor, height: int, width: int) -> torch.T
 def depth_from_disparity(
     disparity: torch.Tensor, intrinsics: torch.Tensor, *, focal_normalised: bool
 ) -> torch.Tensor:
-    """Return depth (B, 1, H, W) of a network's disparity of the same size.
+    """Return depth (B, 1, H, W) for a network's disparity of the same size.
 
-    An image does not tell a near object through a short lens from a far one through a long lens:
-    a focal-normalised network says what the depth would be at relative focal length 1.
+    A near object through a short lens and a far object through a long lens give the same image. A
+    focal-normalised network therefore predicts depth at relative focal length 1. This function
+    multiplies it by the camera's relative focal length.
 
     Args:
         disparity: (B, 1, H, W), > 0.
-        intrinsics: (B, 3, 3) or (3, 3), of an image of the disparity's size.
+        intrinsics: (B, 3, 3) or (3, 3), for an image of the disparity's size.
         focal_normalised: as `DepthNetwork.focal_normalised`.
+
+    Example:
+        >>> disparity = torch.full((1, 1, 1, 1), 0.5)
+        >>> depth_from_disparity(disparity, torch.eye(3), focal_normalised=False)
+        tensor([[[[2.]]]])
     """
     if not focal_normalised:
         return 1.0 / disparity
@@ -87,7 +111,7 @@ def depth_from_disparity(
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse an input size, in pixels, that the networks cannot take.
+    """Raise if the networks do not support an input size in pixels.
 
     Raises:
         DepthError: not a multiple of 32, or below 64.

@@ -1,4 +1,4 @@
-"""The depth networks by name."""
+"""Depth networks by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Depth networks to files and back; files that cannot be used are refused with the reason."""
+"""Reads and writes the weights of depth networks. An unusable file is refused with the reason."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.architectures import ARCHITECTURES, build_network
 from e2e_slam_ros.depth.weights_file import listed, read_weights, write_weights
 
-# What the depth does not depend on: files may lack it.
+# Tensors that do not influence the depth. A file may lack them.
 _OPTIONAL = re.compile(r"encoder\.encoder\.fc\.|.*\.num_batches_tracked$")
 _EXPECTED = "weights of {architecture} (.safetensors, or .pth/.pth.tar with a state_dict)"
-# Others are quantised: numbers that mean nothing without their scale.
+# Other types are quantised. Their numbers have no meaning without their scale.
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _SETTING = "depth.network.architecture"
 # Where weights of an architecture come from.
@@ -33,19 +33,21 @@ def load_weights(
 ) -> DepthNetwork:
     """Return the network with weights from a file, in evaluation mode, in float32.
 
-    Files are what `save_weights` writes, other safetensors, or written by ``torch.save``: a state
-    dict or, as SC-SfMLearner's published ones, ``{"epoch": ..., "state_dict": ...}``. Nothing in
-    a file is executed. The state of torch's random numbers is left alone.
+    Three kinds of files are read: files of `save_weights`, other safetensors files, and files of
+    ``torch.save``. The last hold a state dict, or ``{"epoch": ..., "state_dict": ...}`` as the
+    published files of SC-SfMLearner do. No code in a file is executed. The state of torch's random
+    number generator does not change.
 
     Args:
-        path: the file; which kind it is shows in its content, not its name.
+        path: the file. Its kind is recognised by its content, not by its name.
         architecture: one of `ARCHITECTURES`.
-        device: where the network goes.
+        device: device of the network.
 
     Raises:
         ConfigError: an unknown architecture.
-        DepthError: the file is missing, truncated, changed since it was written, no weights, of
-            another architecture, has values that are not finite, or needs code to be run.
+        DepthError: the file is missing, truncated or changed since it was written; it holds no
+            weights, weights of another architecture or values that are not finite; or it needs
+            code to be run.
     """
     path = Path(path).expanduser()
     content = read_weights(path, _EXPECTED.format(architecture=architecture))
@@ -63,21 +65,22 @@ def load_weights(
 def save_weights(
     network: DepthNetwork, path: str | Path, metadata: Mapping[str, str], half: bool
 ) -> Path:
-    """Write a network as safetensors, whole or not at all, and return the absolute path.
+    """Write a network as safetensors and return the absolute path of the file.
 
-    Equal networks and metadata give equal bytes. Beside ``metadata`` the file says its
-    "architecture", and a hash of its tensors that `load_weights` checks.
+    The file is written completely or not at all. Equal networks and metadata give equal bytes. The
+    file holds ``metadata``, the name of the architecture and a hash of its tensors. `load_weights`
+    checks the hash.
 
     Args:
         network: one of `ARCHITECTURES`, on any device.
         path: the file.
         metadata: texts to keep with the weights: recipe, data, commit, figures.
-        half: store convolutions in float16. What has one dimension stays float32: a norm's
-            variance can leave float16's range, and together it is a twentieth of the file.
+        half: store convolutions in float16. Tensors with one dimension stay float32, because a
+            norm's variance can leave the range of float16. They are a twentieth of the file.
 
     Raises:
         DepthError: a network of no known architecture, values that are not finite or too large
-            for float16, a folder that cannot be written.
+            for float16, or a folder that cannot be written.
     """
     target = Path(path).expanduser().absolute()
     names = [name for name, kind in ARCHITECTURES.items() if type(network) is kind]
@@ -111,7 +114,7 @@ def _require_finite(state: Mapping[str, torch.Tensor], path: Path, expected: str
 
 
 def _check_label(metadata: Mapping[str, str], path: Path, architecture: str) -> None:
-    """Refuse a file that says it is of another architecture."""
+    """Refuse a file whose metadata names another architecture."""
     named = metadata.get("architecture", architecture)
     if named != architecture:
         do = f"set {_SETTING} to {named}" if named in ARCHITECTURES else _SOURCES[architecture]
@@ -126,7 +129,7 @@ def _check_keys(
     path: Path,
     architecture: str,
 ) -> None:
-    """Refuse weights of another architecture, naming what differs."""
+    """Refuse weights of another architecture. The message names the differences."""
     missing = _missing(own, state)
     foreign = [key for key in state if key not in own]
     shapes = [
@@ -160,7 +163,7 @@ def _missing(own: Iterable[str], state: Mapping[str, torch.Tensor]) -> list[str]
 
 
 def _other_architecture(state: Mapping[str, torch.Tensor], architecture: str) -> str:
-    """Return advice for weights of something else, by the names that give it away."""
+    """Return advice for weights of another network, recognised by its tensor names."""
     for name in ARCHITECTURES:
         if name != architecture and not _missing(build_network(name).state_dict(), state):
             return f"these are of {name}: set {_SETTING} to {name}"

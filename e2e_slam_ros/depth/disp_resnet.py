@@ -9,23 +9,28 @@ from torch.nn import functional
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction, check_size
 from e2e_slam_ros.depth.resnet import CHANNELS, ResNet18
 
-# Channels of the decoder's levels, finest (full size) first, and levels with a disparity output.
+# Channels of the decoder's levels, finest (full size) first. Levels with a disparity output.
 _DECODER_CHANNELS = (16, 32, 64, 128, 256)
 _OUTPUT_LEVELS = (0, 1, 2, 3)
 
 # disparity = _GAIN * sigmoid + _OFFSET, in 1 / (unit of the training motion).
 _GAIN, _OFFSET = 10.0, 0.01
 
-# Mean and standard deviation the published weights were trained with, all channels alike.
+# Mean and standard deviation in the training of the published weights, for all channels.
 _MEAN, _DEVIATION = 0.45, 0.225
 
 
 class DispResNet18(DepthNetwork):
-    """Image to disparity: ResNet-18 encoder, decoder with skip connections, outputs at 4 scales.
+    """Network from image to disparity: ResNet-18 encoder, decoder with skip connections, 4 scales.
 
     ``state_dict`` has exactly the keys of the authors' published checkpoints
     (``encoder.encoder.conv1.weight`` ... ``decoder.decoder.13.conv.bias``).
-    A fresh network is random: load weights before using what it says.
+    A new network has random weights. Load weights before you use its predictions.
+
+    Example:
+        >>> network = DispResNet18().eval()
+        >>> network.predict(torch.zeros(1, 3, 64, 64)).disparity.shape
+        torch.Size([1, 1, 64, 64])
     """
 
     def __init__(self) -> None:
@@ -34,15 +39,15 @@ class DispResNet18(DepthNetwork):
         self.decoder = _Decoder()
 
     def predict(self, image: torch.Tensor) -> Prediction:
-        """Return the finest disparity, between 0.01 and 10.01; depth up to scale is its inverse.
+        """Return the finest disparity, between 0.01 and 10.01. Its inverse is depth up to scale.
 
-        Sizes are in pixels, multiples of 32, at least 64; see `DepthNetwork`.
+        Image sizes are in pixels, multiples of 32, at least 64; see `DepthNetwork`.
         """
         disparity: torch.Tensor = self.decoder(self._features(image), levels=(0,))[0]
         return Prediction(disparity, log_uncertainty=None)
 
     def pyramid(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Return disparities at full, 1/2, 1/4 and 1/8 size; otherwise as `predict`."""
+        """Return the disparities at full, 1/2, 1/4 and 1/8 size. The input is as for `predict`."""
         disparities: list[torch.Tensor] = self.decoder(self._features(image), _OUTPUT_LEVELS)
         return disparities
 
@@ -53,7 +58,7 @@ class DispResNet18(DepthNetwork):
 
 
 class _Encoder(nn.Module):
-    """Holds the ResNet under the name it has in published checkpoints."""
+    """Holds the ResNet under its name in the published checkpoints."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,11 +70,11 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Features to disparities (Godard et al. 2019, table 5, without its last disparity level).
+    """Decoder from features to disparities (Godard et al. 2019, table 5, without its last level).
 
-    From the coarsest level to the finest: convolve, double the size, append the encoder's map
-    of that size, convolve. ``decoder`` lists the ten convolutions in this order, then the
-    disparity outputs from the finest to the coarsest: the order of published checkpoints.
+    Each level convolves, doubles the size, appends the encoder's feature map of that size, and
+    convolves again. ``decoder`` lists the ten convolutions from coarse to fine, and then the
+    disparity outputs from fine to coarse. This is the order of the published checkpoints.
     """
 
     def __init__(self) -> None:
@@ -102,7 +107,7 @@ class _Decoder(nn.Module):
 
 
 class _PaddedConv(nn.Module):
-    """3x3 convolution of the image continued by reflection."""
+    """3x3 convolution with reflection padding."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -114,7 +119,7 @@ class _PaddedConv(nn.Module):
 
 
 class _ActiveConv(nn.Module):
-    """`_PaddedConv`, then ELU."""
+    """`_PaddedConv`, followed by ELU."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-# Repeats, kernel, stride of the first, expansion, channels: the seven stages.
+# The seven stages: repeats, kernel, stride of the first block, expansion, channels.
 _STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -17,19 +17,25 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _STEM_CHANNELS = 32
-# The last stage at each of the sizes 1/2, 1/4, 1/8, 1/16 and 1/32, and its channels.
+# Last stage at each of the sizes 1/2, 1/4, 1/8, 1/16 and 1/32, and its channels.
 _TAPS = (0, 1, 2, 4, 6)
 CHANNELS = tuple(_STAGES[tap][-1] for tap in _TAPS)
 
-# As the published weights were trained.
+# Normalisation of the image in the training of the published weights.
 _NORM_EPS, _NORM_MOMENTUM = 1e-3, 0.01
 
 
 class EfficientNetLite0(nn.Module):
-    """Image, normalised to about [-1, 1], to features at 1/2, 1/4, 1/8, 1/16 and 1/32 of its size.
+    """EfficientNet-Lite0 encoder: features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
 
-    "Lite": no squeeze-and-excitation, ReLU6 for swish, a stem and head that are not scaled; the
-    head and classifier are left out here. Random until weights are loaded.
+    The image is normalised to about [-1, 1]. The "lite" variant has no squeeze-and-excitation,
+    ReLU6 instead of swish, and a stem and head that are not scaled. The head and the classifier
+    are left out here. Weights are random until they are loaded.
+
+    Example:
+        >>> features = EfficientNetLite0().eval()(torch.zeros(1, 3, 64, 64))
+        >>> [feature.shape[-1] for feature in features]
+        [32, 16, 8, 4, 2]
     """
 
     def __init__(self) -> None:
@@ -61,13 +67,13 @@ class EfficientNetLite0(nn.Module):
 
 
 class _ConvNorm(nn.Module):
-    """Convolution padded as TensorFlow's "same", which the weights were trained with, and norm."""
+    """Convolution and norm. The padding is TensorFlow's "same", as in training."""
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1
     ) -> None:
         super().__init__()
-        # Of an even size, stride 2 pads one more pixel behind than in front.
+        # At an even size, stride 2 pads one pixel more at the end than at the start.
         total = kernel - stride
         self.pad = (total // 2, total - total // 2) * 2 if total % 2 else None
         self.conv = nn.Conv2d(
@@ -89,7 +95,7 @@ class _ConvNorm(nn.Module):
 
 
 class _Block(nn.Module):
-    """Inverted bottleneck: expand, filter each channel, project, add the input if it fits."""
+    """Inverted bottleneck: expand, filter each channel, project, add the input if shapes agree."""
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int

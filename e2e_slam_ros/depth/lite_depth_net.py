@@ -1,4 +1,4 @@
-"""The light depth network, the default: EfficientNet-Lite0 and a small decoder."""
+"""The light depth network and default: EfficientNet-Lite0 with a small decoder."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ from torch.nn import functional
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction, check_size
 from e2e_slam_ros.depth.efficientnet_lite import CHANNELS, EfficientNetLite0
 
-# At 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
+# Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
 _DECODER_CHANNELS = (32, 48, 64, 96, 128)
 
 # disparity = _GAIN * sigmoid + _OFFSET in 1/metres: depth from 0.1 m to 50 m.
 _GAIN, _OFFSET = 10.0, 0.02
-# What a fresh network says everywhere: metres, and the natural logarithm of its relative error.
+# Output of a new network at every pixel: metres, and log of the relative error.
 _START_M, _START_LOG_UNCERTAINTY = 2.5, -1.5
 
 
 class LiteDepthNet(DepthNetwork):
-    """Image to metric disparity at relative focal length 1, and its uncertainty.
+    """Network from image to metric disparity at relative focal length 1, and its uncertainty.
 
-    Both are predicted at half the image's size and enlarged: disparity is affine across a plane,
-    so enlarging keeps planes. The uncertainty head is one 3x3 convolution on the finest decoder
-    features (paper section 3.3).
+    The network predicts both at half the image's size and enlarges them. Disparity is affine
+    across a plane, so the enlargement keeps planes. The uncertainty head is one 3x3 convolution on
+    the finest decoder features (paper section 3.3).
+
+    Example:
+        >>> prediction = LiteDepthNet().eval().predict(torch.zeros(1, 3, 64, 64))
+        >>> prediction.disparity.shape, prediction.log_uncertainty.shape
+        (torch.Size([1, 1, 64, 64]), torch.Size([1, 1, 64, 64]))
     """
 
     focal_normalised: ClassVar[bool] = True
@@ -44,15 +49,16 @@ class LiteDepthNet(DepthNetwork):
         """Return disparity between 0.02 and 10.02 and log uncertainty; see `DepthNetwork`."""
         check_size(image.shape[-1], image.shape[-2])
         features = self.decoder(self.encoder(2.0 * image - 1.0))
-        # In full precision under autocast: bfloat16 has steps of 0.4 %.
+        # Full precision even under autocast, because bfloat16 has steps of 0.4 %.
         disparity = _GAIN * torch.sigmoid(self.disparity(features).float()) + _OFFSET
         log_uncertainty = self.log_uncertainty(features).float()
         return Prediction(_doubled(disparity), _doubled(log_uncertainty))
 
 
 class _Decoder(nn.Module):
-    """From the coarsest features to the finest: double the size, append the encoder's, convolve.
+    """Decoder from the coarsest features to the finest.
 
+    Each level doubles the size, appends the encoder's feature map of that size, and convolves.
     ``reduce[i]`` and ``merge[i]`` belong to the encoder's feature map i, finest first.
     """
 
@@ -67,7 +73,7 @@ class _Decoder(nn.Module):
         )
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Return (B, 32, H/2, W/2) of the encoder's five maps of an (H, W) image."""
+        """Return (B, 32, H/2, W/2) from the encoder's five feature maps of an (H, W) image."""
         x: torch.Tensor = self.reduce[-1](features[-1])
         for level in reversed(range(len(self.merge))):
             skip = self.reduce[level](features[level])
@@ -88,7 +94,7 @@ class _ConvNorm(nn.Module):
 
 
 def _head(bias: float) -> nn.Conv2d:
-    """Return a 3x3 convolution of the finest features that begins near a constant."""
+    """Return a 3x3 convolution of the finest features whose first output is nearly constant."""
     head = nn.Conv2d(_DECODER_CHANNELS[0], 1, 3, padding=1)
     nn.init.normal_(head.weight, std=0.01)
     assert head.bias is not None

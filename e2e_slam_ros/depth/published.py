@@ -1,4 +1,4 @@
-"""Weights that others have published, where they are and how to know them."""
+"""Published weights of other authors: address, licence and hash."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from e2e_slam_ros.data.http_stream import download_file
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """One published file.
+    """A published file of weights.
 
     Attributes:
-        name: what the command calls it.
-        what: what it is, in words.
-        licence: in words; its authors' page decides.
-        page: where its authors speak of it.
-        file: its name where it is published.
-        architecture: the ``depth.network.architecture`` that loads it; "" if none does.
-        url: its address; "" where only a browser gets it.
-        sha256: 64 hexadecimal digits; "" where nobody published any.
+        name: name of the file in the command.
+        what: description in words.
+        licence: in words; the authors' page is binding.
+        page: address of the authors' page.
+        file: name of the file where it is published.
+        architecture: the ``depth.network.architecture`` that loads the file; "" if none does.
+        url: address of the file; "" where only a browser can fetch it.
+        sha256: 64 hexadecimal digits; "" where none is published.
         size: bytes; None where unknown.
+
+    Example:
+        >>> find_published(PUBLISHED[0].name) is PUBLISHED[0]
+        True
     """
 
     name: str
@@ -40,7 +44,7 @@ class PublishedWeights:
 
     @property
     def saved_as(self) -> str:
-        """The file's name here: published names repeat from one training to another."""
+        """Local name of the file. Published names are the same for several trainings."""
         base = Path(self.file).name
         return self.name + base[base.index(".") :]
 
@@ -77,10 +81,10 @@ PUBLISHED = (
 
 
 def find_published(name: str) -> PublishedWeights:
-    """Return the entry of that name.
+    """Return the entry with that name.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: no entry has that name.
     """
     known = {entry.name: entry for entry in PUBLISHED}
     if name not in known:
@@ -99,19 +103,20 @@ def download_published(
     timeout: float = 10.0,
     progress: bool | None = None,
 ) -> Path:
-    """Return the path of the weights in ``folder``, downloaded unless they are there already.
+    """Return the path of the weights in ``folder``. They are downloaded unless they are there.
 
     Args:
-        entry: what to download.
-        folder: where it goes; made if missing.
-        url: another address of the same file; needed where the entry has none.
-        sha256: what the file must hash to; needed where the entry does not say.
-        timeout: seconds without an answer after which to give up.
-        progress: show a progress bar; None = in a terminal.
+        entry: the file to download.
+        folder: folder of the file; created if missing.
+        url: another address of the same file; required where the entry has none.
+        sha256: expected hash; required where the entry has none.
+        timeout: seconds without an answer before the download fails.
+        progress: show a progress bar; None = only in a terminal.
 
     Raises:
-        ConfigError: no address or SHA-256 is known or given, or not one, or another one.
-        DataError: no network, no such file, another file, a folder that cannot be written.
+        ConfigError: the address or the SHA-256 is unknown, malformed, or contradicts the entry.
+        DataError: no network, no such file, a file with another hash, or a folder that cannot be
+            written.
     """
     expected = _expected_hash(entry, sha256)
     address = url or entry.url
@@ -134,7 +139,7 @@ def download_published(
 
 
 def _expected_hash(entry: PublishedWeights, given: str) -> str:
-    """Return what the file must hash to, "" where nobody knows."""
+    """Return the expected SHA-256 of the file, "" if it is unknown."""
     given = given.strip().lower()
     if given and not re.fullmatch(r"[0-9a-f]{64}", given):
         do = "copy it from where the file is published, or from `sha256sum FILE`"
@@ -150,7 +155,7 @@ def _expected_hash(entry: PublishedWeights, given: str) -> str:
 
 
 def _hash_of(path: Path) -> str:
-    """Return a file's SHA-256, "" where there is none."""
+    """Return a file's SHA-256, "" if there is no file."""
     if not path.is_file():
         return ""
     try:

@@ -11,7 +11,12 @@ CHANNELS = (64, 64, 128, 256, 512)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al. 2016, figure 5 left)."""
+    """Two 3x3 convolutions beside a shortcut (He et al. 2016, figure 5 left).
+
+    Example:
+        >>> ResidualBlock(8, 16, 2)(torch.zeros(1, 8, 4, 4)).shape
+        torch.Size([1, 16, 2, 2])
+    """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
@@ -34,11 +39,16 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """ResNet-18 (He et al. 2016, table 1) whose five stages are the output.
+    """ResNet-18 that returns the features of its five stages (He et al. 2016, table 1).
 
-    Parameter names are those of the widely published ImageNet weights. Their classification
-    head ``fc`` is kept, so that such weights load strictly, but never evaluated: it is zero and
+    Parameter names are those of the widely published ImageNet weights. The classification head
+    ``fc`` is kept, so that such weights load strictly. It is never evaluated. It is zero and
     frozen until weights are loaded.
+
+    Example:
+        >>> features = ResNet18().eval()(torch.zeros(1, 3, 64, 64))
+        >>> [feature.shape[-1] for feature in features]
+        [32, 16, 8, 4, 2]
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The weights that are part of the package."""
+"""Weights that are part of the package."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _SUMS = "SHA256SUMS"
 
 
 def weights_folder() -> Traversable:
-    """Return the folder of the weights in the package."""
+    """Return the package's folder of weights."""
     return resources.files("e2e_slam_ros.depth") / "weights"
 
 
 def load_shipped(architecture: str, device: torch.device | str = "cpu") -> DepthNetwork:
-    """Return the network with the package's weights, as `load_weights` does.
+    """Return the network with the package's weights; see `load_weights`.
 
     Raises:
-        DepthError: there are none of this architecture, or the installed file is missing or not
-            the one that was shipped.
+        DepthError: the package has no weights of this architecture, or the installed file is
+            missing or differs from the shipped file.
     """
     if architecture not in SHIPPED:
         raise DepthError.from_parts(
@@ -47,7 +47,7 @@ def load_shipped(architecture: str, device: torch.device | str = "cpu") -> Depth
 
 
 def _check_installed(file: Traversable) -> None:
-    """Refuse a file that is not what was shipped, before anything reads it."""
+    """Refuse a file that differs from the shipped file, before any parser reads it."""
     expected = _sums().get(file.name)
     if not file.is_file() or expected is None:
         got = f"no SHA-256 for it in {_SUMS}" if file.is_file() else "no such file"
@@ -67,7 +67,7 @@ def _check_installed(file: Traversable) -> None:
 
 
 def _sums() -> dict[str, str]:
-    """Return file name -> SHA-256, as ``sha256sum`` lists them."""
+    """Return a map from file name to SHA-256, as ``sha256sum`` lists them."""
     file = weights_folder() / _SUMS
     if not file.is_file():
         return {}

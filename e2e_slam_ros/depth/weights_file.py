@@ -1,4 +1,4 @@
-"""Files of named tensors: safetensors, and what ``torch.save`` writes. Nothing is executed."""
+"""Files of named tensors: safetensors and files of ``torch.save``. No code in them is executed."""
 
 from __future__ import annotations
 
@@ -17,35 +17,45 @@ from safetensors.torch import load, save
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.atomic import open_atomic
 
-# Metadata that `write_weights` adds: what the file's tensors must still hash to when it is read.
+# Metadata key of the tensors' hash. `write_weights` adds it and `read_weights` checks it.
 CONTENT_HASH = "content_sha256"
 
-# How torch's restricted unpickler names what it will not run, by release.
+# Messages of torch's restricted unpickler that name refused code, by release.
 _CODE = re.compile(r"(?:GLOBAL|[Uu]nsupported class|unrecognized function) (\S+)")
 _KEYS_SHOWN = 4
-# A safetensors file begins with the length of its header in as many bytes.
+# Number of bytes for the header's length, at the start of a safetensors file.
 _LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True, eq=False)
 class WeightsFile:
-    """Tensors by name, on the CPU, and the texts saved with them (none in pickles)."""
+    """Tensors by name, on the CPU, and the metadata saved with them (none in pickles).
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "weights.safetensors"
+        ...     write_weights(path, {"bias": torch.zeros(3)}, {"recipe": "none"})
+        ...     file = read_weights(path, "weights")
+        >>> file.tensors["bias"].shape, file.metadata["recipe"]
+        (torch.Size([3]), 'none')
+    """
 
     tensors: dict[str, torch.Tensor]
     metadata: dict[str, str]
 
 
 def read_weights(path: Path, expected: str) -> WeightsFile:
-    """Return the tensors of a file; which kind it is shows in its content, not its name.
+    """Return the tensors of a file. Its kind is recognised by its content, not by its name.
 
     Args:
-        path: safetensors, or written by ``torch.save``: tensors by name, alone or under
+        path: a safetensors file, or a file of ``torch.save`` with tensors by name, alone or under
             "state_dict".
-        expected: what to name as expected when the file is refused.
+        expected: description of the expected file, for the message of a refusal.
 
     Raises:
-        DepthError: the file is missing, truncated, changed since it was written, holds
-            something else, or needs code to be run.
+        DepthError: the file is missing, truncated or changed since it was written, holds something
+            else, or needs code to be run.
     """
     head = _head(path, expected)
     try:
@@ -62,7 +72,7 @@ def read_weights(path: Path, expected: str) -> WeightsFile:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """Return the texts in a safetensors file's header, {} for pickles; tensors are not read.
+    """Return the metadata of a safetensors file, {} for pickles. Tensors are not read.
 
     Raises:
         DepthError: the file is missing, truncated or of another kind.
@@ -84,7 +94,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 def write_weights(
     path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
 ) -> None:
-    """Write a safetensors file, whole or not at all; equal input gives equal bytes.
+    """Write a safetensors file, completely or not at all. Equal input gives equal bytes.
 
     Raises:
         DepthError: the folder cannot be written, or the disk is full.
@@ -92,7 +102,7 @@ def write_weights(
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     header, data = _split(save(plain))
     texts = dict(metadata) | {CONTENT_HASH: _content_hash(header, data)}
-    # The library writes the header's entries in an order that changes from call to call.
+    # The library writes the header's entries in an order that differs between calls.
     text = json.dumps({"__metadata__": texts, **header}, sort_keys=True).encode()
     text += b" " * (-len(text) % _LENGTH_BYTES)  # tensors begin at a multiple of 8
     with open_atomic(path, DepthError) as file:
@@ -101,7 +111,7 @@ def write_weights(
 
 
 def listed(names: list[str]) -> str:
-    """Return the first few names and how many more there are."""
+    """Return the first few names and the number of the others."""
     more = len(names) - _KEYS_SHOWN
     return ", ".join(names[:_KEYS_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
@@ -126,12 +136,12 @@ def _head(path: Path, expected: str) -> bytes:
 
 
 def _is_pickle(head: bytes) -> bool:
-    """Tell a zip archive, which torch writes, or a bare pickle: torch before version 1.6."""
+    """Return whether the file is a zip archive (torch) or a bare pickle (torch before 1.6)."""
     return head[:2] == b"PK" or head[:1] == b"\x80"
 
 
 def _is_safetensors(head: bytes) -> bool:
-    """Tell a length, then JSON."""
+    """Return whether the file starts with a length and then JSON."""
     return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{"
 
 
@@ -208,7 +218,7 @@ def _unreadable(path: Path, expected: str, problem: Exception) -> DepthError:
             "torch.save({'epoch': 0, 'state_dict': network.state_dict()}, ...)"
         )
     else:
-        # torch's advice before this word, to allow code, is not what a damaged file needs.
+        # Before this word torch advises to allow code. That is wrong advice for a damaged file.
         reason = text.rpartition("WeightsUnpickler error:")[2].strip() or type(problem).__name__
         reason = reason.splitlines()[0][:160]
         got = f"a truncated or damaged file ({path.stat().st_size} bytes; {reason})"

@@ -1,1 +1,1 @@
-"""Depth from known motion: no network, no labels, metric because the poses are."""
+"""Depth from several images with known poses. The poses are in metres, so the depth is metric."""

@@ -1,26 +1,34 @@
-"""From depths known here and there to depth everywhere."""
+"""Completion of a sparse depth image."""
 
 from __future__ import annotations
 
 import torch
 from torch.nn import functional
 
-# What the coarser level weighs against a pixel's own evidence of weight 1.
+# Weight of the coarser level, relative to a measured value of weight 1.
 _PRIOR = 0.02
 
 
 def fill(values: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Complete an image by normalised convolution, coarse to fine (Knutsson, Westin 1993).
 
-    Each level averages what is known below it; where that is little, the coarser level decides.
+    Each level is a weighted average of the finer level below it. Where the weights of a level are
+    small, the coarser level decides.
 
     Args:
         values: (1, 1, H, W); ignored where ``weight`` is 0.
         weight: (1, 1, H, W), at least 0.
 
     Returns:
-        The completed image (1, 1, H, W), 0 everywhere when nothing is known, and the evidence it
-        rests on in [0, 1]: the mean weight in the pixel's surroundings.
+        image: (1, 1, H, W), the completed image. It is 0 everywhere when nothing is known.
+        evidence: (1, 1, H, W) in [0, 1], the mean weight in the surroundings of each pixel.
+
+    Example:
+        >>> values, weight = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+        >>> values[..., 2, 2], weight[..., 2, 2] = 3.0, 1.0  # one known pixel
+        >>> image, evidence = fill(values, weight)
+        >>> bool(torch.allclose(image, torch.full_like(image, 3.0)))
+        True
     """
     sums, weights = [values * weight], [weight]
     while min(sums[-1].shape[-2:]) > 2:

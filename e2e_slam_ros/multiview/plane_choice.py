@@ -1,4 +1,4 @@
-"""Which plane of a sweep each pixel lies on."""
+"""Choice of a sweep plane for each pixel."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.multiview.plane_sweep import CostVolume
 from e2e_slam_ros.multiview.semi_global import semi_global
 
-# Costs of a step between planes, in units of 1 - correlation; chosen on the tuning frames.
+# Penalties of a step between planes, in units of 1 - correlation. Tuned on the tuning frames.
 SMALL_STEP, LARGE_STEP = 0.3, 4.0
-# What a pixel costs at a plane that no neighbour sees: worse than a fair match.
+# Cost of a pixel at a plane that no neighbour sees. A mediocre match costs less.
 _UNSEEN = 0.7
-# A product of normalised images can fall below 0 without saying more than 0 does.
+# Largest cost. A negative correlation is hardly worse evidence than a correlation of 0.
 _MOST = 1.2
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneChoice:
-    """One plane a pixel, (H, W) all.
+    """The chosen plane of each pixel; all tensors are (H, W).
 
     Attributes:
-        inverse_depth: 1/m, between the planes where the costs around say so.
-        agreement: of the images at the chosen plane, in [0, 1].
-        sure: seen by a neighbour, and no outermost plane: these also take what is nearer or
-            farther than the sweep.
+        inverse_depth: 1/m, interpolated between planes where the costs allow it.
+        agreement: correlation of the images at the chosen plane, in [0, 1].
+        sure: true if at least one neighbour sees the pixel and the plane is not the first or last.
+            The first and last plane also collect surfaces outside the range of the sweep.
+
+    Example:
+        >>> one = torch.ones(1, 2)
+        >>> PlaneChoice(one, 0.5 * one, torch.tensor([[True, False]])).weight
+        tensor([[0.2500, 0.0000]])
     """
 
     inverse_depth: torch.Tensor
@@ -35,7 +40,7 @@ class PlaneChoice:
 
     @property
     def weight(self) -> torch.Tensor:
-        """The square of the agreement, 0 where the plane is not sure."""
+        """Square of the agreement, 0 where the plane is not sure."""
         return self.agreement.square() * self.sure
 
 
@@ -46,10 +51,11 @@ def inverse_planes(config: DepthConfig, device: torch.device) -> torch.Tensor:
 
 
 def match_cost(volume: CostVolume) -> torch.Tensor:
-    """Return (D, H, W) what each plane costs each pixel: 0 = the images agree.
+    """Return the matching cost (D, H, W) of each plane at each pixel; 0 = the images agree.
 
-    What fewer than a quarter of the neighbours see counts the less: else planes that take a pixel
-    just into one neighbour's view would win at the borders.
+    A plane seen by fewer than a quarter of the neighbours gets a cost nearer to the cost of an
+    unseen plane. Without this rule, planes that move a pixel just into the view of one neighbour
+    would win at the image border.
     """
     cost = (1.0 - volume.correlation).clamp(0.0, _MOST)
     seen = (4.0 * volume.views / volume.views.amax().clamp_min(1.0)).clamp_max(1.0)
@@ -62,12 +68,20 @@ def choose_planes(
     small_step: float = SMALL_STEP,
     large_step: float = LARGE_STEP,
 ) -> PlaneChoice:
-    """Return the planes that are cheapest along whole lines of the image.
+    """Return the planes with the lowest cost after semi-global aggregation.
 
     Args:
-        volume: of the sweep.
-        cost: (D, H, W), `match_cost` and whatever else speaks for or against a plane.
-        small_step, large_step: what a step of one plane, and any jump, costs.
+        volume: cost volume of the sweep.
+        cost: (D, H, W), `match_cost` plus any other cost of a plane.
+        small_step, large_step: penalty of a step of one plane, and of any larger step.
+
+    Example:
+        >>> rho = torch.tensor([0.25, 0.5, 1.0])  # 4 m, 2 m and 1 m
+        >>> correlation = torch.tensor([0.1, 0.9, 0.1]).view(3, 1, 1).expand(3, 4, 4)
+        >>> volume = CostVolume(correlation, torch.ones(3, 4, 4), rho)
+        >>> choice = choose_planes(volume, match_cost(volume))
+        >>> bool(choice.sure.all()), round(float(choice.agreement[0, 0]), 3)
+        (True, 0.9)
     """
     chosen, inverse = best_plane(semi_global(cost, small_step, large_step), volume.inverse_depth)
     agreement = volume.correlation.gather(0, chosen[None])[0].clamp(0.0, 1.0)
@@ -79,9 +93,14 @@ def choose_planes(
 def best_plane(
     cost: torch.Tensor, inverse_depth: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the cheapest of (D,) planes for (D, H, W) costs, and its inverse depth, (H, W) each.
+    """Return the index and the inverse depth of the cheapest plane, (H, W) each.
 
-    The inverse depth is that of the parabola through the plane and its two neighbours.
+    The inverse depth is the minimum of a parabola through the costs of the plane and its two
+    neighbours.
+
+    Args:
+        cost: (D, H, W).
+        inverse_depth: (D,) 1/m, ascending, evenly spaced.
     """
     chosen = cost.argmin(0)
     middle = chosen.clamp(1, inverse_depth.numel() - 2)

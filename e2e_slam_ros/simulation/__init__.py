@@ -1,7 +1,7 @@
 """Procedural indoor scenes: random furnished rooms and a ray caster with exact depth.
 
-`generate_scene` makes a room from a seed, `render` makes images, depths and normals of scenes on
-any device (the training entry), `ProceduralReader` makes a recorded sequence of one.
+`generate_scene` makes a room from a seed. `render` makes images, depths and normals of scenes on
+any device; training uses it directly. `ProceduralReader` offers a room as a recorded sequence.
 """
 
 from __future__ import annotations

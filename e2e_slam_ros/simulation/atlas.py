@@ -1,4 +1,4 @@
-"""Texture stacks with mipmaps: every texture lookup is one weighted sum of eight texels."""
+"""Textures with mipmaps. One texture lookup is one weighted sum of eight texels."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ class Atlas:
         texels: (N, 3) float32, linear colour.
         start: (layers, levels) int32, first texel of a layer's level.
         size: edge of level 0 in texels, a power of two; level k has ``size >> k``.
+
+    Example:
+        >>> atlas = build_atlas([torch.rand(2, 8, 8, 3)])
+        >>> atlas.levels, tuple(atlas.start.shape)
+        (4, (2, 4))
     """
 
     texels: torch.Tensor
@@ -30,7 +35,10 @@ class Atlas:
 
 
 def build_atlas(stacks: Sequence[torch.Tensor]) -> Atlas:
-    """Return the atlas of texture stacks (layers, S, S, 3) of one size S, one after another."""
+    """Return one atlas of texture stacks (layers, S, S, 3), in their order.
+
+    All have one size S.
+    """
     textures = torch.cat(list(stacks)) if len(stacks) > 1 else stacks[0]
     size, layers = int(textures.shape[1]), int(textures.shape[0])
     level = textures.permute(0, 3, 1, 2)
@@ -49,7 +57,7 @@ def build_atlas(stacks: Sequence[torch.Tensor]) -> Atlas:
 def sample(
     atlas: Atlas, layer: torch.Tensor, u: torch.Tensor, v: torch.Tensor, texels_apart: torch.Tensor
 ) -> torch.Tensor:
-    """Return trilinear colours (N, 3).
+    """Return trilinearly interpolated colours (N, 3).
 
     Args:
         atlas: the textures.
@@ -77,14 +85,14 @@ def sample(
 def _bilinear(
     atlas: Atlas, layer: torch.Tensor, level: torch.Tensor, u: torch.Tensor, v: torch.Tensor
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-    """Return four texel numbers and their weights on one mip level, wrapping around."""
-    # 32-bit numbers: half the memory to move, and 2^31 texels are 24 GB.
+    """Return four texel indices and their bilinear weights on one mip level. Textures repeat."""
+    # 32-bit indices halve the memory traffic. 2^31 texels would take 24 GB.
     edge = atlas.size >> level.int()
     start = atlas.start.reshape(-1).index_select(0, layer * atlas.levels + level)
     x, y = u * edge - 0.5, v * edge - 0.5
     left, top = x.floor(), y.floor()
     fx, fy = x - left, y - top
-    # The edge is a power of two: & wraps, also for -1.
+    # The edge is a power of two, so & wraps around, also for -1.
     mask = edge - 1
     x0, y0 = left.int() & mask, top.int() & mask
     x1, y1 = (x0 + 1) & mask, (y0 + 1) & mask

@@ -1,4 +1,4 @@
-"""Collects primitives as plain numbers and turns them into a `Scene`'s tensors."""
+"""Builds a `Scene` from primitives that are given as plain numbers."""
 
 from __future__ import annotations
 
@@ -24,15 +24,19 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Material:
-    """What a face is made of.
+    """Appearance of a face.
 
     Attributes:
         texture: layer of the scene's texture stack.
         tint: sRGB colour in [0, 1] that multiplies the texture.
-        repeat_m: metres one copy of the texture covers; 0 stretches one copy over the face.
+        repeat_m: metres that one copy of the texture covers. 0 stretches one copy over the face.
         specular: strength of the highlight, 0 for matt.
-        emission: light the face gives off by itself, in units of a white wall in room light.
+        emission: light that the face emits, in units of a white wall in room light.
         offset: texture coordinates of the face's centre, in repeats.
+
+    Example:
+        >>> Material(texture=0, repeat_m=0.5).tint
+        (1.0, 1.0, 1.0)
     """
 
     texture: int
@@ -45,7 +49,13 @@ class Material:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a piece of furniture stands: its own origin in the map frame and its yaw."""
+    """Position and yaw of a piece of furniture in the map frame, in metres and radians.
+
+    Example:
+        >>> table = Place(x=1.0, y=2.0)
+        >>> table.child((0.0, 0.3, 0.75))  # a thing on the table top
+        Place(x=1.0, y=2.3, z=0.75, yaw=0.0)
+    """
 
     x: float = 0.0
     y: float = 0.0
@@ -53,7 +63,7 @@ class Place:
     yaw: float = 0.0
 
     def move(self, local: Vector) -> Vector:
-        """Return a point of the piece in the map frame."""
+        """Return a point of the piece in the map frame, metres."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
         return (
             self.x + c * local[0] - s * local[1],
@@ -62,14 +72,24 @@ class Place:
         )
 
     def child(self, local: Vector, yaw: float = 0.0) -> Place:
-        """Return the place of something that stands on this piece."""
+        """Return the place of an object that stands on this piece."""
         x, y, z = self.move(local)
         return Place(x, y, z, self.yaw + yaw)
 
 
 @dataclass
 class SceneBuilder:
-    """Adds primitives in a `Place`'s own frame; `build` makes the scene."""
+    """Collects primitives, each given in the frame of a `Place`. `build` returns the scene.
+
+    Example:
+        >>> build = SceneBuilder()
+        >>> build.hull((4.0, 3.0, 2.5), (Material(texture=0),) * FACES)
+        >>> build.box(Place(x=1.0), (0.0, 0.0, 0.5), (1.0, 1.0, 1.0), Material(texture=0))
+        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
+        >>> scene = build.build(torch.ones(1, 8, 8, 3), lamps)
+        >>> scene.kind.tolist() == [HULL, BOX]
+        True
+    """
 
     kinds: list[int] = field(default_factory=list)
     centres: list[Vector] = field(default_factory=list)
@@ -78,7 +98,10 @@ class SceneBuilder:
     materials: list[tuple[Material, ...]] = field(default_factory=list)
 
     def hull(self, size: Vector, faces: tuple[Material, ...]) -> None:
-        """Start the room: a box of ``size`` on the floor, one material per face."""
+        """Add the room, a box of ``size`` on the floor. Call this method first.
+
+        ``faces`` holds one material for each face.
+        """
         self._add(HULL, (0.0, 0.0, size[2] / 2), size, torch.eye(3), faces)
 
     def box(
@@ -149,10 +172,10 @@ class SceneBuilder:
 
 
 def _turn(yaw: float, axis: str) -> torch.Tensor:
-    """Return the rotation that takes the own z axis to ``axis`` and then turns by ``yaw``."""
+    """Return the rotation that takes the z axis to ``axis`` and then turns by ``yaw``."""
     c, s = math.cos(yaw), math.sin(yaw)
     turned = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    # Cyclic exchanges of the axes are rotations, unlike swaps.
+    # A cyclic permutation of the axes is a rotation. A swap of two axes is not.
     order = {"z": [0, 1, 2], "x": [1, 2, 0], "y": [2, 0, 1]}[axis]
     return turned[:, order]
 
@@ -184,7 +207,7 @@ def _surfaces(
 
     first = torch.tensor([1.0, 0.0, 0.0])
     u_direction = torch.where(curved, first, columns[:, u_index])
-    # Pictures hang upright: v grows downwards.
+    # v grows downwards, so that pictures hang upright.
     v_direction = torch.where(curved, -first, -columns[:, v_index])
     u_axis, v_axis = u_direction * scale[..., :1], v_direction * scale[..., 1:]
     anchor = torch.where(curved, torch.zeros(3), centre[:, None].expand(-1, FACES, -1))

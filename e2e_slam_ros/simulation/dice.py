@@ -1,4 +1,4 @@
-"""Random choices from one `torch.Generator`, so that a seed fixes a scene on every device."""
+"""Random choices from one `torch.Generator`. A seed gives the same scene on every device."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ T = TypeVar("T")
 
 
 class Dice:
-    """Draws numbers on the CPU; the same seed gives the same draws.
+    """A random number generator on the CPU. The same seed gives the same draws.
 
     Args:
         seed: any integer, reduced to 63 bits.
         stream: separates independent uses of one seed (layout, textures, trajectory, noise).
+
+    Example:
+        >>> Dice(7).uniform(0.0, 1.0) == Dice(7).uniform(0.0, 1.0)
+        True
     """
 
     def __init__(self, seed: int, stream: int = 0) -> None:
@@ -41,7 +45,7 @@ class Dice:
     def color(self, low: float = 0.1, high: float = 0.9) -> tuple[float, float, float]:
         """Return an sRGB colour of random lightness and moderate saturation, in [0, 1]."""
         level = self.uniform(low, high)
-        # Squared: pale colours are more common in homes than pure ones.
+        # Squared, because homes have more pale colours than saturated ones.
         spread = 0.4 * self.uniform(0.0, 1.0) ** 2
         red, green, blue = (
             min(max(level + spread * self.uniform(-1.0, 1.0), 0.03), 0.97) for _ in range(3)

@@ -1,4 +1,4 @@
-"""What a real camera adds to a clean picture: lens blur, vignette, exposure drift, noise."""
+"""Effects of a real camera: lens blur, vignette, exposure drift and noise."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from e2e_slam_ros.simulation.dice import Dice
 
 @dataclass(frozen=True)
 class SensorEffects:
-    """Strength of each effect; zeros give the clean rendering.
+    """Strength of each camera effect. Zeros give the clean rendering.
 
     Attributes:
         blur: share of the light that the lens spreads to the neighbouring pixels.
         vignette: darkening in the corners, as a fraction.
         exposure_drift: slow change of brightness over time, as a fraction.
         noise: standard deviation of a grey pixel's noise, in [0, 1] units.
-        seed: of the noise and of the drift's phase.
+        seed: seed of the noise and of the drift's phase.
+
+    Example:
+        >>> grey = torch.full((3, 4, 4), 0.5)
+        >>> clean = SensorEffects(0, 0, 0, 0).apply(grey, index=0, time_s=0.0)
+        >>> bool(torch.allclose(clean, grey))
+        True
     """
 
     blur: float = 0.25
@@ -30,7 +36,10 @@ class SensorEffects:
     seed: int = 0
 
     def apply(self, image: torch.Tensor, index: int, time_s: float) -> torch.Tensor:
-        """Return image (3, H, W) in [0, 1] as frame ``index``, taken at ``time_s``, shows it."""
+        """Return ``image`` (3, H, W) in [0, 1] with the effects of a frame.
+
+        ``index`` is the number of the frame, ``time_s`` the time at which it was taken.
+        """
         if self.blur > 0:
             image = _spread(image, self.blur)
         if self.vignette > 0:
@@ -40,9 +49,9 @@ class SensorEffects:
             drift = math.sin(2 * math.pi * time_s / 7.0 + phase)
             image = image * (1.0 + self.exposure_drift * drift)
         if self.noise > 0:
-            # Drawn on the CPU, so that every device makes the same picture.
+            # The noise is drawn on the CPU, so that every device makes the same picture.
             grain = Dice(self.seed, stream=1000 + index).randn(*image.shape).to(image.device)
-            # Shot noise: the variance grows with the light.
+            # Shot noise has a variance proportional to the light.
             image = image + self.noise * grain * (0.4 + 1.2 * image).sqrt()
         return image.clamp(0.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""Exposure of a room: what a camera's automatic exposure would settle at."""
+"""Automatic exposure of a room's camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEPS = 6
 
 
 def expose(scene: Scene) -> Scene:
-    """Return the scene with the exposure that gives a look-around a mean brightness of 0.45."""
+    """Return the scene with an exposure that gives views all around a mean brightness of 0.45."""
     device = scene.device
     yaw = torch.arange(6, device=device) * (math.pi / 3)
     position = torch.tensor([0.0, 0.0, 1.4], device=device).expand(6, 3)
@@ -25,7 +25,7 @@ def expose(scene: Scene) -> Scene:
     image = Renderer([replace(scene, exposure=torch.ones_like(scene.exposure))])(
         pose, k.expand(6, 3, 3), 36, 48
     ).image
-    # The response at another exposure e: 1 - (1 - y^2)^e under the root.
+    # A response y becomes sqrt(1 - (1 - y^2)^e) when the exposure is multiplied by e.
     dark = (1.0 - image.square()).clamp_min(1e-6).log()
     low, high = torch.full((), 0.05, device=device), torch.full((), 50.0, device=device)
     exposure = (low * high).sqrt()

@@ -1,7 +1,7 @@
 """Pieces of furniture made of boxes, cylinders and balls.
 
-Every piece stands on the floor around its own origin, its back towards +y (so that it can stand
-against a wall) and returns nothing; its footprint is the size it is given.
+Each function adds one piece to a `SceneBuilder`. The piece stands on the floor around its own
+origin. Its back faces +y, so that it can stand against a wall. Its footprint is the given size.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def legs(
 
 
 def table(build: SceneBuilder, place: Place, size: Vector, palette: Palette, dice: Dice) -> None:
-    """Add a table with things on it, round on a single foot or rectangular on four legs."""
+    """Add a table with things on it: round on a single foot, or rectangular on four legs."""
     top = palette.pick(dice, dice.choice(("wood", "wood", "stone")), 1.0)
     thick = dice.uniform(0.025, 0.05)
     if abs(size[0] - size[1]) < 0.25 and dice.chance(0.6):

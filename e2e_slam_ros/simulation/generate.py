@@ -23,7 +23,7 @@ Piece = Callable[[SceneBuilder, Place, Vector, Palette, Dice], None]
 
 @dataclass(frozen=True)
 class _Offer:
-    """A piece of furniture and the sizes it comes in: smallest and largest, metres."""
+    """A piece of furniture with its smallest and largest size in metres."""
 
     piece: Piece
     low: Vector
@@ -52,11 +52,11 @@ def generate_scene(
     texture_size: int = 256,
     shadow_size: int = 256,
 ) -> Scene:
-    """Return a random room; the same seed gives the same room.
+    """Return a random room. The same seed gives the same room.
 
     Args:
         seed: any integer.
-        device: where the scene's tensors go (it is made on the CPU).
+        device: device of the returned tensors. The scene is computed on the CPU.
         texture_size: edge of a texture in texels, a power of two from 64.
         shadow_size: edge of a face of the shadow cube maps in texels; 0 for no shadows.
     """
@@ -85,7 +85,7 @@ def _room_faces(palette: Palette, dice: Dice) -> tuple[Material, ...]:
 
 
 def _furnish(build: SceneBuilder, plan: FloorPlan, palette: Palette, dice: Dice) -> None:
-    """Place a rug, a table with chairs, pieces along the walls, things on the floor."""
+    """Place a rug, a table with chairs, furniture along the walls and things on the floor."""
     if dice.chance(0.6):
         rug = replace(palette.pick(dice, "rug"), repeat_m=0.0, offset=(0.5, 0.5))
         spot = Place(dice.uniform(-0.6, 0.6), dice.uniform(-0.6, 0.6), 0, dice.uniform(-0.3, 0.3))
@@ -111,7 +111,7 @@ def _furnish(build: SceneBuilder, plan: FloorPlan, palette: Palette, dice: Dice)
 
 
 def _dining(build: SceneBuilder, plan: FloorPlan, palette: Palette, dice: Dice) -> None:
-    """Place a table somewhere with chairs around it, some pulled out."""
+    """Place a table at a random place with chairs around it. Some chairs are pulled out."""
     low = dice.chance(0.3)
     wide, deep = dice.uniform(0.9, 1.6), dice.uniform(0.7, 1.0)
     place = plan.anywhere(wide + 0.9, deep + 0.9, dice)
@@ -136,7 +136,7 @@ def _between(offer: _Offer, dice: Dice) -> Vector:
 
 
 def _lamps(size: Vector, dice: Dice) -> Lamps:
-    """Return two to four lamps below the ceiling, one dominant, and the ambient light."""
+    """Return two to four lamps below the ceiling, one of them dominant, and the ambient light."""
     count = dice.integer(2, 4)
     positions, colors = [], []
     for index in range(count):

@@ -1,4 +1,4 @@
-"""Where rays enter and leave unit shapes (all convex), in closed form."""
+"""Intersections of rays with convex unit shapes, in closed form."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL
 Interval = tuple[torch.Tensor, torch.Tensor]
 Components = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
-# Keeps 1 / d finite for rays parallel to a face; far below any other float32 direction.
+# Keeps 1 / d finite for rays parallel to a face. It is far below any other float32 direction.
 _TINY = 1e-20
 
 
 def cube_interval(origin: Components, direction: Components) -> Interval:
-    """Return the ray parameters inside [-1, 1]^3; enter > leave where the ray misses.
+    """Return the ray parameters (enter, leave) inside [-1, 1]^3; enter > leave for a miss.
 
     Args:
         origin, direction: x, y and z parts in the shape's own frame, broadcastable.
@@ -57,8 +57,9 @@ def _slab(o: torch.Tensor, d: torch.Tensor) -> Interval:
 def _round(origin: tuple[torch.Tensor, ...], direction: tuple[torch.Tensor, ...]) -> Interval:
     """Return the interval of |o + t d| <= 1 over the given components (2: tube, 3: ball).
 
-    The ray is moved to the point nearest the axis first: t = -b/a +- sqrt(1 - |o + t0 d|^2)/a
-    does not cancel for small shapes far away, as b^2 - a c would in float32.
+    The ray's origin first moves to the point nearest the axis, o + t0 d with t0 = -b/a. The
+    solution is then t = t0 +- sqrt((1 - |o + t0 d|^2)/a). The textbook form b^2 - a c would lose
+    precision in float32 for small shapes far away.
     """
     a = sum((d * d for d in direction[1:]), direction[0] * direction[0]) + _TINY
     b = sum(
@@ -69,7 +70,7 @@ def _round(origin: tuple[torch.Tensor, ...], direction: tuple[torch.Tensor, ...]
     for o, d in zip(origin, direction, strict=True):
         nearest = o + closest * d
         miss = miss + nearest * nearest
-    # A negative root is a miss: the interval is made empty rather than NaN.
+    # A negative value under the root is a miss. The interval becomes empty instead of NaN.
     inside = 1.0 - miss
     reach = (inside.clamp_min(0.0) / a).sqrt()
     reach = torch.where(inside > 0, reach, torch.full_like(reach, -1.0))

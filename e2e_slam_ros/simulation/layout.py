@@ -1,4 +1,4 @@
-"""Where furniture can stand: rectangles on the floor that do not overlap."""
+"""Free places for furniture: rectangles on the floor that do not overlap."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 from e2e_slam_ros.simulation.builder import Place
 from e2e_slam_ros.simulation.dice import Dice
 
-# Gap kept between pieces, so that a camera can see between them and none interpenetrate.
+# Gap between pieces, so that a camera can see between them and no two intersect.
 _GAP_M = 0.05
 _TRIES = 25
 
 
 @dataclass
 class FloorPlan:
-    """The floor of a room ``width`` x ``depth``, centred on the origin, and what is taken.
+    """The floor of a room, centred on the origin, with the rectangles that are taken.
 
     Attributes:
+        width, depth: size of the floor in metres, along x and y.
         taken: rectangles (x, y, half x, half y) in metres.
+
+    Example:
+        >>> plan = FloorPlan(4.0, 3.0)
+        >>> plan.claim(0.0, 0.0, 0.5, 0.5), plan.claim(0.2, 0.0, 0.5, 0.5)
+        (True, False)
     """
 
     width: float
@@ -26,7 +32,7 @@ class FloorPlan:
     taken: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def against_wall(self, wide: float, deep: float, dice: Dice) -> Place | None:
-        """Return a free place with the back (+y) to some wall, or None when there is none."""
+        """Return a free place with its back (+y) to a wall, or None when there is none."""
         for _ in range(_TRIES):
             wall = dice.integer(0, 3)
             along = self.width if wall % 2 == 0 else self.depth
@@ -58,7 +64,7 @@ class FloorPlan:
         return None
 
     def claim(self, x: float, y: float, half_x: float, half_y: float) -> bool:
-        """Take a rectangle if it is free; return whether it was."""
+        """Take a rectangle if it is free. Return whether it was free."""
         for ox, oy, ohx, ohy in self.taken:
             if abs(x - ox) < half_x + ohx + _GAP_M and abs(y - oy) < half_y + ohy + _GAP_M:
                 return False

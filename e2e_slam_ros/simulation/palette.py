@@ -1,4 +1,4 @@
-"""The materials of one room: a stack of textures and random ways to use them."""
+"""Materials of one room: a stack of textures, and random materials that use them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pattern = Callable[[Dice, int], torch.Tensor]
 _WALLS = (*(patterns.plaster,) * 4, *(patterns.wallpaper,) * 2, patterns.bricks, patterns.concrete)
 _FLOORS = (*(patterns.planks,) * 3, *(patterns.tiles,) * 2, patterns.carpet, patterns.stone)
 
-# What a room's textures are for, and how many different ones it gets.
+# Patterns for each part of a room, and the number of different textures of that part.
 _PARTS: dict[str, tuple[tuple[Pattern, ...], int]] = {
     "wall": (_WALLS, 2),
     "floor": (_FLOORS, 1),
@@ -37,11 +37,16 @@ _FLAT = ("picture", "books", "screen", "window", "carton", "front")
 
 
 class Palette:
-    """Random materials by purpose.
+    """Random materials by part of the room.
 
     Args:
-        dice: of the textures.
+        dice: random numbers of the textures.
         size: edge of a texture in texels, a power of two.
+
+    Example:
+        >>> palette = Palette(Dice(0), size=64)
+        >>> palette.pick(Dice(1), "picture").repeat_m  # one copy covers the whole face
+        0.0
     """
 
     def __init__(self, dice: Dice, size: int) -> None:
@@ -50,13 +55,13 @@ class Palette:
         for part, (patterns_of_part, count) in _PARTS.items():
             self._layers[part] = list(range(len(images), len(images) + count))
             images += [dice.choice(patterns_of_part)(dice, size) for _ in range(count)]
-        # Squared: the camera's gamma of 2 undone, so light adds up linearly.
+        # Squaring removes the camera's gamma of 2, so that light adds up linearly.
         self.textures = torch.stack(images).clamp(0.0, 1.0).square()
 
     def pick(
         self, dice: Dice, part: str, repeat_m: float = 0.8, tint: Vector | None = None
     ) -> Material:
-        """Return a material for ``part``; pictures are stretched over their face once."""
+        """Return a material for ``part``. One copy of a picture covers its whole face."""
         flat = part in _FLAT
         if tint is None:
             level = dice.uniform(0.75, 1.0)
@@ -73,7 +78,7 @@ class Palette:
         )
 
     def paint(self, dice: Dice, specular: float = 0.1) -> Material:
-        """Return a lively colour over a faint texture: vases, cushions, plastic chairs."""
+        """Return a strong colour over a faint texture (vases, cushions, plastic chairs)."""
         part = dice.choice(("ceiling", "metal", "fabric", "wood"))
         tint = dice.color(0.25, 0.95)
         return Material(

@@ -20,7 +20,7 @@ from e2e_slam_ros.simulation.texture import (
 
 
 def plaster(dice: Dice, size: int) -> torch.Tensor:
-    """Painted wall: pale, faint stains, the roller's grain, scuffs here and there."""
+    """Painted wall: pale, with faint stains, the grain of the roller and a few scuffs."""
     color = dice.color(0.6, 0.92)
     stains = normalised(fbm(dice, size, cells=2, octaves=4))
     rough = normalised(fbm(dice, size, cells=24, octaves=4))
@@ -57,7 +57,7 @@ def wallpaper(dice: Dice, size: int) -> torch.Tensor:
 
 
 def bricks(dice: Dice, size: int) -> torch.Tensor:
-    """Brick wall: every brick its own colour, rough, pale mortar."""
+    """Brick wall: rough bricks, each of its own colour, and pale mortar."""
     index, edge_u, edge_v = cells(size, 6, dice.choice((14, 16, 18)), 0.5)
     tone = dice.rand(int(index.max()) + 1)[index]
     red = (dice.uniform(0.45, 0.7), dice.uniform(0.25, 0.4), dice.uniform(0.18, 0.3))

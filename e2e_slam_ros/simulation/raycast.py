@@ -1,8 +1,8 @@
-"""First hits of all pixels of a batch of views: tiles against primitives, then pixels.
+"""First hits of all pixels of a batch of views.
 
-A primitive is tested only on the 16x16 pixel tiles its box can touch, so a view costs a handful
-of intersections per pixel however many primitives the room has. Every step is one tensor
-operation over all (primitive, tile) pairs of all views.
+The image is divided into tiles of 16x16 pixels. A primitive is tested only on the tiles that its
+box can touch. A pixel therefore costs only a few intersections, however many primitives the room
+has. Every step is one tensor operation over all (primitive, tile) pairs of all views.
 """
 
 from __future__ import annotations
@@ -17,23 +17,37 @@ from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, Scene
 
 TILE = 16
 NEAR_M = 0.02
-# Pairs worked on at a time: what keeps the temporaries in cache on a CPU, and what fills a GPU.
+# Pairs per step. Few enough to keep temporaries in a CPU's cache, enough to fill a GPU.
 _CPU_PAIRS, _GPU_PAIRS = 256, 65536
 
 
 @dataclass(frozen=True, eq=False)
 class ViewTable:
-    """Every primitive of every view: R rows, those of view 0 first.
+    """One row for each primitive of each view, R rows in the order of the views.
 
     Attributes:
         kind: (R,) int64.
-        view: (R,) int64, the view a row belongs to.
+        view: (R,) int64, the view that a row belongs to.
         primitive: (R,) int64, row of the concatenated scenes' primitives.
         hull: (B,) int64, row of each view's room.
         origin: (R, 3), camera centre in the primitive's unit frame.
-        matrix: (R, 3, 3), camera-frame direction to the unit frame.
+        matrix: (R, 3, 3), rotation and scale from a camera-frame direction to the unit frame.
         centre: (R, 3), primitive centre in the camera frame, metres.
         axes: (R, 3, 3), columns are its half axes in the camera frame, metres.
+
+    Example:
+        >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
+        >>> from e2e_slam_ros.simulation.scene import Lamps
+        >>> build = SceneBuilder()
+        >>> build.hull((4.0, 4.0, 4.0), (Material(texture=0),) * 6)
+        >>> lamps = Lamps(torch.zeros(1, 3), torch.ones(1, 3), torch.ones(2, 3))
+        >>> scene = build.build(torch.ones(1, 8, 8, 3), lamps)
+        >>> T_map_camera = torch.eye(4)
+        >>> T_map_camera[2, 3] = 1.0  # 1 m above the floor, the camera looks at the ceiling
+        >>> table = view_table([scene], T_map_camera[None])
+        >>> k = torch.tensor([[[16.0, 0.0, 7.5], [0.0, 16.0, 7.5], [0.0, 0.0, 1.0]]])
+        >>> round(float(cast(table, k, 16, 16).depth.min()), 3)  # the ceiling is 3 m away
+        3.0
     """
 
     kind: torch.Tensor
@@ -48,14 +62,24 @@ class ViewTable:
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Depth (B, H, W), z in metres, and row of the `ViewTable` (B, H, W) int64 of each pixel."""
+    """First hit of each pixel.
+
+    Attributes:
+        depth: (B, H, W), z in metres.
+        row: (B, H, W) int64, row of the `ViewTable`.
+
+    Example:
+        >>> hits = Hits(torch.full((1, 2, 2), 3.0), torch.zeros(1, 2, 2, dtype=torch.int64))
+        >>> hits.depth.shape
+        torch.Size([1, 2, 2])
+    """
 
     depth: torch.Tensor
     row: torch.Tensor
 
 
 def view_table(scenes: Sequence[Scene], T_map_camera: torch.Tensor) -> ViewTable:
-    """Return the table of B views, consecutive views sharing a scene where B > len(scenes)."""
+    """Return the table of B views. Consecutive views share a scene if B > len(scenes)."""
     device = scenes[0].device
     pose = T_map_camera.to(device=device, dtype=torch.float64)
     views_each = pose.shape[0] // len(scenes)
@@ -74,7 +98,7 @@ def view_table(scenes: Sequence[Scene], T_map_camera: torch.Tensor) -> ViewTable
         stacked: torch.Tensor = torch.cat([getattr(scene, name) for scene in scenes])
         return stacked[primitive]
 
-    # In double precision: these few numbers set the accuracy of every pixel.
+    # In double precision, because these few numbers set the accuracy of every pixel.
     half, rotation = gather("half").double(), gather("rotation").double()
     turn, shift = pose[view, :3, :3], pose[view, :3, 3]
     away = (shift - gather("centre").double()).unsqueeze(-1)
@@ -93,10 +117,10 @@ def view_table(scenes: Sequence[Scene], T_map_camera: torch.Tensor) -> ViewTable
 
 
 def cast(table: ViewTable, intrinsics: torch.Tensor, height: int, width: int) -> Hits:
-    """Return what each pixel sees.
+    """Return the first hit of each pixel.
 
     Args:
-        table: of B views.
+        table: table of B views.
         intrinsics: (B, 3, 3), pinhole without skew.
         height, width: image size in pixels.
     """
@@ -129,7 +153,7 @@ def cast(table: ViewTable, intrinsics: torch.Tensor, height: int, width: int) ->
 
 
 def _hull_keys(table: ViewTable, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return the keys (B, H, W) of the room's walls, which every ray leaves through."""
+    """Return the keys (B, H, W) of the room's walls. Every ray leaves the room through a wall."""
     origin, direction = _ray(table, table.hull, x, y)
     _, leave = cube_interval(origin, direction)
     return _pack(leave.clamp_min(NEAR_M), table.hull[:, None, None])
@@ -138,7 +162,10 @@ def _hull_keys(table: ViewTable, x: torch.Tensor, y: torch.Tensor) -> torch.Tens
 def _solid_keys(
     table: ViewTable, kind: int, row: torch.Tensor, x: torch.Tensor, y: torch.Tensor
 ) -> torch.Tensor:
-    """Return the keys (pairs, TILE * TILE) of one kind's first hits, huge where missed."""
+    """Return the keys (pairs, TILE * TILE) of first hits on one kind of primitive.
+
+    The key of a miss is huge.
+    """
     enter, leave = INTERVALS[kind](*_ray(table, row, x, y))
     hit = (enter <= leave) & (enter > NEAR_M)
     far = torch.finfo(torch.float32).max
@@ -149,9 +176,9 @@ def _solid_keys(
 def _ray(
     table: ViewTable, row: torch.Tensor, x: torch.Tensor, y: torch.Tensor
 ) -> tuple[Components, Components]:
-    """Return unit-frame origins (N, 1, 1) and directions (N, h, w) of rays (x, y, 1).
+    """Return unit-frame origins (N, 1, 1) and directions (N, h, w) of the rays (x, y, 1).
 
-    The direction's z is 1 in the camera frame, so ray parameters are z-depths.
+    The direction has z = 1 in the camera frame, so the ray parameter is the z-depth.
     """
     o, m = table.origin[row][..., None, None], table.matrix[row]
     along = (m[:, :, 0, None] * x[:, None] + m[:, :, 2, None]).unsqueeze(2)
@@ -163,8 +190,8 @@ def _ray(
 def _pack(depth: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
     """Return float64 numbers that sort like (depth, row).
 
-    The bits of positive floats sort like integers, so depth goes into the upper and the row into
-    the lower half of 64 bits; read as float64 they are finite, and `amin` exists for them.
+    The bit patterns of positive floats sort like integers. The upper 32 bits hold the depth and
+    the lower 32 bits the row. Read as float64 the numbers are finite, and `amin` supports float64.
     """
     upper = depth.contiguous().view(torch.int32).to(torch.int64) << 32
     return (upper | row).view(torch.float64)
@@ -173,8 +200,9 @@ def _pack(depth: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
 def _touched_tiles(table: ViewTable, k: torch.Tensor, rows: int, cols: int) -> torch.Tensor:
     """Return (pairs, 3) int64: table row, tile row, tile column of all possible hits.
 
-    A tile's rays lie between two planes through the camera centre per image axis; a box is
-    outside when its centre is further beyond one of them than the box reaches along its normal.
+    Along each image axis, a tile's rays lie between two planes through the camera centre. A box is
+    outside if its centre is farther beyond one plane than the box extends along the plane's
+    normal.
     """
     right = _between(table, k, 0, cols)
     down = _between(table, k, 1, rows)
@@ -184,13 +212,16 @@ def _touched_tiles(table: ViewTable, k: torch.Tensor, rows: int, cols: int) -> t
 
 
 def _between(table: ViewTable, k: torch.Tensor, axis: int, tiles: int) -> torch.Tensor:
-    """Return (R, tiles) bool: the box may be seen in the tile's column (axis 0) or row (1)."""
+    """Return (R, tiles) bool: whether a tile's column or row may show the box.
+
+    ``axis`` 0 selects columns, 1 rows.
+    """
     edge = torch.arange(tiles + 1, device=k.device) * TILE - 0.5
     edge = ((edge - k[:, axis, 2, None]) / k[:, axis, axis, None])[table.view]
     offset = table.centre[:, axis, None] - edge * table.centre[:, 2, None]
     slanted = table.axes[:, axis, None] - edge.unsqueeze(-1) * table.axes[:, 2, None]
     reach = slanted.abs().sum(-1)
-    # A hair of slack: rounding must not lose a pixel on a tile's edge.
+    # A small tolerance, so that rounding does not lose a pixel on a tile's edge.
     slack = 1e-4 * (1.0 + offset.abs())
     beyond_left = offset + reach < -slack
     beyond_right = offset - reach > slack

@@ -1,4 +1,4 @@
-"""A procedural room as a recorded sequence, rendered frame by frame on demand."""
+"""A procedural room as a recorded sequence. Each frame is rendered when it is read."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from e2e_slam_ros.simulation.renderer import RenderedViews, Renderer
 from e2e_slam_ros.simulation.scene import Scene
 from e2e_slam_ros.simulation.trajectory import MotionStyle, smooth_trajectory
 
-# A recording does not start at time 0, which ROS reads as "no time".
+# The recording starts later than time 0, because ROS reads 0 as "no time".
 _START_NS = 1_000_000_000_000
 _CACHED_FRAMES = 8
 
 
 def random_camera(seed: int, width: int, height: int) -> PinholeCamera:
-    """Return a camera of 50 to 75 degrees of horizontal view, the centre a little off."""
+    """Return a random camera of 50 to 75 degrees horizontal field of view.
+
+    The principal point lies a little off the image centre.
+    """
     dice = Dice(seed, stream=5)
     focal = 0.5 * width / math.tan(math.radians(dice.uniform(50.0, 75.0)) / 2)
     return PinholeCamera(
@@ -39,21 +42,27 @@ def random_camera(seed: int, width: int, height: int) -> PinholeCamera:
 
 
 class ProceduralReader:
-    """A `FrameReader` of a random room: the same arguments give the same frames.
+    """A `FrameReader` of a random room. The same arguments give the same frames.
 
     Args:
-        seed: of the room, the path and the noise.
+        seed: seed of the room, the path and the noise.
         frames: number of frames.
         width, height: image size in pixels.
-        device: where to render.
+        device: device that renders.
         rate_hz: frames per second.
-        camera: intrinsics of that size; 64 degrees of horizontal view if None.
-        effects: lens and noise; mild ones if None, `SensorEffects(0, 0, 0, 0)` for none.
-        style: how the camera moves.
+        camera: intrinsics for that image size. None: 64 degrees horizontal field of view.
+        effects: lens and noise. None: mild effects. `SensorEffects(0, 0, 0, 0)`: no effects.
+        style: speeds and clearance of the camera's motion.
         texture_size: edge of a texture in texels, a power of two.
 
     Raises:
-        DataError: sizes or rate below the possible, or a camera of another size.
+        DataError: an impossible size or rate, or a camera of another size.
+
+    Example:
+        >>> reader = ProceduralReader(seed=0, frames=2, width=32, height=24, texture_size=64)
+        >>> frame = reader[0]
+        >>> len(reader), frame.image.shape, bool((frame.depth > 0).all())
+        (2, (24, 32, 3), True)
     """
 
     def __init__(
@@ -93,7 +102,7 @@ class ProceduralReader:
         self._rate_hz = rate_hz
         self._report = ReaderReport(listed=frames)
         self._renderer = Renderer([self.scene])
-        # One at a time fits a CPU's cache; a GPU wants more work per call.
+        # One frame fits into a CPU's cache. A GPU needs more work per call.
         self._batch = 1 if self.scene.device.type == "cpu" else 8
         self._cache: OrderedDict[int, Frame] = OrderedDict()
         self._lock = threading.Lock()
@@ -105,7 +114,7 @@ class ProceduralReader:
 
     @property
     def report(self) -> ReaderReport:
-        """Nothing is ever left out."""
+        """Report of left-out frames; no frame is ever left out."""
         return self._report
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Views of scenes: image, depth and normals, batched, on the scenes' device."""
+"""Renders views of scenes in batches: image, depth and normals, on the scenes' device."""
 
 from __future__ import annotations
 
@@ -15,18 +15,24 @@ from e2e_slam_ros.simulation.scene import Scene
 from e2e_slam_ros.simulation.shading import camera_response, radiance
 from e2e_slam_ros.simulation.surface import SurfaceTable, look_up, surface_table
 
-# Pixels shaded at a time: what keeps a CPU's temporaries in cache, and what fills a GPU.
+# Pixels shaded per step. Few enough to keep temporaries in a CPU's cache, enough to fill a GPU.
 _CPU_PIXELS, _GPU_PIXELS = 1 << 16, 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedViews:
-    """What the cameras see.
+    """Images, depths and normals of a batch of views.
 
     Attributes:
         image: (B, 3, H, W) float32 in [0, 1], RGB.
-        depth: (B, 1, H, W) float32, z in metres, exact and valid everywhere (rooms are closed).
-        normals: (B, 3, H, W) float32, unit, camera frame, towards the camera.
+        depth: (B, 1, H, W) float32, z in metres. It is exact and valid everywhere, because rooms
+            are closed.
+        normals: (B, 3, H, W) float32, unit length, camera frame, towards the camera.
+
+    Example:
+        >>> picture = torch.zeros(1, 3, 2, 2)
+        >>> RenderedViews(picture, torch.ones(1, 1, 2, 2), picture).depth.shape
+        torch.Size([1, 1, 2, 2])
     """
 
     image: torch.Tensor
@@ -35,10 +41,23 @@ class RenderedViews:
 
 
 class Renderer:
-    """Renders views of some scenes, keeping what does not depend on the camera.
+    """Renders views of given scenes. It keeps the tensors that do not depend on the camera.
 
     Args:
         scenes: rooms on one device with textures of one size.
+
+    Example:
+        >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
+        >>> from e2e_slam_ros.simulation.scene import Lamps
+        >>> build = SceneBuilder()
+        >>> build.hull((4.0, 4.0, 4.0), (Material(texture=0),) * 6)
+        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 3.0]]), torch.ones(1, 3), torch.ones(2, 3))
+        >>> renderer = Renderer([build.build(torch.ones(1, 8, 8, 3), lamps)])
+        >>> T_map_camera = torch.eye(4)
+        >>> T_map_camera[2, 3] = 1.0  # 1 m above the floor, the camera looks at the ceiling
+        >>> k = torch.tensor([[16.0, 0.0, 7.5], [0.0, 16.0, 7.5], [0.0, 0.0, 1.0]])
+        >>> renderer(T_map_camera[None], k, 16, 16).image.shape
+        torch.Size([1, 3, 16, 16])
     """
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
@@ -52,7 +71,7 @@ class Renderer:
         layers = [int(scene.textures.shape[0]) for scene in self.scenes]
         self._first_layer = [sum(layers[:index]) for index in range(len(layers))]
 
-    # Not inference_mode: networks train on these images, which inference tensors forbid.
+    # no_grad instead of inference_mode, because networks cannot train on inference tensors.
     @torch.no_grad()
     def __call__(
         self, T_map_camera: torch.Tensor, intrinsics: torch.Tensor, height: int, width: int
@@ -95,18 +114,18 @@ class Renderer:
         pose: torch.Tensor,
         k: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return image and normals (n, 3, h, W) of n views of one scene, a band of h rows.
+        """Return image and normals (n, 3, h, W) of n views of one scene, for a band of h rows.
 
         Args:
-            scene_index: which scene the views show.
+            scene_index: index of the scene that the views show.
             views, rows: the part of ``hits`` to shade.
-            table, hits: of all views.
-            pose, k: (n, 4, 4) and (n, 3, 3), of these views.
+            table, hits: table and hits of all views.
+            pose, k: (n, 4, 4) and (n, 3, 3), pose and intrinsics of these views.
         """
         scene = self.scenes[scene_index]
         count, height, width = hits.depth[views, rows].shape
         depth, row = hits.depth[views, rows].reshape(-1), hits.row[views, rows].reshape(-1)
-        # The band is an image of its own whose principal point lies higher up.
+        # The band is treated as an image of its own. Its principal point has a smaller v.
         k = k.clone()
         k[:, 1, 2] -= rows.start
         rays = pixel_rays(height, width, k).flatten(2)
@@ -118,7 +137,7 @@ class Renderer:
         hit = look_up(self._surfaces, table, row, direction, depth, point)
         eye = ray.reshape(3, -1) * -(1.0 + direction.square().sum(0)).rsqrt()
         cosine = (eye * hit.normal).sum(0).clamp_min(0.05)
-        # Footprint of a pixel: between its long and its short side on slanted surfaces.
+        # On a slanted surface the footprint lies between the pixel's long and short side.
         texels = (self._atlas.size / k[:, 0, 0])[:, None].expand(count, height * width)
         apart = depth * hit.repeats_per_m * texels.reshape(-1) * cosine.rsqrt()
         layer = hit.layer + self._first_layer[scene_index]
@@ -153,8 +172,8 @@ def render(
 def _turned(rotation: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     """Return rotated vectors (3, n, N) of ``rotation`` (n, 3, 3) and ``vectors`` (n, 3, N).
 
-    Not a matrix product: during training those run in TF32 or bfloat16 on a GPU, which would
-    move points by millimetres.
+    This function avoids matrix products. During training they run in TF32 or bfloat16 on a GPU,
+    which would move points by millimetres.
     """
     x, y, z = vectors.unbind(1)
     rows = rotation.unsqueeze(-1).unbind(1)

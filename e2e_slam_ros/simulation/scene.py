@@ -1,4 +1,4 @@
-"""A room as tensors: solid primitives, what their faces look like, lamps."""
+"""A room as tensors: solid primitives, the appearance of their faces, and lamps."""
 
 from __future__ import annotations
 
@@ -20,14 +20,20 @@ FACES = 6
 
 @dataclass(frozen=True, eq=False)
 class Surfaces:
-    """What the faces of P primitives look like; every tensor is (P, 6, ...), float32.
+    """Appearance of the faces of P primitives. Every tensor is (P, 6, ...), float32.
 
     Attributes:
-        normal: (P, 6, 3), unit, map frame, towards free space; unused on curved faces.
-        u_axis, v_axis: (P, 6, 4), texture coordinate in repeats = xyz . point + w (map frame);
-            on curved faces xyz[0] times the arc (u) or height (v) in metres, plus w.
+        normal: (P, 6, 3), unit length, map frame, towards free space; unused on curved faces.
+        u_axis, v_axis: (P, 6, 4). On a flat face, the texture coordinate in repeats is
+            xyz . point + w, with the point in the map frame. On a curved face it is xyz[0] times
+            the arc length (u) or the height (v) in metres, plus w.
         tint: (P, 6, 3), linear colour that multiplies the texture.
         finish: (P, 6, 4): specular strength, emission, texture layer, repeats per metre.
+
+    Example:
+        >>> ones = torch.ones(1, 6, 4)
+        >>> Surfaces(ones[..., :3], ones, ones, ones[..., :3], ones).tint.shape
+        torch.Size([1, 6, 3])
     """
 
     normal: torch.Tensor
@@ -45,7 +51,12 @@ class Lamps:
         position: (L, 3), metres, map frame.
         color: (L, 3), linear; irradiance at one metre.
         ambient: (2, 3), linear: on faces that look down, on faces that look up.
-        shadow: (L, 6, S, S) depth cube maps in metres as baked by `shadow.bake_shadows`, or None.
+        shadow: (L, 6, S, S) depth cube maps in metres from `shadow.bake_shadows`, or None.
+
+    Example:
+        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
+        >>> lamps.shadow is None
+        True
     """
 
     position: torch.Tensor
@@ -67,6 +78,14 @@ class Scene:
         textures: (layers, S, S, 3) float32, linear, periodic, S a power of two.
         lamps: the light.
         exposure: () float32, the factor from radiance to the camera's response.
+
+    Example:
+        >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
+        >>> build = SceneBuilder()
+        >>> build.hull((4.0, 3.0, 2.5), (Material(texture=0),) * 6)
+        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
+        >>> build.build(torch.ones(1, 8, 8, 3), lamps).half
+        tensor([[2.0000, 1.5000, 1.2500]])
     """
 
     kind: torch.Tensor
@@ -83,7 +102,7 @@ class Scene:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors live."""
+        """Device of the tensors."""
         return self.kind.device
 
     def to(self, device: torch.device | str) -> Scene:

@@ -1,7 +1,7 @@
-"""Asking a scene about single points and rays: distance to the nearest surface, first hit.
+"""Queries of a scene at single points and rays: distance to the nearest surface, first hit.
 
-Brute force over all primitives, without tiles: for planning trajectories, and the plain
-reference the tiled ray caster is compared with.
+The queries test all primitives, without tiles. Trajectory planning uses them, and tests compare
+the tiled ray caster with them.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, Scene
 
 
 def distance(scene: Scene, points: torch.Tensor) -> torch.Tensor:
-    """Return how far points are from the nearest surface; negative inside a solid.
+    """Return the distance from points to the nearest surface; negative inside a solid.
 
-    Exact outside boxes and cylinders; for ellipsoids a lower bound, exact for balls.
+    The distance is exact outside boxes and cylinders. For a ball it is exact, for any other
+    ellipsoid it is a lower bound.
 
     Args:
         scene: the room.
@@ -70,5 +71,5 @@ def first_hit(
 
 
 def _outside(beyond: torch.Tensor) -> torch.Tensor:
-    """Return the signed distance of a product of intervals from the overshoot per axis."""
+    """Return the signed distance to a product of intervals, from the overshoot along each axis."""
     return beyond.clamp_min(0.0).norm(dim=-1) + beyond.amax(-1).clamp_max(0.0)

@@ -1,4 +1,4 @@
-"""Light on surfaces: Lambert, a cheap highlight, soft shadows from cube maps, camera response."""
+"""Light on surfaces: Lambert, a simple highlight, soft shadows from cube maps, camera response."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import torch
 from e2e_slam_ros.simulation.scene import Scene
 from e2e_slam_ros.simulation.surface import HitSurface
 
-# Shadow look-ups start this far off the surface, so that a texel of the map cannot shadow the
-# very surface it saw.
+# Shadow look-ups start this far off the surface, so that a surface does not shadow itself.
 _LIFT_M = 0.03
 _SOFTNESS_M = 0.04
-# Highlights widen with the exponent's inverse; 32 is varnished wood.
+# A smaller exponent makes a wider highlight. 32 looks like varnished wood.
 _SHININESS_SQUARINGS = 5
 
 
@@ -38,7 +37,7 @@ def radiance(
         square = (away * away).sum(0)
         towards = away * square.clamp_min(1e-6).rsqrt()
         facing = (towards * hit.normal).sum(0).clamp_min(0.0)
-        # A lamp of half a metre rather than a point: no burnt spot right beside it.
+        # A lamp of half a metre instead of a point, so that no surface near it is overexposed.
         strength = facing / (square + 0.25)
         if scene.lamps.shadow is not None:
             strength = strength * visibility(scene.lamps.shadow[index], hit.normal, away)
@@ -53,11 +52,11 @@ def radiance(
 
 
 def visibility(cube: torch.Tensor, normal: torch.Tensor, away: torch.Tensor) -> torch.Tensor:
-    """Return how much of a lamp (0 to 1) N points see.
+    """Return the share of a lamp (0 to 1) that each of N points sees.
 
     Args:
         cube: (6, S, S), z-depth seen from the lamp, faces as in `face_rotations`.
-        normal: (3, N), unit.
+        normal: (3, N), unit length.
         away: (3, N), from the points to the lamp, metres.
     """
     size = cube.shape[-1]
@@ -103,7 +102,7 @@ def face_rotations() -> torch.Tensor:
 def camera_response(linear: torch.Tensor, exposure: torch.Tensor) -> torch.Tensor:
     """Return display values in [0, 1]: gamma 2 up to a soft shoulder at white."""
     exposed = linear * exposure
-    # 1 - exp(-x) is linear in the shadows and never clips.
+    # 1 - exp(-x) is linear for small x and never clips.
     return (1.0 - torch.exp(-exposed)).sqrt()
 
 

@@ -1,4 +1,4 @@
-"""Shadow maps: what each lamp of a room sees, baked once since neither moves."""
+"""Shadow maps of lamps. They are computed once, because neither lamps nor furniture move."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def bake_shadows(scene: Scene, size: int = 256) -> Scene:
     pose = torch.eye(4, device=scene.device).repeat(count * 6, 1, 1)
     pose[:, :3, :3] = face_rotations().to(scene.device).repeat(count, 1, 1)
     pose[:, :3, 3] = lamps.position.repeat_interleave(6, dim=0)
-    # 90 degrees of view: texel edges on the cube's edges.
+    # 90 degrees field of view, so that texel edges lie on the cube's edges.
     focal, centre = 0.5 * size, 0.5 * (size - 1)
     k = torch.tensor([[focal, 0.0, centre], [0.0, focal, centre], [0.0, 0.0, 1.0]])
     table = view_table([scene], pose)

@@ -1,4 +1,4 @@
-"""Small things that lie about: on tables, shelves and on the floor."""
+"""Small objects on tables, on shelves and on the floor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def clutter(
     dice: Dice,
     tallest: float = 0.45,
 ) -> None:
-    """Put some things on a rectangle around ``place``, side by side along its longer edge."""
+    """Put objects on a rectangle around ``place``, side by side along its longer edge."""
     slots = max(1, min(5, int(max(area) / 0.24)))
     along_x = area[0] >= area[1]
     for slot in range(slots):
@@ -33,7 +33,7 @@ def clutter(
 def _thing(
     build: SceneBuilder, place: Place, room: float, tallest: float, palette: Palette, dice: Dice
 ) -> None:
-    """Add one thing no wider than ``room`` metres."""
+    """Add one object no wider than ``room`` metres."""
     kind = dice.integer(0, 5)
     paint = palette.paint(dice, 0.3)
     high = min(tallest, room * dice.uniform(0.5, 1.4))
@@ -79,7 +79,7 @@ def ball_on_floor(build: SceneBuilder, place: Place, palette: Palette, dice: Dic
 
 
 def wall_clock(build: SceneBuilder, place: Place, palette: Palette, dice: Dice) -> None:
-    """Add a round clock whose back is at ``place``, facing -y, with two hands."""
+    """Add a round clock with two hands. Its back is at ``place``, and it faces -y."""
     radius = dice.uniform(0.12, 0.2)
     dark = palette.pick(dice, "metal", 0.4, (0.12, 0.12, 0.12))
     pale = palette.pick(dice, "ceiling", 0.5, (0.97, 0.96, 0.93))

@@ -1,4 +1,4 @@
-"""What is at the hit points: position, normal, texture coordinates, finish."""
+"""Appearance at the hit points: position, normal, texture coordinates, finish."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ class SurfaceTable:
     Attributes:
         faces: (18, P * 6) float32: normal 3, u_axis 4, v_axis 4, tint 3, finish 4.
         kind, half, rotation: (P,), (P, 3), (P, 3, 3) of the concatenated scenes.
+
+    Example:
+        >>> kind = torch.zeros(1, dtype=torch.int64)
+        >>> SurfaceTable(torch.zeros(18, 6), kind, torch.ones(1, 3), torch.eye(3)[None]).half
+        tensor([[1., 1., 1.]])
     """
 
     faces: torch.Tensor
@@ -37,6 +42,11 @@ class HitSurface:
         specular, emission: (N,).
         layer: (N,) int64, texture layer within the point's scene.
         repeats_per_m: (N,), texture repeats per metre of surface.
+
+    Example:
+        >>> xyz, one, layer = torch.ones(3, 1), torch.ones(1), torch.zeros(1, dtype=torch.int64)
+        >>> HitSurface(xyz, xyz, one, one, xyz, one, one, layer, one).layer
+        tensor([0])
     """
 
     point: torch.Tensor
@@ -72,7 +82,7 @@ def look_up(
     """Return the surface at N hit points.
 
     Args:
-        surfaces, table: of the batch.
+        surfaces, table: tables of the batch.
         row: (N,) int64, hit row of ``table``.
         direction: (2, N), normalised image coordinates of the pixels.
         depth: (N,), z in metres.
@@ -85,7 +95,7 @@ def look_up(
     kind = table.kind[row]
     round_shape = kind >= CYLINDER
     face = _box_face(local)
-    # On a cylinder the larger of |z| and the distance from the axis is 1.
+    # On a unit cylinder the larger of |z| and the distance from the axis is 1.
     radial = local[0] * local[0] + local[1] * local[1]
     mantle = round_shape & ((radial >= local[2] * local[2]) | (kind == BALL))
     face = torch.where(round_shape, (local[2] > 0).long() + 4, face).masked_fill_(mantle, 0)
@@ -109,7 +119,10 @@ def _face_rows(s: Surfaces) -> torch.Tensor:
 
 
 def _box_face(local: list[torch.Tensor]) -> torch.Tensor:
-    """Return which face of the unit cube points (three parts) lie on: the largest part."""
+    """Return the face of the unit cube on which each point lies.
+
+    The largest coordinate gives the axis of the face.
+    """
     ax, ay, az = (part.abs() for part in local)
     on_x = (ax >= ay) & (ax >= az)
     face = torch.where(ay >= az, 2 + (local[1] > 0).long(), 4 + (local[2] > 0).long())
@@ -127,6 +140,6 @@ def _curved(
     gradient = local / half
     gradient[2] = gradient[2].masked_fill(~ball, 0.0)
     rotation = surfaces.rotation[primitive]
-    # Not a matrix product, which may run in reduced precision on a GPU.
+    # No matrix product here, because it may run in reduced precision on a GPU.
     outward = (rotation * gradient.t().unsqueeze(1)).sum(-1).t()
     return arc, up, outward / outward.norm(dim=0, keepdim=True)

@@ -20,7 +20,7 @@ def coordinates(size: int) -> tuple[torch.Tensor, torch.Tensor]:
 def value_noise(dice: Dice, size: int, across: int, down: int) -> torch.Tensor:
     """Return periodic smooth noise (size, size) in about [0, 1] with the given cell counts."""
     grid = F.pad(dice.rand(1, 1, down, across), (2, 2, 2, 2), mode="circular")
-    # Resampled with a margin of two cells, which is then cut off again: seamless.
+    # Resampling with a margin of two cells, which is cut off again, makes the texture seamless.
     tall, wide = size * (down + 4) // down, size * (across + 4) // across
     smooth = F.interpolate(grid, size=(tall, wide), mode="bicubic", align_corners=False)
     top, left = (tall - size) // 2, (wide - size) // 2
@@ -28,7 +28,10 @@ def value_noise(dice: Dice, size: int, across: int, down: int) -> torch.Tensor:
 
 
 def fbm(dice: Dice, size: int, cells: int = 4, octaves: int = 5, stretch: int = 1) -> torch.Tensor:
-    """Return fractal noise (size, size), about [0, 1]: octaves of half the amplitude each."""
+    """Return fractal noise (size, size) in about [0, 1].
+
+    Each octave has half the amplitude of the octave before.
+    """
     total, weight = torch.zeros(size, size), 0.0
     for octave in range(octaves):
         down = cells * 2**octave
@@ -76,11 +79,13 @@ def grain(dice: Dice, size: int, rings: float) -> torch.Tensor:
 def cells(
     size: int, across: int, down: int, shift: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return bricks laid ``across`` x ``down``, every other row shifted by ``shift`` bricks.
+    """Return a pattern of ``across`` x ``down`` bricks.
+
+    Every other row is shifted by ``shift`` bricks.
 
     Returns:
-        index (size, size) int64 of the brick, and distances (size, size) to its edge in bricks
-        along u and along v.
+        index: (size, size) int64, the brick of each texel.
+        edge_u, edge_v: (size, size), distance to the brick's edge in bricks along u and v.
     """
     u, v = coordinates(size)
     row = (v * down).floor()

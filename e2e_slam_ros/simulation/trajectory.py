@@ -1,4 +1,4 @@
-"""Random handheld camera paths: a smooth walk through free space that looks into the room."""
+"""Random paths of a handheld camera: a smooth walk through free space that looks into the room."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ _TREMOR_RAD = 0.004
 
 @dataclass(frozen=True)
 class MotionStyle:
-    """How the camera moves.
+    """Speeds, clearance and tremor of a camera's motion.
 
     Attributes:
-        speed_m_s: largest walking speed; the usual speed is half to all of it.
+        speed_m_s: largest walking speed. The usual speed is between half of it and all of it.
         turn_rad_s: largest turning speed about the vertical.
-        clearance_m: least distance from the camera to any surface.
-        tremor: strength of the hand's shaking, 1 for a careful person, 0 for a tripod.
+        clearance_m: smallest distance from the camera to any surface.
+        tremor: strength of the hand's shaking: 1 for a careful person, 0 for a tripod.
+
+    Example:
+        >>> MotionStyle(tremor=0.0).speed_m_s
+        0.7
     """
 
     speed_m_s: float = 0.7
@@ -45,22 +49,23 @@ def smooth_trajectory(
 ) -> torch.Tensor:
     """Return a random smooth path.
 
-    Position and angles are uniform cubic B-splines with one control point a second. A B-spline's
-    derivative is an average of its control points' differences, so bounded steps bound the speed.
+    Position and angles are uniform cubic B-splines with one control point a second. The derivative
+    of a B-spline is an average of the differences between its control points. Bounded differences
+    therefore bound the speed.
 
     Args:
-        scene: the room; planning happens on the CPU whatever its device.
+        scene: the room. Planning happens on the CPU for any device.
         frames: number of poses.
         rate_hz: poses per second.
-        seed: of the path.
+        seed: seed of the path.
         style: speeds and clearance; `MotionStyle`'s defaults if None.
 
     Returns:
         (frames, 4, 4) float64, T_map_camera (camera optical frame), on the CPU.
 
     Raises:
-        DataError: fewer than one frame, a rate that is not positive, or a room without a spot
-            that has the clearance asked for.
+        DataError: fewer than one frame, a rate that is not positive, or a room without a place
+            that has the requested clearance.
     """
     if frames < 1 or not rate_hz > 0:
         raise DataError.from_parts(
@@ -70,7 +75,7 @@ def smooth_trajectory(
     style = style or MotionStyle()
     room, dice = scene.to("cpu"), Dice(seed, stream=3)
     time = torch.arange(frames, dtype=torch.float64) / rate_hz
-    # A spline starts at rest; the recording starts two seconds later, in motion.
+    # The spline starts at rest. The recording starts two seconds later, when the camera moves.
     time = time + 2.0
     knots = int(time[-1]) + 4
     places = _walk(room, knots, style, dice)
@@ -99,13 +104,13 @@ def _walk(room: Scene, knots: int, style: MotionStyle, dice: Dice) -> torch.Tens
     path, heading = [here, here, here], dice.uniform(-math.pi, math.pi)
     for _ in range(knots - 3):
         step = style.speed_m_s * (0.5 + 0.5 * dice.rand(64).double())
-        # Straight on is most likely; turning back is always among the options.
+        # Straight on is most likely. Turning back is always one of the options.
         turn = heading + dice.randn(64).double() * torch.linspace(0.3, 3.0, 64).double()
         rise = 0.15 * (2.0 * dice.rand(64).double() - 1.0) * step
         flat = (step.square() - rise.square()).sqrt()
         options = here + torch.stack([flat * turn.cos(), flat * turn.sin(), rise], dim=1)
         options[:, 2].clamp_(low, high)
-        # Staying is always possible: its spline ends in a piece already travelled.
+        # Staying is always possible, because its spline ends in a piece already travelled.
         options = torch.cat([options, here[None]])
         clear = _piece_clearance(room, torch.stack(path[-3:]), options) > margin
         clear[-1] = True
@@ -121,9 +126,9 @@ def _walk(room: Scene, knots: int, style: MotionStyle, dice: Dice) -> torch.Tens
 
 
 def _piece_clearance(room: Scene, before: torch.Tensor, options: torch.Tensor) -> torch.Tensor:
-    """Return the least distance (N,) along the spline's next piece for each last point.
+    """Return the smallest clearance (N,) along the spline's next piece, for each candidate point.
 
-    The next two pieces are included as if the camera then stayed, so that it always may.
+    The next two pieces are included as if the camera then stayed. Staying is thus always possible.
     """
     count = len(options)
     stay = options[:, None].expand(count, 3, 3)
@@ -134,13 +139,13 @@ def _piece_clearance(room: Scene, before: torch.Tensor, options: torch.Tensor) -
 
 
 def _headings(room: Scene, places: torch.Tensor, style: MotionStyle, dice: Dice) -> torch.Tensor:
-    """Return yaw control values (knots,), preferring views neither blocked nor empty."""
+    """Return yaw control values (knots,). Views neither blocked nor empty are preferred."""
     yaw = torch.arange(_HEADINGS) * (2 * math.pi / _HEADINGS)
     fan = torch.stack([yaw.cos(), yaw.sin(), torch.full_like(yaw, -0.2)], dim=1)
     rays = fan.repeat(len(places), 1)
     origins = places.float().repeat_interleave(_HEADINGS, dim=0)
     reach = first_hit(room, origins, rays).reshape(len(places), 1, _HEADINGS)
-    # Average over the field of view of about 60 degrees, then like 1.5 to 4 m best.
+    # Average over a field of view of about 60 degrees. Distances of 1.5 to 4 m score best.
     view = torch.nn.functional.avg_pool1d(torch.cat([reach[..., -3:], reach, reach[..., :3]], -1),
                                           7, stride=1)[:, 0]  # fmt: skip
     quality = -(view.clamp(0.3, 6.0) / 2.4).log().abs()
@@ -150,7 +155,7 @@ def _headings(room: Scene, places: torch.Tensor, style: MotionStyle, dice: Dice)
         delta = (2.0 * dice.rand(12) - 1.0) * style.turn_rad_s
         option = chosen[-1] + delta
         index = (option / (2 * math.pi) * _HEADINGS).round().long() % _HEADINGS
-        # Going on turning the same way is what people do.
+        # People tend to keep turning in the same direction.
         score = quality[knot, index] - (delta - drift).abs() + 0.3 * dice.rand(12)
         step = float(delta[int(score.argmax())])
         drift = math.copysign(drift, step)
@@ -169,7 +174,10 @@ def _drift(dice: Dice, knots: int, low: float, high: float, step: float) -> torc
 
 
 def _spline(controls: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-    """Return the uniform cubic B-spline of ``controls`` (K, D), one a second, at ``time`` (N,)."""
+    """Return the uniform cubic B-spline of ``controls`` (K, D) at ``time`` (N,).
+
+    There is one control point a second.
+    """
     first = time.floor().long().clamp(0, len(controls) - 4)
     t = (time - first).unsqueeze(-1)
     weights = (

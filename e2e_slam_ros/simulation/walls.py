@@ -1,4 +1,4 @@
-"""What hangs on walls and ceilings: windows, doors, posters, clocks, skirting, partitions."""
+"""Objects on walls and ceilings: windows, doors, posters, clocks, skirting, partitions."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from e2e_slam_ros.simulation.small_objects import clutter, wall_clock
 def dress_walls(
     build: SceneBuilder, size: Vector, plan: FloorPlan, palette: Palette, dice: Dice
 ) -> None:
-    """Hang things on all four walls, lay skirting boards, maybe build a partition."""
+    """Hang objects on all four walls, add skirting boards, and sometimes build a partition."""
     skirting = palette.pick(dice, "wood", 1.0, (0.95, 0.93, 0.9))
     for wall in range(4):
         length = size[0] if wall % 2 == 0 else size[1]
         reach = (size[1] if wall % 2 == 0 else size[0]) / 2
-        # Own frame of a wall: x along it, +y into it.
+        # Frame of a wall: x along the wall, +y into the wall.
         yaw = wall * math.pi / 2
         face = Place(-reach * math.sin(yaw), reach * math.cos(yaw), 0.0, yaw)
         build.box(face, (0, -0.008, 0.04), (length, 0.016, 0.08), skirting)
@@ -38,7 +38,7 @@ def _hang(
     palette: Palette,
     dice: Dice,
 ) -> None:
-    """Fill a wall's slots of about 1.3 m with one thing each."""
+    """Fill each slot of about 1.3 m along a wall with one object."""
     slots = max(2, int(length / 1.3))
     for slot in range(slots):
         x = ((slot + 0.5) / slots - 0.5) * length + dice.uniform(-0.12, 0.12)
@@ -71,7 +71,7 @@ def _hang(
 
 
 def _ceiling(build: SceneBuilder, size: Vector, palette: Palette, dice: Dice) -> None:
-    """Hang a lamp or lay beams below the ceiling (they do not light the room)."""
+    """Hang a lamp or lay beams below the ceiling. They emit no light into the room."""
     if dice.chance(0.5):
         shade = palette.paint(dice, 0.1)
         x, y = dice.uniform(-0.25, 0.25) * size[0], dice.uniform(-0.25, 0.25) * size[1]
@@ -88,7 +88,7 @@ def _ceiling(build: SceneBuilder, size: Vector, palette: Palette, dice: Dice) ->
 def _partition(
     build: SceneBuilder, size: Vector, plan: FloorPlan, palette: Palette, dice: Dice
 ) -> None:
-    """Build a wall out of one side into the room, to make corners and occlusions."""
+    """Build a wall from one side into the room, to make corners and occlusions."""
     wall = palette.pick(dice, "wall", 1.6)
     side = dice.choice((-1, 1))
     reach = dice.uniform(0.25, 0.42) * size[1]
