@@ -1,1 +1,1 @@
-"""Frames and where they come from: one reader a file, all with the same protocol."""
+"""Frames and the readers of recordings. There is one reader a file, and all share one protocol."""

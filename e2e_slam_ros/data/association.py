@@ -1,4 +1,4 @@
-"""Pairing two streams by time."""
+"""Association of two streams by time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ def associate(
 ) -> npt.NDArray[np.int64]:
     """Pair each stamp of ``first_ns`` with at most one of ``second_ns``.
 
-    Closest pairs are made first and every stamp is used once, so two colour images never
-    share a depth image. Ties go to the earlier pair.
+    The closest pair is made first, and every stamp is used once. Two colour images therefore never
+    share a depth image. Among equal distances the earlier pair wins.
 
     Args:
         first_ns: (N,) increasing stamps, nanoseconds.
         second_ns: (M,) increasing stamps, nanoseconds.
-        tolerance_ns: largest difference of a pair, inclusive.
+        tolerance_ns: largest difference within a pair, inclusive.
 
     Returns:
-        (N,) index into ``second_ns``, -1 where there is no partner.
+        (N,) index into ``second_ns``, -1 for a stamp without a partner.
+
+    Example:
+        >>> associate(np.array([0, 100, 200]), np.array([4, 205]), tolerance_ns=10).tolist()
+        [0, -1, 1]
     """
     result = np.full(len(first_ns), -1, dtype=np.int64)
     low = np.searchsorted(second_ns, first_ns - tolerance_ns, side="left")

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all."""
+"""Atomic writes: a file appears completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,19 +17,27 @@ from e2e_slam_ros.config.errors import DataError, E2ESlamError
 def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iterator[IO[bytes]]:
     """Open a binary file that replaces ``path`` when the block ends without an exception.
 
-    The bytes go to a hidden file beside ``path``, which is flushed to disk and then renamed:
-    a reader never sees half a file, and an older file stays as it was when writing fails.
-    Missing folders are made.
+    The bytes go to a hidden file beside ``path``. At the end it is flushed to disk and renamed. A
+    reader therefore never sees half a file, and an older file survives a failed write. Missing
+    folders are created.
 
     Args:
         path: the file to write.
-        error: class of the refusal, for callers whose errors have another name.
+        error: class of the raised error, for callers with an error class of their own.
 
     Raises:
-        DataError (or ``error``): the folder or file cannot be written, the disk is full.
+        DataError (or ``error``): the folder or file cannot be written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open_atomic(Path(folder) / "map.bin") as file:
+        ...         _ = file.write(b"12")
+        ...     (Path(folder) / "map.bin").read_bytes()
+        b'12'
     """
     path = Path(path)
-    # Named by writer, so that two of them do not write into one another's file.
+    # The name holds the writer, so that two writers do not share a file.
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,26 +49,26 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
     except OSError as problem:
         raise write_error(path, problem, error) from problem
     finally:
-        # The rename took it away; only a failed write leaves one.
+        # After the rename the hidden file is gone. Only a failed write leaves one.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
 def write_bytes_atomic(path: Path | str, data: bytes) -> None:
-    """Write a file from bytes; errors as in `open_atomic`."""
+    """Write a file from bytes. Errors are as in `open_atomic`."""
     with open_atomic(path) as stream:
         stream.write(data)
 
 
 def write_text_atomic(path: Path | str, text: str) -> None:
-    """Write a UTF-8 file from text; errors as in `open_atomic`."""
+    """Write a UTF-8 file from text. Errors are as in `open_atomic`."""
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
 def write_error(
     path: Path, problem: OSError, error: type[E2ESlamError] = DataError
 ) -> E2ESlamError:
-    """Return the refusal for a file that cannot be written."""
+    """Return the error for a file that cannot be written."""
     full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
     return error.from_parts(
         f"writing {path}",

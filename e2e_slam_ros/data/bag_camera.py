@@ -1,4 +1,4 @@
-"""CameraInfo messages as cameras."""
+"""Conversion of CameraInfo messages to cameras."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ _PLUMB_BOB = ("", "plumb_bob", "rational_polynomial")
 
 
 def camera_of_info(info: Any, rectified: bool = False) -> PinholeCamera:
-    """Return the camera a CameraInfo message (ROS 1 or 2 field names) describes.
+    """Return the camera of a CameraInfo message (ROS 1 or 2 field names).
 
     Args:
         info: the message.
-        rectified: the image is rectified: the projection matrix P counts, distortion does not.
+        rectified: true if the image is rectified. The intrinsics then come from the projection
+            matrix P, and the distortion is ignored.
 
     Raises:
-        CameraError: K of zeros, no size, a distortion model other than plumb_bob (a
-            rational_polynomial whose k4..k6 are zero is one).
+        CameraError: K of zeros, no size, or a distortion model other than plumb_bob. A
+            rational_polynomial with k4..k6 of zero counts as plumb_bob.
     """
     k, d, p = (_field(info, name) for name in ("k", "d", "p"))
     fx, fy, cx, cy = k[0], k[4], k[2], k[5]

@@ -1,4 +1,4 @@
-"""One recording on disk: rosbag2 (sqlite3 or mcap) or a ROS 1 bag, through `rosbags`."""
+"""A recording on disk: rosbag2 (sqlite3 or mcap) or a ROS 1 bag, read through `rosbags`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from rosbags.typesys import Stores, get_typestore
 from e2e_slam_ros.config.errors import DataError
 
 _SUFFIXES = (".bag", ".mcap", ".db3")
-# The first bytes of every stamped message: CDR has four bytes of encapsulation, ROS 1 a
-# sequence number; both are followed by seconds and nanoseconds.
+# A stamped message starts with four bytes: the CDR encapsulation, or the sequence number in
+# ROS 1. Seconds and nanoseconds follow.
 _STAMP_OFFSET = 4
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of the recording: its name, type ("sensor_msgs/msg/Image") and message count."""
+    """A topic of the recording: name, type ("sensor_msgs/msg/Image") and message count.
+
+    Example:
+        >>> Topic("/camera/image_raw", "sensor_msgs/msg/Image", 300).count
+        300
+    """
 
     name: str
     type: str
@@ -31,7 +36,12 @@ class Topic:
 
 @dataclass(frozen=True)
 class MessageKey:
-    """Where a stamped message is: its own stamp and the time it was recorded, nanoseconds."""
+    """Key of a stamped message: its stamp and its time of recording, nanoseconds.
+
+    Example:
+        >>> MessageKey(stamp_ns=1_000, recorded_ns=1_500).stamp_ns
+        1000
+    """
 
     stamp_ns: int
     recorded_ns: int
@@ -45,13 +55,18 @@ def is_bag(path: Path) -> bool:
 
 
 class BagFile:
-    """An open recording; messages are read when asked for.
+    """An open recording. Messages are read on demand.
 
-    `message` may be called from several threads; `messages` and `keys` are for the time before
-    that, when the recording is indexed.
+    Call `messages` and `keys` first, while the recording is indexed by one thread. After that,
+    `message` may be called from several threads.
 
     Raises:
-        DataError: not a recording, damaged, or of a kind `rosbags` does not know.
+        DataError: not a recording, damaged, or of a kind that `rosbags` does not support.
+
+    Example:
+        >>> bag = BagFile("run.mcap")  # doctest: +SKIP
+        >>> [topic.name for topic in bag.topics()]  # doctest: +SKIP
+        ['/camera/camera_info', '/camera/image_raw', '/tf']
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -59,7 +74,7 @@ class BagFile:
         self._lock = threading.Lock()
         self._open = False
         try:
-            # Recordings of Humble and older carry no message definitions; the standard types
+            # Recordings of Humble and older hold no message definitions. The standard types
             # used here are the same in every ROS 2 distribution.
             self._reader = AnyReader(
                 [_resolved(self.path)],
@@ -69,7 +84,7 @@ class BagFile:
             self._open = True
         except DataError:
             raise
-        except Exception as problem:  # parsers of foreign bytes raise whatever they stumble on
+        except Exception as problem:  # a parser of damaged bytes may raise anything
             raise DataError.from_parts(
                 f"recording {self.path}",
                 f"{type(problem).__name__}: {problem}",
@@ -78,14 +93,14 @@ class BagFile:
             ) from problem
 
     def close(self) -> None:
-        """Release the file; a second call does nothing."""
+        """Release the file. A second call does nothing."""
         with self._lock:
             if self._open:
                 self._open = False
                 self._reader.close()
 
     def topics(self) -> list[Topic]:
-        """Return the topics that have messages, in order of their names."""
+        """Return the topics with at least one message, sorted by name."""
         counts: dict[tuple[str, str], int] = {}
         for connection in self._reader.connections:
             key = (connection.topic, connection.msgtype)
@@ -95,14 +110,15 @@ class BagFile:
         ]
 
     def messages(self, topic: str) -> Iterator[tuple[int, Any]]:
-        """Yield (recorded_ns, message) of a topic in the order it was recorded."""
+        """Yield (recorded_ns, message) of a topic in the order of recording."""
         for connection, recorded_ns, raw in self._raw(topic):
             yield recorded_ns, self._deserialize(raw, connection.msgtype, topic)
 
     def keys(self, topic: str) -> list[MessageKey]:
-        """Return where the messages of a stamped topic are; their content is not decoded.
+        """Return the keys of a topic's stamped messages. Contents are not decoded.
 
-        A stamp of zero (a driver that never sets it) is replaced by the time of recording.
+        A stamp of zero comes from a driver that never sets it. It is replaced by the time of
+        recording.
         """
         keys = []
         for _, recorded_ns, raw in self._raw(topic):
@@ -111,17 +127,17 @@ class BagFile:
         return keys
 
     def message(self, topic: str, key: MessageKey) -> Any:
-        """Return the message that `keys` gave ``key`` for.
+        """Return the message of a ``key`` from `keys`.
 
         Raises:
-            DataError: it cannot be read or decoded.
+            DataError: the message cannot be read or decoded.
         """
         with self._lock:
             if not self._open:
                 raise DataError.from_parts(
                     f"recording {self.path}", "closed", "an open one", "open it again"
                 )
-            # Read to the end: a half-read query would share the file with the next one.
+            # Read to the end, because an unfinished query would share the file with the next one.
             found = list(self._raw(topic, key.recorded_ns, key.recorded_ns + 1))
         for connection, recorded_ns, raw in found:
             if (self._stamp(raw) or recorded_ns) == key.stamp_ns:
@@ -133,9 +149,9 @@ class BagFile:
     def _raw(
         self, topic: str, start: int | None = None, stop: int | None = None
     ) -> Iterator[tuple[Any, int, bytes]]:
-        """Yield (connection, recorded_ns, bytes); failures in our own words."""
+        """Yield (connection, recorded_ns, bytes). Errors of `rosbags` become `DataError`."""
         connections = [c for c in self._reader.connections if c.topic == topic]
-        # An empty selection would mean every topic.
+        # For `rosbags` an empty selection means every topic.
         if not connections:
             return
         try:
@@ -172,7 +188,7 @@ def _storage_files(folder: Path) -> list[Path]:
 
 
 def _resolved(path: Path) -> Path:
-    """Return what `rosbags` opens: a folder without metadata stands for its only file."""
+    """Return the path that `rosbags` opens. A folder without metadata stands for its only file."""
     if path.is_dir() and not (path / "metadata.yaml").is_file():
         files = _storage_files(path)
         if len(files) != 1:

@@ -18,7 +18,7 @@ from e2e_slam_ros.data.encodings import (
 
 
 def carries_depth(message: Any, kind: str, topic: str) -> bool:
-    """Tell depth from colour; 16-bit grey is depth only where the topic's name says so."""
+    """Return whether an image is depth. 16-bit grey is depth only if the topic's name says so."""
     encoding = str(message.format if kind == COMPRESSED_IMAGE else message.encoding)
     if is_depth_encoding(encoding):
         return True
@@ -26,21 +26,29 @@ def carries_depth(message: Any, kind: str, topic: str) -> bool:
 
 
 def color_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.uint8]:
-    """Return an Image or CompressedImage as (H, W, 3) uint8 RGB; `DataError` if it cannot be."""
+    """Return an Image or CompressedImage as (H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: the message cannot be decoded as a colour image.
+    """
     if kind == COMPRESSED_IMAGE:
         return decode_compressed_color(message.data, what)
     return decode_color(*_raw_arguments(message), what)
 
 
 def depth_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.float32]:
-    """Return an Image or CompressedImage as (H, W) float32 metres; `DataError` if it cannot be."""
+    """Return an Image or CompressedImage as (H, W) float32 metres.
+
+    Raises:
+        DataError: the message cannot be decoded as a depth image.
+    """
     if kind == COMPRESSED_IMAGE:
         return decode_compressed_depth(str(message.format), message.data, what)
     return decode_depth(*_raw_arguments(message), what)
 
 
 def _raw_arguments(message: Any) -> tuple[str, int, int, int, bool, object]:
-    """Return encoding, width, height, step, byte order and bytes of an Image message."""
+    """Return encoding, width, height, row step, byte order and bytes of an Image message."""
     return (
         str(message.encoding),
         int(message.width),

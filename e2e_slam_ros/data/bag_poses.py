@@ -1,4 +1,4 @@
-"""The camera's pose from a recording: a pose topic, odometry with TF, or TF alone."""
+"""Camera poses of a recording: from a pose topic, from odometry with TF, or from TF alone."""
 
 from __future__ import annotations
 
@@ -26,16 +26,23 @@ PoseAt: TypeAlias = Callable[[int], "npt.NDArray[np.float64] | None"]
 
 
 class BagPoses:
-    """Finds the pose source of a recording and answers ``at(stamp)``.
+    """Finds the pose source of a recording.
 
     Args:
         bag: the recording.
-        topics: its topics.
+        topics: topics of the recording.
         image: the colour image topic.
         camera_frame: optical frame of the camera (the images' frame_id).
-        map_frame: frame to give poses in, for TF; None = map, world or odom, else the root.
-        tolerance_ns: furthest recorded pose used for an image.
-        report: where notes and counts go.
+        map_frame: frame of the poses from TF; None = map, world or odom, else the root.
+        tolerance_ns: largest time difference between an image and a recorded pose.
+        report: receives notes and counts.
+
+    Example:
+        >>> poses = BagPoses(
+        ...     bag, bag.topics(), image, "camera", None, 10**8, ReaderReport()
+        ... )  # doctest: +SKIP
+        >>> pose_at = poses.find(None)  # doctest: +SKIP
+        >>> T_map_camera = pose_at(stamp_ns)  # doctest: +SKIP
     """
 
     def __init__(
@@ -58,10 +65,11 @@ class BagPoses:
         self._tree = read_transforms(bag, topics, report)
 
     def find(self, pose_topic: str | None) -> PoseAt | None:
-        """Return the pose at any stamp: of the topic named, else of the likeliest source.
+        """Return a function from a stamp to the camera's pose, or None if there is no pose source.
 
-        Likeliest: a pose topic beside the image topic (``camera/pose``), TF when something
-        moves between the camera and the map, odometry, any other pose topic. None: no source.
+        A named ``pose_topic`` is used. Otherwise the sources are tried in this order: a pose topic
+        beside the image topic (``camera/pose``), TF with motion between the camera and the map,
+        odometry, any other pose topic.
 
         Raises:
             DataError: ``pose_topic`` is named and cannot be used.
@@ -100,7 +108,10 @@ class BagPoses:
         return lambda stamp_ns: tree.lookup(world, frame, stamp_ns, tolerance_ns)
 
     def _of_topic(self, topic: Topic) -> PoseAt | None:
-        """Return the poses of a topic, moved to the camera where it says whose pose it is."""
+        """Return the poses of a topic.
+
+        If the message names a child frame, TF moves them to the camera.
+        """
         poses: dict[int, npt.NDArray[np.float64]] = {}
         child = ""
         for recorded_ns, message in self._bag.messages(topic.name):
@@ -131,7 +142,7 @@ class BagPoses:
 
 
 def read_transforms(bag: BagFile, topics: Sequence[Topic], report: ReaderReport) -> TransformTree:
-    """Return all TF of a recording; ``/tf_static`` holds always."""
+    """Return all TF of a recording. Transforms of ``/tf_static`` hold at any time."""
     tree = TransformTree()
     for topic in (t for t in topics if t.type in TF_TYPES):
         is_static = topic.name.rpartition("/")[2] == "tf_static"

@@ -1,4 +1,4 @@
-"""Which topics of a recording are the colour image, depth, calibration and pose."""
+"""Roles of a recording's topics: colour image, depth, calibration and pose."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ TF_TYPES = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 POSE_TYPES = (POSE_STAMPED, POSE_WITH_COVARIANCE, ODOMETRY)
-# Transports append their name to the topic they carry.
+# An image transport appends its name to the topic.
 _TRANSPORTS = ("/compressed", "/compressedDepth")
 
 
 def named(topics: Sequence[Topic], name: str, types: Sequence[str], role: str) -> Topic:
-    """Return the topic the user named.
+    """Return the topic that the user named.
 
     Raises:
-        DataError: it is not in the recording, or is of another type.
+        DataError: the topic is not in the recording, or has another type.
     """
     wanted = name if name.startswith("/") else f"/{name}"
     for topic in topics:
@@ -42,15 +42,15 @@ def named(topics: Sequence[Topic], name: str, types: Sequence[str], role: str) -
 
 
 def choose_color(topics: Sequence[Topic], depth: set[str], report: ReaderReport) -> Topic:
-    """Return the colour image topic; of several, the likeliest, and a note says which.
+    """Return the likeliest colour image topic. If there are several, a note names the choice.
 
     Args:
         topics: all topics of the recording.
-        depth: names of the image topics that carry depth.
-        report: where the note goes.
+        depth: names of the image topics that hold depth.
+        report: receives the note.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no colour image topic.
     """
     found = [t for t in topics if t.type in IMAGE_TYPES and t.name not in depth]
     if not found:
@@ -70,7 +70,7 @@ def choose_color(topics: Sequence[Topic], depth: set[str], report: ReaderReport)
 def choose_depth(
     topics: Sequence[Topic], depth: set[str], color: Topic, report: ReaderReport
 ) -> Topic | None:
-    """Return the depth topic that is most likely registered to ``color``, or None."""
+    """Return the depth topic that is most probably registered to ``color``, or None."""
     found = [t for t in topics if t.name in depth]
     if not found:
         report.note("no depth topic: the frames have no depth")
@@ -83,7 +83,10 @@ def choose_depth(
 
 
 def choose_camera_info(topics: Sequence[Topic], image: Topic) -> Topic | None:
-    """Return the calibration topic beside an image topic, else the only one, else None."""
+    """Return the calibration topic beside an image topic.
+
+    If there is none, return the only one or None.
+    """
     infos = [t for t in topics if t.type == CAMERA_INFO]
     beside = f"{base_topic(image.name).rpartition('/')[0]}/camera_info"
     for topic in infos:
@@ -93,7 +96,7 @@ def choose_camera_info(topics: Sequence[Topic], image: Topic) -> Topic | None:
 
 
 def base_topic(name: str) -> str:
-    """Return the image topic that a transport's topic (``.../compressed``) belongs to."""
+    """Return the image topic of a transport's topic (``.../compressed``)."""
     for transport in _TRANSPORTS:
         if name.endswith(transport):
             return name[: -len(transport)]
@@ -101,7 +104,7 @@ def base_topic(name: str) -> str:
 
 
 def is_rectified(name: str) -> bool:
-    """Return whether an image topic is rectified by the naming rule of image_proc."""
+    """Return whether an image topic is rectified, by the naming rule of image_proc."""
     return base_topic(name).rpartition("/")[2].startswith("image_rect")
 
 

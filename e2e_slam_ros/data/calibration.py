@@ -1,4 +1,4 @@
-"""Intrinsics and depth factor of a recording: built in for TUM RGB-D, else from a file."""
+"""Intrinsics and depth factor of a recording: built in for TUM RGB-D, otherwise from a file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TUM_DEPTH_FACTOR = 5000.0
 _REQUIRED = ("width", "height", "fx", "fy", "cx", "cy")
 _OPTIONAL = ("distortion", "depth_factor")
 
-# The calibration page of the TUM RGB-D benchmark (Sturm et al., IROS 2012), colour cameras;
-# "ros" is what it suggests where a sequence's own calibration is unknown. The fr3 images were
-# undistorted before they were published. Published depth is already registered to colour and
-# already corrected by the benchmark's depth factors: 5000 counts a metre in all of them.
+# From the calibration page of the TUM RGB-D benchmark (Sturm et al., IROS 2012), colour cameras.
+# The page suggests "ros" for a sequence of unknown calibration. The fr3 images are undistorted.
+# The published depth is registered to colour and corrected by the benchmark's depth factors. It
+# has 5000 counts a metre in all sequences.
 _TUM_CAMERAS = {
     "fr1": PinholeCamera(
         640, 480, 517.3, 516.5, 318.6, 255.3, (0.2624, -0.9531, -0.0054, 0.0026, 1.1633)
@@ -36,12 +36,16 @@ _TUM_CAMERAS = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns pixels and depth counts into rays and metres.
+    """Intrinsics and depth factor of a recording.
 
     Attributes:
-        camera: intrinsics of the colour image, which depth is registered to.
+        camera: intrinsics of the colour image. Depth is registered to it.
         depth_factor: depth counts per metre.
-        source: where it comes from, in words.
+        source: origin of the calibration, in words.
+
+    Example:
+        >>> Calibration(tum_camera("fr1"), 5000.0, "built in").camera.fx
+        517.3
     """
 
     camera: PinholeCamera
@@ -50,7 +54,7 @@ class Calibration:
 
 
 def tum_camera(name: str) -> PinholeCamera | None:
-    """Return the built-in camera a name speaks of (fr1, freiburg2_desk, ros, ...), or None."""
+    """Return the built-in camera of a name (fr1, freiburg2_desk, ros, ...), or None."""
     found = re.search(r"(?:fr|freiburg)([123])(?!\d)", name.lower())
     if found:
         return _TUM_CAMERAS[f"fr{found.group(1)}"]
@@ -60,12 +64,20 @@ def tum_camera(name: str) -> PinholeCamera | None:
 def read_calibration(path: Path) -> Calibration:
     """Read a calibration file.
 
-    Keys: ``width height fx fy cx cy`` in pixels; optional ``distortion`` (k1 k2 p1 p2 [k3]) and
-    ``depth_factor`` (counts per metre, default 5000).
+    The keys ``width height fx fy cx cy`` are in pixels. Optional keys are ``distortion`` (k1 k2 p1
+    p2 [k3]) and ``depth_factor`` (counts per metre, default 5000).
 
     Raises:
-        DataError: the file cannot be read, a key is missing or unknown, or the values are not
-            those of a camera.
+        DataError: the file cannot be read, a key is missing or unknown, or the values do not
+            describe a camera.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "calibration.yaml"
+        ...     write_calibration(path, PinholeCamera(64, 48, 50.0, 50.0, 31.5, 23.5), 1000.0)
+        ...     read_calibration(path).depth_factor
+        1000.0
     """
     try:
         content = yaml.safe_load(read_text(path))
@@ -92,7 +104,11 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) -> None:
-    """Write the file `read_calibration` reads; raise `DataError` when it cannot be written."""
+    """Write a file for `read_calibration`.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
     content: dict[str, object] = {
         "width": camera.width,
         "height": camera.height,

@@ -1,4 +1,4 @@
-"""Which images of a recording have depth and a pose, and what to say about the others."""
+"""Selection of the images with depth and a pose, and notes about the other images."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ from e2e_slam_ros.data.frame import ReaderReport
 
 
 class FrameParts(Protocol):
-    """An entry of a sequence: where its depth is, and its pose; None = it has none."""
+    """An entry of a sequence with its depth and its pose. None means that the part is missing.
+
+    Example:
+        >>> from e2e_slam_ros.data.folder_sequence import FrameFiles
+        >>> from pathlib import Path
+        >>> entry: FrameParts = FrameFiles(0, Path("rgb/0.png"))
+        >>> entry.depth is None
+        True
+    """
 
     @property
     def depth(self) -> object | None:
-        """Where the depth is."""
+        """Location of the depth image."""
         ...
 
     @property
     def T_map_camera(self) -> object | None:
-        """The pose."""
+        """Pose of the camera."""
         ...
 
 
@@ -33,12 +41,12 @@ def keep_complete(
     require_pose: bool,
     report: ReaderReport,
 ) -> list[Parts]:
-    """Return the entries that have what is required; the rest is counted.
+    """Return the entries with all required parts. The other entries are counted in ``report``.
 
-    What is lacking but not required becomes a note.
+    A missing part that is not required becomes a note.
 
     Raises:
-        DataError: nothing is left.
+        DataError: no entry is left.
     """
     kept = list(entries)
     for part, required in (("depth", require_depth), ("pose", require_pose)):
@@ -64,7 +72,7 @@ def keep_complete(
 def note_unsynchronised(
     part: str, candidates: int, found: Sequence[object | None], report: ReaderReport
 ) -> None:
-    """Say so when there are ``candidates`` of a part but not one is near an image's time."""
+    """Add a note if there are ``candidates`` of a part, but none near the time of any image."""
     if candidates and all(item is None for item in found):
         report.note(
             f"{candidates} entries of {part} are there, but none is near an image's time: "

@@ -1,4 +1,4 @@
-"""Sequences of the TUM RGB-D benchmark, downloaded and unpacked."""
+"""Download of sequences of the TUM RGB-D benchmark."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ TUM_URL = "https://cvg.cit.tum.de/rgbd/dataset"
 
 
 def tum_sequence_name(name: str) -> str:
-    """Return the published folder name of "fr1/desk", "freiburg1_desk" or the name itself.
+    """Return the published folder name for "fr1/desk", "freiburg1_desk" or the folder name itself.
 
     Raises:
-        DataError: not such a name.
+        DataError: the name is none of these.
+
+    Example:
+        >>> tum_sequence_name("fr1/desk")
+        'rgbd_dataset_freiburg1_desk'
     """
     found = re.fullmatch(
         r"(?:rgbd_dataset_)?(?:fr|freiburg)([123])[/_]([a-z0-9_]+)", name.strip().lower()
@@ -41,16 +45,16 @@ def download_tum(
 ) -> Path:
     """Download a sequence into ``folder`` and return its own folder.
 
-    The archive is unpacked while it arrives, into a hidden folder that gets its name at the
-    end: what is there is complete. A sequence already there is not downloaded again; nothing
-    is resumed.
+    The archive is unpacked into a hidden folder while it arrives. The folder gets its final name
+    at the end, so a sequence under its final name is complete. A sequence that is there is not
+    downloaded again. An interrupted download starts anew.
 
     Args:
         name: "fr1/desk" or the published name.
-        folder: where the sequence's folder goes.
-        timeout: seconds without an answer after which to give up.
-        progress: show a progress bar; None = in a terminal.
-        base_url: where the benchmark is.
+        folder: parent of the sequence's folder.
+        timeout: seconds without an answer before the download fails.
+        progress: show a progress bar; None = only in a terminal.
+        base_url: address of the benchmark.
 
     Raises:
         DataError: no network, no such sequence, a damaged or unsafe archive, a full disk.
@@ -100,7 +104,7 @@ def _fetch(url: str, partial: Path, timeout: float, progress: bool | None) -> No
 
 
 def _adopt(partial: Path, sequence: str, target: Path, url: str) -> None:
-    """Give the unpacked folder its name."""
+    """Rename the unpacked folder to its final name."""
     unpacked = partial / sequence
     if not (unpacked / "rgb.txt").is_file():
         raise DataError.from_parts(

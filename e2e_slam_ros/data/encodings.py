@@ -1,7 +1,7 @@
-"""Pixels of ROS image messages as NumPy arrays; no ROS needed.
+"""Pixels of ROS image messages as NumPy arrays, without ROS.
 
-Encoding names are those of sensor_msgs/image_encodings.hpp; depth follows REP 118 (16UC1 in
-millimetres with 0 = invalid, 32FC1 in metres with NaN = invalid).
+Encoding names are those of sensor_msgs/image_encodings.hpp. Depth follows REP 118: 16UC1 is in
+millimetres with 0 = invalid, 32FC1 in metres with NaN = invalid.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MILLIMETRES_PER_METRE = 1000.0
 
 @dataclass(frozen=True)
 class _Layout:
-    """How one pixel is stored: its type, channels, and which of them are red, green, blue."""
+    """Storage of one pixel: type, number of channels, and the channels of red, green and blue."""
 
     dtype: str
     channels: int
@@ -38,7 +38,7 @@ _COLOR = {
     "8UC1": _Layout("u1", 1),
     "mono16": _Layout("u2", 1),
 }
-# Where luma and the two chroma samples of a pixel pair are among its four bytes.
+# Positions of the two luma and the two chroma samples in the four bytes of a pixel pair.
 _YUV422 = {
     "yuyv": (0, 2, 1, 3),
     "yuv422_yuy2": (0, 2, 1, 3),
@@ -52,30 +52,34 @@ _DEPTH = {
 }
 COLOR_ENCODINGS = (*_COLOR, *_YUV422)
 DEPTH_ENCODINGS = tuple(_DEPTH)
-# compressed_depth_image_transport puts its format number and two quantisation terms first.
+# Header of compressed_depth_image_transport: format number and two quantisation terms.
 _COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")
 
 
 def is_depth_encoding(encoding: str) -> bool:
-    """Return whether an encoding, or a CompressedImage format, can only be depth."""
+    """Return whether an encoding, or a CompressedImage format, is always depth."""
     return encoding in ("16UC1", "32FC1") or "compressedDepth" in encoding
 
 
 def decode_color(
     encoding: str, width: int, height: int, step: int, big_endian: bool, data: object, what: str
 ) -> npt.NDArray[np.uint8]:
-    """Return a raw image as (H, W, 3) uint8 RGB; grey is repeated, alpha dropped.
+    """Return a raw image as (H, W, 3) uint8 RGB. Grey is repeated and alpha is dropped.
 
     Args:
         encoding: one of `COLOR_ENCODINGS`.
         width, height: pixels.
         step: bytes a row, padding included.
         big_endian: byte order of 16-bit pixels.
-        data: the message's bytes (anything with the buffer protocol).
-        what: name of the image, for messages.
+        data: bytes of the message (any object with the buffer protocol).
+        what: name of the image, for error messages.
 
     Raises:
         DataError: another encoding, or fewer bytes than the size needs.
+
+    Example:
+        >>> decode_color("bgr8", 1, 1, 3, False, bytes([1, 2, 3]), "image").tolist()
+        [[[3, 2, 1]]]
     """
     order = _YUV422.get(encoding)
     if order is not None:
@@ -92,10 +96,16 @@ def decode_color(
 def decode_depth(
     encoding: str, width: int, height: int, step: int, big_endian: bool, data: object, what: str
 ) -> npt.NDArray[np.float32]:
-    """Return a raw depth image as (H, W) float32 metres, 0 = invalid; arguments as above.
+    """Return a raw depth image as (H, W) float32 metres, 0 = invalid.
+
+    The arguments are those of `decode_color`.
 
     Raises:
         DataError: not one of `DEPTH_ENCODINGS`, or fewer bytes than the size needs.
+
+    Example:
+        >>> decode_depth("16UC1", 2, 1, 4, False, bytes([0xE8, 0x03, 0, 0]), "depth").tolist()
+        [[1.0, 0.0]]
     """
     layout = _DEPTH.get(encoding)
     if layout is None:
@@ -107,15 +117,19 @@ def decode_depth(
 
 
 def decode_compressed_color(data: object, what: str) -> npt.NDArray[np.uint8]:
-    """Return a CompressedImage (JPEG or PNG) as (H, W, 3) uint8 RGB; `DataError` if it is not."""
+    """Return a CompressedImage (JPEG or PNG) as (H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: the bytes are no such image.
+    """
     return read_color(bytes(memoryview(data)), what)  # type: ignore[arg-type]
 
 
 def decode_compressed_depth(image_format: str, data: object, what: str) -> npt.NDArray[np.float32]:
     """Return a CompressedImage of depth as (H, W) float32 metres, 0 = invalid.
 
-    Understands the ``compressedDepth`` transport (16UC1, and 32FC1 quantised as inverse depth:
-    depth = a / (count - b)) and plain 16-bit PNG in millimetres.
+    Two formats are read. The ``compressedDepth`` transport holds 16UC1, or 32FC1 quantised as
+    inverse depth: depth = a / (count - b). The other format is plain 16-bit PNG in millimetres.
 
     Raises:
         DataError: another format, or damaged bytes.
@@ -166,7 +180,7 @@ def _pixels(
 def _yuv422(
     pixels: npt.NDArray[np.generic], order: tuple[int, int, int, int]
 ) -> npt.NDArray[np.uint8]:
-    """Convert packed 4:2:2 to RGB with the full-range JPEG (BT.601) matrix cameras use."""
+    """Convert packed 4:2:2 to RGB with the full-range JPEG (BT.601) matrix that cameras use."""
     height, width = pixels.shape[:2]
     if width % 2:
         raise DataError.from_parts(

@@ -1,4 +1,4 @@
-"""Frames whose colour and depth are image files."""
+"""Sequences with colour and depth in image files."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from e2e_slam_ros.data.sequence import SequenceReader
 
 @dataclass(frozen=True, eq=False)
 class FrameFiles:
-    """Where one frame's parts are.
+    """Files and pose of one frame.
 
     Attributes:
         stamp_ns: image time in nanoseconds.
         image: colour image file.
         depth: depth image file; or None.
         T_map_camera: (4, 4) float64; or None.
+
+    Example:
+        >>> FrameFiles(1_000_000_000, Path("rgb/1.000000.png")).depth is None
+        True
     """
 
     stamp_ns: int
@@ -34,20 +38,32 @@ class FrameFiles:
 
 
 class FolderSequence(SequenceReader):
-    """A sequence of image files, decoded when asked for.
+    """A sequence of image files. Each image is decoded on demand.
 
-    A depth image that cannot be read, or is not of the colour image's size, is counted and the
-    frame comes without depth; with ``require_depth`` that frame is refused.
+    A depth image that cannot be read, or has another size than the colour image, is counted. The
+    frame then comes without depth. With ``require_depth`` the frame is refused instead.
 
     Args:
         name: short name of the sequence.
-        files: its frames in time order.
-        calibration: camera and depth factor of all of them.
-        report: where to count what is left out.
+        files: frames in time order.
+        calibration: camera and depth factor of all frames.
+        report: receives counts of left-out parts.
         require_depth: refuse frames without readable depth.
 
     Raises:
-        DataError: no frame is left, or the calibration is of another image size.
+        DataError: no frame is left, or the calibration has another image size.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> calibration = Calibration(PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0), 5000.0, "example")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "0.png"
+        ...     Image.new("RGB", (4, 3)).save(file)
+        ...     files = [FrameFiles(0, file)]
+        ...     FolderSequence("tiny", files, calibration, ReaderReport(), False)[0].image.shape
+        (3, 4, 3)
     """
 
     def __init__(
@@ -96,7 +112,10 @@ class FolderSequence(SequenceReader):
         return depth
 
     def _check_calibration(self) -> None:
-        """Refuse early when the calibration fits none of a few images (headers only)."""
+        """Raise early if the calibration's size fits none of a few images.
+
+        Only headers are read.
+        """
         camera = self._calibration.camera
         count = len(self._files)
         sizes = [image_size(self._files[i].image) for i in (0, count // 2, count - 1)]

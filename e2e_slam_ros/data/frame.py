@@ -1,4 +1,4 @@
-"""What a camera delivers, and the protocol of everything that delivers it."""
+"""A camera frame, and the protocol of all readers of frames."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ class Frame:
 
     Attributes:
         index: position in its sequence.
-        stamp_ns: image time in nanoseconds (what ROS stamps carry).
+        stamp_ns: image time in nanoseconds (the stamp in ROS).
         image: (H, W, 3) uint8, RGB.
-        camera: intrinsics of ``image`` (distortion included where the image has it).
+        camera: intrinsics of ``image``, with the distortion of the image if there is any.
         depth: (H, W) float32, z in metres, 0 = invalid; registered to ``image``; or None.
         T_map_camera: (4, 4) float64, camera optical frame to map; or None.
+
+    Example:
+        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+        >>> Frame(0, 1_000_000_000, np.zeros((3, 4, 3), np.uint8), camera).depth is None
+        True
     """
 
     index: int
@@ -35,12 +40,18 @@ class Frame:
 
 @dataclass
 class ReaderReport:
-    """What a reader left out and why; counted, so that it can be said once.
+    """Counts of the entries that a reader left out, and notes for the user.
 
     Attributes:
-        listed: entries the sequence's lists name.
-        skipped: reason -> how many entries were left out for it.
-        notes: sentences worth showing to the user, each once.
+        listed: number of entries in the sequence's lists.
+        skipped: number of left-out entries for each reason.
+        notes: sentences for the user, each one once.
+
+    Example:
+        >>> report = ReaderReport(listed=3)
+        >>> report.skip("missing file")
+        >>> report.skipped
+        {'missing file': 1}
     """
 
     listed: int = 0
@@ -48,21 +59,26 @@ class ReaderReport:
     notes: list[str] = field(default_factory=list)
 
     def skip(self, reason: str, count: int = 1) -> None:
-        """Count ``count`` entries left out for ``reason``."""
+        """Count ``count`` left-out entries under ``reason``."""
         self.skipped[reason] = self.skipped.get(reason, 0) + count
 
     def note(self, sentence: str) -> None:
-        """Remember a sentence unless it was said before."""
+        """Add a sentence to the notes, unless it is there."""
         if sentence not in self.notes:
             self.notes.append(sentence)
 
 
 @runtime_checkable
 class FrameReader(Protocol):
-    """A finite, random-access, lazy sequence of frames.
+    """A finite sequence of frames with random access. Frames are decoded on demand.
 
-    ``reader[i]`` decodes frame i on demand and raises `DataError` when the file turns
-    out to be unreadable; ``report`` says what was left out when the lists were read.
+    ``reader[i]`` decodes frame i. It raises `DataError` when the file is unreadable. ``report``
+    holds the entries that were left out when the lists were read.
+
+    Example:
+        >>> from e2e_slam_ros.simulation import ProceduralReader
+        >>> isinstance(ProceduralReader(0, 2, 32, 24, texture_size=64), FrameReader)
+        True
     """
 
     @property
@@ -72,7 +88,7 @@ class FrameReader(Protocol):
 
     @property
     def report(self) -> ReaderReport:
-        """What was left out and why."""
+        """Counts of left-out entries, and notes."""
         ...
 
     def __len__(self) -> int: ...

@@ -1,4 +1,4 @@
-"""Files from web servers."""
+"""Downloads from web servers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,21 @@ _BLOCK = 1 << 20
 
 
 class HttpStream:
-    """A file on a web server, read once from front to end, with a progress bar.
+    """A file on a web server. It is read once from start to end, with a progress bar.
 
     Args:
-        url: its address.
-        timeout: seconds without an answer after which to give up.
-        progress: show a progress bar; None = in a terminal.
-        do: what to advise when the server cannot be reached.
+        url: address of the file.
+        timeout: seconds without an answer before the download fails.
+        progress: show a progress bar; None = only in a terminal.
+        do: advice for the error when the server cannot be reached.
 
     Raises:
-        DataError: no network, no such file; while reading: the connection broke.
+        DataError: no network or no such file. While reading: the connection broke.
+
+    Example:
+        >>> with HttpStream("data:,hello", timeout=1.0, progress=False, do="") as stream:
+        ...     stream.read()
+        b'hello'
     """
 
     def __init__(self, url: str, timeout: float, progress: bool | None, do: str) -> None:
@@ -45,12 +50,16 @@ class HttpStream:
             unit="B",
             unit_scale=True,
             desc=url.rpartition("/")[2],
-            # None hides it where the output is not a terminal.
+            # None hides the bar where the output is not a terminal.
             disable=None if progress is None else not progress,
         )
 
     def read(self, size: int = _BLOCK) -> bytes:
-        """Return up to ``size`` bytes, none at the end; the end must be where it was announced."""
+        """Return up to ``size`` bytes, and no bytes at the end.
+
+        Raises:
+            DataError: the connection broke, or the file is shorter than its announced length.
+        """
         try:
             data: bytes = self._answer.read(size)
         except (OSError, HTTPException) as problem:
@@ -99,16 +108,16 @@ def download_file(
     size: int | None = None,
     do: str = "check the network",
 ) -> None:
-    """Download a file whose SHA-256 is known; it appears under ``path`` whole or not at all.
+    """Download a file with a known SHA-256. The file appears completely or not at all.
 
     Args:
-        url, timeout, progress, do: as `HttpStream` takes them.
-        path: the file to write; one that is there is replaced.
+        url, timeout, progress, do: as for `HttpStream`.
+        path: the file to write. An existing file is replaced.
         sha256: 64 hexadecimal digits.
-        size: its bytes, where known: a file that says it is larger is not downloaded.
+        size: number of bytes, where known. A server that announces more is refused.
 
     Raises:
-        DataError: no network, no such file, a broken connection, a file with another SHA-256,
+        DataError: no network, no such file, a broken connection, a file with another SHA-256, or
             a folder that cannot be written.
     """
     what = f"file {url}"
@@ -123,7 +132,7 @@ def download_file(
                 digest.update(block)
                 file.write(block)
                 if size is not None and stream.count > size:
-                    break  # another file, perhaps without an end
+                    break  # longer than announced: another file, perhaps without an end
             found = digest.hexdigest()
             if found != sha256.lower():
                 page = ", a web page" if head == b"<" else ""

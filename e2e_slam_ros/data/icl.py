@@ -23,7 +23,7 @@ from e2e_slam_ros.data.icl_poses import read_icl_poses
 from e2e_slam_ros.data.text_list import read_text
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
-# Published: 481.20, -480.00, 319.50, 239.50. Why the sign of fy can go: see `icl_poses`.
+# Published: 481.20, -480.00, 319.50, 239.50. See `icl_poses` for the sign of fy.
 ICL_CAMERA = PinholeCamera(640, 480, 481.2, 480.0, 319.5, 239.5)
 _POSE_PATTERNS = ("*.gt.freiburg", "*.gt.sim")
 
@@ -38,25 +38,37 @@ class _Pair:
 class IclReader(FolderSequence):
     """An ICL-NUIM folder: ``associations.txt`` (or numbered files in ``rgb/``) and its poses.
 
-    Poses come from ``*.gt.freiburg`` or else ``*.gt.sim`` in the folder, mirrored into
-    right-handed axes (`icl_poses`). The number written in a ``.freiburg`` line is an image's
-    number; the matrices of a ``.sim`` file belong to the listed images in order.
+    Poses come from ``*.gt.freiburg`` in the folder, or else from ``*.gt.sim``. They are mirrored
+    into right-handed axes (`icl_poses`). In a ``.freiburg`` file each line starts with the number
+    of its image. The matrices of a ``.sim`` file belong to the listed images in order.
 
-    The sequence has frame numbers, no times: frame n gets 1 s + n / ``rate_hz`` (time 0 means
-    "no time" in ROS). The map frame is the ground truth's, mirrored in y.
+    The sequence has frame numbers but no times. Frame n gets the time 1 s + n / ``rate_hz``,
+    because time 0 means "no time" in ROS. The map frame is that of the ground truth, mirrored in
+    y.
 
     Args:
         folder: the sequence's folder.
-        camera: intrinsics; default the published ones, or ``calibration.yaml`` in the folder.
+        camera: intrinsics. Default: ``calibration.yaml`` in the folder, else the published ones.
         require_depth: leave out images without depth.
         require_pose: leave out images without a pose.
-        poses: the pose file, where it is not in the folder.
-        first_pose_image: number of the image that the first pose belongs to, where neither
-            rule above fits the download at hand.
+        poses: the pose file, if it is not in the folder.
+        first_pose_image: number of the image of the first pose, if neither rule above fits the
+            download.
         rate_hz: frames per second of the rendered camera.
 
     Raises:
-        DataError: not such a folder, no image, a pose file of neither format.
+        DataError: not such a folder, no image, or a pose file of neither format.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for part, mode in (("rgb", "RGB"), ("depth", "I;16")):
+        ...         (Path(folder) / part).mkdir()
+        ...         Image.new(mode, (640, 480)).save(Path(folder) / part / "0.png")
+        ...     frame = IclReader(folder)[0]
+        >>> frame.stamp_ns, frame.camera.fy
+        (1000000000, 480.0)
     """
 
     def __init__(
@@ -86,7 +98,7 @@ class IclReader(FolderSequence):
 
 
 def is_icl_folder(folder: Path) -> bool:
-    """Return whether a folder looks like ICL-NUIM rather than TUM."""
+    """Return whether a folder is in ICL-NUIM's layout and not in TUM's."""
     if _matching(folder, _POSE_PATTERNS):
         return True
     return (folder / "associations.txt").is_file() and not (folder / "rgb.txt").is_file()
@@ -102,7 +114,7 @@ def _calibration(folder: Path, camera: PinholeCamera | None) -> Calibration:
 
 
 def _pairs(folder: Path, report: ReaderReport) -> list[_Pair]:
-    """Return the listed images that exist, in the order of their numbers."""
+    """Return the listed images that exist, sorted by number."""
     path = folder / "associations.txt"
     listed = _listed(path, report) if path.is_file() else _numbered(folder)
     report.listed = len(listed)
@@ -129,7 +141,10 @@ def _pairs(folder: Path, report: ReaderReport) -> list[_Pair]:
 
 
 def _listed(path: Path, report: ReaderReport) -> list[_Pair]:
-    """Read ``number depth-file number colour-file`` lines; either order of the two files."""
+    """Read lines ``number depth-file number colour-file``.
+
+    The two files may come in either order.
+    """
     pairs = []
     for line in read_text(path).splitlines():
         words = line.partition("#")[0].split()
@@ -182,7 +197,7 @@ def _poses(
         first = min(found.poses, default=0) if found.numbered else 0
         offset = first_pose_image - first
     else:
-        # Published lists are without gaps: the first listed image is the first matrix's.
+        # Published lists have no gaps. The first matrix belongs to the first listed image.
         offset = 0 if found.numbered else pairs[0].number
     poses = [found.poses.get(pair.number - offset) for pair in pairs]
     note_unsynchronised(path.name, len(found.poses), poses, report)

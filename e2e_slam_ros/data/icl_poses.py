@@ -1,10 +1,10 @@
-"""The two pose formats that ICL-NUIM publishes, turned into right-handed cameras.
+"""The two pose formats of ICL-NUIM, converted to right-handed cameras.
 
-ICL-NUIM was rendered with POV-Ray, whose axes are left-handed: x right, y *up*, z forward.
-That is why its published calibration has fy = -480: with y up, v = -480 Y/Z + cy. Cameras here
-have y down and fy > 0, so both the camera and the world are mirrored in y, with
-F = diag(1, -1, 1, 1): T_map_camera = F T F. It is a rotation again (its determinant is 1),
-distances and angles are untouched, and fy = +480 with it sees the same pixels.
+ICL-NUIM was rendered with POV-Ray. Its axes are left-handed: x right, y *up*, z forward. The
+published calibration therefore has fy = -480: with y up, v = -480 Y/Z + cy. Cameras in this
+package have y down and fy > 0. Camera and world are both mirrored in y with F = diag(1, -1, 1, 1):
+T_map_camera = F T F. The result is a rotation again (its determinant is 1). Distances and angles
+do not change, and fy = +480 gives the same pixels.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from e2e_slam_ros.data.pose_track import pose_matrix
 from e2e_slam_ros.data.text_list import read_text
 
 _FLIP_Y = np.diag([1.0, -1.0, 1.0, 1.0])
-# Published matrices have six digits; what is further from a rotation than this is damaged.
+# Published matrices have six digits. A matrix farther from a rotation than this is damaged.
 _RIGID_TOLERANCE = 1e-3
 
 
@@ -31,9 +31,13 @@ class NumberedPoses:
     """Camera-to-map poses by number.
 
     Attributes:
-        poses: number -> (4, 4) float64; the number is the one written in the file (``.freiburg``)
-            or counts the matrices from 0 (``.sim``).
-        numbered: the file itself wrote the numbers.
+        poses: (4, 4) float64 for each number. In a ``.freiburg`` file the number is written in the
+            line. In a ``.sim`` file the matrices are counted from 0.
+        numbered: true if the numbers come from the file.
+
+    Example:
+        >>> NumberedPoses({0: np.eye(4)}, numbered=False).poses[0].shape
+        (4, 4)
     """
 
     poses: dict[int, npt.NDArray[np.float64]]
@@ -43,11 +47,11 @@ class NumberedPoses:
 def read_icl_poses(path: Path, report: ReaderReport) -> NumberedPoses:
     """Read ``*.gt.freiburg`` (number t q, eight words a line) or ``*.gt.sim`` (3x4 matrices).
 
-    The format is told by the number of words in the first line. Poses that are not finite, not
-    rigid or have a zero quaternion are left out and counted; so are malformed lines.
+    The number of words in the first line tells the format. Poses that are not finite, are not
+    rigid or have a zero quaternion are left out and counted. Malformed lines are counted as well.
 
     Raises:
-        DataError: the file cannot be read or is neither format.
+        DataError: the file cannot be read or has neither format.
     """
     lines = [line.partition("#")[0].split() for line in read_text(path).splitlines()]
     rows = [words for words in lines if words]
@@ -89,7 +93,7 @@ def _matrices(
     rows: list[list[str]], path: Path, report: ReaderReport
 ) -> dict[int, npt.NDArray[np.float64]]:
     try:
-        # One bad number shifts nothing as long as every row keeps its four words.
+        # One bad number does not shift the others, as long as every row keeps its four words.
         values = np.array([[float(word) for word in words] for words in rows])
         matrices = values.reshape(-1, 3, 4)
     except ValueError as problem:
@@ -107,7 +111,7 @@ def _matrices(
 
 
 def rigid_pose(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64] | None:
-    """Return a 3x4 matrix as a (4, 4) transform with an exact rotation, or None if it is none."""
+    """Return a 3x4 matrix as a (4, 4) transform with an exact rotation, or None if not rigid."""
     rotation = matrix[:, :3]
     if not np.isfinite(matrix).all() or np.linalg.det(rotation) < 0.0:
         return None

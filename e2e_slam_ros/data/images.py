@@ -1,4 +1,4 @@
-"""Colour and depth images from files or bytes, checked."""
+"""Colour and depth images from files or bytes, with checks."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from PIL import Image
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
-# Pillow raises these for truncated, corrupt and absurdly large images.
+# Pillow raises these for truncated, corrupt and extremely large images.
 _DECODE_ERRORS = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I")
 
 
 def read_color(source: Path | bytes, what: str) -> npt.NDArray[np.uint8]:
-    """Return an image as (H, W, 3) uint8 RGB; grey is repeated, alpha dropped.
+    """Return an image as (H, W, 3) uint8 RGB. Grey is repeated and alpha is dropped.
+
+    ``what`` names the image in error messages.
 
     Raises:
-        DataError: missing, truncated or not an image; ``what`` names it.
+        DataError: missing, truncated or not an image.
     """
     try:
         with Image.open(_stream(source)) as image:
@@ -36,7 +38,7 @@ def read_depth(source: Path | bytes, what: str, factor: float) -> npt.NDArray[np
 
     Args:
         source: a file or its bytes.
-        what: its name, for messages.
+        what: name of the image, for error messages.
         factor: counts per metre (TUM: 5000; millimetres: 1000).
 
     Raises:
@@ -46,7 +48,7 @@ def read_depth(source: Path | bytes, what: str, factor: float) -> npt.NDArray[np
 
 
 def read_counts(source: Path | bytes, what: str) -> npt.NDArray[np.uint16]:
-    """Return a one-channel 16-bit image as (H, W) uint16; errors as in `read_depth`."""
+    """Return a one-channel 16-bit image as (H, W) uint16. Errors are as in `read_depth`."""
     try:
         with Image.open(_stream(source)) as image:
             mode = image.mode
@@ -65,7 +67,7 @@ def read_counts(source: Path | bytes, what: str) -> npt.NDArray[np.uint16]:
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
-    """Return (width, height) from an image's header, or None when it cannot be read."""
+    """Return (width, height) from an image's header, or None if it cannot be read."""
     try:
         with Image.open(path) as image:
             return image.size

@@ -1,4 +1,4 @@
-"""One way in for every kind of recording."""
+"""One function that opens every kind of recording."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def open_reader(
     camera_info_topic: str | None = None,
     pose_topic: str | None = None,
 ) -> FrameReader:
-    """Open a TUM RGB-D folder, an ICL-NUIM folder or a recording, whichever ``path`` is.
+    """Open a TUM RGB-D folder, an ICL-NUIM folder or a ROS recording.
 
-    A folder that only holds one such folder (an unpacked archive) stands for it. The topics
-    apply to recordings, a camera's name ("fr1") to TUM folders; the rest to all.
+    A folder that holds only one such folder (an unpacked archive) stands for that folder. Topic
+    names apply to recordings. The name of a built-in camera ("fr1") applies to TUM folders. The
+    other arguments apply to all kinds.
 
     Raises:
-        DataError: nothing there, or none of these; and what the reader itself refuses.
+        DataError: the path does not exist, is of no known kind, or its reader refuses it.
     """
     kind, found = detect(Path(path).expanduser())
     if kind == "tum":
@@ -59,10 +60,10 @@ def open_reader(
 
 
 def detect(path: Path) -> tuple[str, Path]:
-    """Return ("tum" | "icl" | "bag", the folder or file that is it).
+    """Return the kind of a path ("tum", "icl" or "bag") and the folder or file to open.
 
     Raises:
-        DataError: nothing there, or none of these.
+        DataError: the path does not exist or is of no known kind.
     """
     if not path.exists():
         raise DataError.from_parts(

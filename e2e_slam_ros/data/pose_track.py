@@ -1,4 +1,4 @@
-"""A stamped rigid motion that can be asked for its pose at any time."""
+"""A trajectory with interpolation between its poses."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ class PoseTrack:
     Args:
         stamps_ns: (N,) strictly increasing stamps, nanoseconds.
         poses: (N, 4, 4) rigid transforms.
+
+    Example:
+        >>> end = np.eye(4)
+        >>> end[0, 3] = 1.0
+        >>> track = PoseTrack(np.array([0, 100]), np.stack([np.eye(4), end]))
+        >>> float(track.at(50, tolerance_ns=100)[0, 3])
+        0.5
     """
 
     def __init__(self, stamps_ns: npt.NDArray[np.int64], poses: npt.NDArray[np.float64]) -> None:
@@ -27,10 +34,10 @@ class PoseTrack:
     def at(self, stamp_ns: int, tolerance_ns: int) -> npt.NDArray[np.float64] | None:
         """Return the (4, 4) pose at ``stamp_ns``, or None.
 
-        A pose with exactly that stamp is returned as it is. With a neighbour within the
-        tolerance on both sides the translation is interpolated linearly and the rotation
-        along the great circle. With one such neighbour (the ends of the recording, or
-        beside a gap in it) that one is returned. With none, None: nothing is extrapolated.
+        A pose with exactly that stamp is returned unchanged. With a neighbour within the tolerance
+        on both sides, the translation is interpolated linearly and the rotation along the great
+        circle. With only one such neighbour, its pose is returned. This happens at the ends of the
+        recording and beside gaps. Without a neighbour the result is None. Nothing is extrapolated.
         """
         after = int(np.searchsorted(self._stamps_ns, stamp_ns, side="left"))
         if after < len(self) and int(self._stamps_ns[after]) == stamp_ns:
@@ -60,7 +67,7 @@ class PoseTrack:
 def pose_matrix(
     translation: Sequence[float], quaternion_xyzw: Sequence[float]
 ) -> npt.NDArray[np.float64]:
-    """Return the (4, 4) transform of a translation and a quaternion (any length but zero).
+    """Return the (4, 4) transform of a translation and a quaternion of any length above zero.
 
     Raises:
         ValueError: a value that is not finite, or a quaternion of length zero.
@@ -68,7 +75,7 @@ def pose_matrix(
     values = np.array([*translation, *quaternion_xyzw], dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError("a value is not finite")
-    # A written unit quaternion is within rounding of 1; one this short carries no rotation.
+    # A written unit quaternion has length 1 up to rounding. A far shorter one is no rotation.
     if np.linalg.norm(values[3:]) < 1e-3:
         raise ValueError("the quaternion is zero")
     pose = np.eye(4)

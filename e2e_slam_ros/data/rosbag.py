@@ -41,26 +41,32 @@ class _Entry:
 class BagReader(SequenceReader):
     """The camera frames of a recording.
 
-    Opening reads calibration, poses and the stamps of all images; pixels are decoded when a
-    frame is asked for. Topics that are not named are found by type, encoding and name, and
-    ``report.notes`` says which were taken. Colour encodings: rgb8 bgr8 rgba8 bgra8 mono8
-    mono16 yuyv uyvy and their aliases, JPEG and PNG; depth: 16UC1 (mm), 32FC1 (m),
-    compressedDepth. Depth must be registered to the colour image.
+    The constructor reads calibration, poses and the stamps of all images. Pixels are decoded when
+    a frame is read. A topic that is not named is found by its type, encoding and name, and
+    ``report.notes`` names the choice.
+
+    Colour encodings: rgb8 bgr8 rgba8 bgra8 mono8 mono16 yuyv uyvy and their aliases, JPEG and PNG.
+    Depth encodings: 16UC1 (mm), 32FC1 (m), compressedDepth. Depth must be registered to the colour
+    image.
 
     Args:
         path: a rosbag2 folder, or an .mcap, .db3 or ROS 1 .bag file.
-        image_topic, depth_topic, camera_info_topic, pose_topic: topics to use; a pose topic is
+        image_topic, depth_topic, camera_info_topic, pose_topic: topics to use. A pose topic is
             PoseStamped, PoseWithCovarianceStamped, Odometry or TF.
-        camera: intrinsics to use in place of camera_info.
+        camera: intrinsics to use instead of camera_info.
         tolerance_s: largest time difference between an image and its depth, seconds.
-        pose_tolerance_s: largest one to a recorded pose on either side; between two of them
-            it is interpolated.
+        pose_tolerance_s: largest time difference between an image and a recorded pose, seconds.
+            Between two such poses the pose is interpolated.
         require_depth: leave out images without depth.
         require_pose: leave out images without a pose.
-        map_frame, camera_frame: TF frames, where the usual names do not apply (`BagPoses`).
+        map_frame, camera_frame: TF frames, if they do not have the usual names (`BagPoses`).
 
     Raises:
-        DataError: not a recording, no image, no usable camera_info, a named topic is missing.
+        DataError: not a recording, no image, no usable camera_info, or a named topic is missing.
+
+    Example:
+        >>> for frame in BagReader("run.mcap", image_topic="/camera/image_raw"):  # doctest: +SKIP
+        ...     print(frame.stamp_ns, frame.image.shape)
     """
 
     def __init__(
@@ -118,7 +124,7 @@ class BagReader(SequenceReader):
         return self._camera
 
     def close(self) -> None:
-        """Release the recording; frames can no longer be read."""
+        """Release the recording. Frames can no longer be read."""
         self._bag.close()
 
     def __len__(self) -> int:
@@ -171,12 +177,12 @@ class BagReader(SequenceReader):
         return chosen, chosen_depth
 
     def _is_depth(self, topic: Topic) -> bool:
-        """Tell by the first message."""
+        """Return whether the topic's first message is a depth image."""
         _, message = next(self._bag.messages(topic.name))
         return carries_depth(message, topic.type, topic.name)
 
     def _keys(self, topic: Topic) -> list[MessageKey]:
-        """Return a topic's messages in the order of their stamps, each stamp once."""
+        """Return the keys of a topic's messages, sorted by stamp. Repeated stamps are dropped."""
         recorded = self._bag.keys(topic.name)
         self._report.listed = self._report.listed or len(recorded)
         unique: dict[int, MessageKey] = {}
@@ -202,7 +208,10 @@ class BagReader(SequenceReader):
         return found
 
     def _find_camera(self, topics: Sequence[Topic], name: str | None) -> PinholeCamera:
-        """Return the first usable camera_info; unusable ones before it are counted."""
+        """Return the camera of the first usable camera_info.
+
+        Unusable messages before it are counted.
+        """
         image = self._image_topic
         if name is not None:
             topic: Topic | None = named(topics, name, (CAMERA_INFO,), "camera_info")

@@ -1,4 +1,4 @@
-"""What every recorded sequence does alike: indexing, iterating, counting what is unreadable."""
+"""Base of the readers: indexing, iteration and counts of unreadable frames."""
 
 from __future__ import annotations
 
@@ -11,11 +11,22 @@ from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
 
 
 class SequenceReader(ABC):
-    """Base of the readers: a `FrameReader` once ``__len__`` and ``_read`` are written.
+    """Base class of the readers. A subclass defines ``__len__`` and ``_read``.
 
-    ``reader[i]`` raises `DataError` when frame i is unreadable; ``for frame in reader`` leaves
-    such frames out. Both count it in ``report``, once a frame however often it is asked for.
-    Frames may be asked for from several threads.
+    ``reader[i]`` raises `DataError` for an unreadable frame. ``for frame in reader`` leaves it
+    out. Both count it in ``report``, once for each frame. Several threads may read frames.
+
+    Example:
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> class Black(SequenceReader):
+        ...     def __len__(self) -> int:
+        ...         return 2
+        ...     def _read(self, index: int) -> Frame:
+        ...         camera = PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0)
+        ...         return Frame(index, 0, np.zeros((3, 4, 3), np.uint8), camera)
+        >>> import numpy as np
+        >>> [frame.index for frame in Black("black", ReaderReport())]
+        [0, 1]
     """
 
     def __init__(self, name: str, report: ReaderReport) -> None:
@@ -31,7 +42,7 @@ class SequenceReader(ABC):
 
     @property
     def report(self) -> ReaderReport:
-        """What was left out and why."""
+        """Counts of left-out entries, and notes."""
         return self._report
 
     @abstractmethod
@@ -39,10 +50,18 @@ class SequenceReader(ABC):
 
     @abstractmethod
     def _read(self, index: int) -> Frame:
-        """Decode frame ``index`` (0 <= index < len); raise `DataError` when it cannot be."""
+        """Decode frame ``index`` (0 <= index < len).
+
+        Raises:
+            DataError: the frame is unreadable.
+        """
 
     def __getitem__(self, index: int) -> Frame:
-        """Return frame ``index`` (negative: from the end); raise `DataError` if unreadable."""
+        """Return frame ``index``. A negative index counts from the end.
+
+        Raises:
+            DataError: the frame is unreadable.
+        """
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
             raise IndexError(f"frame {index} of {len(self)}")
@@ -56,12 +75,15 @@ class SequenceReader(ABC):
         """Yield the readable frames in order.
 
         Raises:
-            DataError: not one of them is readable (that of the first).
+            DataError: no frame is readable. It is the error of the first frame.
         """
         return iterate_readable(self)
 
     def _count_once(self, reason: str, index: int, example: str) -> None:
-        """Count frame ``index`` under ``reason``; the first one's problem becomes a note."""
+        """Count frame ``index`` under ``reason``.
+
+        The problem of the first such frame becomes a note.
+        """
         with self._lock:
             if (reason, index) in self._counted:
                 return
@@ -72,7 +94,13 @@ class SequenceReader(ABC):
 
 
 class WrappedReader:
-    """A `FrameReader` that passes another one on; derive from it and change what differs."""
+    """A `FrameReader` that forwards to another reader. Subclasses override what they change.
+
+    Example:
+        >>> from e2e_slam_ros.simulation import ProceduralReader
+        >>> WrappedReader(ProceduralReader(0, 2, 32, 24, texture_size=64)).name
+        'procedural_0'
+    """
 
     def __init__(self, reader: FrameReader) -> None:
         self._reader = reader
@@ -84,7 +112,7 @@ class WrappedReader:
 
     @property
     def report(self) -> ReaderReport:
-        """What the wrapped reader left out and why."""
+        """Report of the wrapped reader."""
         return self._reader.report
 
     def __len__(self) -> int:
@@ -94,12 +122,16 @@ class WrappedReader:
         return self._reader[index]
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the readable frames in order; all unreadable: `DataError` of the first."""
+        """Yield the readable frames in order.
+
+        Raises:
+            DataError: no frame is readable. It is the error of the first frame.
+        """
         return iterate_readable(self)
 
 
 def check_tolerance(name: str, value: float) -> None:
-    """Raise `DataError` unless a tolerance in seconds is a number of at least 0."""
+    """Raise `DataError` unless a tolerance in seconds is a finite number of at least 0."""
     if not value >= 0.0:
         raise DataError.from_parts(name, value, "seconds, at least 0", "0.02 suits 30 Hz cameras")
 
@@ -108,7 +140,7 @@ def iterate_readable(reader: FrameReader) -> Iterator[Frame]:
     """Yield the readable frames of a reader in order.
 
     Raises:
-        DataError: not one of them is readable (that of the first).
+        DataError: no frame is readable. It is the error of the first frame.
     """
     first_problem: DataError | None = None
     yielded = False

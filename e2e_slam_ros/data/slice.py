@@ -1,4 +1,4 @@
-"""A part of a sequence."""
+"""A range of frames of a sequence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from e2e_slam_ros.data.sequence import WrappedReader
 
 
 def parse_frames(text: str) -> tuple[int | None, int | None]:
-    """Return ``(start, stop)`` of "A:B", "A:", ":B" or ":"; None means that end is open.
+    """Return ``(start, stop)`` of "A:B", "A:", ":B" or ":". None means an open end.
 
-    Frames A to B - 1 are meant; negative numbers count from the end, as in Python.
+    The range holds frames A to B - 1. Negative numbers count from the end, as in Python.
 
     Raises:
-        DataError: anything else.
+        DataError: any other text.
+
+    Example:
+        >>> parse_frames("250:373"), parse_frames(":-10")
+        ((250, 373), (None, -10))
     """
     found = re.fullmatch(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*", text)
     if found is None:
@@ -29,15 +33,21 @@ def parse_frames(text: str) -> tuple[int | None, int | None]:
 class FrameSlice(WrappedReader):
     """Frames ``start`` to ``stop`` - 1 of a reader, as a `FrameReader`.
 
-    Indices count from 0 here; ``Frame.index`` stays the frame's place in the whole sequence.
+    Indices of the slice count from 0. ``Frame.index`` stays the index in the whole sequence.
 
     Args:
         reader: the whole sequence.
-        start: first frame; None = 0. Negative: from the end.
-        stop: one past the last frame; None or past the end = the end.
+        start: first frame; None = 0. A negative number counts from the end.
+        stop: one past the last frame; None or a larger number = the end.
 
     Raises:
-        DataError: no frame is in that range.
+        DataError: the range holds no frame.
+
+    Example:
+        >>> from e2e_slam_ros.simulation import ProceduralReader
+        >>> part = FrameSlice(ProceduralReader(0, 3, 32, 24, texture_size=64), 1, None)
+        >>> len(part), part[0].index
+        (2, 1)
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Text lists of a recording: one stamped entry a line, ``#`` starts a comment."""
+"""Text lists of a recording: one stamped entry a line. ``#`` starts a comment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from e2e_slam_ros.data.stamp import parse_stamp_ns
 
 @dataclass(frozen=True)
 class ListEntry:
-    """One line: its time and the words after it."""
+    """One line of a list: its stamp and the words after it.
+
+    Example:
+        >>> ListEntry(1_000_000_000, ("rgb/1.png",)).words
+        ('rgb/1.png',)
+    """
 
     stamp_ns: int
     words: tuple[str, ...]
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file; raise `DataError` when it cannot be read as text."""
+    """Return the text of a file.
+
+    Raises:
+        DataError: the file cannot be read as text.
+    """
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as problem:
@@ -31,10 +40,10 @@ def read_text(path: Path) -> str:
 def read_list(path: Path, words: int, report: ReaderReport) -> list[ListEntry]:
     """Return the entries of a list in time order.
 
-    Lines with fewer than ``words`` words after the stamp, or whose stamp is not a number,
-    are counted in ``report`` as "malformed line in <file>"; repeated stamps as "repeated
-    stamp in <file>" (the first is kept). A list that is not in time order is sorted, and
-    a note says so.
+    A line with fewer than ``words`` words after the stamp, or with a stamp that is not a number,
+    is counted in ``report`` as "malformed line in <file>". A repeated stamp is counted as
+    "repeated stamp in <file>", and its first entry is kept. A list that is not in time order is
+    sorted, and a note says so.
 
     Raises:
         DataError: the file cannot be read.

@@ -25,6 +25,11 @@ class Trajectory:
     Attributes:
         stamps_ns: (N,) int64, strictly increasing, nanoseconds.
         poses: (N, 4, 4) float64, camera to map.
+
+    Example:
+        >>> trajectory = Trajectory(np.array([0]), np.eye(4)[None])
+        >>> trajectory.track().at(0, tolerance_ns=0).shape
+        (4, 4)
     """
 
     stamps_ns: npt.NDArray[np.int64]
@@ -34,18 +39,19 @@ class Trajectory:
         return len(self.stamps_ns)
 
     def track(self) -> PoseTrack:
-        """Return the same poses as something that can be asked for any time."""
+        """Return the poses as a `PoseTrack`, which interpolates between them."""
         return PoseTrack(self.stamps_ns, self.poses)
 
 
 def read_tum_trajectory(path: Path | str, report: ReaderReport | None = None) -> Trajectory:
-    """Read a trajectory file; what is left out is counted in ``report``.
+    """Read a trajectory file. Left-out lines are counted in ``report``.
 
-    Left out: lines that are not eight numbers ("malformed line in ..."), poses with a NaN or
-    infinite value, and zero quaternions. Quaternions are normalised.
+    The reader leaves out lines that are not eight numbers ("malformed line in ..."), poses with a
+    NaN or infinite value, and zero quaternions. Quaternions are normalised. An empty file gives an
+    empty trajectory.
 
     Raises:
-        DataError: the file cannot be read. An empty file is an empty trajectory.
+        DataError: the file cannot be read.
     """
     path = Path(path)
     report = report if report is not None else ReaderReport()
@@ -68,7 +74,7 @@ def read_tum_trajectory(path: Path | str, report: ReaderReport | None = None) ->
 
 
 def format_pose(stamp_ns: int, pose: npt.NDArray[np.float64]) -> str:
-    """Return one line of the format (no newline); positions to the nanometre."""
+    """Return one line of the format, without newline. Positions have nanometre digits."""
     quaternion = Rotation.from_matrix(pose[:3, :3]).as_quat()
     numbers = [*pose[:3, 3], *quaternion]
     return " ".join([format_stamp(stamp_ns), *(f"{value:.9f}" for value in numbers)])
@@ -79,16 +85,16 @@ def write_tum_trajectory(
     stamps_ns: Sequence[int] | npt.NDArray[np.int64],
     poses: Sequence[npt.NDArray[np.float64]] | npt.NDArray[np.float64],
 ) -> None:
-    """Write a trajectory file; it appears complete or not at all.
+    """Write a trajectory file. It appears completely or not at all.
 
     Args:
-        path: the file; its folder is made when missing.
+        path: the file; its folder is created if missing.
         stamps_ns: (N,) nanoseconds.
         poses: (N, 4, 4) rigid transforms, camera to map.
 
     Raises:
-        DataError: as many poses as stamps are not given, a pose is not finite, or the file
-            cannot be written.
+        DataError: the numbers of stamps and poses differ, a pose is not finite, or the file cannot
+            be written.
     """
     array = np.asarray(poses, dtype=np.float64).reshape(-1, 4, 4)
     if len(array) != len(stamps_ns):

@@ -1,4 +1,4 @@
-"""Recorded transforms between named frames, asked for at any time."""
+"""Recorded transforms between named frames, with look-up at any time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ import numpy.typing as npt
 
 from e2e_slam_ros.data.pose_track import PoseTrack
 
-# Frames the world is usually called (REP 105 and common ground-truth systems).
+# Usual names of the world frame (REP 105 and common ground-truth systems).
 _WORLD_FRAMES = ("map", "world", "odom")
 
 
 class TransformTree:
-    """Static and moving transforms, each child frame with one parent (the last one named)."""
+    """Static and moving transforms. Each child frame has one parent, the last one added.
+
+    Example:
+        >>> tree = TransformTree()
+        >>> tree.add("map", "base", 0, np.eye(4))
+        >>> tree.add("base", "camera", None, np.eye(4))
+        >>> tree.ancestors("camera"), tree.world_of("camera")
+        (['camera', 'base', 'map'], 'map')
+    """
 
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
@@ -27,7 +35,7 @@ class TransformTree:
         stamp_ns: int | None,
         T_parent_child: npt.NDArray[np.float64],
     ) -> None:
-        """Remember one (4, 4) transform; ``stamp_ns`` None means it always holds."""
+        """Add one (4, 4) transform. ``stamp_ns`` None means a static transform."""
         parent, child = parent.lstrip("/"), child.lstrip("/")
         self._parents[child] = parent
         if stamp_ns is None:
@@ -38,7 +46,10 @@ class TransformTree:
             self._tracks.pop(child, None)
 
     def ancestors(self, frame: str) -> list[str]:
-        """Return ``frame`` and the frames above it, nearest first (empty: unknown frame)."""
+        """Return ``frame`` and its ancestors, nearest first.
+
+        An unknown frame gives an empty list.
+        """
         frame = frame.lstrip("/")
         if frame not in self._parents and frame not in self._parents.values():
             return []
@@ -48,7 +59,7 @@ class TransformTree:
         return chain
 
     def world_of(self, frame: str) -> str | None:
-        """Return the frame to map in: map, world or odom above ``frame``, else the root."""
+        """Return the world frame: the ancestor named map, world or odom, else the root."""
         chain = self.ancestors(frame)
         for name in _WORLD_FRAMES:
             if name in chain[1:]:
@@ -56,7 +67,7 @@ class TransformTree:
         return chain[-1] if len(chain) > 1 else None
 
     def is_moving(self, ancestor: str, frame: str) -> bool:
-        """Return whether anything between two frames was recorded as moving."""
+        """Return whether a transform between two frames was recorded as moving."""
         chain = self.ancestors(frame)
         if ancestor not in chain:
             return False
@@ -92,7 +103,7 @@ class TransformTree:
 
 
 def track_of(poses: dict[int, npt.NDArray[np.float64]]) -> PoseTrack:
-    """Return a track of poses by stamp, in time order."""
+    """Return a `PoseTrack` of poses by stamp."""
     stamps = sorted(poses)
     return PoseTrack(
         np.array(stamps, dtype=np.int64),

@@ -28,25 +28,38 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 
 
 class TumReader(FolderSequence):
-    """A TUM RGB-D folder: ``rgb.txt``, and where present ``depth.txt``, ``groundtruth.txt``.
+    """A TUM RGB-D folder: ``rgb.txt``, and if present ``depth.txt`` and ``groundtruth.txt``.
 
-    Files that a list names but that do not exist are left out and counted in ``report``. Each
-    colour image gets the closest depth image within the tolerance, and the ground-truth pose
-    interpolated at its stamp (`PoseTrack.at`); a frame without one has None there. The map
-    frame is the ground truth's. Nothing but lists and three image headers is read here.
+    Listed files that do not exist are left out and counted in ``report``. Each colour image gets
+    the closest depth image within the tolerance, and the ground-truth pose interpolated at its
+    stamp (`PoseTrack.at`). A frame without a pose has None. The map frame is that of the ground
+    truth. The constructor reads only the lists and three image headers.
 
     Args:
         folder: the sequence's folder.
-        camera: intrinsics, or the name of built-in ones ("fr1", "fr2", "fr3", "ros"). Default:
-            by the folder's name, else "ros" with a note. ``calibration.yaml`` in the folder
-            wins over names; intrinsics given here win over everything.
+        camera: intrinsics, or the name of a built-in camera ("fr1", "fr2", "fr3", "ros"). Given
+            intrinsics come first, then ``calibration.yaml`` in the folder, then the given name,
+            then the folder's name, then "ros" with a note.
         tolerance_s: largest time difference between an image and its depth or pose, seconds.
         require_depth: leave out images without depth.
         require_pose: leave out images without a pose.
 
     Raises:
-        DataError: not such a folder, an empty list, no image left, a calibration that does
-            not fit.
+        DataError: not such a folder, an empty list, no image left, or a calibration that does not
+            fit.
+
+    Example:
+        >>> import tempfile
+        >>> from e2e_slam_ros.data.frame import Frame
+        >>> import numpy as np
+        >>> from e2e_slam_ros.data.tum_writer import TumWriter
+        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with TumWriter(folder, camera) as writer:
+        ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
+        ...     frame = TumReader(folder)[0]
+        >>> frame.image.shape, frame.depth is None
+        ((3, 4, 3), True)
     """
 
     def __init__(
@@ -76,7 +89,7 @@ class TumReader(FolderSequence):
 def folder_calibration(
     folder: Path, camera: PinholeCamera | str | None, report: ReaderReport
 ) -> Calibration:
-    """Return the calibration of a TUM folder, by the order `TumReader` documents."""
+    """Return the calibration of a TUM folder, by the order in `TumReader`."""
     path = folder / CALIBRATION_FILE
     beside = read_calibration(path) if path.is_file() else None
     factor = beside.depth_factor if beside else TUM_DEPTH_FACTOR
@@ -91,7 +104,7 @@ def folder_calibration(
                 "camera", repr(camera), "fr1, fr2, fr3 or ros", "or pass a PinholeCamera"
             )
         return Calibration(named, factor, f"the built-in camera {camera}")
-    # The lists' folder is what carries the name, also when it is reached through "." or a link.
+    # The resolved folder has the name, also if the path is "." or a link.
     named = tum_camera(folder.resolve().name)
     if named is not None:
         return Calibration(named, factor, "the TUM camera of the folder's name")
@@ -133,7 +146,7 @@ def _existing_images(folder: Path, report: ReaderReport) -> list[ListEntry]:
 def _existing(
     folder: Path, entries: list[ListEntry], kind: str, report: ReaderReport
 ) -> list[ListEntry]:
-    # Not Path.is_file: it raises for a name that no file can have, such as one too long.
+    # Path.is_file raises for a name that no file can have, such as one that is too long.
     existing = [entry for entry in entries if os.path.isfile(folder / entry.words[0])]
     if len(existing) < len(entries):
         report.skip(f"missing {kind} image", len(entries) - len(existing))

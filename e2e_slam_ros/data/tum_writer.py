@@ -1,4 +1,4 @@
-"""Recordings in the layout of the TUM RGB-D benchmark, for any program that reads it."""
+"""Writer of recordings in the layout of the TUM RGB-D benchmark."""
 
 from __future__ import annotations
 
@@ -19,23 +19,32 @@ from e2e_slam_ros.data.stamp import format_stamp
 from e2e_slam_ros.data.trajectory_file import write_tum_trajectory
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
-# Lossless at every level; 1 is several times as fast as the default and a tenth larger.
+# PNG is lossless at every level. 1 is several times faster than the default and a tenth larger.
 _PNG_LEVEL = 1
 
 
 class TumWriter:
     """Writes frames as ``rgb/``, ``depth/``, their lists, ``groundtruth.txt``, calibration.yaml.
 
-    The lists are written by `close` (also when a ``with`` block ends early), so that they name
-    only files that exist. Depth beyond what 16 bits hold (13.1 m at 5000) becomes 0, invalid.
+    `close` writes the lists, also when a ``with`` block ends early. The lists therefore name only
+    files that exist. Depth beyond the 16-bit range (13.1 m at 5000) becomes 0, invalid.
 
     Args:
-        folder: a folder without a recording; made when missing.
+        folder: a folder without a recording; created if missing.
         camera: intrinsics of the frames.
         depth_factor: depth counts per metre.
 
     Raises:
         DataError: the folder already holds a recording or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with TumWriter(folder, camera) as writer:
+        ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
+        ...     (Path(folder) / "rgb.txt").is_file()
+        True
     """
 
     def __init__(
@@ -59,11 +68,11 @@ class TumWriter:
         write_calibration(self._folder / CALIBRATION_FILE, camera, depth_factor)
 
     def write(self, frame: Frame) -> None:
-        """Write one frame's images.
+        """Write the images of one frame.
 
         Raises:
-            DataError: not later than the frame before, not of the camera's size, or the files
-                cannot be written.
+            DataError: the frame is not later than the frame before, has another size than the
+                camera, or cannot be written.
         """
         if self._stamps and frame.stamp_ns <= self._stamps[-1]:
             raise DataError.from_parts(
@@ -86,7 +95,7 @@ class TumWriter:
             self._poses.append(np.array(frame.T_map_camera, dtype=np.float64))
 
     def close(self) -> None:
-        """Write the lists; a second call does nothing."""
+        """Write the lists. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -114,7 +123,10 @@ class TumWriter:
 
 
 def depth_counts(depth: npt.NDArray[np.float32], factor: float) -> npt.NDArray[np.uint16]:
-    """Return depth in metres as (H, W) uint16 counts; what does not fit becomes 0, invalid."""
+    """Return depth in metres as (H, W) uint16 counts.
+
+    Values outside the range become 0, invalid.
+    """
     scaled = np.rint(np.asarray(depth, dtype=np.float64) * factor)
     fits = np.isfinite(scaled) & (scaled > 0) & (scaled <= 65535)
     return np.where(fits, scaled, 0.0).astype(np.uint16)

@@ -49,7 +49,8 @@ class CostVolume:
         inverse_depth: (D,) 1/m, ascending, evenly spaced.
 
     Example:
-        >>> CostVolume(torch.ones(3, 4, 4), torch.ones(3, 4, 4), torch.tensor([0.2, 0.4, 0.6])).views.shape
+        >>> rho = torch.tensor([0.2, 0.4, 0.6])
+        >>> CostVolume(torch.ones(3, 4, 4), torch.ones(3, 4, 4), rho).views.shape
         torch.Size([3, 4, 4])
     """
 

@@ -15,22 +15,27 @@ from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.geometry.projection import backproject
 from e2e_slam_ros.slam.result import KeyframeResult
 
-# Every second pixel each way: a hundred keyframes stay a million points.
+# Every second pixel along each axis. A hundred keyframes then have about a million points.
 _STRIDE = 2
 
 
 class RerunViewer:
-    """Shows the camera, each keyframe's image and depth, and the points keyframes add.
+    """Shows the camera, each keyframe's image and depth, and the points of the keyframes.
 
-    With a display the viewer opens; without one everything goes into a recording, which
-    ``rerun <file>`` shows anywhere.
+    With a display, the viewer opens. Without a display, everything goes into a recording. The
+    command ``rerun <file>`` shows it on any machine.
 
     Args:
-        folder: where the recording is written.
-        record: write the recording even where there is a display.
+        folder: folder of the recording.
+        record: write the recording even if there is a display.
 
     Raises:
         ConfigError: the package ``rerun-sdk`` is missing, or the file cannot be written.
+
+    Example:
+        >>> viewer = RerunViewer(Path("out"), record=True)  # doctest: +SKIP
+        >>> viewer.on_frame(stamp_ns=0, T_map_camera=np.eye(4))  # doctest: +SKIP
+        >>> viewer.close()  # writes out/run.rrd  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path, record: bool = False) -> None:
@@ -58,7 +63,7 @@ class RerunViewer:
         self._stream.log("map", rerun.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
 
     def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
-        """Move the camera; a frame without a pose leaves it where it is."""
+        """Move the camera. A frame without a pose does not move it."""
         if T_map_camera is None:
             return
         rotation, position = T_map_camera[:3, :3], T_map_camera[:3, 3]
@@ -68,15 +73,15 @@ class RerunViewer:
 
     @torch.inference_mode()
     def on_keyframe(self, result: KeyframeResult) -> None:
-        """Show a keyframe's image, depth and points, and the way from the one before.
+        """Show a keyframe's image, depth and points, and the line from the keyframe before.
 
-        Each has entities of its own, so that a keyframe costs the same however many there are.
+        Each keyframe has entities of its own. Its cost therefore does not grow with their number.
         """
         rr, keyframe, depth = self._rr, result.keyframe, result.estimate.depth
         camera, T_map_camera = keyframe.camera, keyframe.T_map_camera.numpy()
         self._set_time(keyframe.stamp_ns)
         if keyframe.index == 0:
-            # The first, or the first after a reset: what was shown is forgotten.
+            # The first keyframe, or the first after a reset: earlier points leave the view.
             self._last = None
             for entity in ("map/keyframes", "map/path"):
                 self._stream.log(entity, rr.Clear(recursive=True))
@@ -98,16 +103,16 @@ class RerunViewer:
         self._stream.log("surfels", rr.Scalars(float(result.fusion.total)))
 
     def on_latency(self, stage: str, ms: float) -> None:
-        """Draw how long a stage took."""
+        """Plot the run time of a stage, in milliseconds."""
         self._stream.log(f"latency_ms/{stage}", self._rr.Scalars(ms))
 
     def close(self) -> None:
-        """Write what is left."""
+        """Flush and close the recording or the connection to the viewer."""
         self._stream.flush()
         self._stream.disconnect()
 
     def _draw_way(self, index: int, stamp_ns: int, position: npt.NDArray[np.float64]) -> None:
-        """Draw the line from the keyframe before; none where time jumped back."""
+        """Draw the line from the keyframe before. No line is drawn where time jumped back."""
         if self._last is not None and self._last[0] < stamp_ns:
             line = np.array([self._last[1], position])
             self._stream.log(f"map/path/{index}", self._rr.LineStrips3D([line]))
