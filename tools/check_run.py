@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Check the folder that `e2e-slam replay --out` leaves: all files there, and plausible.
+"""Check the output folder of `e2e-slam replay --out`: all files are there and plausible.
 
-Standard library only. Prints one line per file; the exit status is 1 when something is wrong.
+The script uses only the standard library. It prints one line for each file. The exit status is 1
+if a file is wrong.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ POSE_COLUMNS = 8
 
 
 class WrongRun(ValueError):
-    """The folder is not what a run should leave."""
+    """A file of the folder is not as a run should leave it."""
 
 
 def check_metrics(text: str) -> str:
-    """All documented keys; null only where a value could not be computed."""
+    """Check that all documented keys are there, and null only where a value has no meaning."""
     metrics: dict[str, Any] = json.loads(text, parse_constant=_no_constant)
     missing = [key for key in KEYS if key not in metrics]
     for group, names in NUMBERS.items():
@@ -44,7 +45,7 @@ def check_metrics(text: str) -> str:
 
 
 def check_map(data: bytes) -> str:
-    """A PLY file with points."""
+    """Check that the map is a PLY file with points."""
     match = re.match(rb"ply\r?\n.*?element vertex (\d+)\r?\n.*?end_header\r?\n", data, re.DOTALL)
     if match is None or int(match[1]) == 0:
         raise WrongRun("no PLY header, or no points")
@@ -52,7 +53,7 @@ def check_map(data: bytes) -> str:
 
 
 def check_trajectory(text: str) -> str:
-    """Time stamp, translation and quaternion a line."""
+    """Check that each line holds a time stamp, a translation and a quaternion."""
     lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     if not lines:
         raise WrongRun("no poses")
@@ -66,7 +67,7 @@ def check_trajectory(text: str) -> str:
 
 
 def check_config(text: str) -> str:
-    """Resolved parameters in the layout of a ROS parameter file."""
+    """Check that the parameters are resolved, in the layout of a ROS parameter file."""
     names = re.findall(r"^ +(\w+): *\S", text, re.MULTILINE)
     if "ros__parameters:" not in text or not names:
         raise WrongRun("no parameters")
@@ -74,7 +75,7 @@ def check_config(text: str) -> str:
 
 
 def check_report(text: str) -> str:
-    """One page with its pictures inside: it must open anywhere, also offline."""
+    """Check that the report is one page with its pictures inside, so that it opens offline."""
     pictures = len(re.findall(r"data:image/|<svg", text))
     outside = re.findall(r"""(?:src|href)\s*=\s*["']?(?!#|data:)([^"'\s>]+)""", text)
     if "</html>" not in text.lower() or not pictures:
@@ -98,7 +99,7 @@ CHECKS: dict[str, Callable[[Path], str]] = {
 
 
 def check_run(folder: Path) -> list[str]:
-    """One line of complaint per file of `folder` that is missing or wrong."""
+    """Return one complaint for each file of `folder` that is missing or wrong."""
     complaints = []
     for name, check in CHECKS.items():
         path = folder / name
@@ -112,7 +113,7 @@ def check_run(folder: Path) -> list[str]:
 
 
 def main() -> int:
-    """Check one folder."""
+    """Check one folder and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="what `e2e-slam replay --out` was given")
     complaints = check_run(parser.parse_args().folder)

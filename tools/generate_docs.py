@@ -1,4 +1,4 @@
-"""Write the pages and files that are generated from the code. Run through `make docs`."""
+"""Write the pages and files that are generated from the code. `make docs` runs this script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ A live parameter may change while a node runs (`ros2 param set`); all others are
 
 
 def main() -> None:
-    """Write docs/parameters.md; in config/slam.yaml replace all but the leading comment."""
+    """Write docs/parameters.md. In config/slam.yaml, replace all but the leading comment."""
     (REPO / "docs" / "parameters.md").write_text(PARAMETERS + markdown_table())
     target = REPO / "config" / "slam.yaml"
     header = target.read_text().partition("/**:")[0]

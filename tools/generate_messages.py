@@ -1,7 +1,7 @@
-"""Generate and compile a ROS 2 message package with the wheels' own generators.
+"""Generate and compile a ROS 2 message package with the generators of the wheels.
 
-The package is installed into the venv itself: its `lib/` and `site-packages` are already
-searched there, so `import tf2_msgs.msg` needs no environment variable in any process.
+The package is installed into the venv itself. Every process already searches the venv's `lib/`
+and `site-packages`, so `import tf2_msgs.msg` needs no environment variable.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ PATHS = "import numpy, sysconfig; print(sysconfig.get_path('include')); print(nu
 def patch_exports(prefix: Path) -> int:
     """Point the wheels' CMake exports at this machine's Python and NumPy headers.
 
-    They were written on the machine that built the wheels and name its folders.
-    Returns the number of files changed.
+    The exports name folders of the machine that built the wheels. Returns the number of changed
+    files.
     """
     output = subprocess.check_output([prefix / "bin" / "python", "-c", PATHS], text=True)
     include, numpy_include = output.split("\n")[:2]

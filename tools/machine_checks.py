@@ -1,4 +1,4 @@
-"""Is everything here that pip cannot install? Each message names the command that helps."""
+"""Checks for everything that pip cannot install. Each message names the command that helps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OLDEST_PYTHON = (3, 10)
 NEWEST_PYTHON = (3, 13)
 OLDEST_CMAKE = (3, 16)
 
-# Shared libraries that wheels expect from the system, and the Debian/Ubuntu packages with them.
+# Shared libraries that wheels expect from the system, and the Debian/Ubuntu package of each.
 DEBIAN_PACKAGES = {
     "libusb-1.0.so.0": "libusb-1.0-0",
     "libGL.so.1": "libgl1",
@@ -45,7 +45,7 @@ REQUIRED_IMPORTS = (
     "e2e_slam_ros",
 )
 
-# Loads the C type support and the DDS implementation, not only the Python modules.
+# This code loads the C type support and the DDS implementation, not only Python modules.
 ROS_CHECK = """
 import os
 os.environ.setdefault("ROS_DOMAIN_ID", "101")
@@ -60,7 +60,7 @@ rclpy.shutdown()
 
 
 def check_python() -> None:
-    """Stop on a Python for which there are no ROS or torch wheels."""
+    """Stop if there are no ROS or torch wheels for this version of Python."""
     if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
         sys.exit(
             f"got: Python {sys.version.split()[0]} ({sys.executable})\n"
@@ -70,7 +70,7 @@ def check_python() -> None:
 
 
 def cmake_version() -> tuple[int, int] | None:
-    """Version of the system's CMake, or None."""
+    """Return the version of the system's CMake, or None."""
     if shutil.which("cmake") is None:
         return None
     text = subprocess.run(["cmake", "--version"], capture_output=True, text=True).stdout
@@ -79,13 +79,13 @@ def cmake_version() -> tuple[int, int] | None:
 
 
 def cmake_requirement() -> list[str]:
-    """CMake from PyPI where the system has none or an old one."""
+    """Return a requirement for CMake from PyPI if the system has none or an old one."""
     version = cmake_version()
     return [] if version is not None and version >= OLDEST_CMAKE else ["cmake>=3.16,<4"]
 
 
 def check_build_tools(need_compiler: bool) -> None:
-    """tf2_msgs is compiled: that takes a C++ compiler and make."""
+    """Check for a C++ compiler and make, because tf2_msgs is compiled."""
     if not need_compiler:
         return
     missing = [name for name in ("c++", "cc", "make") if shutil.which(name) is None]
@@ -98,7 +98,7 @@ def check_build_tools(need_compiler: bool) -> None:
 
 
 def check_imports(python: Path) -> None:
-    """Import what the package needs, as a user's process would; name what is missing."""
+    """Import the package's dependencies as a user's process would. Name the missing ones."""
     for modules in REQUIRED_IMPORTS:
         _check(python, f"import {modules}")
     _check(python, ROS_CHECK)
@@ -111,7 +111,7 @@ def _check(python: Path, code: str) -> None:
 
 
 def check_open3d(python: Path) -> None:
-    """Open3D only serves meshes and viewers: warn where it cannot be imported, go on."""
+    """Warn if Open3D cannot be imported. Only meshes and viewers need it."""
     error = _error_of(python, "import open3d")
     if not error:
         return
@@ -125,7 +125,7 @@ def check_open3d(python: Path) -> None:
 
 
 def advice(error: str, libraries: list[Path]) -> str:
-    """What to do about an import error: `apt-get install` where a system library is missing."""
+    """Return advice for an import error: `apt-get install` if a system library is missing."""
     missing = re.findall(r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object", error)
     for library in libraries:
         output = subprocess.run(["ldd", str(library)], capture_output=True, text=True).stdout
@@ -141,7 +141,7 @@ def advice(error: str, libraries: list[Path]) -> str:
 
 
 def _error_of(python: Path, code: str) -> str:
-    """Last line of the error that `code` gives, or nothing."""
+    """Return the last line of the error of `code`, or an empty text."""
     done = subprocess.run(
         [str(python), "-c", code],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Run a command with its output in a log file and a sign of life on the screen."""
+"""Run a command with its output in a log file and a progress display on the screen."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TAIL_LINES = 30
 
 
 class StepFailed(RuntimeError):
-    """A step of the build did not work; the text says what to do."""
+    """A step of the build failed. The text says what to do."""
 
 
 def run_logged(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> None:
-    """Run `command`; on failure raise StepFailed with the end of its output."""
+    """Run `command`. If it fails, raise StepFailed with the end of its output."""
     with log.open("ab") as sink:
         start = sink.tell()
         sink.write(f"\n$ {' '.join(command)}\n".encode())
@@ -40,7 +40,7 @@ def run_logged(
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what the ROS wheels of another venv leave to their children."""
+    """Return the environment without variables that the ROS wheels of another venv set."""
     environment = dict(os.environ)
     environment.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)
     environment.pop("PYTHONHOME", None)

@@ -1,4 +1,4 @@
-"""What ``--demo`` plays: a recording where the network allows, else a built-in scene."""
+"""The input of ``--demo``: a downloaded recording, or a built-in scene without network."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 DEMO_SEQUENCE = "freiburg1_xyz"
 _TIMEOUT_S = 5.0
-# Twelve metres of a furnished room in 24 seconds, rendered in about as many on one core; at the
-# working size: nothing is lost.
+# A walk of twelve metres through a furnished room in 24 seconds. One core renders it in about
+# the same time. The size is the working size, so no detail is lost.
 _SCENE_SEED, _SCENE_RATE_HZ = 3, 10.0
 _SCENE_FRAMES, _SCENE_WIDTH, _SCENE_HEIGHT = 240, 320, 240
 
 
 class PreloadedReader:
-    """A sequence decoded beforehand, so that it can be played faster than it is made."""
+    """A sequence that is decoded in advance, so that it can be played faster than it is made."""
 
     def __init__(self, reader: FrameReader) -> None:
         self._frames: list[Frame] = list(rendered(reader))
@@ -36,7 +36,7 @@ class PreloadedReader:
 
     @property
     def report(self) -> ReaderReport:
-        """What the sequence left out and why."""
+        """Counts of the sequence's left-out entries, and notes."""
         return self._reader.report
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class PreloadedReader:
 
 
 def demo_reader() -> FrameReader:
-    """Return the demonstration's frames; says which, and why."""
+    """Return the frames of the demonstration. A message says which sequence it is, and why."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "e2e_slam_ros"
     try:
         return _recording(folder)
@@ -61,7 +61,7 @@ def demo_reader() -> FrameReader:
 
 
 def built_in_scene() -> FrameReader:
-    """Return the procedural sequence, rendered."""
+    """Return the rendered procedural sequence."""
     from e2e_slam_ros.simulation import ProceduralReader
 
     with one_cpu_thread():

@@ -1,4 +1,4 @@
-"""``e2e-slam download-weights``: fetch depth network weights that others have published."""
+"""``e2e-slam download-weights``: fetch depth network weights published by other authors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    """Download the file or list what there is; return the exit code."""
+    """Download a file, or list the published files; return the exit code."""
     if arguments.list or arguments.name is None:
         print("\n\n".join(_described(entry) for entry in PUBLISHED))
         return 0
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
 
 
 def _cache() -> Path:
-    """Return the folder for what can be downloaded again."""
+    """Return the cache folder for downloaded files."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     return base / "e2e_slam_ros" / "weights"
 

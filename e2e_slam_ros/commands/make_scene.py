@@ -30,7 +30,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    """Render and write the sequence; return the exit code."""
+    """Render and write the sequence. Return the exit code."""
     for name in ("frames", "width", "height"):
         if getattr(arguments, name) < 1:
             raise DataError.from_parts(
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
             height=arguments.height,
             device=device,
         )
-        # The writer looks at the folder: nothing is rendered for one that cannot be used.
+        # The writer checks the folder first, so that nothing is rendered for an unusable folder.
         with TumWriter(folder, reader.camera) as writer:
             for frame in rendered(reader):
                 writer.write(frame)

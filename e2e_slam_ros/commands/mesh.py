@@ -1,4 +1,4 @@
-"""``e2e-slam mesh``: a surface from a saved map."""
+"""``e2e-slam mesh``: reconstruct a surface from a saved map."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    """Read the map, reconstruct its surface (Poisson), write it.
+    """Read the map, reconstruct its surface (Poisson) and write it.
 
     Raises:
         MapError: the map or the output cannot be used, or Open3D is missing.

@@ -1,4 +1,4 @@
-"""Where results go: found out before the work, not after it."""
+"""Checks of output paths, before the work starts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from e2e_slam_ros.config.errors import DataError
 
 
 def output_file(path: Path | None) -> Path | None:
-    """Return the absolute path of a file that can be written; nothing is made.
+    """Return the absolute path of a writable file. Nothing is created.
 
     Raises:
-        DataError: it is a folder, or the folder it would be in cannot be written to.
+        DataError: the path is a folder, or its folder is not writable.
     """
     if path is None:
         return None
@@ -26,10 +26,10 @@ def output_file(path: Path | None) -> Path | None:
 
 
 def output_folder(path: Path | None) -> Path | None:
-    """Return the absolute path of a folder that can be written to or made; nothing is made.
+    """Return the absolute path of a folder that is writable or can be created. Nothing is created.
 
     Raises:
-        DataError: it cannot be.
+        DataError: the folder is not writable and cannot be created.
     """
     if path is None:
         return None
@@ -43,7 +43,7 @@ def _check_writable(folder: Path) -> None:
     try:
         while not there.exists():
             there = there.parent
-        # Permissions do not tell: file systems can be read-only, and root may do anything.
+        # Permissions are not enough: a file system can be read-only, and root may do anything.
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as problem:

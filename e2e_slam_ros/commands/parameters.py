@@ -1,4 +1,4 @@
-"""``e2e-slam parameters``: every parameter, as a parameter file or as a table."""
+"""``e2e-slam parameters``: print all parameters as a parameter file or as a table."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    """Print the parameters and return the exit code."""
+    """Print the parameters. Return the exit code."""
     text = markdown_table() if arguments.markdown else Config().to_yaml(documented=True)
     print(text, end="")
     return 0
 
 
 def markdown_table() -> str:
-    """Return the table of all parameters that the documentation shows."""
+    """Return the table of all parameters for the documentation."""
     lines = ["| parameter | default | allowed | live | meaning |", "|---|---|---|---|---|"]
     lines += [_row(info) for info in parameters()]
     return "\n".join(lines) + "\n"

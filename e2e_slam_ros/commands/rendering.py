@@ -1,4 +1,4 @@
-"""Rendering a built-in scene from the command line: how fast, and what is said meanwhile."""
+"""Rendering of a built-in scene from the command line: threads and progress."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from e2e_slam_ros.commands.terminal import progress_wanted, say
 if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import Frame, FrameReader
 
-# Without a terminal: a line after so many frames, a few seconds' work on one core.
+# Without a terminal: one line after this number of frames, a few seconds on one core.
 _LINE_EVERY = 60
 
 
 @contextmanager
 def one_cpu_thread(device: str = "cpu") -> Iterator[None]:
-    """Let torch use one CPU thread inside the block; elsewhere than on a CPU, change nothing.
+    """Limit torch to one CPU thread inside the block. For any other device, change nothing.
 
-    The renderer's operations are short: on a busy machine threads that wait for one another
-    cost ten times what they save.
+    The renderer's operations are short. On a busy machine, threads that wait for each other cost
+    ten times the time that they save.
     """
     if not device.startswith("cpu"):
         yield
@@ -38,7 +38,7 @@ def one_cpu_thread(device: str = "cpu") -> Iterator[None]:
 
 
 def rendered(reader: FrameReader) -> Iterator[Frame]:
-    """Yield every frame; a bar shows how far it is, or lines where nobody watches."""
+    """Yield every frame. Progress is shown by a bar in a terminal, and by lines otherwise."""
     watched = progress_wanted()
     frames = tqdm(reader, desc="render", unit="frame", disable=not watched)
     for done, frame in enumerate(frames, start=1):

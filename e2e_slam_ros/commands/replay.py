@@ -1,4 +1,4 @@
-"""``e2e-slam replay``: play a sequence through the whole system and write what came of it."""
+"""``e2e-slam replay``: play a sequence through the whole system and write the results."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    """Replay, write, print; return the exit code (130 when Ctrl-C ended the replay early).
+    """Replay, write and print. Return the exit code (130 when Ctrl-C ended the replay early).
 
     Raises:
-        E2ESlamError: an argument, the input or the output folder cannot be used. Everything
-            that can be found out before the run is.
+        E2ESlamError: an argument, the input or the output folder cannot be used. Everything that
+            can be checked before the run is checked then.
     """
     if not (arguments.rate > 0.0 and math.isfinite(arguments.rate)):
         raise E2ESlamError.from_parts(
@@ -98,7 +98,7 @@ def _replay(
     from e2e_slam_ros.evaluation.recorder import RunRecorder
     from e2e_slam_ros.evaluation.table import counted, print_summary
 
-    # What the reader left out is said by the player, and again with the figures.
+    # The player prints the left-out entries. The figures repeat them.
     source = config.depth.source
     say(f"{reader.name}: {len(reader)} frames, depth from {source}, into {folder}")
 
@@ -134,25 +134,25 @@ def _replay(
 
 @contextmanager
 def _output_folder(given: Path | None, max_surfels: int) -> Iterator[Path]:
-    """Make the output folder; when the block fails with nothing in it, take it away again."""
+    """Create the output folder. If the block fails and the folder is empty, remove it again."""
     from e2e_slam_ros.evaluation.artifacts import prepare_folder, refuse_earlier_run
 
     folder = given or Path("out") / f"{datetime.now():%Y%m%d-%H%M%S}"
     folder = folder.expanduser().absolute()
     refuse_earlier_run(folder)
-    # Not Path.exists: it raises for a path that cannot be, which is refused with a reason below.
+    # Path.exists raises for an impossible path. Such a path is refused with a reason below.
     made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
         yield prepare_folder(folder, max_surfels)
     except BaseException:
         for path in made:
-            with suppress(OSError):  # not empty, or never made
+            with suppress(OSError):  # not empty, or never created
                 path.rmdir()
         raise
 
 
 def _import_replay() -> Callable[..., Any]:
-    """Import the one part of the command that needs ROS.
+    """Import the only part of the command that needs ROS.
 
     Raises:
         E2ESlamError: ROS 2's Python packages are missing from this interpreter.

@@ -1,4 +1,4 @@
-"""The input of a run: a folder, a bag or the demonstration."""
+"""Input of a run: a folder, a bag or the demonstration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _LOOKED_AT = 8
 
 @dataclass(frozen=True)
 class Offer:
-    """What a sequence has, as far as ``looked_at`` frames show; ``remarks`` are its reader's."""
+    """Parts of a sequence's frames, judged from ``looked_at`` frames.
+
+    ``remarks`` are the notes of the sequence's reader.
+    """
 
     has_depth: bool
     has_pose: bool
@@ -26,16 +29,16 @@ class Offer:
 
     @property
     def lacking(self) -> str:
-        """How to say that a part is missing, with what the reader has to say about it."""
+        """Text for a missing part, with the reader's remarks."""
         why = f" ({'; '.join(self.remarks)})" if self.remarks else ""
         return f"none in {self.looked_at} frames looked at{why}"
 
 
 def open_sequence(path: Path | None, frames: str | None) -> FrameReader:
-    """Open a folder or bag (None: the demonstration), cut to ``frames`` ("A:B").
+    """Open a folder or bag, cut to ``frames`` ("A:B"). None opens the demonstration.
 
     Raises:
-        DataError: there is no such input, it cannot be read, or nothing of it is left.
+        DataError: the input does not exist, cannot be read, or no frame of it is left.
     """
     from e2e_slam_ros.data.slice import FrameSlice, parse_frames
 
@@ -57,10 +60,10 @@ def open_sequence(path: Path | None, frames: str | None) -> FrameReader:
 
 
 def look_at(reader: FrameReader) -> Offer:
-    """Decode a few evenly spread frames to see what they bring along.
+    """Decode a few evenly spaced frames and return which parts they have.
 
     Raises:
-        DataError: none of them can be read.
+        DataError: no such frame can be read.
     """
     count = min(_LOOKED_AT, len(reader))
     positions = sorted({round(i * (len(reader) - 1) / max(1, count - 1)) for i in range(count)})

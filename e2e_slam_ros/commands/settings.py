@@ -1,4 +1,4 @@
-"""From a parameter file, ``--set`` and what the input offers to the parameters of a run."""
+"""Parameters of a run, from a parameter file, ``--set`` and the input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from e2e_slam_ros.config.errors import ConfigError, DataError
 
 
 def read_settings(file: Path | None, assignments: Sequence[str]) -> Config:
-    """Return the parameters of ``file`` (None: the defaults) changed by ``key=value`` texts.
+    """Return the parameters of ``file``, changed by ``key=value`` texts. None means the defaults.
 
     Raises:
         ConfigError: the file cannot be read, or a parameter is unknown or out of range.
@@ -36,11 +36,11 @@ def settings_text(file: Path) -> str:
 
 
 def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: bool) -> Config:
-    """Return the parameters that fit the input, where the user left them open.
+    """Return the parameters, with those that the user left open fitted to the input.
 
     Raises:
-        ConfigError: poses are expected from elsewhere than the recording.
-        DataError: the input lacks what the parameters need (poses or depth).
+        ConfigError: the parameters take poses from elsewhere than the recording.
+        DataError: the input lacks poses or depth that the parameters need.
     """
     named = {text.partition("=")[0].strip() for text in assignments}
     if config.pose.source != "topic":

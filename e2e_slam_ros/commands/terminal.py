@@ -1,4 +1,4 @@
-"""What the commands say: results on standard output, everything else on standard error."""
+"""Output of the commands: results on standard output, everything else on standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 
 from e2e_slam_ros.config.errors import E2ESlamError
 
-# Exit codes. The second is what shells report for a program that Ctrl-C ended.
+# Exit codes. Shells report the second for a program that Ctrl-C ended.
 FAILED, INTERRUPTED = 2, 130
 
 _PARTS = re.compile(
@@ -18,13 +18,13 @@ _PARTS = re.compile(
 
 
 def say(sentence: str) -> None:
-    """Tell the user something that is no result."""
+    """Print a sentence for the user that is no result."""
     console = Console(stderr=True)
     console.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_error(error: E2ESlamError) -> None:
-    """Print a refusal, one part a line where it has the usual parts."""
+    """Print an error, one line for each of its parts (got, expected, do)."""
     console = Console(stderr=True)
     parts = _PARTS.fullmatch(str(error))
     lines = [("error", str(error))]
@@ -41,5 +41,5 @@ def show_error(error: E2ESlamError) -> None:
 
 
 def progress_wanted() -> bool:
-    """Say whether someone watches the terminal."""
+    """Return whether standard error is a terminal."""
     return sys.stderr.isatty()
