@@ -1,4 +1,4 @@
-"""Depth predicted from one image by a network."""
+"""Depth from one image by a network."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from e2e_slam_ros.depth.checkpoint import load_weights
 from e2e_slam_ros.depth.shipped import load_shipped
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 
-# Error of log depth up to which a pixel has full confidence.
+# A pixel has full confidence up to this error of log depth.
 _SURE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class NetworkAnswer:
-    """What a network says of an image.
+    """Prediction of the network for an image.
 
     Attributes:
         depth: (B, 1, H, W) float32, z in the network's unit.
         log_uncertainty: (B, 1, H, W), see `Prediction`; or None.
+
+    Example:
+        >>> NetworkAnswer(torch.ones(1, 1, 4, 4), None).depth.shape
+        torch.Size([1, 1, 4, 4])
     """
 
     depth: torch.Tensor
@@ -34,15 +38,22 @@ class NetworkAnswer:
 
 
 class NetworkDepth:
-    """Predicts disparity at the network's size and returns depth at the keyframe's.
+    """Depth source that predicts with a network and returns depth at the keyframe's size.
 
     Attributes:
         traits: see `DepthTraits`; the unit is that of the network.
         network: the module, in evaluation mode (normalisation statistics fixed).
 
     Raises:
-        DepthError: the weights are missing or cannot be used, or the input size is not one the
-            network takes.
+        DepthError: the weights are missing or unusable, or the network does not support the
+            configured input size.
+
+    Example:
+        >>> source = NetworkDepth(DepthConfig(), torch.device("cpu"))  # weights of the package
+        >>> k = torch.tensor([[[60.0, 0.0, 31.5], [0.0, 60.0, 31.5], [0.0, 0.0, 1.0]]])
+        >>> with torch.inference_mode():
+        ...     source.predict(torch.full((1, 3, 64, 64), 0.5), k).shape
+        torch.Size([1, 1, 64, 64])
     """
 
     def __init__(self, config: DepthConfig, device: torch.device) -> None:
@@ -53,7 +64,7 @@ class NetworkDepth:
             if settings.checkpoint
             else load_shipped(settings.architecture, device)
         )
-        # The layout that CPUs and tensor cores compute convolutions in: up to a third faster.
+        # CPUs and tensor cores compute convolutions in this layout. It is up to a third faster.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         learned = self.network.metric
         unit = DepthUnit.ROUGH_METRES if learned else DepthUnit.UNKNOWN
@@ -73,7 +84,7 @@ class NetworkDepth:
         return RawDepth(answer.depth, confidence, self.traits.name, self._unit)
 
     def predict(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
-        """Return the depth of `answer` alone, (B, 1, H, W); can be differentiated."""
+        """Return only the depth of `answer`, (B, 1, H, W). Gradients flow through it."""
         return self.answer(image, intrinsics).depth
 
     def answer(self, image: torch.Tensor, intrinsics: torch.Tensor) -> NetworkAnswer:
@@ -81,7 +92,7 @@ class NetworkDepth:
 
         Args:
             image: (B, 3, H, W) float32 in [0, 1], RGB, any size, on the network's device.
-            intrinsics: (B, 3, 3), of ``image`` as it is given.
+            intrinsics: (B, 3, 3), for ``image`` in its given size.
         """
         settings = self._config.network
         size = (settings.height, settings.width)
@@ -94,7 +105,7 @@ class NetworkDepth:
         prediction = self.network.predict(small)
         disparity, log_uncertainty = prediction.disparity, prediction.log_uncertainty
         if native != size:
-            # Disparity, not depth, is affine across a plane in the image: resizing keeps planes.
+            # Resize disparity, not depth: it is affine across a plane, so resizing keeps planes.
             disparity = _resized(disparity, native)
             log_uncertainty = (
                 None if log_uncertainty is None else _resized(log_uncertainty, native)
@@ -106,9 +117,14 @@ class NetworkDepth:
 
 
 def confidence_of(log_uncertainty: torch.Tensor) -> torch.Tensor:
-    """Return weights in (0, 1] that fall with the square of the expected error of log depth.
+    """Return weights in (0, 1] from (B, 1, H, W) log uncertainty.
 
-    Of independent measurements the mean with inverse variances as weights has the least error.
+    A weight falls with the square of the expected error of log depth. A mean of independent
+    measurements has the smallest error if its weights are the inverse variances.
+
+    Example:
+        >>> confidence_of(torch.log(torch.tensor([0.01, 1.0])))[0]
+        tensor(1.)
     """
     return (2.0 * (math.log(_SURE) - log_uncertainty)).exp().clamp_max(1.0)
 

@@ -12,10 +12,9 @@ from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 
 
 class SensorDepth:
-    """Takes the depth image that came with the keyframe.
+    """Depth source that returns the keyframe's own depth image.
 
     Example:
-        >>> from e2e_slam_ros.config import DepthConfig
         >>> SensorDepth(DepthConfig()).traits.needs_sensor
         True
     """
