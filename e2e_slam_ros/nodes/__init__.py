@@ -1,1 +1,4 @@
-"""ROS 2 nodes: messages in, the core at work, messages out. Only this folder imports ROS."""
+"""ROS 2 nodes. They turn messages into calls of the core, and results into messages.
+
+Only this folder imports ROS.
+"""

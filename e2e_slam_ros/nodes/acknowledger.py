@@ -1,4 +1,4 @@
-"""The `processed` topic: which images are done with, for players in lock-step."""
+"""The `processed` topic. It tells players in lock-step which images are finished."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from e2e_slam_ros.nodes.stamps import ns_to_stamp
 
 
 class Acknowledger:
-    """Publishes an image's header once everything about it is done. Thread-safe."""
+    """Publishes the header of an image when all work on it is finished. Thread-safe."""
 
     def __init__(self, node: Node) -> None:
         self._publisher = node.create_publisher(Header, "processed", reliable(100))
@@ -20,12 +20,12 @@ class Acknowledger:
         self._open: dict[int, str] = {}
 
     def begin(self, stamp_ns: int, frame_id: str) -> None:
-        """Note that work on an image has begun."""
+        """Record that work on an image has begun."""
         with self._lock:
             self._open[stamp_ns] = frame_id
 
     def done(self, stamp_ns: int) -> None:
-        """Publish that the work on an image has ended, fused or refused."""
+        """Publish that the work on an image has ended. The image was fused or refused."""
         with self._lock:
             frame_id = self._open.pop(stamp_ns, "")
         self._publisher.publish(Header(stamp=ns_to_stamp(stamp_ns), frame_id=frame_id))
@@ -36,13 +36,13 @@ class Acknowledger:
             self._open.pop(stamp_ns, None)
 
     def again(self, stamp_ns: int) -> None:
-        """Answer an image that came a second time: at once, unless work on it goes on."""
+        """Answer an image that arrived a second time, unless its work is still in progress."""
         with self._lock:
             busy = stamp_ns in self._open
         if not busy:
             self.done(stamp_ns)
 
     def open_stamps(self) -> tuple[int, ...]:
-        """Return the images whose work goes on."""
+        """Return the stamps of the images whose work is in progress."""
         with self._lock:
             return tuple(self._open)

@@ -1,4 +1,4 @@
-"""A camera frame assembled from messages, and who takes it."""
+"""A camera frame assembled from messages, and the interface of its receiver."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 
 @dataclass(frozen=True, eq=False)
 class CameraFrame:
-    """An image with all it takes to track it.
+    """An image with its camera and its pose.
 
     Attributes:
         stamp_ns: image stamp.
         frame_id: TF frame of the camera.
         image: (H, W, 3) uint8 RGB.
-        camera: its intrinsics.
-        T_map_camera: (4, 4).
+        camera: intrinsics of ``image``.
+        T_map_camera: (4, 4), camera optical frame to map.
         received_ns: wall clock when DDS received the image.
     """
 
@@ -34,19 +34,19 @@ class CameraFrame:
 
 
 class FrameSink(Protocol):
-    """What becomes of assembled and refused images."""
+    """Receiver of assembled and refused images."""
 
     def on_frame(self, frame: CameraFrame) -> None:
-        """Take a complete frame."""
+        """Handle a complete frame."""
 
     def on_refused(self, stamp_ns: int, kind: str, error: E2ESlamError) -> None:
-        """Learn that an image will not become a frame, and why."""
+        """Handle an image that will not become a frame. ``error`` is the reason."""
 
     def on_duplicate(self, stamp_ns: int) -> None:
-        """Learn that an image of the last stamp came again."""
+        """Handle a repeated image with the last stamp."""
 
     def on_notice(self, kind: str, text: str) -> None:
-        """Learn of something unusual that costs no frame."""
+        """Handle an unusual event that costs no frame."""
 
     def on_time_jump(self, stamp_ns: int) -> None:
-        """Learn that stamps start again from here."""
+        """Handle a jump back in time. Stamps start again at ``stamp_ns``."""

@@ -1,4 +1,4 @@
-"""Coloured point clouds as PointCloud2 messages that RViz shows as they are."""
+"""Coloured point clouds as PointCloud2 messages that RViz can show directly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from e2e_slam_ros.config.errors import MessageError
 
-# 16 bytes a point: what RViz, PCL and open3d read as x, y, z and packed colour.
+# 16 bytes a point. RViz, PCL and open3d read them as x, y, z and packed colour.
 POINT = np.dtype([("xyz", "<f4", (3,)), ("bgra", "u1", (4,))])
 _FIELDS = tuple(
     PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
@@ -28,9 +28,9 @@ def cloud_message(
 ) -> PointCloud2:
     """Return (N, 3) metres and (N, 3) RGB as an unordered cloud.
 
-    ``rgb`` is a FLOAT32 field whose bytes are blue, green, red and 0: PCL's convention.
+    ``rgb`` is a FLOAT32 field. Its bytes are blue, green, red and 0, as in PCL.
     """
-    # Filled in place: rclpy takes an array.array as it is, anything else value by value.
+    # Filled in place. rclpy copies an array.array at once, and any other type value by value.
     content = array.array("B", b"\0") * (POINT.itemsize * len(positions))
     points = np.ndarray(len(positions), dtype=POINT, buffer=memoryview(content))
     points["xyz"] = positions

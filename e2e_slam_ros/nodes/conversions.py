@@ -1,7 +1,7 @@
-"""Images and camera_info as arrays and cameras, and back.
+"""Conversion of image and camera_info messages to arrays and cameras, and back.
 
-The common encodings are NumPy views of the message's buffer: no copy, and none of cv_bridge's
-compiled part. Every other encoding goes through cv_bridge, imported only then.
+The common encodings are NumPy views of the message's buffer. They need no copy and no compiled
+code of cv_bridge. Every other encoding goes through cv_bridge, which is imported only then.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pixels lie in a message: sample type and channels."""
+    """Storage of a message's pixels: sample type and number of channels."""
 
     dtype: str
     channels: int
@@ -39,17 +39,17 @@ _ENCODINGS = {
     "16UC1": Encoding("u2", 1),
     "32FC1": Encoding("f4", 1),
 }
-# OpenCV's own name for three bytes says nothing about their order; its habit is blue first.
+# OpenCV's name for three bytes does not give their order. OpenCV usually has blue first.
 _BLUE_FIRST = ("bgr8", "bgra8", "8UC3")
 _MM_TO_M = np.float32(1e-3)
 
 
 def image_view(msg: Image) -> npt.NDArray[np.generic]:
-    """Return the pixels as they lie in the message: (H, W) or (H, W, C), a view.
+    """Return a view of the message's pixels, (H, W) or (H, W, C).
 
     Raises:
-        MessageError: an encoding that is not a common one, or a buffer whose length does not
-            fit the size and the row step.
+        MessageError: an encoding that is not a common one, or a buffer whose length does not fit
+            the size and the row step.
     """
     encoding = _ENCODINGS.get(msg.encoding)
     if encoding is None:
@@ -79,10 +79,10 @@ def image_view(msg: Image) -> npt.NDArray[np.generic]:
 
 
 def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
-    """Return a colour or grey image as (H, W, 3) uint8 RGB; a view where it is rgb8.
+    """Return a colour or grey image as (H, W, 3) uint8 RGB. An rgb8 image stays a view.
 
     Raises:
-        MessageError: the encoding is not an image's, or the buffer does not fit the size.
+        MessageError: the encoding is not that of an image, or the buffer does not fit the size.
     """
     if msg.encoding not in _ENCODINGS:
         return _through_cv_bridge(msg, "rgb8").astype(np.uint8, copy=False)
@@ -99,14 +99,14 @@ def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, None], 3, axis=2)
     pixels = pixels[:, :, 2::-1] if msg.encoding in _BLUE_FIRST else pixels[:, :, :3]
-    # Torch takes no negative strides; dense rgb8 stays a view.
+    # Torch does not support negative strides. A dense rgb8 image stays a view.
     return np.ascontiguousarray(pixels)
 
 
 def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
     """Return a depth image as (H, W) float32 metres, 0 = invalid (REP-118).
 
-    32FC1 is metres (NaN and infinite are invalid), 16UC1 and mono16 are millimetres.
+    32FC1 holds metres, with NaN and infinite values as invalid. 16UC1 and mono16 hold millimetres.
 
     Raises:
         MessageError: another encoding, or a buffer that does not fit the size.
@@ -126,7 +126,7 @@ def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
 def image_message(
     pixels: npt.NDArray[np.generic], encoding: str, stamp: Time, frame_id: str
 ) -> Image:
-    """Return (H, W) or (H, W, C) pixels as a message; ``encoding`` must fit their type."""
+    """Return (H, W) or (H, W, C) pixels as a message. ``encoding`` must fit their type."""
     known = _ENCODINGS[encoding]
     dense = np.ascontiguousarray(pixels, dtype=np.dtype(known.dtype).newbyteorder("<"))
     msg = Image()
@@ -139,7 +139,10 @@ def image_message(
 
 
 def byte_array(dense: npt.NDArray[np.generic]) -> array.array[int]:
-    """Return an array's bytes as the one type rclpy's setters take without checking each."""
+    """Return an array's bytes as an ``array.array``.
+
+    rclpy accepts it without checking each value.
+    """
     content: array.array[int] = array.array("B")
     content.frombytes(dense.reshape(-1).view(np.uint8).data)
     return content

@@ -1,4 +1,4 @@
-"""Plays a recorded or made-up sequence as a camera would send it."""
+"""A node that plays a recorded or rendered sequence like a camera driver."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _SETTLE_S = 0.2
 
 
 class DatasetPlayer(Node):  # type: ignore[misc]
-    """Publishes a sequence's frames; `play` blocks until the end.
+    """Publishes the frames of a sequence. `play` blocks until the end.
 
     Args:
-        reader: the frames; None opens what the parameter ``data`` names.
+        reader: the frames. None opens the sequence of the parameter ``data``.
         context: rclpy context; None: the default one.
-        parameter_overrides: values that win over parameter files.
+        parameter_overrides: values with priority over parameter files.
 
     Raises:
         E2ESlamError: a parameter or a sequence that cannot be used.
@@ -69,7 +69,7 @@ class DatasetPlayer(Node):  # type: ignore[misc]
         """Wait for subscribers, then send every frame.
 
         Raises:
-            E2ESlamError: in lock-step, nobody answers; or no frame can be decoded.
+            E2ESlamError: no answer in lock-step, or no frame can be decoded.
         """
         self._wait_for_listeners()
         report = self.playback.run()
@@ -82,7 +82,7 @@ class DatasetPlayer(Node):  # type: ignore[misc]
         return report
 
     def stop(self) -> None:
-        """Let `play` return soon (any thread or signal handler)."""
+        """Make `play` return soon. Any thread or signal handler may call it."""
         self._stopping = True
         self.playback.stop()
 
@@ -111,7 +111,8 @@ class DatasetPlayer(Node):  # type: ignore[misc]
     def _settle(self) -> None:
         """Give the other topics of the same subscriber time to connect.
 
-        Not every SLAM node subscribes to all of them (odometry instead of poses, no depth).
+        Not every SLAM node subscribes to all topics: it may use odometry instead of poses, or no
+        depth.
         """
         deadline = time.monotonic() + _CONNECT_S
         while not self._frames.is_connected() and time.monotonic() < deadline:
@@ -136,9 +137,9 @@ class DatasetPlayer(Node):  # type: ignore[misc]
 
 
 def unused_sentence(report: ReaderReport, frames: int) -> str:
-    """Return how many frames are played and what was not used, in words.
+    """Return a sentence with the number of played frames and the unused parts.
 
-    Reasons count lines of lists, files or frames: they do not add up to one number.
+    Reasons count lines of lists, files or frames. They do not add up to one number.
     """
     unused = "; ".join(f"{reason} ({count} times)" for reason, count in report.skipped.items())
     return f"{frames} frames to play; not used: {unused}"

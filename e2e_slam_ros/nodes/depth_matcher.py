@@ -1,4 +1,4 @@
-"""Depth images as they arrive, asked for the one that belongs to a colour image."""
+"""Association of depth images with colour images, while both arrive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DepthMatcher:
         self._images: list[tuple[int, Image]] = []
 
     def add(self, msg: Image) -> None:
-        """Keep a depth image; one of the same stamp is replaced."""
+        """Keep a depth image. It replaces one with the same stamp."""
         stamp_ns = stamp_to_ns(msg.header.stamp)
         if self._images and stamp_ns < self._images[-1][0] - LOOP_NS:
             self.clear()
@@ -33,8 +33,9 @@ class DepthMatcher:
     def match(self, stamp_ns: int, tolerance_ns: int, last_chance: bool) -> Image | None:
         """Return the depth image nearest to a stamp within the tolerance, or None.
 
-        One of exactly that stamp is taken at once; another only when a later one has arrived
-        or with ``last_chance``, since a nearer one might be under way.
+        A depth image with exactly that stamp is returned at once. Any other image is returned only
+        after a later one has arrived, or with ``last_chance``, because a nearer one may still
+        arrive.
         """
         if not self._images:
             return None
@@ -45,11 +46,17 @@ class DepthMatcher:
         return nearest if settled or last_chance else None
 
     def passed(self, stamp_ns: int, tolerance_ns: int) -> bool:
-        """Return whether a depth image beyond the tolerance has arrived: waiting is in vain."""
+        """Return whether a depth image beyond the tolerance has arrived.
+
+        Waiting is then useless.
+        """
         return bool(self._images) and self._images[-1][0] > stamp_ns + tolerance_ns
 
     def restart(self, stamp_ns: int) -> None:
-        """Learn that stamps start again here: images far behind it are of the last round."""
+        """Handle a jump back in time.
+
+        Images with stamps far behind it belong to the last round.
+        """
         keep = bisect.bisect_right(self._images, stamp_ns + LOOP_NS, key=_stamp)
         del self._images[keep:]
 

@@ -1,4 +1,4 @@
-"""What a node counts, on /diagnostics and, throttled, in its log."""
+"""Counts of a node, on /diagnostics and, throttled, in its log."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.slam.problems import ProblemCounter
 
 _PERIOD_S = 1.0
-# One line a kind in this time; the count behind it says how many there were.
+# At most one log line a kind in this time. The line ends with the count.
 _LOG_EVERY_S = 5.0
-# A problem makes the status WARN for this long.
+# The status stays WARN for this long after a problem.
 _RECENT_S = 10.0
 _LATENCIES_KEPT = 200
 
@@ -29,7 +29,7 @@ class Diagnostics:
 
     Args:
         node: publishes ``/diagnostics`` and owns the log.
-        facts: called for each report; returns what else to show (frames, surfels, ...).
+        facts: called for each report; returns further values (frames, surfels, ...).
     """
 
     def __init__(self, node: Node, facts: Callable[[], Mapping[str, object]]) -> None:
@@ -41,12 +41,12 @@ class Diagnostics:
         self._last_problem = (-_RECENT_S, "")
         self._latency_ms: dict[str, deque[float]] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", reliable())
-        # Wall time: with use_sim_time a paused player must not stop the reports.
+        # Wall time, because with use_sim_time a paused player would stop the reports.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_PERIOD_S, self.publish, clock=steady)
 
     def problem(self, kind: str, error: Exception | str) -> None:
-        """Count a problem; its first and then one each few seconds is logged."""
+        """Count a problem. The first of a kind is logged, and then one every few seconds."""
         total = self.problems.count(kind)
         now = time.monotonic()
         with self._lock:
@@ -61,7 +61,7 @@ class Diagnostics:
         self._node.get_logger().warning(f"{kind}{count}: {text}")
 
     def latency(self, stage: str, ms: float) -> None:
-        """Note one pass through a stage, milliseconds."""
+        """Record the run time of one pass through a stage, milliseconds."""
         with self._lock:
             self._latency_ms.setdefault(stage, deque(maxlen=_LATENCIES_KEPT)).append(ms)
 

@@ -1,9 +1,11 @@
-"""One camera frame from its messages: image, camera_info and pose.
+"""Assembly of a camera frame from its messages: image, camera_info and pose.
 
-Why not `message_filters`: its synchronisers drop what does not match without a word, keep the
-depth image in the same set (a frame's TF would wait for depth it does not need, and every
-frame without depth would be lost), and cannot mix topics with TF. Here every image is answered:
-handed on, or refused with the reason; what waits is bounded in number and in time.
+The synchronisers of `message_filters` do not fit here for three reasons. They drop unmatched
+messages silently. They keep the depth image in the same set, so TF would wait for depth, and a
+frame without depth would be lost. They cannot mix topics with TF.
+
+This assembler answers every image: it hands the frame on, or refuses the image with a reason. The
+number of waiting images and their waiting time are bounded.
 """
 
 from __future__ import annotations
@@ -43,16 +45,16 @@ class _Pending:
 
 
 class FrameAssembler:
-    """Waits, bounded, for what belongs to each image; keeps their order.
+    """Collects the camera_info and the pose of each image. The order of the images is kept.
+
+    Not thread-safe. The executor thread owns it.
 
     Args:
-        poses: asked at each image's stamp.
-        sink: gets frames and refusals.
+        poses: pose source, asked at each image's stamp.
+        sink: receives frames and refusals.
         camera_frame: TF frame of the camera; empty takes it from the image header.
-        patience_s: how long an image waits for camera_info and pose, wall time.
+        patience_s: longest time that an image waits for camera_info and pose, wall time.
         now: monotonic clock, seconds.
-
-    Not thread-safe; the executor thread owns it.
     """
 
     def __init__(
@@ -76,23 +78,26 @@ class FrameAssembler:
 
     @property
     def newest_ns(self) -> int | None:
-        """Stamp of the last image that was taken; the same stamp again is a duplicate."""
+        """Stamp of the last accepted image. An image with the same stamp is a duplicate."""
         return self._last_ns
 
     @property
     def waiting(self) -> int:
-        """How many images wait."""
+        """Number of waiting images."""
         return len(self._pending)
 
     def add_info(self, msg: CameraInfo) -> None:
-        """Take a camera_info message."""
+        """Add a camera_info message."""
         self._infos[stamp_to_ns(msg.header.stamp)] = self._newest_info = msg
         while len(self._infos) > _MAX_INFOS:
             del self._infos[next(iter(self._infos))]
         self.poll()
 
     def add_image(self, msg: Image, received_ns: int) -> None:
-        """Take an image; frames and refusals go to the sink from here, `add_info` and `poll`."""
+        """Add an image.
+
+        This method, `add_info` and `poll` send frames and refusals to the sink.
+        """
         stamp_ns = stamp_to_ns(msg.header.stamp)
         last = self._last_ns
         if last is not None and stamp_ns == last:
@@ -121,7 +126,10 @@ class FrameAssembler:
         self.poll()
 
     def poll(self) -> None:
-        """Hand on or refuse what is due; call when a pose arrived and while images wait."""
+        """Hand on or refuse images that are due.
+
+        Call it when a pose arrives and while images wait.
+        """
         while self._pending:
             item = self._pending[0]
             last_chance = self._now() >= item.deadline_s
@@ -138,14 +146,14 @@ class FrameAssembler:
                 return
 
     def clear(self) -> None:
-        """Forget what waits and what was received; refuses nothing."""
+        """Forget waiting images and received messages, without any refusal."""
         self._pending.clear()
         self._infos.clear()
         self._poses.clear()
         self._last_ns = None
 
     def _restart(self, stamp_ns: int) -> None:
-        """Answer what waits; poses of the new round may be here already and stay."""
+        """Refuse the waiting images. Poses are kept, because they may belong to the new round."""
         while self._pending:
             self._refuse(self._pending.popleft(), _overflow())
         self._poses.restart(stamp_ns)
@@ -183,7 +191,7 @@ class FrameAssembler:
         return CameraFrame(item.stamp_ns, frame_id, image, camera, pose, item.received_ns)
 
     def _camera(self, item: _Pending, last_chance: bool) -> PinholeCamera | None:
-        """Return the camera: of the image's stamp, or at the last chance the newest."""
+        """Return the camera of the image's stamp, or the newest camera at the last chance."""
         info = self._infos.get(item.stamp_ns)
         newest = self._newest_info
         if info is None and newest is not None:

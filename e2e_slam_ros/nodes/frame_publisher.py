@@ -1,4 +1,4 @@
-"""A recorded frame as the messages a camera driver and a motion capture would send."""
+"""A recorded frame as the messages of a camera driver and a motion capture system."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _T_OPTICAL_LINK = np.array(
 
 @dataclass(frozen=True, eq=False)
 class FrameMessages:
-    """One frame, ready to be sent."""
+    """The messages of one frame."""
 
     stamp_ns: int
     image: Image
@@ -48,13 +48,16 @@ class FramePublisher:
         self._depth = node.create_publisher(Image, "camera/depth/image_raw", qos)
         self._info = node.create_publisher(CameraInfo, "camera/camera_info", qos)
         self._image = node.create_publisher(Image, "camera/image_raw", qos)
-        # The link hangs below the optical frame: that one's parent is the map, through the SLAM.
+        # The link is a child of the optical frame, whose parent is the map (published by SLAM).
         self._static = StaticTransformBroadcaster(node)
         link = "camera_link"
         self._static.sendTransform(transform_message(_T_OPTICAL_LINK, Time(), camera_frame, link))
 
     def messages(self, frame: Frame) -> FrameMessages:
-        """Return a frame as messages; slow (copies the pixels), in any thread."""
+        """Return a frame as messages.
+
+        It copies the pixels, so it is slow. Any thread may call it.
+        """
         stamp, camera_frame = ns_to_stamp(frame.stamp_ns), self._camera_frame
         depth = pose = None
         if frame.depth is not None:
@@ -70,7 +73,10 @@ class FramePublisher:
         )
 
     def send(self, messages: FrameMessages) -> None:
-        """Publish a frame: what its transform needs first, depth, which may be late, last."""
+        """Publish a frame.
+
+        Messages that TF needs go first, and depth, which may be late, goes last.
+        """
         self._clock.publish(Clock(clock=messages.image.header.stamp))
         if messages.pose is not None:
             self._pose.publish(messages.pose)
@@ -80,7 +86,7 @@ class FramePublisher:
             self._depth.publish(messages.depth)
 
     def has_listener(self) -> bool:
-        """Return whether someone subscribes to the images."""
+        """Return whether the image topic has a subscriber."""
         return bool(self._image.get_subscription_count() > 0)
 
     def is_connected(self) -> bool:
@@ -89,6 +95,6 @@ class FramePublisher:
         return all(publisher.get_subscription_count() > 0 for publisher in ends)
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until reliable subscribers have what was sent, or the time is over."""
+        """Wait until reliable subscribers have received everything, at most ``timeout_s``."""
         for publisher in (self._pose, self._depth, self._info, self._image):
             publisher.wait_for_all_acked(Duration(seconds=timeout_s))

@@ -1,4 +1,4 @@
-"""Keyframes as they arrive from another process."""
+"""Keyframes that arrive from another process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.slam.preprocess import clean_depth, to_tensor
 
-# Sets that may be incomplete at a time; keyframes come a few times a second.
+# Largest number of incomplete sets. Keyframes come a few times a second.
 _QUEUE = 20
 
 
@@ -34,7 +34,7 @@ class KeyframeMessages:
 
     @property
     def stamp_ns(self) -> int:
-        """The keyframe's image time."""
+        """Image time of the keyframe, nanoseconds."""
         return stamp_to_ns(self.image.header.stamp)
 
     @property
@@ -46,11 +46,11 @@ class KeyframeMessages:
 class KeyframeInput:
     """Collects ``keyframe/image``, ``camera_info``, ``pose`` and one depth topic by exact stamp.
 
-    `message_filters` is right here: one publisher stamps all of them alike, and a set that
-    stays incomplete is of no use.
+    `message_filters` fits here. One publisher gives all messages the same stamp, and an incomplete
+    set is useless.
 
     Args:
-        node: subscribes.
+        node: owns the subscriptions.
         depth_topic: ``keyframe/depth``, ``keyframe/sensor_depth`` or None.
         receive: called with each complete set in the executor thread; must not block.
     """
@@ -80,11 +80,11 @@ class KeyframeInput:
 
 
 def keyframe_of(messages: KeyframeMessages, index: int, device: torch.device) -> Keyframe:
-    """Return the keyframe of its messages.
+    """Return the keyframe of a set of messages.
 
     Raises:
-        E2ESlamError: an encoding, a camera or a pose that cannot be used, or a depth image
-            that is not of the image's size.
+        E2ESlamError: an encoding, a camera or a pose that cannot be used, or a depth image of
+            another size than the image.
     """
     return Keyframe(
         index=index,
@@ -99,7 +99,7 @@ def keyframe_of(messages: KeyframeMessages, index: int, device: torch.device) ->
 
 
 def confidence_tensor(doubt: Image, image: Image, device: torch.device) -> torch.Tensor:
-    """Return ``keyframe/uncertainty`` as (1, 1, H, W) confidence in [0, 1]; NaN is 0.
+    """Return ``keyframe/uncertainty`` as (1, 1, H, W) confidence in [0, 1]. NaN becomes 0.
 
     Raises:
         E2ESlamError: another encoding than 32FC1, or another size than the keyframe's.
@@ -116,7 +116,11 @@ def confidence_tensor(doubt: Image, image: Image, device: torch.device) -> torch
 
 
 def depth_tensor(messages: KeyframeMessages, device: torch.device) -> torch.Tensor:
-    """Return the depth message as (1, 1, H, W) metres; `DepthError` if its size is not right."""
+    """Return the depth message as (1, 1, H, W) metres.
+
+    Raises:
+        DepthError: another size than the image.
+    """
     msg, image = messages.depth, messages.image
     if msg is None or (msg.width, msg.height) != (image.width, image.height):
         raise DepthError.from_parts(

@@ -1,4 +1,4 @@
-"""A keyframe on its way to the worker that maps it."""
+"""A keyframe in the queue of the mapping worker."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from e2e_slam_ros.data.keyframe import KeyframeDecision
 
 @dataclass(frozen=True, eq=False)
 class KeyframeJob:
-    """A frame chosen as a keyframe, with its depth where that is measured.
+    """A frame chosen as a keyframe, with its depth image if depth is measured.
 
-    Jobs of an earlier ``epoch`` than the tracking's were overtaken by a reset.
+    A reset increases the tracking's epoch. A job with an earlier ``epoch`` is out of date.
     """
 
     frame: Frame

@@ -1,4 +1,4 @@
-"""A keyframe as messages: what it saw, its depth and its cloud."""
+"""A keyframe as messages: image, depth and cloud."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class KeyframeOutput:
 
 
 class DepthOutput:
-    """Publishes ``keyframe/depth`` and, where the source knows it, ``keyframe/uncertainty``."""
+    """Publishes ``keyframe/depth``, and ``keyframe/uncertainty`` if a confidence is known."""
 
     def __init__(self, node: Node) -> None:
         self._depth = node.create_publisher(Image, "keyframe/depth", reliable())
         self._uncertainty = node.create_publisher(Image, "keyframe/uncertainty", reliable())
 
     def publish(self, keyframe: Keyframe, estimate: DepthEstimate, frame_id: str) -> None:
-        """Publish a keyframe's depth in metres; uncertainty is 1 - confidence, in [0, 1]."""
+        """Publish a keyframe's depth in metres. Uncertainty is 1 - confidence, in [0, 1]."""
         stamp = ns_to_stamp(keyframe.stamp_ns)
-        # Uncertainty first: a mapper that has the depth fuses it with what it knows by then.
+        # Uncertainty goes first, because a mapper fuses a keyframe as soon as it has the depth.
         if estimate.confidence is not None and self._uncertainty.get_subscription_count() > 0:
             doubt = plane(1.0 - estimate.confidence)
             self._uncertainty.publish(image_message(doubt, "32FC1", stamp, frame_id))
@@ -53,7 +53,7 @@ class DepthOutput:
 
 
 class CloudOutput:
-    """Publishes ``keyframe/cloud``: what one keyframe sees, in the map frame."""
+    """Publishes ``keyframe/cloud``: the points of one keyframe in the map frame."""
 
     def __init__(self, node: Node, config: Config) -> None:
         self._config = config
@@ -61,7 +61,7 @@ class CloudOutput:
 
     @torch.inference_mode()
     def publish(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
-        """Publish every valid depth pixel as a coloured point, if someone listens."""
+        """Publish every valid depth pixel as a coloured point, if the topic has a subscriber."""
         if self._publisher.get_subscription_count() == 0:
             return
         intrinsics = keyframe.camera.matrix(depth.device, depth.dtype)

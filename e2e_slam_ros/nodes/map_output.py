@@ -1,4 +1,4 @@
-"""The map as messages, and as a file."""
+"""The map as messages and as a file."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _CHECK_PERIOD_S = 0.1
 class MapOutput:
     """Publishes ``map`` and ``map/active``.
 
-    The map is latched, thinned, and sent when it changed and someone listens. Its snapshot is
-    taken in a thread of its own: it waits for the fusion of a keyframe to end, which the
-    executor must not.
+    The map topic is latched and thinned. A message goes out when the map has changed and the topic
+    has a subscriber. A thread of its own takes the snapshot of the map. It may wait until the
+    fusion of a keyframe ends, and the executor must not wait for that.
 
     Args:
-        node: publishes.
+        node: owns the publishers.
         config: ``publish.*`` and frame names; may be replaced while running.
         surfels: the map.
-        lock: held by whoever reads or writes ``surfels``.
+        lock: held by every reader and writer of ``surfels``.
         on_problem: called with (kind, error) from any thread.
         pipeline: its learned state is saved and loaded with the map; or None.
     """
@@ -68,12 +68,12 @@ class MapOutput:
         self._timer = node.create_timer(_CHECK_PERIOD_S, self.check, clock=steady)
 
     def changed(self, stamp_ns: int) -> None:
-        """Note that the map changed with the keyframe of that stamp."""
+        """Record that the keyframe with that stamp changed the map."""
         self._stamp_ns = stamp_ns
         self._changes += 1
 
     def publish_active(self, keyframe: Keyframe) -> None:
-        """Publish the part of the map in a keyframe's view; call with the lock held."""
+        """Publish the part of the map in a keyframe's view. The caller must hold the lock."""
         if self._active.get_subscription_count() == 0:
             return
         index = self._surfels.active(keyframe.camera, keyframe.T_map_camera)
@@ -82,7 +82,7 @@ class MapOutput:
         self._active.publish(self._message(cloud, keyframe.stamp_ns))
 
     def save(self) -> Path:
-        """Write the map and a checkpoint into ``runtime.output``; return the map's path.
+        """Write the map and a checkpoint into ``runtime.output``. Return the map's path.
 
         Raises:
             MapError: the map is empty, or a file cannot be written.
@@ -100,14 +100,14 @@ class MapOutput:
         return path
 
     def load(self) -> Path:
-        """Replace the map by the checkpoint in ``runtime.output``; return its path.
+        """Replace the map by the checkpoint in ``runtime.output``. Return the checkpoint's path.
 
-        The learned state of the refinement comes back with it.
+        The learned state of the refinement is loaded with the map. After an error, map and weights
+        are unchanged.
 
         Raises:
-            MapError: there is none, or it cannot be used.
-            DepthError: its adapted weights do not fit the network. Map and weights are
-                unchanged either way.
+            MapError: there is no checkpoint, or it cannot be used.
+            DepthError: the adapted weights of the checkpoint do not fit the network.
         """
         source = (self._folder / self.config.runtime.map_file).with_suffix(CHECKPOINT)
         target = self._surfels
@@ -132,7 +132,10 @@ class MapOutput:
         self._worker.stop()
 
     def check(self) -> None:
-        """Have the map published if it is due (executor thread; takes microseconds)."""
+        """Start publishing the map if it is due.
+
+        It runs in the executor thread and takes microseconds.
+        """
         due = time.monotonic() - self._last_s >= self.config.publish.period_s
         idle = self._worker.pending == 0
         if due and idle and self._changes != self._published:

@@ -1,4 +1,4 @@
-"""The services that save, load and reset a map."""
+"""Services that save, load and reset the map."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from e2e_slam_ros.nodes.slow_answers import SlowAnswers
 
 
 class MapServices:
-    """``~/save_map``, ``~/load_map`` and ``~/reset``; the answer is the path or the reason.
+    """Offers ``~/save_map``, ``~/load_map`` and ``~/reset``. An answer is the path or the reason.
 
     Args:
         node: offers the services.
-        output: saves and loads.
-        diagnostics: counts what could not be saved or loaded.
-        begin_reset: forgets what the executor thread owns; takes no time.
-        clear: forgets the map and returns what was forgotten, in words; may wait for it.
+        output: saves and loads the map.
+        diagnostics: counts failures.
+        begin_reset: clears the state of the executor thread; returns at once.
+        clear: clears the map and returns a description of the cleared state; may wait for the map.
     """
 
     def __init__(
@@ -36,8 +36,8 @@ class MapServices:
         self._answers = SlowAnswers(node, diagnostics)
         self._begin_reset = begin_reset
         self._clear = clear
-        # While an answer is awaited its callback group is taken: in the node's own group no
-        # image would be received until then.
+        # A coroutine holds its callback group while it waits. In the node's own group, no
+        # image would be received during that time.
         group = ReentrantCallbackGroup()
         self._services = [
             node.create_service(Trigger, f"~/{name}", callback, callback_group=group)
@@ -49,7 +49,7 @@ class MapServices:
         ]
 
     def save_and_log(self) -> tuple[bool, str]:
-        """Save the map; return success and the absolute path, or the reason."""
+        """Save the map. Return success, and the absolute path or the reason."""
         return self._answers.now("save", self._output.save)
 
     async def _on_save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -1,4 +1,4 @@
-"""Who watches a run from inside its process (the recorder of `e2e-slam replay`)."""
+"""Observers of a run inside its process, such as the recorder of `e2e-slam replay`."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from e2e_slam_ros.slam.result import KeyframeResult
 
 
 class RunObserver(Protocol):
-    """Called from the executor and the mapping thread."""
+    """Interface of an observer. The executor and the mapping thread call it."""
 
     def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
-        """Learn of a frame and its pose; None when it got none."""
+        """Handle a frame and its pose. None means that the frame has no pose."""
 
     def on_keyframe(self, result: KeyframeResult) -> None:
-        """Learn of a mapped keyframe."""
+        """Handle a mapped keyframe."""
 
     def on_latency(self, stage: str, ms: float) -> None:
-        """Learn how long one pass through a stage took."""
+        """Handle the run time of one pass through a stage, milliseconds."""
 
 
 class Observers:
-    """Several observers as one, which never fails: the run must not suffer from who watches it.
+    """Several observers as one. A failing observer does not stop the run.
 
     Args:
-        observers: called in this order; None among them is left out.
-        on_problem: called with ("viewer", error) when one of them raises.
+        observers: called in this order; None is skipped.
+        on_problem: called with ("viewer", error) when an observer raises.
     """
 
     def __init__(
@@ -41,15 +41,15 @@ class Observers:
         self._on_problem = on_problem
 
     def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
-        """Pass a frame on."""
+        """Pass a frame to all observers."""
         self._tell(lambda observer: observer.on_frame(stamp_ns, T_map_camera))
 
     def on_keyframe(self, result: KeyframeResult) -> None:
-        """Pass a keyframe on."""
+        """Pass a keyframe to all observers."""
         self._tell(lambda observer: observer.on_keyframe(result))
 
     def on_latency(self, stage: str, ms: float) -> None:
-        """Pass a latency on."""
+        """Pass a latency to all observers."""
         self._tell(lambda observer: observer.on_latency(stage, ms))
 
     def _tell(self, call: Callable[[RunObserver], None]) -> None:

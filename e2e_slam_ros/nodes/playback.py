@@ -1,4 +1,4 @@
-"""The player's loop: when the next frame goes out."""
+"""The player's loop. It decides when the next frame is sent."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.nodes.frame_publisher import FrameMessages, FramePublisher
 from e2e_slam_ros.nodes.player_options import PlayerOptions
 
-# Decoding ahead hides the disk and the image decoder.
+# Decoding ahead hides the time of the disk and of the image decoder.
 _AHEAD = 4
 _TICK_S = 0.1
 
 
 @dataclass
 class PlaybackReport:
-    """What was played.
+    """Counts of a playback.
 
     Attributes:
-        sent: frames published, each once.
-        unreadable: frames the reader could not decode.
-        resent: how often a frame was sent again for want of an answer.
+        sent: published frames, each counted once.
+        unreadable: frames that the reader could not decode.
+        resent: repeated frames, because no answer came.
         seconds: wall time from the first frame.
     """
 
@@ -45,9 +45,9 @@ class Playback:
 
     Args:
         reader: the frames.
-        publisher: sends them.
+        publisher: sends the frames.
         options: rate, lock-step and its time-outs.
-        warn: takes sentences for the user.
+        warn: receives sentences for the user.
     """
 
     def __init__(
@@ -68,20 +68,20 @@ class Playback:
         self._stopping = False
 
     def answer(self, stamp_ns: int) -> None:
-        """Note that the frame of that stamp is done with (any thread)."""
+        """Record that the frame with that stamp is finished. Any thread may call it."""
         with self._condition:
             self._answered_ns = stamp_ns
             self._condition.notify_all()
 
     def pause(self, paused: bool) -> None:
-        """Hold or go on (any thread)."""
+        """Pause or continue. Any thread may call it."""
         with self._condition:
             self._paused = paused
             self._condition.notify_all()
 
     def stop(self) -> None:
-        """Let `run` return soon (any thread or signal handler)."""
-        # No lock: a signal handler may interrupt the thread that holds it.
+        """Make `run` return soon. Any thread or signal handler may call it."""
+        # No lock here, because a signal handler may interrupt the thread that holds it.
         self._stopping = True
 
     def run(self) -> PlaybackReport:
@@ -119,7 +119,7 @@ class Playback:
         return tqdm(total=len(self._reader), unit="frame")
 
     def _decoded(self) -> Iterator[FrameMessages]:
-        """Yield the readable frames as messages, decoded ahead in a thread."""
+        """Yield the readable frames as messages. A thread decodes them ahead."""
 
         def decode(index: int) -> FrameMessages:
             return self._publisher.messages(self._reader[index])
@@ -194,20 +194,20 @@ class Playback:
 
 
 class _Pace:
-    """Maps stamps to wall time at a rate."""
+    """Converts stamps to wall time at a rate."""
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
         self._start: tuple[float, int] | None = None
 
     def due_in(self, stamp_ns: int) -> float:
-        """Return seconds until a stamp is due; negative when it is late."""
+        """Return the seconds until a stamp is due. A late stamp gives a negative number."""
         if self._start is None:
             self._start = (time.monotonic(), stamp_ns)
         wall, first_ns = self._start
         return wall + (stamp_ns - first_ns) * 1e-9 / self._rate - time.monotonic()
 
     def shift(self, seconds: float) -> None:
-        """Move everything to come by a pause."""
+        """Delay all later stamps by a pause."""
         if self._start is not None:
             self._start = (self._start[0] + seconds, self._start[1])

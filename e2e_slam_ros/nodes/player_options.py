@@ -1,4 +1,4 @@
-"""What a dataset player can be told."""
+"""Options of the dataset player."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class PlayerOptions:
 
     @staticmethod
     def declared_on(node: Node) -> PlayerOptions:
-        """Declare every option as a read-only parameter and return their values.
+        """Declare every option as a read-only parameter and return the values.
 
         Raises:
-            ConfigError: an unknown parameter, a wrong type or a value that makes no sense.
+            ConfigError: an unknown parameter, a wrong type or a value out of range.
         """
         known = [item.name for item in dataclasses.fields(PlayerOptions)]
         for name in unknown_overrides(node, known):

@@ -1,4 +1,4 @@
-"""Stamped poses as they arrive, asked for the pose at an image's stamp."""
+"""A buffer of stamped poses, with look-up at an image's stamp."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy.typing as npt
 from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.data.pose_track import PoseTrack
 
-# A stamp this much older than the last one is a recording that started again, not disorder.
+# A stamp this much older than the last one means that a recording started again.
 LOOP_NS = 1_000_000_000
 Matrix = npt.NDArray[np.float64]
 
 
 class PoseBuffer:
-    """The last ``size`` stamped poses, in stamp order. Unusable ones are kept as such.
+    """The last ``size`` stamped poses, in stamp order. Unusable poses are kept as errors.
 
-    Not thread-safe; the executor thread owns it.
+    Not thread-safe. The executor thread owns it.
     """
 
     def __init__(self, size: int = 1000) -> None:
@@ -27,10 +27,10 @@ class PoseBuffer:
         self._poses: list[Matrix | PoseError] = []
 
     def add(self, stamp_ns: int, pose: Matrix | PoseError) -> None:
-        """Keep a pose; one of the same stamp is replaced.
+        """Keep a pose. It replaces one with the same stamp.
 
-        A pose far older than the last one means that a recording starts again: the poses of
-        its last round are forgotten.
+        A pose far older than the last one means that a recording starts again. The poses of its
+        last round are then dropped.
         """
         if self._stamps_ns and stamp_ns < self._stamps_ns[-1] - LOOP_NS:
             self.clear()
@@ -44,13 +44,14 @@ class PoseBuffer:
             del self._stamps_ns[0], self._poses[0]
 
     def at(self, stamp_ns: int, tolerance_ns: int, last_chance: bool) -> Matrix | None:
-        """Return the (4, 4) pose at ``stamp_ns``, or None while a better one may still come.
+        """Return the (4, 4) pose at ``stamp_ns``, or None while a better one may still arrive.
 
-        A pose of exactly that stamp is taken as it is; between two poses within the tolerance
-        it is interpolated; with ``last_chance`` one neighbour within the tolerance is enough.
+        A pose with exactly that stamp is returned unchanged. Between two poses within the
+        tolerance the pose is interpolated. With ``last_chance``, one neighbour within the
+        tolerance is enough.
 
         Raises:
-            PoseError: the pose of that stamp cannot be used.
+            PoseError: the pose with that stamp cannot be used.
         """
         after = bisect.bisect_left(self._stamps_ns, stamp_ns)
         if after < len(self._stamps_ns) and self._stamps_ns[after] == stamp_ns:
@@ -72,11 +73,11 @@ class PoseBuffer:
         return track.at(stamp_ns, tolerance_ns)
 
     def passed(self, stamp_ns: int) -> bool:
-        """Return whether a later pose has arrived: waiting for that stamp is in vain."""
+        """Return whether a later pose has arrived. Waiting for that stamp is then useless."""
         return bool(self._stamps_ns) and self._stamps_ns[-1] > stamp_ns
 
     def restart(self, stamp_ns: int) -> None:
-        """Learn that stamps start again here: poses far behind it are of the last round."""
+        """Handle a jump back in time. Poses with stamps far behind it belong to the last round."""
         keep = bisect.bisect_right(self._stamps_ns, stamp_ns + LOOP_NS)
         del self._stamps_ns[keep:], self._poses[keep:]
 

@@ -1,4 +1,4 @@
-"""Rigid motions as messages and back."""
+"""Conversion of rigid motions to messages and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.data.pose_track import pose_matrix
 
 Matrix = npt.NDArray[np.float64]
-# How far a quaternion's length may be from 1: rounding to two digits stays within.
+# Largest deviation of a quaternion's length from 1. Rounding to two digits stays below it.
 _LENGTH_TOLERANCE = 0.05
 
 
@@ -28,7 +28,7 @@ def pose_to_matrix(pose: Pose) -> Matrix:
 
 
 def transform_to_matrix(transform: Transform) -> Matrix:
-    """Return a transform message as a (4, 4) rigid motion; `PoseError` as `pose_to_matrix`."""
+    """Return a transform message as a (4, 4) rigid motion. Errors are as in `pose_to_matrix`."""
     return _matrix(transform.translation, transform.rotation)
 
 
@@ -56,7 +56,7 @@ def transform_message(
 
 
 def odometry_message(matrix: Matrix, stamp: Time, frame_id: str, child_frame_id: str) -> Odometry:
-    """Return a pose as Odometry; its twist is not estimated, which covariance -1 says."""
+    """Return a pose as Odometry. The twist is not estimated, so its covariance is -1."""
     msg = Odometry()
     msg.header = Header(stamp=stamp, frame_id=frame_id)
     msg.child_frame_id = child_frame_id

@@ -1,4 +1,4 @@
-"""Where a frame's pose comes from: a pose topic, odometry, or TF."""
+"""Sources of a frame's pose: a pose topic, odometry, or TF."""
 
 from __future__ import annotations
 
@@ -24,33 +24,37 @@ Notify = Callable[[], None]
 
 
 class PoseSource(Protocol):
-    """Answers with the camera's pose at an image stamp."""
+    """Interface of a pose source. It returns the camera's pose at an image stamp."""
 
     wanted: str
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
-        """Return ``T_map_camera``; None: not there (yet); `PoseError`: there but unusable."""
+        """Return ``T_map_camera``, or None if it has not arrived.
+
+        Raises:
+            PoseError: the pose has arrived but cannot be used.
+        """
         ...
 
     def passed(self, stamp_ns: int) -> bool:
-        """Return whether waiting for that stamp is in vain."""
+        """Return whether waiting for that stamp is useless."""
         ...
 
     def restart(self, stamp_ns: int) -> None:
-        """Learn that stamps start again from here."""
+        """Handle a jump back in time. Stamps start again at ``stamp_ns``."""
         ...
 
     def reconfigure(self, config: Config) -> None:
-        """Take ``pose.tolerance_s`` as it is now."""
+        """Apply the current ``pose.tolerance_s``."""
         ...
 
     def clear(self) -> None:
-        """Forget what was received."""
+        """Forget all received poses."""
         ...
 
 
 class TopicPoses:
-    """PoseStamped of the camera in the map frame on ``camera/pose``."""
+    """Poses of the camera in the map frame, from PoseStamped on ``camera/pose``."""
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self.wanted = f"a PoseStamped on {node.resolve_topic_name('camera/pose')}"
@@ -66,7 +70,7 @@ class TopicPoses:
         self._notify()
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
-        """Return the pose at the stamp, interpolated between two within the tolerance."""
+        """Return the pose at the stamp, interpolated between two poses within the tolerance."""
         return self._buffer.at(stamp_ns, self._tolerance_ns, last_chance)
 
     def passed(self, stamp_ns: int) -> bool:
@@ -74,11 +78,11 @@ class TopicPoses:
         return self._buffer.passed(stamp_ns)
 
     def restart(self, stamp_ns: int) -> None:
-        """Forget what lies in the future now."""
+        """Forget poses with stamps after the jump."""
         self._buffer.restart(stamp_ns)
 
     def reconfigure(self, config: Config) -> None:
-        """Take ``pose.tolerance_s`` as it is now."""
+        """Apply the current ``pose.tolerance_s``."""
         self._tolerance_ns = round(config.pose.tolerance_s * 1e9)
 
     def clear(self) -> None:
@@ -87,7 +91,7 @@ class TopicPoses:
 
 
 class TfLookup:
-    """Fixed and moving transforms from TF."""
+    """Look-up of fixed and moving transforms in TF."""
 
     def __init__(self, node: Node) -> None:
         import tf2_ros
@@ -97,7 +101,7 @@ class TfLookup:
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
     def matrix(self, target: str, source: str, stamp_ns: int) -> Matrix | None:
-        """Return ``T_target_source`` at a stamp (0: the latest), or None."""
+        """Return ``T_target_source`` at a stamp, or None. Stamp 0 means the latest."""
         try:
             msg: Any = self._buffer.lookup_transform(
                 target, source, RclpyTime(nanoseconds=stamp_ns)
@@ -112,7 +116,7 @@ class TfLookup:
 
 
 class OdometryPoses:
-    """Odometry of the robot's base on ``odom``, and base to camera from TF."""
+    """Poses from odometry of the robot's base on ``odom``, with base to camera from TF."""
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self.wanted = (
@@ -134,24 +138,24 @@ class OdometryPoses:
         self._notify()
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
-        """Return odometry at the stamp times base to camera (``map -> odom`` is identity)."""
+        """Return odometry at the stamp, times base to camera. ``map -> odom`` is the identity."""
         T_odom_base = self._buffer.at(stamp_ns, self._tolerance_ns, last_chance)
         if T_odom_base is None or self._base == camera_frame:
             return T_odom_base
-        # The camera is mounted once: the latest transform serves every stamp.
+        # The camera's mount is fixed, so the latest transform is valid for every stamp.
         T_base_camera = self._tf.matrix(self._base, camera_frame, 0)
         return None if T_base_camera is None else T_odom_base @ T_base_camera
 
     def passed(self, stamp_ns: int) -> bool:
-        """Return false: the mount may still arrive on TF until patience ends."""
+        """Return false, because the mount may still arrive on TF until patience ends."""
         return False
 
     def restart(self, stamp_ns: int) -> None:
-        """Forget what lies in the future now."""
+        """Forget odometry with stamps after the jump."""
         self._buffer.restart(stamp_ns)
 
     def reconfigure(self, config: Config) -> None:
-        """Take ``pose.tolerance_s`` as it is now."""
+        """Apply the current ``pose.tolerance_s``."""
         self._tolerance_ns = round(config.pose.tolerance_s * 1e9)
 
     def clear(self) -> None:
@@ -160,7 +164,7 @@ class OdometryPoses:
 
 
 class TfPoses:
-    """``odom -> camera`` looked up on TF at the image stamp."""
+    """Poses from TF: ``odom -> camera`` at the image stamp."""
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self._odom = config.frames.odom
@@ -168,18 +172,18 @@ class TfPoses:
         self._tf = TfLookup(node)
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
-        """Return the transform at the stamp (``map -> odom`` is identity)."""
+        """Return the transform at the stamp. ``map -> odom`` is the identity."""
         return self._tf.matrix(self._odom, camera_frame, stamp_ns)
 
     def passed(self, stamp_ns: int) -> bool:
-        """Return false: TF tells no reason, so patience decides."""
+        """Return false. TF gives no reason for a missing transform, so patience decides."""
         return False
 
     def reconfigure(self, config: Config) -> None:
-        """Change nothing: TF interpolates between the transforms it has, whatever is between."""
+        """Do nothing. TF interpolates between any two transforms, without a tolerance."""
 
     def restart(self, stamp_ns: int) -> None:
-        """Forget the transforms: those of the last round lie in the future now."""
+        """Forget the transforms, because those of the last round now lie in the future."""
         self._tf.clear()
 
     def clear(self) -> None:
@@ -188,7 +192,7 @@ class TfPoses:
 
 
 def make_pose_source(node: Node, config: Config, notify: Notify) -> PoseSource:
-    """Return what ``pose.source`` names; ``notify`` is called when a pose arrives."""
+    """Return the pose source of ``pose.source``. ``notify`` is called when a pose arrives."""
     if config.pose.source == "odometry":
         return OdometryPoses(node, config, notify)
     if config.pose.source == "tf":

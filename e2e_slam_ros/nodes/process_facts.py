@@ -1,4 +1,4 @@
-"""What a node's process uses of the machine."""
+"""Use of the machine's resources by a node's process."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import torch
 def use_threads(count: int) -> None:
     """Let torch use ``count`` CPU threads in this process; 0 leaves the choice to torch.
 
-    One leaves the other cores to the executor and DDS, whose latency is what a robot feels.
+    With one thread, the other cores stay free for the executor and DDS. Their latency matters most
+    on a robot.
     """
     if count > 0:
         torch.set_num_threads(count)
 
 
 def memory_mb() -> int:
-    """Return the process's resident memory; elsewhere than on Linux its peak."""
+    """Return the resident memory of the process in MB. Outside Linux it is the peak."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * resource.getpagesize() // 2**20

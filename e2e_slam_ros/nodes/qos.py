@@ -1,4 +1,4 @@
-"""The QoS profiles of the topic tables, in one place."""
+"""QoS profiles of all topics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rclpy.qos import (
 
 from e2e_slam_ros.config import RuntimeConfig
 
-# A third of a second at 30 Hz bridges a busy machine; more would be stale.
+# A third of a second at 30 Hz bridges a busy moment. Older images would be out of date.
 _IMAGE_DEPTH = 10
 # Small messages (poses, camera_info) may wait for their image.
 _SMALL_DEPTH = 100
@@ -34,25 +34,31 @@ def wants_reliable(config: RuntimeConfig) -> bool:
 
 
 def image_subscription(config: RuntimeConfig) -> QoSProfile:
-    """Sensor data: best effort fits every publisher; reliable where no frame may be lost."""
+    """QoS of an image subscription.
+
+    Best effort matches every publisher. Reliable is used where no frame may be lost.
+    """
     return _profile(_IMAGE_DEPTH, wants_reliable(config))
 
 
 def small_subscription(config: RuntimeConfig) -> QoSProfile:
-    """The same reliability as the images, with room for messages that wait for theirs."""
+    """QoS of a small topic: the reliability of the images, and a longer queue.
+
+    Small messages may have to wait for their image.
+    """
     return _profile(_SMALL_DEPTH, wants_reliable(config))
 
 
 def image_publisher() -> QoSProfile:
-    """Reliable, so that every subscriber matches."""
+    """QoS of an image publisher: reliable, so that every subscriber matches."""
     return _profile(_IMAGE_DEPTH, reliable=True)
 
 
 def reliable(depth: int = 10) -> QoSProfile:
-    """Reliable and volatile: keyframes, odometry, path, diagnostics, `processed`."""
+    """QoS of keyframes, odometry, path, diagnostics and `processed`: reliable and volatile."""
     return _profile(depth, reliable=True)
 
 
 def latched() -> QoSProfile:
-    """Reliable and transient local, the last message only: the map."""
+    """QoS of the map: reliable and transient local, only the last message."""
     return _profile(1, reliable=True, latched=True)

@@ -1,4 +1,4 @@
-"""Why input was not used: the kinds that diagnostics count."""
+"""Errors for refused input, and the kinds under which diagnostics count them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from e2e_slam_ros.config.errors import CameraError, DepthError, MapError, Messag
 
 
 class NoPoseError(PoseError):
-    """No pose near enough to an image's stamp arrived in time."""
+    """No pose near an image's stamp arrived in time."""
 
 
 class NoCameraInfoError(CameraError):
@@ -14,14 +14,14 @@ class NoCameraInfoError(CameraError):
 
 
 class NoDepthError(DepthError):
-    """No depth image near enough to a keyframe's stamp arrived in time."""
+    """No depth image near a keyframe's stamp arrived in time."""
 
 
 class UnsynchronisedError(MessageError):
-    """Too many images wait for what belongs to them."""
+    """Too many images wait for their other messages."""
 
 
-# Most special first: the first class that fits names the kind.
+# Subclasses come first, because the first matching class gives the kind.
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (NoPoseError, "no_pose"),
     (NoCameraInfoError, "no_camera_info"),

@@ -1,4 +1,4 @@
-"""Player and SLAM in one process over real ROS 2: for machines without `launch`."""
+"""Player and SLAM node in one process over real ROS 2, for machines without `launch`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from e2e_slam_ros.nodes.slam_node import SlamNode
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
-# The last frames of a real-time run are still under way when the player has ended.
+# In a real-time run the last frames are still in transit when the player has ended.
 _SETTLE_S = 2.0
 _DRAIN_S = 300.0
 _DISCOVERY_S = 0.3
@@ -30,18 +30,18 @@ _DISCOVERY_S = 0.3
 
 @dataclass(frozen=True, eq=False)
 class ReplayOutcome:
-    """What a replay left behind.
+    """Result of a replay.
 
     Attributes:
-        frames: images that were tracked.
-        keyframes: those chosen as keyframes.
-        dropped: keyframes that a newer one replaced in the queue.
-        problems: kind -> how often input was refused or unusual.
+        frames: number of tracked images.
+        keyframes: number of chosen keyframes.
+        dropped: number of keyframes that a newer one replaced in the queue.
+        problems: number of problems for each kind.
         cloud: the whole map.
-        map_hash: hash of the map's full state; equal maps, equal hash.
+        map_hash: hash of the map's full state. Equal maps have equal hashes.
         wall_s: seconds from the first frame to the last mapped keyframe.
-        interrupted: Ctrl-C ended it early.
-        failure: what ended it early, with keyframes already mapped; or None.
+        interrupted: true if Ctrl-C ended the replay early.
+        failure: error that ended the replay early, after keyframes were mapped; or None.
     """
 
     frames: int
@@ -64,25 +64,25 @@ def run_replay(
     recorder: RunObserver | None = None,
     progress: bool = True,
 ) -> ReplayOutcome:
-    """Play a sequence into a SLAM node and return what it made of it.
+    """Play a sequence into a SLAM node and return the result.
+
+    Ctrl-C ends the replay early. The result so far is still returned.
 
     Args:
         reader: the frames.
         config: the SLAM node's parameters; lock-step sets ``runtime.offline``.
-        lockstep: frame by frame, deterministic; otherwise in real time.
-        rate: speed relative to the recording in real time.
-        recorder: watches every frame and keyframe.
-        progress: show a bar where stderr is a terminal.
-
-    Ctrl-C ends it early and still returns what there is.
+        lockstep: frame by frame and deterministic; otherwise in real time.
+        rate: speed relative to the recording, in real time.
+        recorder: observes every frame and keyframe.
+        progress: show a bar if stderr is a terminal.
 
     Raises:
-        E2ESlamError: input or parameters that cannot be used, another player or SLAM node in
-            the same ROS domain, or a player that failed before anything was mapped.
+        E2ESlamError: input or parameters that cannot be used, another player or SLAM node in the
+            same ROS domain, or a player that failed before anything was mapped.
     """
     if lockstep:
         config = config.with_values({"runtime.offline": True})
-    # Both ends are in this process: stay off the network unless the user says otherwise.
+    # Both ends are in this process, so DDS stays off the network unless the user asks for it.
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     make_room_for_images()
     context = Context()
@@ -149,7 +149,10 @@ def _player(
 
 
 def _refuse_company(player: DatasetPlayer) -> None:
-    """Refuse to run beside another player or SLAM node: each would take the other's frames."""
+    """Raise if another player or SLAM node is in the domain.
+
+    Each would take the other's frames.
+    """
     time.sleep(_DISCOVERY_S)
     for topic in ("camera/image_raw", "processed"):
         count = player.count_publishers(topic)
@@ -165,7 +168,10 @@ def _refuse_company(player: DatasetPlayer) -> None:
 def _play(
     player: DatasetPlayer, slam: SlamNode, lockstep: bool
 ) -> tuple[bool, E2ESlamError | None]:
-    """Play to the end and let the mapping finish; return whether Ctrl-C or what ended it."""
+    """Play to the end and let the mapping finish.
+
+    Returns whether Ctrl-C ended the replay, and the error that ended it, or None.
+    """
     interrupted, failure = False, None
     try:
         player.play()
@@ -178,7 +184,7 @@ def _play(
     except Exception as error:
         if slam.mapped == 0:
             raise
-        # What has been mapped by now is worth more than the exception.
+        # The result so far is worth more than the exception.
         failure = error if isinstance(error, E2ESlamError) else E2ESlamError(repr(error))
     # No thread may change the map while it is read.
     slam.worker.stop()
@@ -186,7 +192,7 @@ def _play(
 
 
 def _settle(slam: SlamNode) -> None:
-    """Wait until no frame arrives and none is open any more."""
+    """Wait until no more frames arrive and no frame is in progress."""
     deadline = time.monotonic() + _SETTLE_S
     quiet_since, frames = time.monotonic(), -1
     while time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""Says why no images arrive."""
+"""Finds the reason why no images arrive."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _CHECK_PERIOD_S = 1.0
 
 
 class SilenceWatch:
-    """Reports, once for each silence, the likely reason.
+    """Reports the likely reason of a silence, once for each silence.
 
     Args:
-        node: asked about the graph.
-        topic: the image topic, as subscribed.
-        reliable: whether it is subscribed reliably.
-        limit_s: how long silence lasts before it is reported; 0 never.
+        node: gives the ROS graph.
+        topic: the image topic of the subscription.
+        reliable: whether the subscription is reliable.
+        limit_s: seconds of silence before a report; 0 means never.
         report: called with the reason.
     """
 
@@ -42,12 +42,12 @@ class SilenceWatch:
         self._timer = node.create_timer(_CHECK_PERIOD_S, self.check, clock=steady)
 
     def heard(self) -> None:
-        """Note that an image arrived."""
+        """Record that an image arrived."""
         self._last_s = time.monotonic()
         self._said = False
 
     def check(self) -> None:
-        """Report a silence that lasts too long."""
+        """Report a silence longer than the limit."""
         silent_s = time.monotonic() - self._last_s
         if self._said or self.limit_s <= 0 or silent_s < self.limit_s:
             return
@@ -55,7 +55,7 @@ class SilenceWatch:
         self._report(f"no image for {silent_s:.0f} s: {self.reason()}")
 
     def reason(self) -> str:
-        """Return the likely reason, from who publishes and with which QoS."""
+        """Return the likely reason, judged from the publishers and their QoS."""
         publishers = self._node.get_publishers_info_by_topic(self._topic)
         if not publishers:
             return f"nobody publishes {self._topic}; start the camera or remap camera/image_raw"

@@ -1,4 +1,4 @@
-"""Answers of services that take their time."""
+"""Answers of services with long work."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from e2e_slam_ros.nodes.diagnostics import Diagnostics
 
 
 class SlowAnswers:
-    """Does the work of ``std_srvs/Trigger`` services: success and a sentence, or the reason.
+    """Does the work of ``std_srvs/Trigger`` services.
+
+    An answer is success with a sentence, or failure with the reason.
 
     Args:
-        node: its executor wakes who awaits an answer.
-        diagnostics: counts what failed.
+        node: its executor wakes the coroutine that waits for an answer.
+        diagnostics: counts failures.
     """
 
     def __init__(self, node: Node, diagnostics: Diagnostics) -> None:
@@ -24,7 +26,7 @@ class SlowAnswers:
         self._diagnostics = diagnostics
 
     def now(self, kind: str, work: Callable[[], object]) -> tuple[bool, str]:
-        """Do the work in this thread; ``kind`` names it in the log and in diagnostics."""
+        """Do the work in this thread. ``kind`` is its name in the log and in diagnostics."""
         try:
             done = str(work())
         except Exception as error:  # Whatever it is, the caller gets an answer.
@@ -34,11 +36,11 @@ class SlowAnswers:
         return True, done
 
     def aside(self, kind: str, work: Callable[[], object]) -> Future:
-        """Do slow work in a thread of its own and return what it will answer.
+        """Do slow work in a thread of its own. Return a future of its answer.
 
-        Files of a large map take seconds, and so may the mapping of a keyframe that holds the
-        map; images must go on meanwhile. A second executor thread is no way out: rclpy's
-        MultiThreadedExecutor stalls for up to half a second.
+        Files of a large map take seconds. Mapping a keyframe, which holds the map, may take
+        seconds too. Images must be received meanwhile. A second executor thread is no solution,
+        because rclpy's MultiThreadedExecutor stalls for up to half a second.
         """
         answer = Future(executor=self._node.executor)
         threading.Thread(

@@ -1,4 +1,4 @@
-"""Running a node's process: start, spin, clean end."""
+"""The process of a node: start, spin, clean end."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def run_node(
     make: Callable[[], Node],
     args: Sequence[str] | None,
 ) -> int:
-    """Spin the node that ``make`` returns until SIGINT or SIGTERM; return the exit code.
+    """Spin the node from ``make`` until SIGINT or SIGTERM. Return the exit code.
 
-    rclpy's own signal handlers would invalidate the context at once, under the hands of the
-    mapping thread; here the node closes first. A refusal at start is one line and exit code 1.
+    rclpy's own signal handlers invalidate the context at once, while the mapping thread still uses
+    it. Here the node closes first. An error at the start gives one line and exit code 1.
     """
     stop = threading.Event()
     make_room_for_images()
@@ -45,8 +45,8 @@ def run_node(
     except E2ESlamError as error:
         rclpy.shutdown()
         return refuse(error)
-    # What start-up made stays: a full garbage collection would otherwise walk through all of it
-    # every few seconds and hold up every thread for 70 ms.
+    # Freeze the objects of the start-up. A full garbage collection would otherwise visit them
+    # every few seconds and stop every thread for 70 ms.
     gc.collect()
     gc.freeze()
     executor = SingleThreadedExecutor()
@@ -54,7 +54,7 @@ def run_node(
     try:
         spin_until(stop, executor, node)
     finally:
-        # A second signal during the clean end must not cut it short.
+        # A second signal must not interrupt the clean end.
         close = getattr(node, "close", None)
         if close is not None:
             close()
@@ -65,7 +65,10 @@ def run_node(
 
 
 def spin_until(stop: threading.Event, executor: Executor, node: Node) -> None:
-    """Run callbacks until ``stop`` is set; one that raises is logged and the node lives on."""
+    """Run callbacks until ``stop`` is set.
+
+    An exception in a callback is logged, and the node goes on.
+    """
     while not stop.is_set() and node.context.ok():
         try:
             executor.spin_once(timeout_sec=_TICK_S)
@@ -99,7 +102,7 @@ class SpinThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop spinning; when it returns no callback runs any more."""
+        """Stop spinning. After the return, no callback runs."""
         self._stop.set()
         self._executor.wake()
         self._thread.join()
@@ -107,6 +110,6 @@ class SpinThread:
 
 
 def refuse(error: E2ESlamError) -> int:
-    """Print why a process does not start, in one line, and return its exit code."""
+    """Print in one line why a process does not start. Return its exit code."""
     print(f"e2e_slam_ros: {error}", file=sys.stderr, flush=True)
     return 1

@@ -14,7 +14,7 @@ def stamp_to_ns(stamp: Time) -> int:
 
 
 def ns_to_stamp(stamp_ns: int) -> Time:
-    """Return nanoseconds as a message stamp; outside its range (before 1970) it is clipped."""
+    """Return nanoseconds as a message stamp, clipped to its range (before 1970 becomes 0)."""
     sec, nanosec = divmod(max(0, stamp_ns), _NS_PER_S)
     if sec > _MAX_S:
         sec, nanosec = _MAX_S, _NS_PER_S - 1

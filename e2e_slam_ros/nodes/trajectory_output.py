@@ -1,4 +1,4 @@
-"""The camera's pose at camera rate: TF, odometry, path."""
+"""The camera's pose at camera rate on TF, odometry and path."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from e2e_slam_ros.nodes.pose_messages import odometry_message, pose_message, tra
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
 
-# A path of 2000 poses takes rclpy tens of milliseconds: not at camera rate.
+# rclpy needs tens of milliseconds for a path of 2000 poses, too long for camera rate.
 _PATH_PERIOD_S = 1.0
 
 
 class TrajectoryOutput:
-    """Publishes what is known about the camera's pose. The executor thread owns it.
+    """Publishes the camera's pose. The executor thread owns it.
 
-    With a pose topic the camera itself goes on TF (``map -> camera``). With odometry or TF the
-    robot's own tree reaches from ``odom`` to the camera, and a second parent would break it:
-    ``map -> odom`` goes on TF, the identity as long as nothing corrects the odometry.
+    With a pose topic, TF gets ``map -> camera``. With odometry or TF as pose source, the robot's
+    own tree already connects ``odom`` to the camera, and a second parent would break the tree. TF
+    then gets ``map -> odom``. It is the identity as long as nothing corrects the odometry.
     """
 
     def __init__(self, node: Node, config: Config) -> None:
@@ -42,7 +42,7 @@ class TrajectoryOutput:
     def publish(
         self, stamp_ns: int, camera_frame: str, T_map_camera: npt.NDArray[np.float64]
     ) -> None:
-        """Publish one frame's pose on TF and as odometry, and add it to the path."""
+        """Publish a frame's pose on TF and as odometry, and append it to the path."""
         frames, stamp = self.config.frames, ns_to_stamp(stamp_ns)
         if self.config.publish.tf:
             if self.config.pose.source == "topic":
@@ -55,7 +55,7 @@ class TrajectoryOutput:
         self._changed = True
 
     def publish_path(self) -> None:
-        """Publish the path if it grew and someone listens."""
+        """Publish the path if it grew and the topic has a subscriber."""
         if not self._changed or self._path.get_subscription_count() == 0:
             return
         msg = Path(poses=list(self._poses))

@@ -1,4 +1,4 @@
-"""Room for images in Fast DDS's shared memory."""
+"""Shared memory of Fast DDS for images."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import os
 import shutil
 import tempfile
 
-# Fast DDS gives a process 0.5 MB of shared memory. One 640x480 colour image with its depth is
-# 2.1 MB: on two busy cores a third to a half of the images was lost between two processes of
-# one machine, with 16 MB none (bench/bench_latency.py).
+# Fast DDS gives a process 0.5 MB of shared memory. One 640x480 colour image with depth has
+# 2.1 MB. On two busy cores, a third to a half of the images was lost between two processes of
+# one machine. With 16 MB no image was lost (bench/bench_latency.py).
 _SEGMENT_BYTES = 16 * 2**20
 # Containers often have 64 MB of /dev/shm for all processes together.
 _LARGEST_SHARE = 8
@@ -45,10 +45,10 @@ _PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def make_room_for_images() -> bool:
-    """Enlarge this process's shared memory; call before rclpy is initialised.
+    """Enlarge this process's shared memory. Call it before rclpy is initialised.
 
-    Returns whether it was done: not with another middleware, not where the user configures
-    Fast DDS, and not where the machine has little shared memory.
+    Returns whether it was enlarged. It is not enlarged with another middleware, if the user
+    configures Fast DDS, or if the machine has little shared memory.
     """
     if os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp") != "rmw_fastrtps_cpp":
         return False

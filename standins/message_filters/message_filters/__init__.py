@@ -14,19 +14,19 @@ __all__ = ["ApproximateTimeSynchronizer", "SimpleFilter", "Subscriber", "TimeSyn
 
 
 class SimpleFilter:
-    """Something that hands messages to callbacks."""
+    """Base of filters that pass messages to callbacks."""
 
     def __init__(self) -> None:
         self.callbacks: dict[int, tuple[Callable[..., None], tuple[Any, ...]]] = {}
 
     def registerCallback(self, cb: Callable[..., None], *args: Any) -> int:  # noqa: N802
-        """Call `cb(*messages, *args)` for every output; returns a handle."""
+        """Call `cb(*messages, *args)` for every output. Return a handle."""
         handle = len(self.callbacks)
         self.callbacks[handle] = (cb, args)
         return handle
 
     def signalMessage(self, *messages: Any) -> None:  # noqa: N802
-        """Hand `messages` to the callbacks."""
+        """Pass `messages` to the callbacks."""
         for callback, args in list(self.callbacks.values()):
             callback(*messages, *args)
 
@@ -42,12 +42,12 @@ class Subscriber(SimpleFilter):
         self.sub = node.create_subscription(msg_type, topic, self.signalMessage, **kwargs)
 
     def getTopic(self) -> str:  # noqa: N802
-        """Topic as given."""
+        """Return the topic as given."""
         return self.topic
 
 
 class TimeSynchronizer(SimpleFilter):
-    """Calls back with one message of each input, all with the same stamp."""
+    """Calls back with one message from each input, all with the same stamp."""
 
     def __init__(self, fs: Sequence[SimpleFilter], queue_size: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class TimeSynchronizer(SimpleFilter):
         stamp = self._stamp(message)
         if stamp is None:
             return
-        # Signalled under the lock: sets must leave in the order they were completed.
+        # Signalled under the lock, so that sets leave in the order of their completion.
         with self.lock:
             queue = self.queues[number]
             queue[stamp] = message
@@ -76,13 +76,13 @@ class TimeSynchronizer(SimpleFilter):
         return int(Time.from_msg(message.header.stamp).nanoseconds)
 
     def _matching(self, stamp: int, number: int) -> list[int] | None:
-        """A stamp for each queue that makes a set with the new message, or None."""
+        """Return a stamp for each queue that forms a set with the new message, or None."""
         complete = all(stamp in queue for queue in self.queues)
         return [stamp] * len(self.queues) if complete else None
 
 
 class ApproximateTimeSynchronizer(TimeSynchronizer):
-    """Calls back with one message of each input, stamps within `slop` seconds."""
+    """Calls back with one message from each input, with stamps within `slop` seconds."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""PointCloud2 messages from and to NumPy arrays, without loops over points."""
+"""Conversion of PointCloud2 messages from and to NumPy arrays, without loops over points."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ _SCALARS: dict[int, np.dtype] = {
 
 
 def dtype_from_fields(fields: Iterable[PointField], point_step: int | None = None) -> np.dtype:
-    """NumPy dtype with the fields at their offsets; a field of count n becomes name_0 ... ."""
+    """Return the NumPy dtype with the fields at their offsets.
+
+    A field of count n becomes name_0 ... .
+    """
     names: list[str] = []
     formats: list[np.dtype] = []
     offsets: list[int] = []
@@ -45,7 +48,7 @@ def dtype_from_fields(fields: Iterable[PointField], point_step: int | None = Non
 def read_points(
     cloud: PointCloud2, field_names: Iterable[str] | None = None, skip_nans: bool = False
 ) -> NDArray:
-    """Structured array (N,) of the cloud's points; a view of its data where possible."""
+    """Return the cloud's points as a structured array (N,), a view of its data if possible."""
     if not isinstance(cloud, PointCloud2):
         raise AssertionError(f"got: {type(cloud).__name__}, expected: PointCloud2")
     dtype = dtype_from_fields(cloud.fields, cloud.point_step)
@@ -67,7 +70,7 @@ def read_points(
 def read_points_numpy(
     cloud: PointCloud2, field_names: Iterable[str] | None = None, skip_nans: bool = False
 ) -> NDArray:
-    """Plain array (N, fields); the fields must have one type."""
+    """Return the points as a plain array (N, fields). All fields must have one type."""
     names = None if field_names is None else list(field_names)
     used = [f.datatype for f in cloud.fields if names is None or f.name in names]
     if any(datatype != used[0] for datatype in used[1:]):
@@ -81,9 +84,9 @@ def create_cloud(
     points: Iterable,
     step: int | None = None,
 ) -> PointCloud2:
-    """PointCloud2 of a structured array (N,) or of (N, fields).
+    """Return a PointCloud2 of a structured array (N,) or of an array (N, fields).
 
-    The real one also takes organised clouds, and swaps their width and height.
+    The original also accepts organised clouds, and swaps their width and height.
     """
     fields = list(fields)
     dtype = dtype_from_fields(fields, step)
@@ -114,7 +117,7 @@ def create_cloud(
 
 
 def create_cloud_xyz32(header: Header, points: Iterable, step: int | None = None) -> PointCloud2:
-    """PointCloud2 with float32 x, y, z of points (N, 3)."""
+    """Return a PointCloud2 with float32 x, y, z of points (N, 3)."""
     fields = [
         PointField(name=name, offset=4 * number, datatype=PointField.FLOAT32, count=1)
         for number, name in enumerate("xyz")

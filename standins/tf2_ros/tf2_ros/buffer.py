@@ -1,4 +1,4 @@
-"""Transforms received so far, and lookups between any two frames at any time."""
+"""Buffer of received transforms, with look-up between any two frames at any time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ UNIT_TOLERANCE = 1e-2
 class Buffer:
     """Keeps transforms for `cache_time` (10 s) and answers `lookup_transform`.
 
-    One difference from tf2: a frame whose parent changes forgets its time under the old parent.
+    One behaviour differs from tf2: when the parent of a frame changes, the frame's history under
+    the old parent is dropped.
     """
 
     def __init__(self, cache_time: Duration | None = None, node: object = None) -> None:
@@ -38,11 +39,11 @@ class Buffer:
         self._changed = threading.Condition()
 
     def set_transform(self, transform: TransformStamped, authority: str) -> bool:
-        """Add one transform; False (and a log line) when it cannot be used."""
+        """Add one transform. Return False, with a log line, if it cannot be used."""
         return self._set(transform, authority, static=False)
 
     def set_transform_static(self, transform: TransformStamped, authority: str) -> bool:
-        """Add one transform that holds for all times."""
+        """Add one transform that is valid at all times."""
         return self._set(transform, authority, static=True)
 
     def lookup_transform(
@@ -52,9 +53,10 @@ class Buffer:
         time: Any,
         timeout: Duration = Duration(),  # noqa: B008  (tf2's own default)
     ) -> TransformStamped:
-        """T_target_source at `time` (0: the newest both have), waiting `timeout` for it.
+        """Return T_target_source at `time`, waiting at most `timeout` for it.
 
-        Raises LookupException, ConnectivityException or ExtrapolationException.
+        Time 0 means the newest time that both frames have. Raises LookupException,
+        ConnectivityException or ExtrapolationException.
         """
         stamp_ns = _nanoseconds(time)
         self._wait(target_frame, source_frame, stamp_ns, timeout)
@@ -70,7 +72,7 @@ class Buffer:
         timeout: Duration = Duration(),  # noqa: B008
         return_debug_tuple: bool = False,
     ) -> bool | tuple[bool, str]:
-        """Whether `lookup_transform` would answer; with its error text if asked for."""
+        """Return whether `lookup_transform` would succeed, with its error text on request."""
         error = self._wait(target_frame, source_frame, _nanoseconds(time), timeout)
         return (not error, error) if return_debug_tuple else not error
 
@@ -100,7 +102,7 @@ class Buffer:
         return used
 
     def _wait(self, target: str, source: str, stamp_ns: int, timeout: Duration) -> str:
-        """Error text of the lookup once it works or `timeout` (wall time) is over."""
+        """Wait until the look-up works or `timeout` (wall time) is over. Return its error text."""
         error = ""
 
         def answered() -> bool:
@@ -117,7 +119,7 @@ class Buffer:
         return error
 
     def _lookup(self, target: str, source: str, stamp_ns: int) -> tuple[Matrix, int]:
-        """T_target_source and the stamp it holds at."""
+        """Return T_target_source and its stamp."""
         from_target, from_source = self._ancestors(target), self._ancestors(source)
         shared = next((name for name in from_source if name in from_target), None)
         if shared is None:
@@ -149,7 +151,7 @@ class Buffer:
         return matrix
 
     def _ancestors(self, frame: str) -> list[str]:
-        """`frame`, its parent, ... up to the root."""
+        """Return `frame`, its parent, and so on up to the root."""
         if not frame or frame.startswith("/"):
             raise InvalidArgumentException(f"got: frame {frame!r}, expected: a name without '/'")
         chain = [frame]
@@ -165,7 +167,7 @@ class Buffer:
 
 
 def _refusal(child: str, parent: str, translation: Matrix, quaternion: Matrix) -> str:
-    """Why tf2 would not take this transform, or nothing."""
+    """Return the reason why tf2 would refuse this transform, or an empty text."""
     if not child or not parent:
         return "a frame name is empty"
     if child == parent:
@@ -178,7 +180,7 @@ def _refusal(child: str, parent: str, translation: Matrix, quaternion: Matrix) -
 
 
 def _nanoseconds(time: Any) -> int:
-    """Nanoseconds of an rclpy Time or a builtin_interfaces Time."""
+    """Return the nanoseconds of an rclpy Time or a builtin_interfaces Time."""
     if hasattr(time, "nanoseconds"):
         return int(time.nanoseconds)
     return int(time.sec) * 1_000_000_000 + int(time.nanosec)

@@ -1,24 +1,24 @@
-"""The exceptions of tf2, by their own names and with their own root."""
+"""Exceptions of tf2, with their own names and their own root."""
 
 
 class TransformException(Exception):  # noqa: N818  (tf2's name)
-    """Root of what a transform lookup raises."""
+    """Root of all look-up errors."""
 
 
 class LookupException(TransformException):
-    """A frame that nobody has published."""
+    """A frame was never published."""
 
 
 class ConnectivityException(TransformException):
-    """Two frames that share no ancestor."""
+    """Two frames have no common ancestor."""
 
 
 class ExtrapolationException(TransformException):
-    """A time outside what has been received."""
+    """A time lies outside the received range."""
 
 
 class InvalidArgumentException(TransformException):
-    """A frame name or transform that tf2 does not allow."""
+    """A frame name or transform is not allowed by tf2."""
 
 
 class TimeoutException(TransformException):

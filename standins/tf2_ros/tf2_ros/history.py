@@ -1,4 +1,4 @@
-"""What is known about one frame: its parent and where it was over time."""
+"""History of one frame: its parent and its poses over time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ Matrix = NDArray[np.float64]
 
 
 class History:
-    """Poses T_parent_frame of one frame, ordered by time; a static frame has one, for ever."""
+    """Poses T_parent_frame of one frame, ordered by time.
+
+    A static frame has one pose for all times.
+    """
 
     def __init__(self, parent: str, static: bool, keep_ns: int) -> None:
         self.parent = parent
@@ -36,7 +39,7 @@ class History:
         return len(self._stamps)
 
     def add(self, stamp_ns: int, translation: Matrix, rotation: Rotation) -> bool:
-        """Insert one pose; False when it is older than what is kept."""
+        """Insert one pose. Return False if it is older than the kept range."""
         if self.static:
             self._stamps, self._translations, self._rotations = [], [], []
         elif self._stamps and stamp_ns < self.last_ns - self._keep_ns:
@@ -52,11 +55,14 @@ class History:
         return True
 
     def covers(self, stamp_ns: int) -> bool:
-        """Whether `at` can answer without extrapolating."""
+        """Return whether `at` can answer without extrapolation."""
         return self.static or bool(self._stamps and self.first_ns <= stamp_ns <= self.last_ns)
 
     def at(self, stamp_ns: int) -> Matrix:
-        """T_parent_frame (4, 4): translation linear, rotation spherical between neighbours."""
+        """Return T_parent_frame (4, 4) at a stamp.
+
+        Between neighbours the translation is interpolated linearly and the rotation spherically.
+        """
         if self.static:
             return _matrix(self._translations[0], self._rotations[0])
         index = bisect_left(self._stamps, stamp_ns)

@@ -1,4 +1,4 @@
-"""Publish transforms that never change; late subscribers get them all."""
+"""Broadcaster of transforms that never change. Late subscribers receive all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StaticTransformBroadcaster:
         self._sent: dict[str, TransformStamped] = {}
 
     def sendTransform(self, transform: TransformStamped | Iterable[TransformStamped]) -> None:  # noqa: N802
-        """Add to what is latched: the last message alone must hold every transform."""
+        """Add transforms to the latched message. It always holds every transform."""
         several = [transform] if isinstance(transform, TransformStamped) else list(transform)
         self._sent.update((one.child_frame_id, one) for one in several)
         self.pub_tf.publish(TFMessage(transforms=list(self._sent.values())))

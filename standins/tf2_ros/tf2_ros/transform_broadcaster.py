@@ -1,4 +1,4 @@
-"""Publish transforms that change."""
+"""Broadcaster of transforms that change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feed a Buffer from /tf and /tf_static."""
+"""Listener that fills a Buffer from /tf and /tf_static."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ AUTHORITY = "default_authority"
 
 
 class TransformListener:
-    """Subscribes for as long as it is referenced; `spin_thread` spins `node` by itself."""
+    """Subscribes as long as it is referenced.
+
+    With `spin_thread` it spins `node` in its own thread.
+    """
 
     def __init__(
         self,
@@ -55,12 +58,12 @@ class TransformListener:
             self.dedicated_listener_thread.start()
 
     def callback(self, data: TFMessage) -> None:
-        """Take over moving transforms."""
+        """Add moving transforms to the buffer."""
         for transform in data.transforms:
             self.buffer.set_transform(transform, AUTHORITY)
 
     def static_callback(self, data: TFMessage) -> None:
-        """Take over static transforms."""
+        """Add static transforms to the buffer."""
         for transform in data.transforms:
             self.buffer.set_transform_static(transform, AUTHORITY)
 

@@ -1,7 +1,8 @@
 """Stand-in for the common functions of tf_transformations, on SciPy.
 
-Quaternions are (x, y, z, w), matrices homogeneous (4, 4), angles radians. `axes` is "s" (about
-fixed axes) or "r" (about turning axes) and three letters, as in "sxyz" and "rzyx".
+Quaternions are (x, y, z, w), matrices are homogeneous (4, 4), angles are in radians. `axes` starts
+with "s" (rotations about static axes) or "r" (about rotating axes). Three letters follow, as in
+"sxyz" and "rzyx".
 """
 
 from __future__ import annotations
@@ -35,29 +36,29 @@ __all__ = [
 
 
 def identity_matrix() -> Array:
-    """No motion (4, 4)."""
+    """Return the identity (4, 4)."""
     return np.eye(4)
 
 
 def translation_matrix(direction: ArrayLike) -> Array:
-    """Motion by `direction` (3,)."""
+    """Return the translation by `direction` (3,) as (4, 4)."""
     matrix = np.eye(4)
     matrix[:3, 3] = np.asarray(direction, dtype=float)[:3]
     return matrix
 
 
 def translation_from_matrix(matrix: ArrayLike) -> Array:
-    """Translation (3,) of a motion."""
+    """Return the translation (3,) of a motion."""
     return np.array(matrix, dtype=float)[:3, 3].copy()
 
 
 def inverse_matrix(matrix: ArrayLike) -> Array:
-    """Inverse of a square matrix."""
+    """Return the inverse of a square matrix."""
     return np.linalg.inv(np.asarray(matrix, dtype=float))
 
 
 def concatenate_matrices(*matrices: ArrayLike) -> Array:
-    """Product of the matrices, in the order given."""
+    """Return the product of the matrices in the given order."""
     result = np.eye(4)
     for matrix in matrices:
         result = result @ np.asarray(matrix, dtype=float)
@@ -65,55 +66,55 @@ def concatenate_matrices(*matrices: ArrayLike) -> Array:
 
 
 def unit_vector(data: ArrayLike) -> Array:
-    """`data` (n,) divided by its length."""
+    """Return `data` (n,) divided by its length."""
     vector = np.asarray(data, dtype=float)
     return vector / np.linalg.norm(vector)
 
 
 def rotation_matrix(angle: float, direction: ArrayLike) -> Array:
-    """Turn by `angle` about `direction` (4, 4)."""
+    """Return the rotation by `angle` about `direction`, (4, 4)."""
     return _homogeneous(Rotation.from_rotvec(angle * unit_vector(np.asarray(direction)[:3])))
 
 
 def euler_matrix(ai: float, aj: float, ak: float, axes: str = "sxyz") -> Array:
-    """Three turns in a row (4, 4)."""
+    """Return the rotation of three Euler angles, (4, 4)."""
     return _homogeneous(_from_euler(ai, aj, ak, axes))
 
 
 def euler_from_matrix(matrix: ArrayLike, axes: str = "sxyz") -> tuple[float, float, float]:
-    """Angles about `axes` of a rotation (3, 3) or motion (4, 4)."""
+    """Return the Euler angles about `axes` of a rotation (3, 3) or motion (4, 4)."""
     return _to_euler(Rotation.from_matrix(np.asarray(matrix, dtype=float)[:3, :3]), axes)
 
 
 def euler_from_quaternion(quaternion: ArrayLike, axes: str = "sxyz") -> tuple[float, float, float]:
-    """Angles about `axes` of a quaternion."""
+    """Return the Euler angles about `axes` of a quaternion."""
     return _to_euler(Rotation.from_quat(np.asarray(quaternion, dtype=float)), axes)
 
 
 def quaternion_from_euler(ai: float, aj: float, ak: float, axes: str = "sxyz") -> Array:
-    """Quaternion (4,) of three turns in a row."""
+    """Return the quaternion (4,) of three Euler angles."""
     return _quaternion(_from_euler(ai, aj, ak, axes))
 
 
 def quaternion_from_matrix(matrix: ArrayLike) -> Array:
-    """Quaternion (4,) with w >= 0 of a rotation (3, 3) or motion (4, 4)."""
+    """Return the quaternion (4,), with w >= 0, of a rotation (3, 3) or motion (4, 4)."""
     quaternion = _quaternion(Rotation.from_matrix(np.asarray(matrix, dtype=float)[:3, :3]))
     return -quaternion if quaternion[3] < 0 else quaternion
 
 
 def quaternion_matrix(quaternion: ArrayLike) -> Array:
-    """Rotation of a quaternion (4, 4)."""
+    """Return the rotation (4, 4) of a quaternion."""
     return _homogeneous(Rotation.from_quat(np.asarray(quaternion, dtype=float)))
 
 
 def quaternion_about_axis(angle: float, axis: ArrayLike) -> Array:
-    """Quaternion (4,) of a turn by `angle` about `axis`."""
+    """Return the quaternion (4,) of a rotation by `angle` about `axis`."""
     vector = unit_vector(axis) * np.sin(angle / 2)
     return np.array([*vector, np.cos(angle / 2)])
 
 
 def quaternion_multiply(quaternion1: ArrayLike, quaternion0: ArrayLike) -> Array:
-    """Hamilton product: first the turn of `quaternion0`, then that of `quaternion1`."""
+    """Return the Hamilton product: the rotation of `quaternion0`, then that of `quaternion1`."""
     left, right = (np.asarray(q, dtype=float) for q in (quaternion1, quaternion0))
     scalar = left[3] * right[3] - left[:3] @ right[:3]
     vector = left[3] * right[:3] + right[3] * left[:3] + np.cross(left[:3], right[:3])
@@ -121,12 +122,12 @@ def quaternion_multiply(quaternion1: ArrayLike, quaternion0: ArrayLike) -> Array
 
 
 def quaternion_conjugate(quaternion: ArrayLike) -> Array:
-    """Vector part negated."""
+    """Return the quaternion with its vector part negated."""
     return np.asarray(quaternion, dtype=float) * np.array([-1.0, -1.0, -1.0, 1.0])
 
 
 def quaternion_inverse(quaternion: ArrayLike) -> Array:
-    """The quaternion whose product with this one is 1."""
+    """Return the inverse of a quaternion."""
     values = np.asarray(quaternion, dtype=float)
     return quaternion_conjugate(values) / (values @ values)
 
@@ -134,7 +135,7 @@ def quaternion_inverse(quaternion: ArrayLike) -> Array:
 def quaternion_slerp(
     quat0: ArrayLike, quat1: ArrayLike, fraction: float, spin: int = 0, shortestpath: bool = True
 ) -> Array:
-    """Quaternion (4,) `fraction` of the way from one to the other, the short way round."""
+    """Return the quaternion (4,) at `fraction` of the shorter way from `quat0` to `quat1`."""
     if spin != 0 or not shortestpath:
         raise NotImplementedError("the stand-in only goes the shortest way, without extra turns")
     ends = Rotation.from_quat(np.array([quat0, quat1], dtype=float))
@@ -143,7 +144,7 @@ def quaternion_slerp(
 
 
 def _scipy_axes(axes: str) -> str:
-    """SciPy writes fixed axes in small letters, turning ones in capitals."""
+    """Return SciPy's notation: lower case for static axes, capitals for rotating axes."""
     if len(axes) != 4 or axes[0] not in "sr":
         raise ValueError(f"got: axes {axes!r}, expected: e.g. 'sxyz' or 'rzyx'")
     return axes[1:] if axes[0] == "s" else axes[1:].upper()
