@@ -53,9 +53,9 @@ class DepthMatcher:
         return bool(self._images) and self._images[-1][0] > stamp_ns + tolerance_ns
 
     def restart(self, stamp_ns: int) -> None:
-        """Handle a jump back in time.
+        """Handle a jump back in time to ``stamp_ns``.
 
-        Images with stamps far behind it belong to the last round.
+        Images with far later stamps belong to the round before the jump. They are dropped.
         """
         keep = bisect.bisect_right(self._images, stamp_ns + LOOP_NS, key=_stamp)
         del self._images[keep:]

@@ -77,7 +77,10 @@ class PoseBuffer:
         return bool(self._stamps_ns) and self._stamps_ns[-1] > stamp_ns
 
     def restart(self, stamp_ns: int) -> None:
-        """Handle a jump back in time. Poses with stamps far behind it belong to the last round."""
+        """Handle a jump back in time to ``stamp_ns``.
+
+        Poses with far later stamps belong to the round before the jump. They are dropped.
+        """
         keep = bisect.bisect_right(self._stamps_ns, stamp_ns + LOOP_NS)
         del self._stamps_ns[keep:], self._poses[keep:]
 

@@ -78,7 +78,7 @@ class TopicPoses:
         return self._buffer.passed(stamp_ns)
 
     def restart(self, stamp_ns: int) -> None:
-        """Forget poses with stamps after the jump."""
+        """Forget the poses of the round before the jump, which now lie in the future."""
         self._buffer.restart(stamp_ns)
 
     def reconfigure(self, config: Config) -> None:
@@ -151,7 +151,7 @@ class OdometryPoses:
         return False
 
     def restart(self, stamp_ns: int) -> None:
-        """Forget odometry with stamps after the jump."""
+        """Forget the odometry of the round before the jump, which now lies in the future."""
         self._buffer.restart(stamp_ns)
 
     def reconfigure(self, config: Config) -> None:
