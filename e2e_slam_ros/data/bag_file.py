@@ -64,9 +64,16 @@ class BagFile:
         DataError: not a recording, damaged, or of a kind that `rosbags` does not support.
 
     Example:
-        >>> bag = BagFile("run.mcap")  # doctest: +SKIP
-        >>> [topic.name for topic in bag.topics()]  # doctest: +SKIP
-        ['/camera/camera_info', '/camera/image_raw', '/tf']
+        >>> import tempfile
+        >>> from rosbags.rosbag2 import Writer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Writer(Path(folder) / "run", version=9):  # a recording without topics
+        ...         pass
+        ...     bag = BagFile(Path(folder) / "run")
+        ...     topics = bag.topics()
+        ...     bag.close()
+        >>> topics
+        []
     """
 
     def __init__(self, path: Path | str) -> None:

@@ -38,11 +38,18 @@ class BagPoses:
         report: receives notes and counts.
 
     Example:
-        >>> poses = BagPoses(
-        ...     bag, bag.topics(), image, "camera", None, 10**8, ReaderReport()
-        ... )  # doctest: +SKIP
-        >>> pose_at = poses.find(None)  # doctest: +SKIP
-        >>> T_map_camera = pose_at(stamp_ns)  # doctest: +SKIP
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from rosbags.rosbag2 import Writer
+        >>> image, report = Topic("/camera/image_raw", "sensor_msgs/msg/Image", 1), ReaderReport()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Writer(Path(folder) / "run", version=9):  # a recording without poses
+        ...         pass
+        ...     bag = BagFile(Path(folder) / "run")
+        ...     pose_at = BagPoses(bag, [image], image, "camera", None, 10**8, report).find(None)
+        ...     bag.close()
+        >>> pose_at is None, report.notes
+        (True, ['no pose topic, odometry or moving TF: the frames have no pose'])
     """
 
     def __init__(

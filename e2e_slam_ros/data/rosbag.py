@@ -65,8 +65,17 @@ class BagReader(SequenceReader):
         DataError: not a recording, no image, no usable camera_info, or a named topic is missing.
 
     Example:
-        >>> for frame in BagReader("run.mcap", image_topic="/camera/image_raw"):  # doctest: +SKIP
-        ...     print(frame.stamp_ns, frame.image.shape)
+        >>> import tempfile
+        >>> from rosbags.rosbag2 import Writer
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with Writer(Path(folder) / "run", version=9):  # a recording without images
+        ...         pass
+        ...     try:
+        ...         for frame in BagReader(Path(folder) / "run"):
+        ...             print(frame.stamp_ns, frame.image.shape)
+        ...     except DataError as refusal:
+        ...         print("refused:", "image" in str(refusal))
+        refused: True
     """
 
     def __init__(

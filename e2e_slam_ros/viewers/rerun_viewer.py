@@ -23,7 +23,11 @@ class RerunViewer:
     """Shows the camera, each keyframe's image and depth, and the points of the keyframes.
 
     With a display, the viewer opens. Without a display, everything goes into a recording. The
-    command ``rerun <file>`` shows it on any machine.
+    command ``rerun <file>`` shows it on any machine. Usage::
+
+        viewer = RerunViewer(Path("out"), record=True)
+        viewer.on_frame(stamp_ns=0, T_map_camera=np.eye(4))
+        viewer.close()  # writes out/run.rrd
 
     Args:
         folder: folder of the recording.
@@ -31,11 +35,6 @@ class RerunViewer:
 
     Raises:
         ConfigError: the package ``rerun-sdk`` is missing, or the file cannot be written.
-
-    Example:
-        >>> viewer = RerunViewer(Path("out"), record=True)  # doctest: +SKIP
-        >>> viewer.on_frame(stamp_ns=0, T_map_camera=np.eye(4))  # doctest: +SKIP
-        >>> viewer.close()  # writes out/run.rrd  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path, record: bool = False) -> None:
