@@ -78,7 +78,8 @@ class PlainFusion:
             )
             for column, values in zip(self.surfels.columns(), updated.columns(), strict=True):
                 column[cells[evidence.cell]] = values
-        fresh = as_surfels(seen, torch.nonzero(seen.valid & ~hit).squeeze(1), self._keyframes)
+        unmatched = torch.nonzero(seen.valid & ~hit).squeeze(1)
+        fresh = as_surfels(seen, unmatched, keyframe.index, self._keyframes)
         pairs = zip(self.surfels.columns(), fresh.columns(), strict=True)
         self.surfels = Surfels(*(torch.cat(pair) for pair in pairs))
         self._keyframes += 1

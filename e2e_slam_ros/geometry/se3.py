@@ -1,4 +1,4 @@
-"""Rigid motion: the SE(3) exponential map, its inverse and the adjoint.
+"""Rigid motion: the SE(3) exponential map and its inverse.
 
 Twists are ``xi = [rho (3), phi (3)]``: translation part first, rotation vector second, in metres
 and radians. Equations: Barfoot, "State Estimation for Robotics", 2017, section 7.1.
@@ -72,14 +72,6 @@ def inverse(transform: torch.Tensor) -> torch.Tensor:
     return assemble(rotation, -(rotation @ transform[..., :3, 3:]).squeeze(-1))
 
 
-def adjoint(transform: torch.Tensor) -> torch.Tensor:
-    """Return Ad_T (..., 6, 6) with ``T exp(xi) T^-1 = exp(Ad_T xi)`` (Barfoot 7.45)."""
-    rotation = transform[..., :3, :3]
-    upper = torch.cat([rotation, hat(transform[..., :3, 3]) @ rotation], dim=-1)
-    lower = torch.cat([torch.zeros_like(rotation), rotation], dim=-1)
-    return torch.cat([upper, lower], dim=-2)
-
-
 def assemble(rotation: torch.Tensor, translation: torch.Tensor) -> torch.Tensor:
     """Return (..., 4, 4) from ``rotation`` (..., 3, 3) and ``translation`` (..., 3)."""
     top = torch.cat([rotation, translation.unsqueeze(-1)], dim=-1)
@@ -106,16 +98,50 @@ def check_rigid(transform: torch.Tensor, what: str = "pose", tolerance: float = 
         PoseError: wrong shape, values not finite, a reflection, a scaled or sheared rotation.
     """
     expected = "a rigid 4x4 matrix (finite, R R^T = I, det R = 1, last row 0 0 0 1)"
+    matrix = _finite(transform, what, expected)
+    _check_rotation(matrix[..., :3, :3], matrix[..., 3, :], what, expected, tolerance)
+
+
+def check_similarity(
+    transform: torch.Tensor, what: str = "transform", tolerance: float = 1e-3
+) -> None:
+    """Refuse anything that is not (..., 4, 4) rigid motion after a uniform scale, Sim(3).
+
+    >>> check_similarity(torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0])))
+
+    Args:
+        transform: candidate matrices.
+        what: what to call them in the message.
+        tolerance: largest error of ``R R^T - I`` and of the bottom row.
+
+    Raises:
+        PoseError: wrong shape, values not finite, a reflection, a scale of 0 or not uniform.
+    """
+    expected = "a similarity 4x4 (finite, s R with R R^T = I and s > 0, last row 0 0 0 1)"
+    matrix = _finite(transform, what, expected)
+    # Rows of s R are s long; a matrix of zeros stays one and fails as no rotation.
+    scale = matrix[..., :3, :3].square().sum((-1, -2)).div(3.0).sqrt().clamp_min(1e-12)
+    rotation = matrix[..., :3, :3] / _lift(scale)
+    _check_rotation(rotation, matrix[..., 3, :], what, expected, tolerance)
+
+
+def _finite(transform: torch.Tensor, what: str, expected: str) -> torch.Tensor:
     do = "check where the pose comes from"
     if transform.shape[-2:] != (4, 4):
         raise PoseError.from_parts(what, f"shape {tuple(transform.shape)}", expected, do)
     matrix = transform.detach().double()
     if not bool(torch.isfinite(matrix).all()):
         raise PoseError.from_parts(what, "values that are not finite", expected, do)
-    rotation = matrix[..., :3, :3]
-    identity = torch.eye(4, dtype=matrix.dtype, device=matrix.device)
+    return matrix
+
+
+def _check_rotation(
+    rotation: torch.Tensor, last_row: torch.Tensor, what: str, expected: str, tolerance: float
+) -> None:
+    do = "check where the pose comes from"
+    identity = torch.eye(4, dtype=rotation.dtype, device=rotation.device)
     error = (rotation @ rotation.transpose(-1, -2) - identity[:3, :3]).abs().amax()
-    bottom = (matrix[..., 3, :] - identity[3]).abs().amax()
+    bottom = (last_row - identity[3]).abs().amax()
     if bool(torch.maximum(error, bottom) > tolerance):
         got = f"|R R^T - I| = {float(error):.2g}, last row off by {float(bottom):.2g}"
         raise PoseError.from_parts(what, got, expected, do)

@@ -7,6 +7,7 @@ import torch
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.projection import backproject, project
 from e2e_slam_ros.geometry.se3 import inverse, transform_points
+from e2e_slam_ros.geometry.splat import nearest_depth
 
 # Side of the image cells of the occlusion test between map points, in pixels.
 _CELL = 3
@@ -87,7 +88,6 @@ def in_view(
         else:
             across = -(-camera.width // _CELL)
             cell = row // _CELL * across + column // _CELL
-            nearest = z.new_full((across * -(-camera.height // _CELL),), torch.inf)
-            nearest.scatter_reduce_(0, cell, torch.where(inside, z, torch.inf), "amin")
-            surface = nearest[cell]
+            cells = across * -(-camera.height // _CELL)
+            surface = nearest_depth(cell, torch.where(inside, z, torch.inf), cells)[cell]
         return inside & (z <= surface * (1 + margin))

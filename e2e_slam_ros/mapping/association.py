@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.splat import winners
 from e2e_slam_ros.mapping.observation import Observation
 
 # Two pixel grids at the same scale are at most 0.71 pixel apart at the nearest point; the rest is
@@ -19,7 +20,6 @@ _REACH_PIXELS = 1.0
 _NEAR_M = 0.02
 # Stands in for a distance of exactly 0, which division by "does not fit" would turn into NaN.
 _TINY = 1e-20
-_NOTHING = torch.iinfo(torch.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +100,7 @@ def index_map(projection: Projection, camera: PinholeCamera, bin_m: float) -> to
     layer = (projection.depth / bin_m).long().clamp(0, 2**15 - 1)
     doubt = (2**14 - 1) - (projection.confidence * 32).long().clamp(0, 2**14 - 1)
     key = (layer << 46) | (doubt << 32) | projection.slot
-    cells = torch.full(
-        (camera.height * camera.width,), _NOTHING, dtype=torch.int64, device=key.device
-    )
-    cells.scatter_reduce_(0, projection.pixel, key, reduce="amin")
-    return torch.where(cells == _NOTHING, -1, cells & 0xFFFFFFFF)
+    return winners(projection.pixel, key, camera.height * camera.width)
 
 
 def associate(
@@ -170,8 +166,8 @@ def associate(
 def outdated(
     projection: Projection,
     observation: Observation,
-    last_seen: torch.Tensor,
-    keyframe: int,
+    updated: torch.Tensor,
+    fusion: int,
     config: MapConfig,
 ) -> torch.Tensor:
     """Return (R,) slots of unstable surfels that the keyframe speaks against.
@@ -186,8 +182,8 @@ def outdated(
     Args:
         projection: the surfels in view.
         observation: the measurement.
-        last_seen: (N,) int32 of all slots.
-        keyframe: number of the keyframe at work.
+        updated: (N,) int32 of all slots, when each was last merged into.
+        fusion: number of the fusion at work.
         config: the limits.
     """
     gap = observation.depth.index_select(0, projection.pixel) - projection.depth
@@ -198,5 +194,5 @@ def outdated(
     slots = projection.slot.index_select(0, judged)
     gone = gap.index_select(0, judged) > margin.index_select(0, judged)
     if config.unconfirmed_keyframes > 0:
-        gone |= last_seen.index_select(0, slots) < keyframe - config.unconfirmed_keyframes
+        gone |= updated.index_select(0, slots) < fusion - config.unconfirmed_keyframes
     return slots[gone]

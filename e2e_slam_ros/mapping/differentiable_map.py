@@ -55,7 +55,7 @@ class DifferentiableMap:
         old = self.surfels
         if old is None:
             fresh = torch.nonzero(observation.valid).squeeze(1)
-            self.surfels = as_surfels(observation, fresh, self._keyframes)
+            self.surfels = as_surfels(observation, fresh, self._keyframes, self._keyframes)
         else:
             with torch.no_grad():
                 slots = torch.arange(len(old), device=depth.device)
@@ -68,7 +68,7 @@ class DifferentiableMap:
             slots = cells[evidence.cell]
             updated = average(old[slots], evidence, self.config.max_confidence, self._keyframes)
             fresh = torch.nonzero(observation.valid & (matches < 0)).squeeze(1)
-            added = as_surfels(observation, fresh, self._keyframes)
+            added = as_surfels(observation, fresh, self._keyframes, self._keyframes)
             self.surfels = _joined(old, slots, updated, added)
         self._keyframes += 1
         return self.surfels

@@ -38,11 +38,16 @@ def make_room(
         _free(store, len(blocks), order, store.page_confidence() > 0, wanted)
     # What is left of a thinned block moves together, so that memory shrinks with the count.
     store.compact(touched)
-    owned = torch.zeros(len(blocks), dtype=torch.bool, device=touched.device)
+    drop_empty_blocks(store, blocks)
+    return before - len(store)
+
+
+def drop_empty_blocks(store: SurfelStore, blocks: BlockIndex) -> None:
+    """Forget the blocks that own no page and number the others anew."""
     owner = store.page_block
+    owned = torch.zeros(len(blocks), dtype=torch.bool, device=owner.device)
     owned[owner[owner >= 0]] = True
     store.relabel(blocks.drop(owned))
-    return before - len(store)
 
 
 def _free(

@@ -76,8 +76,15 @@ def gather_evidence(
     )
 
 
-def average(surfels: Surfels, evidence: Evidence, max_confidence: float, keyframe: int) -> Surfels:
-    """Return M surfels averaged with the evidence about them (Keller et al. 2013, eq. 4)."""
+def average(surfels: Surfels, evidence: Evidence, max_confidence: float, fusion: int) -> Surfels:
+    """Return M surfels averaged with the evidence about them (Keller et al. 2013, eq. 4).
+
+    Args:
+        surfels: (M,) as they are in the map.
+        evidence: M rows about them.
+        max_confidence: bound on the accumulated weight.
+        fusion: number of the fusion at work, the result's ``updated``.
+    """
     old = surfels.confidence
     total = (old + evidence.shaping)[:, None]
 
@@ -91,19 +98,29 @@ def average(surfels: Surfels, evidence: Evidence, max_confidence: float, keyfram
         colors=mean(surfels.colors, evidence.colors),
         confidence=(old + evidence.weight).clamp_max(max_confidence),
         radius=torch.minimum(surfels.radius, evidence.radius),
-        last_seen=torch.full_like(surfels.last_seen, keyframe),
+        updated=torch.full_like(surfels.updated, fusion),
     )
 
 
-def as_surfels(observation: Observation, pixels: torch.Tensor, keyframe: int) -> Surfels:
-    """Return new surfels, one for each of (K,) pixels."""
-    stamp = torch.full((pixels.numel(),), keyframe, dtype=torch.int32, device=pixels.device)
+def as_surfels(
+    observation: Observation, pixels: torch.Tensor, keyframe: int, fusion: int
+) -> Surfels:
+    """Return new surfels, one for each of (K,) pixels.
+
+    Args:
+        observation: HW measured surfels.
+        pixels: (K,) int64 pixels in row order.
+        keyframe: index of the keyframe that measured them.
+        fusion: number of the fusion at work.
+    """
+    stamp = torch.full((pixels.numel(),), fusion, dtype=torch.int32, device=pixels.device)
     return Surfels(
         positions=observation.points[pixels],
         normals=observation.normals[pixels],
         colors=observation.colors[pixels],
         confidence=observation.confidence[pixels],
         radius=observation.radius[pixels],
-        first_seen=stamp,
-        last_seen=stamp,
+        keyframe=torch.full_like(stamp, keyframe),
+        created=stamp,
+        updated=stamp,
     )

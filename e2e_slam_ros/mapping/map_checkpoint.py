@@ -12,15 +12,17 @@ from safetensors.torch import save
 
 from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
+from e2e_slam_ros.mapping.checks import FARTHEST_M
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
-from e2e_slam_ros.mapping.surfel_store import Surfels
+from e2e_slam_ros.mapping.surfel_store import UNKNOWN_KEYFRAME, Surfels
 
 _FORMAT = "e2e_slam_ros surfel map"
-_VERSION = 1
-_EXPECTED = f"a surfel checkpoint (.safetensors) of version {_VERSION}"
+_VERSION = 2
+# Version 1 had no ``keyframe`` and other names for two columns.
+_READABLE = (1, _VERSION)
+_NAMES_1 = {"created": "first_seen", "updated": "last_seen"}
+_EXPECTED = f"a surfel checkpoint (.safetensors) of version 1 or {_VERSION}"
 _NAMES = tuple(item.name for item in fields(Surfels))
-# Beyond this float32 positions are coarser than 8 mm: no map reaches it.
-_FARTHEST_M = 1e5
 # Before the names of what the refinement learned while the map was made.
 _LEARNED = "learned."
 
@@ -100,48 +102,59 @@ def read_learned(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def _read(source: Path, max_surfels: int) -> tuple[Surfels, int]:
-    """Return the file's surfels, on the CPU, and how many keyframes made them."""
+    """Return the file's surfels, on the CPU, and how many fusions made them."""
     try:
         with safe_open(source, framework="pt") as file:
-            keyframes = _check_metadata(source, file.metadata() or {})
+            version, keyframes = _check_metadata(source, file.metadata() or {})
+            stored = _stored_names(version)
             names = sorted(name for name in file.keys() if not name.startswith(_LEARNED))  # noqa: SIM118
-            if names != sorted(_NAMES):
+            if names != sorted(stored.values()):
                 found = ", ".join(names)
-                raise _refusal(source, f"the columns {found}", ", ".join(_NAMES))
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in _NAMES}
+                raise _refusal(source, f"the columns {found}", ", ".join(stored.values()))
+            shapes = {own: tuple(file.get_slice(name).get_shape()) for own, name in stored.items()}
             _check_shapes(source, shapes, max_surfels)
-            surfels = Surfels(*(file.get_tensor(name) for name in _NAMES))
+            columns = {own: file.get_tensor(name) for own, name in stored.items()}
     except MapError:
         raise
     except Exception as problem:  # the decoder's errors have no common root
         raise _unreadable(source, problem) from problem
-    for name, column, own in zip(_NAMES, surfels.columns(), _model().columns(), strict=True):
-        if column.dtype != own.dtype:
-            raise _refusal(source, f"{column.dtype} in {name}", str(own.dtype))
-    return surfels, keyframes
+    for name, column in columns.items():
+        dtype = getattr(_model(), name).dtype
+        if column.dtype != dtype:
+            raise _refusal(source, f"{column.dtype} in {stored[name]}", str(dtype))
+    if "keyframe" not in columns:
+        columns["keyframe"] = torch.full_like(columns["created"], UNKNOWN_KEYFRAME)
+    return Surfels(**columns), keyframes
 
 
-def _check_metadata(source: Path, metadata: dict[str, str]) -> int:
-    """Return the number of keyframes; refuse files of other kinds and versions."""
+def _stored_names(version: int) -> dict[str, str]:
+    """Return the columns that a file of a version holds, and their names there."""
+    if version == 1:
+        return {name: _NAMES_1.get(name, name) for name in _NAMES if name != "keyframe"}
+    return {name: name for name in _NAMES}
+
+
+def _check_metadata(source: Path, metadata: dict[str, str]) -> tuple[int, int]:
+    """Return version and number of fusions; refuse files of other kinds and versions."""
     if metadata.get("format") != _FORMAT:
         raise _refusal(source, "another kind of file", _EXPECTED, "give a file saved by save_map")
     version = metadata.get("version", "")
-    if version != str(_VERSION):
+    if version not in map(str, _READABLE):
         do = "save the map again with this version of the package, or load it with the other one"
-        raise _refusal(source, f"version {version!r}", f"version {_VERSION}", do)
+        raise _refusal(source, f"version {version!r}", f"version 1 or {_VERSION}", do)
     count = metadata.get("keyframes", "")
-    # The map numbers keyframes in int32.
+    # The map numbers fusions in int32.
     if not (count.isascii() and count.isdigit() and len(count) < 11 and int(count) < 2**31):
         raise _refusal(source, f"{count[:20]!r} keyframes", "a whole number below 2^31")
-    return int(count)
+    return int(version), int(count)
 
 
 def _check_shapes(source: Path, shapes: dict[str, tuple[int, ...]], max_surfels: int) -> None:
     count = shapes["positions"][0] if shapes["positions"] else 0
-    for name, own in zip(_NAMES, _model().columns(), strict=True):
-        expected = (count, *own.shape[1:])
-        if shapes[name] != expected:
-            raise _refusal(source, f"shape {shapes[name]} of {name}", str(expected))
+    for name, shape in shapes.items():
+        expected = (count, *getattr(_model(), name).shape[1:])
+        if shape != expected:
+            raise _refusal(source, f"shape {shape} of {name}", str(expected))
     if count > max_surfels:
         do = f"raise map.max_surfels to {count} or more; the map in memory is unchanged"
         raise _refusal(source, f"{count} surfels", f"at most map.max_surfels = {max_surfels}", do)
@@ -152,15 +165,15 @@ def _check_values(source: Path, surfels: Surfels, keyframes: int) -> None:
     for name, column in zip(_NAMES, surfels.columns(), strict=True):
         if not bool(torch.isfinite(column).all()):
             raise _refusal(source, f"NaN or infinite values in {name}", "finite values")
-    first, last = surfels.first_seen, surfels.last_seen
+    created, updated = surfels.created, surfels.updated
     for name, fits, expected in (
-        ("positions", surfels.positions.abs() < _FARTHEST_M, f"within {_FARTHEST_M:.0f} m"),
+        ("positions", surfels.positions.abs() < FARTHEST_M, f"within {FARTHEST_M:.0f} m"),
         ("normals", (surfels.normals.norm(dim=1) - 1.0).abs() < 1e-2, "unit length"),
         ("colors", (surfels.colors - 0.5).abs() < 0.51, "between 0 and 1"),
         ("confidence", surfels.confidence > 0, "above 0"),
         ("radius", surfels.radius > 0, "above 0"),
-        ("first_seen", (first >= 0) & (first <= last), "between 0 and last_seen"),
-        ("last_seen", last <= keyframes, f"at most the {keyframes} keyframes of the map"),
+        ("created", (created >= 0) & (created <= updated), "between 0 and updated"),
+        ("updated", updated <= keyframes, f"at most the {keyframes} fusions of the map"),
     ):
         wrong = int((~fits).sum())
         if wrong:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections import OrderedDict
+from collections.abc import Mapping
 
 import torch
 
 from e2e_slam_ros.config import MapConfig
-from e2e_slam_ros.config.errors import MapError, PoseError
 from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.se3 import check_rigid
@@ -18,27 +18,22 @@ from e2e_slam_ros.mapping.association import (
     associate,
     index_map,
     outdated,
-    project_surfels,
 )
 from e2e_slam_ros.mapping.block_index import BlockIndex, DepthPyramid
-from e2e_slam_ros.mapping.contribution import Change, Contribution, without
+from e2e_slam_ros.mapping.checks import check_keyframe
+from e2e_slam_ros.mapping.contribution import Change, Contribution, Contributions, without
+from e2e_slam_ros.mapping.correction import merge_overlaps, move_surfels
 from e2e_slam_ros.mapping.eviction import make_room
 from e2e_slam_ros.mapping.fusion import as_surfels, average, gather_evidence
+from e2e_slam_ros.mapping.motion import KeyframeMotion
 from e2e_slam_ros.mapping.observation import Observation, observe
+from e2e_slam_ros.mapping.placement import insert, project_pages
 from e2e_slam_ros.mapping.snapshot import take_snapshot
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
-from e2e_slam_ros.mapping.surfel_store import (
-    PAGE,
-    Surfels,
-    SurfelStore,
-    page_slots,
-    rank_in_group,
-)
+from e2e_slam_ros.mapping.surfel_store import PAGE, Surfels, SurfelStore
 
 # Side of a voxel block. Smaller blocks are left out more exactly but waste more of their pages.
 _BLOCK_M = 0.25
-# Beyond this float32 positions are coarser than 8 mm.
-FARTHEST_M = 1e5
 
 
 class SurfelMap:
@@ -55,7 +50,7 @@ class SurfelMap:
         self._store = SurfelStore(device)
         self._blocks = BlockIndex(_BLOCK_M, device)
         self._keyframes = 0
-        self._revisable: OrderedDict[int, Contribution] = OrderedDict()
+        self._shares = Contributions()
 
     def __len__(self) -> int:
         return len(self._store)
@@ -67,7 +62,7 @@ class SurfelMap:
 
     @property
     def keyframes(self) -> int:
-        """How many keyframes were fused."""
+        """How many fusions there were; a revised keyframe counts again."""
         return self._keyframes
 
     @torch.inference_mode()
@@ -78,9 +73,7 @@ class SurfelMap:
             MapError: depth and image differ in size.
             PoseError: the pose is not rigid or not finite. The map is unchanged either way.
         """
-        _check_size(keyframe, estimate)
-        check_rigid(keyframe.T_map_camera)
-        _check_near(keyframe.T_map_camera)
+        check_keyframe(keyframe, estimate)
         camera, T_map_camera = keyframe.camera, keyframe.T_map_camera.to(self.device)
         observation = observe(
             estimate.depth, keyframe.image, camera, T_map_camera, self.config, estimate.confidence
@@ -91,10 +84,13 @@ class SurfelMap:
         matches = associate(cells, shown, observation, camera, self.config)
         merged = self._merge(observation, cells, shown, matches)
         removed = self._clear_away(visible, observation, pages)
-        added = self._add(observation, observation.valid & (matches < 0))
-        if self.config.revisable_keyframes > 0:
-            self._remember(keyframe.index, merged, added)
-        evicted = make_room(self._store, self._blocks, self.config, self._revisable_since())
+        added = self._add(observation, observation.valid & (matches < 0), keyframe.index)
+        if (most := self.config.revisable_keyframes) > 0:
+            share = Contribution.of(merged, self._keyframes)
+            share = share.joined(Contribution.of(added, self._keyframes))
+            self._shares.keep(keyframe.index, share, most)
+        since = self._shares.since(self._keyframes)
+        evicted = make_room(self._store, self._blocks, self.config, since)
         self._keyframes += 1
         return FusionStats(
             added=added.slots.numel(),
@@ -110,9 +106,7 @@ class SurfelMap:
             MapError: the keyframe is not among the last ``revisable_keyframes``, or the sizes
                 differ; PoseError: as in `fuse`. The map is unchanged either way.
         """
-        _check_size(keyframe, estimate)
-        check_rigid(keyframe.T_map_camera)
-        _check_near(keyframe.T_map_camera)
+        check_keyframe(keyframe, estimate)
         self.withdraw(keyframe.index)
         return self.fuse(keyframe, estimate)
 
@@ -125,15 +119,7 @@ class SurfelMap:
         Raises:
             MapError: it is not among the last ``revisable_keyframes``.
         """
-        if index not in self._revisable:
-            known = ", ".join(str(i) for i in self._revisable) or "none"
-            raise MapError.from_parts(
-                "keyframe to revise",
-                index,
-                f"one of the last {self.config.revisable_keyframes} ({known})",
-                "raise map.revisable_keyframes",
-            )
-        share = self._revisable.pop(index)
+        share = self._shares.take(index, self.config.revisable_keyframes)
         share = share.select(share.still_there(self._store.slots))
         restored, alone = without(self._store.slots[share.slots], share)
         self._store.update(share.slots, restored)
@@ -141,6 +127,52 @@ class SurfelMap:
         self._store.remove(gone)
         self._store.release_empty_pages(torch.unique(gone // PAGE))
         return int(gone.numel())
+
+    @torch.inference_mode()
+    def move(self, T_new_old: Mapping[int, torch.Tensor]) -> int:
+        """Move the surfels that keyframes created, after their poses were corrected.
+
+        Surfels of other keyframes stay. What may be revised stays exact: the shares in a moved
+        surfel move with it, so `withdraw` before or after gives the same map.
+
+        Args:
+            T_new_old: by `Keyframe.index`, (4, 4) float64 from the old to the new map frame (new
+                pose times the inverse of the old one). It may hold a uniform scale, which the
+                radius follows. An index without surfels is ignored.
+
+        Returns:
+            How many surfels moved.
+
+        Raises:
+            PoseError: a transform is not a finite similarity.
+            MapError: surfels would lie beyond `FARTHEST_M`. The map is unchanged either way.
+        """
+        motion = KeyframeMotion.of(T_new_old, self.device)
+        return move_surfels(self._store, self._blocks, self._shares, motion)
+
+    @torch.inference_mode()
+    def merge_overlaps(self, camera: PinholeCamera, T_map_camera: torch.Tensor) -> int:
+        """Merge the surfels that show one surface twice, as far as a camera sees it.
+
+        Once `move` has closed a loop, a wall that was mapped on two visits lies in the map
+        twice. Call this for the keyframes on both sides of the loop. A keyframe's own surfels
+        are not thinned. What may be revised follows the merged surfels.
+
+        Args:
+            camera: intrinsics of the view, without distortion.
+            T_map_camera: (4, 4), its pose after the move.
+
+        Returns:
+            How many surfels went.
+
+        Raises:
+            PoseError: the pose is not rigid or not finite. The map is unchanged.
+        """
+        check_rigid(T_map_camera)
+        T_map_camera = T_map_camera.to(self.device)
+        return merge_overlaps(
+            self._store, self._blocks, self._shares, camera, T_map_camera, self.config
+        )
 
     def _look(
         self, observation: Observation, camera: PinholeCamera, T_map_camera: torch.Tensor
@@ -153,19 +185,7 @@ class SurfelMap:
         in_view = self._blocks.in_view(camera, T_map_camera, pyramid, margin)
         self._blocks.last_seen.masked_fill_(in_view, self._keyframes)
         pages = self._store.pages_of(in_view)
-        return pages, self._project(pages, camera, T_map_camera)
-
-    def _project(
-        self, pages: torch.Tensor, camera: PinholeCamera, T_map_camera: torch.Tensor
-    ) -> Projection:
-        slots = self._store.slots
-        return project_surfels(
-            page_slots(pages),
-            slots.positions.view(-1, PAGE * 3).index_select(0, pages).view(-1, 3),
-            slots.confidence.view(-1, PAGE).index_select(0, pages).flatten(),
-            camera,
-            T_map_camera,
-        )
+        return pages, project_pages(self._store, pages, camera, T_map_camera)
 
     def _shown(self, cells: torch.Tensor) -> ShownSurfels:
         """Return what association has to know about the surfels of an index map."""
@@ -198,43 +218,25 @@ class SurfelMap:
         self, visible: Projection, observation: Observation, pages: torch.Tensor
     ) -> int:
         """Remove what the keyframe shows to be empty space, or does not confirm."""
-        last_seen = self._store.slots.last_seen
-        gone = outdated(visible, observation, last_seen, self._keyframes, self.config)
+        updated = self._store.slots.updated
+        gone = outdated(visible, observation, updated, self._keyframes, self.config)
         self._store.remove(gone)
         self._store.release_empty_pages(pages)
         return int(gone.numel())
 
-    def _add(self, observation: Observation, mask: torch.Tensor) -> Change:
+    def _add(self, observation: Observation, mask: torch.Tensor, keyframe: int) -> Change:
         """Give every measured pixel in ``mask`` a surfel of its own."""
         pixels = torch.nonzero(mask).squeeze(1)
-        return self._insert(as_surfels(observation, pixels, self._keyframes))
-
-    def _insert(self, surfels: Surfels) -> Change:
-        blocks = self._blocks.find_or_add(surfels.positions)
-        order = torch.argsort(blocks, stable=True)
-        blocks, surfels = blocks[order], surfels[order]
-        self._blocks.last_seen.scatter_reduce_(0, blocks, surfels.last_seen.long(), reduce="amax")
-        slots = self._store.take_slots(blocks, rank_in_group(blocks), len(self._blocks))
-        self._store.write(slots, surfels)
-        return Change(slots, None, surfels)
-
-    def _revisable_since(self) -> int:
-        """Return when the oldest keyframe that may still be revised was fused."""
-        return min((share.fused for share in self._revisable.values()), default=self._keyframes)
-
-    def _remember(self, index: int, merged: Change, added: Change) -> None:
-        self._revisable[index] = Contribution.of(merged, self._keyframes).joined(
-            Contribution.of(added, self._keyframes)
-        )
-        while len(self._revisable) > self.config.revisable_keyframes:
-            self._revisable.popitem(last=False)
+        surfels = as_surfels(observation, pixels, keyframe, self._keyframes)
+        return insert(self._store, self._blocks, surfels, surfels.updated.long())
 
     @torch.inference_mode()
     def active(self, camera: PinholeCamera, T_map_camera: torch.Tensor) -> torch.Tensor:
         """Return (M,) int64: the surfels inside a camera's image, occluded ones included."""
         T_map_camera = T_map_camera.to(self.device)
         in_view = self._blocks.in_view(camera, T_map_camera, None, 0.0)
-        return self._project(self._store.pages_of(in_view), camera, T_map_camera).slot
+        pages = self._store.pages_of(in_view)
+        return project_pages(self._store, pages, camera, T_map_camera).slot
 
     @torch.inference_mode()
     def points_in_view(self, camera: PinholeCamera, T_map_camera: torch.Tensor) -> torch.Tensor:
@@ -265,37 +267,22 @@ class SurfelMap:
 
     @torch.inference_mode()
     def restore(self, surfels: Surfels, keyframes: int) -> None:
-        """Replace the map by (N,) surfels of an earlier one that had fused ``keyframes``."""
+        """Replace the map by (N,) surfels of an earlier one that had fused ``keyframes`` times.
+
+        This run counts its keyframes from 0 again, so a surfel of keyframe k is marked -2 - k:
+        `move` leaves it where it is.
+        """
         self.clear()
         self._keyframes = keyframes
-        self._insert(surfels.to(self.device))
+        surfels = surfels.to(self.device)
+        earlier = torch.where(surfels.keyframe >= 0, -2 - surfels.keyframe, surfels.keyframe)
+        surfels = dataclasses.replace(surfels, keyframe=earlier)
+        insert(self._store, self._blocks, surfels, surfels.updated.long())
         make_room(self._store, self._blocks, self.config, keyframes)
 
     def clear(self) -> None:
         """Forget the map."""
         self._store.clear()
         self._blocks.clear()
-        self._revisable.clear()
+        self._shares.clear()
         self._keyframes = 0
-
-
-def _check_near(T_map_camera: torch.Tensor) -> None:
-    farthest = float(T_map_camera[:3, 3].abs().amax())
-    if farthest > FARTHEST_M / 2:
-        raise PoseError.from_parts(
-            "pose",
-            f"{farthest:.4g} m from the map's origin",
-            f"at most {FARTHEST_M / 2:g} m: float32 positions are too coarse beyond",
-            "let the map frame start where the robot starts (UTM coordinates are too large)",
-        )
-
-
-def _check_size(keyframe: Keyframe, estimate: DepthEstimate) -> None:
-    height, width = keyframe.camera.height, keyframe.camera.width
-    if tuple(estimate.depth.shape) != (1, 1, height, width):
-        raise MapError.from_parts(
-            "depth",
-            f"shape {tuple(estimate.depth.shape)}",
-            f"(1, 1, {height}, {width})",
-            "give depth at the keyframe's size",
-        )

@@ -11,11 +11,22 @@ import torch
 PAGE = 32
 # Capacity grows by this factor: copies are rare, and the unused part is never touched.
 _GROWTH = 1.5
+# Keyframe of a surfel from a file that does not say which keyframe created it.
+UNKNOWN_KEYFRAME = -1
 
 
 @dataclass(frozen=True, eq=False)
 class Surfels:
-    """N surfels on one device; 52 bytes each.
+    """N surfels on one device; 56 bytes each.
+
+    The map numbers its fusions from 0. ``created`` and ``updated`` are such numbers: a revised
+    keyframe is fused again and gets a new one. ``keyframe`` stays the keyframe's own index.
+
+    >>> made = Surfels.empty(4, torch.device("cpu"))
+    >>> len(made), made.positions.shape, made.keyframe.dtype
+    (4, torch.Size([4, 3]), torch.int32)
+    >>> len(made[torch.tensor([True, False, True, False])])
+    2
 
     Attributes:
         positions: (N, 3) float32, map frame, metres.
@@ -23,8 +34,11 @@ class Surfels:
         colors: (N, 3) float32 in [0, 1], RGB.
         confidence: (N,) float32, accumulated observation weight; 0 is a free slot.
         radius: (N,) float32, metres.
-        first_seen: (N,) int32, keyframe that created the surfel.
-        last_seen: (N,) int32, keyframe that last merged into it.
+        keyframe: (N,) int32, `Keyframe.index` of the keyframe that created the surfel. Negative
+            numbers belong to no keyframe of this run: `UNKNOWN_KEYFRAME`, or -2 - k for keyframe
+            k of an earlier run.
+        created: (N,) int32, number of the fusion that created the surfel.
+        updated: (N,) int32, number of the fusion that last merged into it.
     """
 
     positions: torch.Tensor
@@ -32,8 +46,9 @@ class Surfels:
     colors: torch.Tensor
     confidence: torch.Tensor
     radius: torch.Tensor
-    first_seen: torch.Tensor
-    last_seen: torch.Tensor
+    keyframe: torch.Tensor
+    created: torch.Tensor
+    updated: torch.Tensor
 
     def __len__(self) -> int:
         return int(self.positions.shape[0])
@@ -62,7 +77,7 @@ class Surfels:
         return Surfels(
             *(column(3) for _ in range(3)),
             *(column() for _ in range(2)),
-            *(column(dtype=torch.int32) for _ in range(2)),
+            *(column(dtype=torch.int32) for _ in range(3)),
         )
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
+from e2e_slam_ros.geometry.splat import splat_squares
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 Array = npt.NDArray[np.float64]
@@ -120,19 +122,13 @@ def _splat(points: Array, colors: Picture, low: Array, high: Array, scale: float
     """Paint (N, 3) points right, ahead, up as squares; the highest one shows."""
     side = int(np.clip(np.ceil(_SURFEL_M * scale), 1, 5))
     width, height = (np.ceil((high - low) * scale).astype(int) + 2 * _MARGIN_PX).tolist()
-    order = np.argsort(points[:, 2], kind="stable")
-    points, colors = points[order], colors[order]
     column = np.rint((points[:, 0] - low[0]) * scale).astype(np.int64) + _MARGIN_PX - side // 2
     row = np.rint((high[1] - points[:, 1]) * scale).astype(np.int64) + _MARGIN_PX - side // 2
-    step = np.arange(side)
-    u = column[:, None, None] + step[None, None, :]
-    v = row[:, None, None] + step[None, :, None]
-    inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
-    canvas = np.full((height * width, 3), _BACKGROUND, dtype=np.uint8)
-    # Of equal indices the last assignment stays: the highest point, with its whole square.
-    painted = np.broadcast_to(np.arange(len(points))[:, None, None], inside.shape)[inside]
-    canvas[(v * width + u)[inside]] = colors[painted]
-    return canvas.reshape(height, width, 3)
+    u, v, depth = (torch.from_numpy(values) for values in (column, row, -points[:, 2]))
+    shown = splat_squares(u, v, depth, width, height, side).numpy()
+    canvas = np.full((height, width, 3), _BACKGROUND, dtype=np.uint8)
+    canvas[shown >= 0] = colors[shown[shown >= 0]]
+    return canvas
 
 
 def _with_scale_bar(canvas: Picture, scale: float) -> Picture:

@@ -40,8 +40,8 @@ def test_gradients_are_exact_to_depth_colour_pose_and_intrinsics() -> None:
     for tensor in inputs:
         tensor.requires_grad_()
     surfels = two_frames(*inputs)
-    merged = int((surfels.last_seen[surfels.first_seen == 0] == 1).sum())
-    assert merged > 10 and int((surfels.first_seen == 1).sum()) > 0
+    merged = int((surfels.updated[surfels.created == 0] == 1).sum())
+    assert merged > 10 and int((surfels.created == 1).sum()) > 0
 
     def outputs(*values: torch.Tensor) -> tuple[torch.Tensor, ...]:
         made = two_frames(*values)

@@ -13,9 +13,12 @@ from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.mapping.map_checkpoint import load_map, read_map, save_map
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.mapping.surfel_store import UNKNOWN_KEYFRAME
 from synthetic import estimate, keyframe, pose
 
 CPU = torch.device("cpu")
+# Two keyframes, 35 and 5 surfels, from before a surfel knew its keyframe.
+VERSION_1 = Path(__file__).parent / "files" / "version_1.safetensors"
 
 
 def fuse(target: SurfelMap, x: float, index: int) -> None:
@@ -32,14 +35,15 @@ def wall_map(keyframes: int = 2, **values: int) -> SurfelMap:
 
 
 def rows(target: SurfelMap) -> torch.Tensor:
-    """All surfels as (N, 14) in an order of their own: slots may differ."""
-    columns = [c.double().reshape(len(target), -1) for c in target.surfels.columns()]
+    """All surfels as (N, 14) in an order of their own: slots may differ, keyframes do."""
+    surfels = dataclasses.replace(target.surfels, keyframe=torch.zeros(len(target)))
+    columns = [c.double().reshape(len(target), -1) for c in surfels.columns()]
     return torch.unique(torch.cat(columns, dim=1), dim=0)
 
 
 def edit(path: Path, **metadata: str) -> None:
     """Rewrite the file with other metadata."""
-    known = {"format": "e2e_slam_ros surfel map", "version": "1", "keyframes": "2"}
+    known = {"format": "e2e_slam_ros surfel map", "version": "2", "keyframes": "2"}
     save_file(load_file(path), path, {**known, **metadata})
 
 
@@ -79,8 +83,55 @@ def test_mapping_goes_on(tmp_path: Path) -> None:
     for target in (saved, loaded):
         fuse(target, 0.3, 2)
     assert loaded.keyframes == 3 and len(loaded) == len(saved)
-    assert int(loaded.surfels.last_seen.max()) == 2
+    assert int(loaded.surfels.updated.max()) == 2
     assert torch.allclose(rows(loaded), rows(saved), atol=1e-6)
+
+
+def test_the_file_says_which_keyframe_created_a_surfel(tmp_path: Path) -> None:
+    saved = SurfelMap(MapConfig(), CPU)
+    for number, index in enumerate((4, 7)):
+        fuse(saved, 0.2 * number, index)
+    path = written(tmp_path / "map.safetensors", saved)
+    surfels, _ = read_map(path, len(saved))
+    assert torch.equal(surfels.keyframe, saved.surfels.keyframe)
+    assert surfels.keyframe.unique().tolist() == [4, 7]
+    assert surfels.created.unique().tolist() == [0, 1]
+
+
+def test_keyframes_of_an_earlier_run_are_not_those_of_this_one(tmp_path: Path) -> None:
+    loaded = wall_map(keyframes=0)
+    load_map(written(tmp_path / "map.safetensors", wall_map()), loaded)
+    assert loaded.surfels.keyframe.unique().tolist() == [-3, -2]
+    before = loaded.state_hash()
+    assert loaded.move({0: pose(x=1.0), 1: pose(x=1.0)}) == 0 and loaded.state_hash() == before
+    # A second time through a file they stay what they are.
+    again = wall_map(keyframes=0)
+    load_map(written(tmp_path / "map.safetensors", loaded), again)
+    assert again.surfels.keyframe.unique().tolist() == [-3, -2]
+
+
+def test_files_of_version_1_are_still_read() -> None:
+    surfels, fusions = read_map(VERSION_1, 1000)
+    assert (len(surfels), fusions) == (40, 2)
+    assert surfels.created.bincount().tolist() == [35, 5]
+    assert surfels.updated.bincount().tolist() == [5, 35]
+    assert (surfels.keyframe == UNKNOWN_KEYFRAME).all()
+    assert (surfels.positions[:, 2] - 2.0).abs().max() < 1e-5
+    loaded = wall_map()
+    load_map(VERSION_1, loaded)
+    assert len(loaded) == 40 and loaded.move({0: pose(x=1.0)}) == 0
+    fuse(loaded, 0.0, 2)
+    assert loaded.surfels.created.max() == 2
+
+
+def test_a_file_of_version_1_has_its_own_columns(tmp_path: Path) -> None:
+    path = tmp_path / "map.safetensors"
+    columns = load_file(VERSION_1)
+    columns["created"] = columns.pop("first_seen")
+    save_file(columns, path)
+    edit(path, version="1")
+    with pytest.raises(MapError, match="the columns .*created.*, expected .*first_seen, last_seen"):
+        load_map(path, wall_map(keyframes=0))
 
 
 def test_an_empty_map_comes_back_empty(tmp_path: Path) -> None:
@@ -124,13 +175,13 @@ def test_damaged_and_foreign_files_leave_the_map_unchanged(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
-        ({"version": "2"}, "got version '2', expected version 1; save the map again"),
+        ({"version": "3"}, "got version '3', expected version 1 or 2; save the map again"),
         ({"version": ""}, "got version ''"),
         ({"format": "surfels"}, "another kind of file"),
         ({"keyframes": "-1"}, "got '-1' keyframes"),
         ({"keyframes": "many"}, "got 'many' keyframes"),
         ({"keyframes": "9" * 30}, "keyframes, expected a whole number"),
-        ({"keyframes": "0"}, "last_seen out of range, expected at most the 0 keyframes"),
+        ({"keyframes": "0"}, "updated out of range, expected at most the 0 fusions"),
     ],
 )
 def test_other_metadata_is_refused(tmp_path: Path, metadata: dict[str, str], reason: str) -> None:
@@ -150,8 +201,8 @@ def test_other_metadata_is_refused(tmp_path: Path, metadata: dict[str, str], rea
         ("colors", 255.0, "of colors out of range, expected between 0 and 1"),
         ("confidence", 0.0, "1 values of confidence out of range, expected above 0"),
         ("radius", -1.0, "of radius out of range"),
-        ("first_seen", 7, "of first_seen out of range, expected between 0 and last_seen"),
-        ("last_seen", 9, "of last_seen out of range, expected at most the 2 keyframes"),
+        ("created", 7, "of created out of range, expected between 0 and updated"),
+        ("updated", 9, "of updated out of range, expected at most the 2 fusions"),
     ],
 )
 def test_values_no_map_has_are_refused(
@@ -177,7 +228,7 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
         ({"positions": torch.zeros(())}, r"shape \(\) of positions"),
         ({"radius": torch.ones(count - 1)}, rf"shape \({count - 1},\) of radius"),
         ({"radius": torch.ones(count, dtype=torch.float64)}, "torch.float64 in radius"),
-        ({"last_seen": torch.ones(count)}, "torch.float32 in last_seen, expected torch.int32"),
+        ({"updated": torch.ones(count)}, "torch.float32 in updated, expected torch.int32"),
         ({"weight": torch.ones(count)}, "the columns colors, .*, expected positions, normals"),
     ):
         path.write_bytes(whole)

@@ -318,10 +318,41 @@ def test_the_hash_sees_every_column() -> None:
     target = surfel_map()
     fuse(target, pose())
     seen = {target.state_hash()}
-    for name in ("positions", "normals", "colors", "confidence", "radius", "last_seen"):
+    names = [column.name for column in dataclasses.fields(target.surfels)]
+    for name in names:
         getattr(target._store.slots, name)[target._store.live()[5]] += 1
         seen.add(target.state_hash())
-    assert len(seen) == 7
+    assert len(seen) == 1 + len(names) == 9
+
+
+def test_a_surfel_knows_the_keyframe_that_created_it_and_the_fusions_that_made_it() -> None:
+    target = surfel_map(revisable_keyframes=3)
+    for index in (10, 20, 30):
+        fuse(target, pose(x=5.0 * index), index)
+    surfels = target.surfels
+    assert torch.equal(surfels.keyframe, 10 * (surfels.created + 1))
+    assert torch.equal(surfels.created, surfels.updated)
+    fuse(target, pose(x=5.0 * 30), 40)  # merges into keyframe 30's surfels
+    last = target.surfels[target.surfels.keyframe == 30]
+    assert (last.created == 2).all() and (last.updated == 3).all() and len(last) > INSIDE - 10
+
+
+def test_what_a_revision_adds_carries_its_keyframe() -> None:
+    target = surfel_map(revisable_keyframes=3)
+    for index in range(3):
+        fuse(target, pose(x=10.0 * index), index)
+    seen = keyframe(pose(x=-10.0), 0)
+    target.revise(seen, estimate(wall_depth(pose())))
+    revised = target.surfels[target.surfels.positions[:, 0] < -5]
+    assert len(revised) >= INSIDE
+    assert (revised.keyframe == 0).all() and (revised.created == 3).all()
+
+
+def test_a_surfel_takes_no_more_than_64_bytes() -> None:
+    target = surfel_map()
+    fuse(target, pose())
+    columns = target.surfels.columns()
+    assert sum(column.nbytes for column in columns) == 56 * len(target)
 
 
 def test_culling_by_blocks_changes_nothing() -> None:

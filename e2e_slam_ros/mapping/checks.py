@@ -1,0 +1,58 @@
+"""What the map refuses before it changes."""
+
+from __future__ import annotations
+
+import torch
+
+from e2e_slam_ros.config.errors import MapError, PoseError
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.geometry.se3 import check_rigid
+
+# Beyond this float32 positions are coarser than 8 mm.
+FARTHEST_M = 1e5
+
+
+def check_keyframe(keyframe: Keyframe, estimate: DepthEstimate) -> None:
+    """Refuse a keyframe that cannot be fused.
+
+    Raises:
+        MapError: depth and image differ in size.
+        PoseError: the pose is not rigid, not finite, or too far from the origin.
+    """
+    height, width = keyframe.camera.height, keyframe.camera.width
+    if tuple(estimate.depth.shape) != (1, 1, height, width):
+        raise MapError.from_parts(
+            "depth",
+            f"shape {tuple(estimate.depth.shape)}",
+            f"(1, 1, {height}, {width})",
+            "give depth at the keyframe's size",
+        )
+    check_rigid(keyframe.T_map_camera)
+    farthest = float(keyframe.T_map_camera[:3, 3].abs().amax())
+    if farthest > FARTHEST_M / 2:
+        raise PoseError.from_parts(
+            "pose",
+            f"{farthest:.4g} m from the map's origin",
+            f"at most {FARTHEST_M / 2:g} m: float32 positions are too coarse beyond",
+            "let the map frame start where the robot starts (UTM coordinates are too large)",
+        )
+
+
+def check_moved(positions: torch.Tensor, radius: torch.Tensor) -> None:
+    """Refuse (N, 3) positions and (N,) radii, metres, that no map can hold.
+
+    Raises:
+        MapError: a position beyond `FARTHEST_M`, or a radius that vanishes or is not finite.
+    """
+    farthest = float(positions.abs().amax()) if positions.numel() else 0.0
+    if not farthest < FARTHEST_M:
+        raise MapError.from_parts(
+            "moved surfels",
+            f"positions up to {farthest:.4g} m from the map's origin",
+            f"within {FARTHEST_M:g} m: float32 positions are too coarse beyond",
+            "check the corrected poses",
+        )
+    if not bool((torch.isfinite(radius) & (radius > 0)).all()):
+        raise MapError.from_parts(
+            "moved surfels", "a radius of 0 or infinity", "a scale near 1", "check the scale"
+        )
