@@ -38,11 +38,11 @@ def check_keyframe(keyframe: Keyframe, estimate: DepthEstimate) -> None:
         )
 
 
-def check_moved(positions: torch.Tensor, radius: torch.Tensor) -> None:
-    """Refuse (N, 3) positions and (N,) radii, metres, that no map can hold.
+def check_moved(positions: torch.Tensor) -> None:
+    """Refuse (N, 3) positions in metres that no map can hold.
 
     Raises:
-        MapError: a position beyond `FARTHEST_M`, or a radius that vanishes or is not finite.
+        MapError: a position beyond `FARTHEST_M`, or one that is not finite.
     """
     farthest = float(positions.abs().amax()) if positions.numel() else 0.0
     if not farthest < FARTHEST_M:
@@ -51,8 +51,4 @@ def check_moved(positions: torch.Tensor, radius: torch.Tensor) -> None:
             f"positions up to {farthest:.4g} m from the map's origin",
             f"within {FARTHEST_M:g} m: float32 positions are too coarse beyond",
             "check the corrected poses",
-        )
-    if not bool((torch.isfinite(radius) & (radius > 0)).all()):
-        raise MapError.from_parts(
-            "moved surfels", "a radius of 0 or infinity", "a scale near 1", "check the scale"
         )

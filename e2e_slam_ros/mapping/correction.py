@@ -33,7 +33,7 @@ def move_surfels(
     moved, row = live[chosen], row[chosen]
     positions = motion.points(slots.positions[moved], row)
     radius = slots.radius[moved] * motion.scale[row].to(slots.radius.dtype)
-    check_moved(positions, radius)
+    check_moved(positions)
     if moved.numel() == 0:
         return 0
     shares.drop_gone(slots)

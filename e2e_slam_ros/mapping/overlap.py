@@ -24,7 +24,8 @@ def overlapping(
     * another keyframe created it: the grid of one keyframe's own surfels stays as fine as it is;
     * it lies within ``distance_m`` along its normal (growing beyond 2 m as in `associate`),
       within the smaller of the two radii across it, and within ``angle_deg`` of its normal;
-    * the other one is more confident, or as confident and in a lower slot.
+    * the index map does not show it or, where it shows both, the other one is more confident,
+      or as confident and in a lower slot.
 
     The nearest one across is taken. None of the returned others repeats a surfel itself, so
     chains take more than one call.
@@ -43,12 +44,13 @@ def overlapping(
         projection.pixel, camera.width, rounding_mode="floor"
     )
     own = slots[projection.slot]
+    hidden = cells[projection.pixel] != projection.slot
     best = torch.full_like(own.radius, torch.inf)
     chosen = torch.full_like(projection.slot, -1)
     for dy in range(3):
         for dx in range(3):
             other = around.flatten()[corner + (dy * wide + dx)]
-            cost = _distance_across(projection, own, other, slots, config)
+            cost = _distance_across(projection, own, other, slots, config, hidden)
             nearer = cost < best
             best, chosen = torch.where(nearer, cost, best), torch.where(nearer, other, chosen)
     repeats = torch.nonzero(chosen >= 0).squeeze(1)
@@ -65,6 +67,7 @@ def _distance_across(
     other: torch.Tensor,
     slots: Surfels,
     config: MapConfig,
+    hidden: torch.Tensor,
 ) -> torch.Tensor:
     """Return (V,) squared distance across the other's normal; infinity where it does not fit."""
     there = other.clamp_min(0)
@@ -74,7 +77,7 @@ def _distance_across(
     across = (offset.square().sum(1) - along.square()).clamp_min(0.0)
     limit = config.distance_m * (projection.depth / 2.0).clamp_min(1.0)
     confidence = slots.confidence[there]
-    ranked = confidence > own.confidence
+    ranked = hidden | (confidence > own.confidence)
     ranked |= (confidence == own.confidence) & (there < projection.slot)
     fits = (other >= 0) & ranked & (slots.keyframe[there] != own.keyframe)
     fits &= along.abs() < limit
