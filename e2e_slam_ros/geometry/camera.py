@@ -1,4 +1,4 @@
-"""The pinhole camera: intrinsics that stay right under resize and crop."""
+"""The pinhole camera: intrinsics that stay right when the image is resized."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from e2e_slam_ros.config.errors import CameraError
 @dataclass(frozen=True)
 class PinholeCamera:
     """Pinhole intrinsics, pixels at integer centres (first pixel centre at 0, 0).
+
+    >>> camera = PinholeCamera(width=640, height=480, fx=500.0, fy=500.0, cx=319.5, cy=239.5)
+    >>> half = camera.resized(320, 240)
+    >>> half.fx, half.cx
+    (250.0, 159.5)
 
     Args:
         width, height: image size in pixels.
@@ -85,10 +90,6 @@ class PinholeCamera:
             cx=(self.cx + 0.5) * sx - 0.5,
             cy=(self.cy + 0.5) * sy - 0.5,
         )
-
-    def cropped(self, left: int, top: int, width: int, height: int) -> PinholeCamera:
-        """Return the camera of the sub-image whose first pixel is (left, top)."""
-        return replace(self, width=width, height=height, cx=self.cx - left, cy=self.cy - top)
 
     def undistorted(self) -> PinholeCamera:
         """Return the same pinhole without distortion (what `undistort` renders into)."""

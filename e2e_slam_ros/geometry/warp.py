@@ -12,7 +12,13 @@ from e2e_slam_ros.geometry.sampling import inside, sample_bilinear
 
 @dataclass(frozen=True, eq=False)
 class Warp:
-    """What an inverse warp found for each target pixel.
+    """The result of an inverse warp for each target pixel.
+
+    >>> K = torch.tensor([[4.0, 0.0, 1.5], [0.0, 4.0, 0.5], [0.0, 0.0, 1.0]])
+    >>> source = torch.arange(8.0).view(1, 1, 2, 4)
+    >>> warp = inverse_warp(source, torch.full((1, 1, 2, 4), 2.0), torch.eye(4), K, K)
+    >>> bool(torch.equal(warp.image, source)), bool(warp.valid.all())
+    (True, True)
 
     Attributes:
         image: (B, C, H, W), the source sampled at ``uv``; 0 where invalid.

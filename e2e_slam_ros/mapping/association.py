@@ -24,7 +24,13 @@ _TINY = 1e-20
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """The surfels that fall into an image; V of them.
+    """The V surfels that fall into an image.
+
+    >>> camera = PinholeCamera(width=4, height=2, fx=4.0, fy=4.0, cx=1.0, cy=1.0)
+    >>> points = torch.tensor([[0.0, 0.0, 2.0], [0.5, 0.0, 2.0], [0.0, 0.0, -2.0]])
+    >>> seen = project_surfels(torch.arange(3), points, torch.ones(3), camera, torch.eye(4))
+    >>> seen.slot, seen.pixel
+    (tensor([0, 1]), tensor([5, 6]))
 
     Attributes:
         slot: (V,) int64, which surfel.
@@ -42,6 +48,10 @@ class Projection:
 @dataclass(frozen=True, eq=False)
 class ShownSurfels:
     """The surfels that the HW cells of an index map show; undefined where a cell is empty.
+
+    >>> shown = ShownSurfels(torch.zeros(8, 3), torch.zeros(8, 3), torch.ones(8))
+    >>> shown.radius.shape
+    torch.Size([8])
 
     Attributes:
         positions: (HW, 3) map frame, metres.
@@ -112,10 +122,13 @@ def associate(
 ) -> torch.Tensor:
     """Return (HW,) int64: the cell whose surfel each pixel merges with, -1 for none.
 
-    A pixel looks at the surfels in its 3x3 neighbourhood of the index map and takes the
-    nearest one that lies within ``distance_m`` along its normal (growing with depth as sensors'
-    and networks' noise does beyond 2 m), within ``angle_deg`` of its normal, and within its own
-    footprint across it (Keller et al. 2013, section 4.1).
+    A pixel looks at the surfels in the 3x3 cells around it and takes the nearest one that fits
+    (Keller et al. 2013, section 4.1). A surfel fits when
+
+    * it lies within ``distance_m`` along the pixel's normal (beyond 2 m the limit grows with
+      depth, as the noise of sensors and networks does);
+    * it lies within the pixel's own footprint across that normal;
+    * the two normals differ by at most ``angle_deg``.
 
     Args:
         cells: (HW,) the index map.

@@ -22,6 +22,11 @@ _OFFSET = 1 << (_BITS - 1)
 class DepthPyramid:
     """The farthest measured depth over square tiles of five sizes, 16 pixels and up.
 
+    >>> pyramid = DepthPyramid.of(torch.full((1, 1, 48, 64), 3.0))
+    >>> u, v, radius = torch.tensor([30.0]), torch.tensor([20.0]), torch.tensor([5.0])
+    >>> pyramid.farthest(u, v, radius)
+    tensor([3.])
+
     Attributes:
         values: all levels one after the other, row by row; metres, 0 = nothing measured.
         first: index of each level's first value.
@@ -70,7 +75,14 @@ class DepthPyramid:
 
 
 class BlockIndex:
-    """Cubes of ``block_m`` metres that hold surfels, numbered in order of creation."""
+    """Cubes of ``block_m`` metres that hold surfels, numbered in order of creation.
+
+    >>> blocks = BlockIndex(0.25, torch.device("cpu"))
+    >>> blocks.find_or_add(torch.tensor([[0.1, 0.1, 0.1], [0.2, 0.2, 0.2], [1.1, 0.0, 0.0]]))
+    tensor([0, 0, 1])
+    >>> blocks.centers[1].tolist()
+    [1.125, 0.125, 0.125]
+    """
 
     def __init__(self, block_m: float, device: torch.device) -> None:
         self.block_m = block_m

@@ -23,6 +23,14 @@ class DifferentiableMap:
     It is made of the same functions as `SurfelMap`. Which pixel meets which surfel is decided
     without gradients; positions, normals, colours and confidences carry them. Every surfel is
     looked at in every fusion and none is removed, so it is for a few frames, not for a run.
+
+    >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+    >>> depth = torch.full((1, 1, 6, 8), 2.0, requires_grad=True)
+    >>> made = DifferentiableMap(MapConfig())
+    >>> surfels = made.fuse(depth, torch.ones(1, 3, 6, 8), camera, torch.eye(4))
+    >>> surfels.positions[:, 2].sum().backward()
+    >>> bool((depth.grad > 0).any())
+    True
     """
 
     def __init__(self, config: MapConfig) -> None:

@@ -1,4 +1,4 @@
-"""What a keyframe adds to the surfels it has seen again: the confidence-weighted average."""
+"""The confidence-weighted average of surfels and the pixels that see them again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ _COARSER = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What the pixels matched to M surfels say together, one row a surfel.
+    """The sums over the pixels that match M surfels, one row a surfel.
+
+    >>> none = torch.zeros(2, 3)
+    >>> rows = Evidence(torch.tensor([4, 9]), *torch.ones(2, 2), none, none, none, torch.ones(2))
+    >>> rows.weight.tolist()
+    [1.0, 1.0]
 
     Attributes:
         cell: (M,) int64, the index-map cell that shows the surfel.

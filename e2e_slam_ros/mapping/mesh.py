@@ -1,22 +1,18 @@
-"""Triangle meshes of the map through Open3D: Poisson from surfels, TSDF from keyframes."""
+"""Triangle meshes of the map through Open3D: a Poisson surface from surfels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.spatial import cKDTree
 
 from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
-from e2e_slam_ros.geometry.se3 import check_rigid
 from e2e_slam_ros.mapping.ply import ply_header, write_records
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
@@ -28,7 +24,6 @@ _DEPTHS = (5, 12)
 _CUBE_SCALE = 1.1
 # A triangle farther from every surfel than this many cells is the solver's invention.
 _REACH_CELLS = 2.0
-_TRUNCATION_VOXELS = 4.0
 
 _VERTEX = np.dtype(
     [
@@ -42,6 +37,11 @@ _FACE = np.dtype([("count", "u1"), ("vertices", "<i4", (3,))])
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """V vertices and F triangles in the map frame.
+
+    >>> corners = np.eye(3, dtype=np.float32)
+    >>> grey = np.full((3, 3), 128, np.uint8)
+    >>> Mesh(corners, corners, grey, np.array([[0, 1, 2]], np.int32)).triangles.shape
+    (1, 3)
 
     Attributes:
         vertices: (V, 3) float32, metres.
@@ -100,41 +100,6 @@ def mesh_from_surfels(cloud: SurfelCloud, cell_m: float = 0.03) -> Mesh:
     return _mesh(mesh)
 
 
-def tsdf_mesh(
-    keyframes: Iterable[tuple[Keyframe, DepthEstimate]],
-    voxel_m: float = 0.02,
-    max_depth_m: float = 5.0,
-) -> Mesh:
-    """Return the zero level of a truncated signed distance field (Curless and Levoy 1996).
-
-    Args:
-        keyframes: images and poses with the depth to fuse, read once.
-        voxel_m: resolution, metres.
-        max_depth_m: farther depth is left out, metres.
-
-    Raises:
-        MapError: Open3D is missing, sizes differ, or there is no depth to make a surface of.
-        PoseError: a pose is not rigid or not finite.
-    """
-    open3d = _open3d()
-    _check_length("voxel_m", voxel_m)
-    _check_length("max_depth_m", max_depth_m)
-    grid = _voxel_grid(open3d, voxel_m)
-    for keyframe, estimate in keyframes:
-        _integrate(open3d, grid, keyframe, estimate, max_depth_m)
-    empty = grid.hashmap().size() == 0  # which Open3D refuses with an error of its own
-    mesh = None if empty else grid.extract_triangle_mesh(weight_threshold=0.5).to_legacy()
-    if mesh is None or len(mesh.triangles) == 0:
-        raise MapError.from_parts(
-            "mesh of the keyframes",
-            "no surface",
-            f"keyframes with depth up to {max_depth_m:g} m",
-            "give more keyframes or raise max_depth_m",
-        )
-    mesh.compute_vertex_normals()
-    return _mesh(mesh)
-
-
 def write_mesh(path: str | Path, mesh: Mesh) -> Path:
     """Write a binary ``.ply`` or an ``.obj`` with vertex colours; returns the absolute path.
 
@@ -176,48 +141,6 @@ def _write_obj(target: Path, mesh: Mesh) -> None:
         np.savetxt(file, mesh.normals, "vn %.4g %.4g %.4g")
         # Vertex and normal of a corner have the same number, counted from 1.
         np.savetxt(file, (mesh.triangles + 1).repeat(2, axis=1), "f %d//%d %d//%d %d//%d")
-
-
-def _voxel_grid(open3d: Any, voxel_m: float) -> Any:
-    # The older ScalableTSDFVolume stays empty in Open3D 0.20.
-    number = open3d.core.float32
-    return open3d.t.geometry.VoxelBlockGrid(
-        attr_names=("tsdf", "weight", "color"),
-        attr_dtypes=(number, number, number),
-        attr_channels=((1), (1), (3)),
-        voxel_size=voxel_m,
-        block_resolution=8,
-        block_count=10_000,
-        device=open3d.core.Device("CPU:0"),
-    )
-
-
-def _integrate(
-    open3d: Any, grid: Any, keyframe: Keyframe, estimate: DepthEstimate, max_depth_m: float
-) -> None:
-    camera = keyframe.camera
-    if tuple(estimate.depth.shape) != (1, 1, camera.height, camera.width):
-        raise MapError.from_parts(
-            "depth",
-            f"shape {tuple(estimate.depth.shape)}",
-            f"(1, 1, {camera.height}, {camera.width})",
-            "give depth at the keyframe's size",
-        )
-    check_rigid(keyframe.T_map_camera)
-    usable = (estimate.depth > 0) & (estimate.depth < max_depth_m)
-    if not bool(usable.any()):
-        return
-
-    def tensor(values: torch.Tensor) -> Any:
-        return open3d.core.Tensor(np.ascontiguousarray(values.cpu().numpy()))
-
-    depth = open3d.t.geometry.Image(tensor(torch.where(usable, estimate.depth, 0.0)[0, 0].float()))
-    color = open3d.t.geometry.Image(tensor(keyframe.image[0].permute(1, 2, 0).float()))
-    intrinsics = tensor(camera.matrix(dtype=torch.float64))
-    T_camera_map = tensor(torch.linalg.inv(keyframe.T_map_camera.double()))
-    limits = (1.0, max_depth_m, _TRUNCATION_VOXELS)
-    blocks = grid.compute_unique_block_coordinates(depth, intrinsics, T_camera_map, *limits)
-    grid.integrate(blocks, depth, color, intrinsics, intrinsics, T_camera_map, *limits)
 
 
 def _mesh(mesh: Any) -> Mesh:

@@ -22,7 +22,13 @@ _MIN_COS_INCIDENCE = 0.26
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What one keyframe measures, H*W pixels in row order, map frame.
+    """The surfels that one keyframe measures, H*W pixels in row order, map frame.
+
+    >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+    >>> wall, image = torch.full((1, 1, 6, 8), 2.0), torch.ones(1, 3, 6, 8)
+    >>> seen = observe(wall, image, camera, torch.eye(4), MapConfig())
+    >>> int(seen.valid.sum()), bool((seen.normals[seen.valid][:, 2] < -0.99).all())
+    (24, True)
 
     Attributes:
         valid: (HW,) bool; the other arrays are undefined where it is false.

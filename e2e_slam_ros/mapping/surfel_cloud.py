@@ -12,6 +12,10 @@ import numpy.typing as npt
 class SurfelCloud:
     """N surfels of the map frame on the host.
 
+    >>> rows = np.zeros((2, 3), np.float32)
+    >>> len(SurfelCloud(rows, rows, rows.astype(np.uint8), np.ones(2, np.float32)))
+    2
+
     Attributes:
         positions: (N, 3) float32, metres.
         normals: (N, 3) float32, unit.

@@ -39,6 +39,22 @@ _BLOCK_M = 0.25
 class SurfelMap:
     """Surfels in the map frame. Not thread-safe: one worker fuses and takes snapshots.
 
+    >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+    >>> wall, pose = torch.full((1, 1, 6, 8), 2.0), torch.eye(4, dtype=torch.float64)
+    >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+    >>> decision = KeyframeDecision(True, "first")
+    >>> image = torch.ones(1, 3, 6, 8)
+    >>> keyframe = Keyframe(5, 0, 0, image, camera, pose, wall, decision)
+    >>> surfel_map = SurfelMap(MapConfig(), torch.device("cpu"))
+    >>> surfel_map.fuse(keyframe, DepthEstimate(wall, None, "sensor", "sensor"))
+    FusionStats(added=24, merged=0, removed=0, total=24)
+    >>> shift = torch.eye(4, dtype=torch.float64)
+    >>> shift[2, 3] = 1.0
+    >>> surfel_map.move({5: shift})  # keyframe 5 was 1 m farther back than it should be
+    24
+    >>> float(surfel_map.snapshot().positions[:, 2].max())
+    3.0
+
     Args:
         config: association limits, weights and the hard bound ``max_surfels``.
         device: where the surfels live.

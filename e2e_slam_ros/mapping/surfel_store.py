@@ -84,7 +84,16 @@ class Surfels:
 class SurfelStore:
     """Slots in pages of `PAGE`; a slot is free while its confidence is 0.
 
-    A surfel keeps its slot for as long as it lives, `compact` excepted.
+    A surfel keeps its slot for as long as it lives. `compact` is the exception.
+
+    >>> store = SurfelStore(torch.device("cpu"))
+    >>> block = torch.zeros(3, dtype=torch.int64)
+    >>> slots = store.take_slots(block, rank_in_group(block), blocks=1)
+    >>> made = Surfels.empty(3, torch.device("cpu"))
+    >>> made.confidence[:] = 1.0
+    >>> store.write(slots, made)
+    >>> len(store), store.live()
+    (3, tensor([0, 1, 2]))
     """
 
     def __init__(self, device: torch.device, pages: int = 1024) -> None:

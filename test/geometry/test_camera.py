@@ -56,13 +56,6 @@ def test_resizing_back_restores_the_camera(w: int, h: int, w2: int, h2: int) -> 
         assert getattr(back, name) == pytest.approx(getattr(camera, name), rel=1e-9, abs=1e-9)
 
 
-def test_cropping_shifts_pixels() -> None:
-    crop = CAMERA.cropped(10, 20, 300, 200)
-    u, v = _pixel(CAMERA, 0.1, -0.2, 2.0)
-    assert _pixel(crop, 0.1, -0.2, 2.0) == pytest.approx((u - 10, v - 20), abs=1e-9)
-    assert (crop.width, crop.height) == (300, 200)
-
-
 def test_undistorted_keeps_the_pinhole() -> None:
     ideal = CAMERA.undistorted()
     assert CAMERA.is_distorted and not ideal.is_distorted

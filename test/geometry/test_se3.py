@@ -87,25 +87,6 @@ def test_round_trips(rho: tuple[float, ...], axis: tuple[float, ...], angle: flo
     _close(se3.inverse(transform), se3.exp(-xi))
 
 
-@given(vectors, vectors, vectors, vectors)
-def test_adjoint_identity(
-    a: tuple[float, float, float],
-    b: tuple[float, float, float],
-    c: tuple[float, float, float],
-    d: tuple[float, float, float],
-) -> None:
-    # T exp(xi) T^-1 = exp(Ad_T xi)
-    transform = se3.exp(torch.cat([_vector(a), 2 * _vector(b)]))
-    xi = torch.cat([_vector(c), _vector(d)])
-    left = transform @ se3.exp(xi) @ se3.inverse(transform)
-    _close(left, se3.exp(se3.adjoint(transform) @ xi), 1e-11)
-
-
-def test_adjoint_of_a_product() -> None:
-    a, b = se3.exp(torch.randn(2, 6, dtype=torch.float64, generator=torch.manual_seed(0)))
-    _close(se3.adjoint(a @ b), se3.adjoint(a) @ se3.adjoint(b))
-
-
 @pytest.mark.parametrize("angle", [0.0, 1e-9, 0.1, 0.2236, 1.5, 3.0])
 def test_derivatives(angle: float) -> None:
     xi = _twist((0.3, -0.7, 1.1), _vector((1.0, -2.0, 0.5)), angle).requires_grad_()
@@ -133,7 +114,6 @@ def test_batches_and_points() -> None:
     transforms = se3.exp(xi)
     assert transforms.shape == (2, 5, 4, 4)
     assert se3.log(transforms).shape == (2, 5, 6)
-    assert se3.adjoint(transforms).shape == (2, 5, 6, 6)
     points = torch.randn(2, 5, 7, 3, dtype=torch.float64, generator=torch.manual_seed(3))
     moved = se3.transform_points(transforms, points)
     one = transforms[1, 3] @ torch.cat([points[1, 3, 4], torch.ones(1, dtype=torch.float64)])
@@ -165,3 +145,23 @@ def test_check_rigid_refuses(kind: str) -> None:
         transform = transform[:3]
     with pytest.raises(PoseError, match="camera pose: got .*expected a rigid 4x4"):
         se3.check_rigid(transform, "camera pose")
+
+
+def test_check_similarity_accepts_scaled_motions() -> None:
+    for scale in (1e-3, 0.5, 1.0, 40.0):
+        transform = se3.exp(torch.tensor([1.0, 2.0, 3.0, 0.1, -0.4, 0.2], dtype=torch.float64))
+        transform[:3, :3] *= scale
+        se3.check_similarity(transform)
+        se3.check_similarity(transform.float().expand(3, 4, 4))
+
+
+@pytest.mark.parametrize(
+    "diagonal",
+    [
+        (1.0, 1.0, 1.01, 1.0), (-2.0, 2.0, 2.0, 1.0), (0.0, 0.0, 0.0, 1.0), (2.0, 2.0, 2.0, 2.0),
+        (math.nan, 1.0, 1.0, 1.0), (math.inf, math.inf, math.inf, 1.0), (1.0, 1.0, 1.0),
+    ],
+)  # fmt: skip
+def test_check_similarity_refuses(diagonal: tuple[float, ...]) -> None:
+    with pytest.raises(PoseError, match="loop: got .* expected a similarity"):
+        se3.check_similarity(torch.diag(torch.tensor(diagonal, dtype=torch.float64)), "loop")

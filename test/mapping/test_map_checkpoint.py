@@ -130,9 +130,7 @@ def test_a_file_of_version_1_has_its_own_columns(tmp_path: Path) -> None:
     columns["created"] = columns.pop("first_seen")
     save_file(columns, path)
     edit(path, version="1")
-    with pytest.raises(
-        MapError, match="the columns .*created.*, expected .*first_seen, last_seen"
-    ):
+    with pytest.raises(MapError, match="columns .*created.*, expected .*first_seen, last_seen"):
         load_map(path, wall_map(keyframes=0))
 
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from e2e_slam_ros.config.errors import MapError, PoseError
-from e2e_slam_ros.mapping.mesh import Mesh, mesh_from_surfels, tsdf_mesh, write_mesh
+from e2e_slam_ros.config.errors import MapError
+from e2e_slam_ros.mapping.mesh import Mesh, mesh_from_surfels, write_mesh
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
-from synthetic import estimate, keyframe, pose
 
 
 @pytest.fixture(scope="module")
@@ -78,44 +76,6 @@ def test_too_few_surfels_are_refused_before_the_solver_dies(open3d: Any) -> None
         mesh_from_surfels(sphere(200), cell_m=0.0)
 
 
-def test_tsdf_gives_the_wall_back(open3d: Any) -> None:
-    views = [keyframe(pose(x=0.1 * i, yaw_deg=2.0 * i), i, grey=0.5) for i in range(3)]
-    pairs = [
-        (view, estimate(view.sensor_depth)) for view in views if view.sensor_depth is not None
-    ]
-    mesh = tsdf_mesh(iter(pairs), voxel_m=0.05)
-    assert np.abs(mesh.vertices[:, 2] - 2.0).max() < 0.01
-    # 64 pixels at f = 60 and 2 m are 2.1 m; the two other views reach farther right.
-    assert mesh.vertices[:, 0].min() == pytest.approx(-1.05, abs=0.1)
-    assert mesh.vertices[:, 0].max() == pytest.approx(1.05 + 0.2 + 0.09, abs=0.1)
-    assert np.abs(mesh.normals[:, 2] + 1.0).max() < 0.01
-    assert np.abs(mesh.colors.astype(int) - 128).max() <= 1
-
-
-def test_pixels_without_depth_make_no_surface(open3d: Any) -> None:
-    seen = keyframe(pose())
-    assert seen.sensor_depth is not None
-    depth = seen.sensor_depth.clone()
-    depth[..., :8], depth[..., 8:16], depth[..., 16:24] = torch.nan, torch.inf, -2.0
-    depth[..., 24:32] = 0.0
-    mesh = tsdf_mesh([(seen, estimate(depth))], voxel_m=0.05)
-    assert mesh.vertices[:, 0].min() > -0.1
-    for nothing in ([], [(seen, estimate(torch.zeros_like(depth)))]):
-        with pytest.raises(MapError, match="got no surface"):
-            tsdf_mesh(nothing)
-    with pytest.raises(MapError, match="got no surface"):
-        tsdf_mesh([(seen, estimate(seen.sensor_depth))], max_depth_m=1.0)
-
-
-def test_keyframes_that_cannot_be_are_refused(open3d: Any) -> None:
-    seen = keyframe(pose())
-    with pytest.raises(MapError, match=r"depth: got shape \(1, 1, 24, 32\)"):
-        tsdf_mesh([(seen, estimate(torch.ones(1, 1, 24, 32)))])
-    skewed = keyframe(2.0 * torch.eye(4, dtype=torch.float64))
-    with pytest.raises(PoseError):
-        tsdf_mesh([(skewed, estimate(torch.ones(1, 1, 48, 64)))])
-
-
 @pytest.mark.parametrize("suffix", [".ply", ".obj"])
 def test_open3d_reads_the_files(open3d: Any, tmp_path: Path, suffix: str) -> None:
     path = write_mesh(tmp_path / "new" / f"mesh{suffix}", TRIANGLE)
@@ -152,6 +112,5 @@ def test_without_open3d_the_message_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "open3d", None)
-    for make in (lambda: mesh_from_surfels(sphere(200)), lambda: tsdf_mesh([])):
-        with pytest.raises(MapError, match="pip install open3d-cpu.*apt-get install libusb"):
-            make()
+    with pytest.raises(MapError, match="pip install open3d-cpu.*apt-get install libusb"):
+        mesh_from_surfels(sphere(200))

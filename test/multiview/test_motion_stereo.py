@@ -83,7 +83,7 @@ def test_a_change_of_size_and_a_reset_start_anew() -> None:
     stereo.estimate(view(0, pose()))
     assert (stereo.estimate(view(1, pose(x=0.2))).depth > 0).any()
     cropped = view(2, pose(x=0.4))
-    camera = cropped.camera.cropped(0, 0, 160, 60)
+    camera = dataclasses.replace(cropped.camera, width=160, height=60)
     small = dataclasses.replace(cropped, image=cropped.image[..., :60, :], camera=camera)
     assert (stereo.estimate(small).depth == 0).all()
     stereo.memory.clear()
