@@ -92,5 +92,5 @@ class PinholeCamera:
         )
 
     def undistorted(self) -> PinholeCamera:
-        """Return the same pinhole without distortion (what `undistort` renders into)."""
+        """Return the same pinhole without distortion (`Undistorter` renders its images)."""
         return replace(self, distortion=())

@@ -1,4 +1,4 @@
-"""Voxel blocks: which part of the map a keyframe can see, at the cost of what it sees."""
+"""Voxel blocks: they find the part of the map that a keyframe can see."""
 
 from __future__ import annotations
 

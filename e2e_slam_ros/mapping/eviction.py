@@ -1,4 +1,4 @@
-"""Which surfels go when the map is full."""
+"""The choice of surfels to remove when the map is full."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SLACK = 0.05
 def make_room(
     store: SurfelStore, blocks: BlockIndex, config: MapConfig, revisable_since: int
 ) -> int:
-    """Hold ``max_surfels``; returns how many surfels went.
+    """Remove surfels beyond ``max_surfels``; returns the number removed.
 
     Blocks are visited in the order in which they were last in view. In a first round they give up
     the surfels that were never confirmed (below ``stable_confidence``), except the blocks in view

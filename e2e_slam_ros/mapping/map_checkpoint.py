@@ -35,8 +35,13 @@ def save_map(
 ) -> Path:
     """Write every attribute of (N,) surfels and return the absolute path.
 
-    ``keyframes`` is how many the map had fused (`SurfelMap.keyframes`), ``learned`` what the
-    refinement learned meanwhile (`Adaptation.state_dict`). The file appears whole or not at all.
+    The file appears whole or not at all.
+
+    Args:
+        path: the file; missing folders are made.
+        surfels: (N,).
+        keyframes: the number of fusions (`SurfelMap.keyframes`).
+        learned: the state of the refinement (`Adaptation.state_dict`), or None.
 
     Raises:
         MapError: the folder is missing or read-only, or the disk is full.
@@ -72,8 +77,9 @@ def read_map(
 ) -> tuple[Surfels, int]:
     """Return the (N,) surfels of a checkpoint, checked, and the keyframes that made them.
 
-    What `SurfelMap.restore` takes; the map itself may be in use meanwhile. They come on
-    ``device`` (None: the CPU) before the old map is dropped: a full GPU must not cost the map.
+    `SurfelMap.restore` takes both. The map may be in use while the file is read. The surfels
+    come on ``device`` (None: the CPU) before the old map is dropped: a full GPU must not cost the
+    map.
 
     Raises:
         MapError: as `load_map` does.
@@ -87,10 +93,10 @@ def read_map(
 
 
 def read_learned(path: str | Path) -> dict[str, torch.Tensor]:
-    """Return what the refinement had learned with a checkpoint's map; empty if nothing.
+    """Return the tensors that the refinement had learned; empty if there are none.
 
     Raises:
-        MapError: the file cannot be read. What the tensors are is for their reader to judge.
+        MapError: the file cannot be read. The caller checks the tensors.
     """
     source = Path(path).expanduser().absolute()
     try:
@@ -161,7 +167,7 @@ def _check_shapes(source: Path, shapes: dict[str, tuple[int, ...]], max_surfels:
 
 
 def _check_values(source: Path, surfels: Surfels, keyframes: int) -> None:
-    """Refuse what no map holds and what would break one."""
+    """Refuse values that no map holds or that would break one."""
     for name, column in zip(_NAMES, surfels.columns(), strict=True):
         if not bool(torch.isfinite(column).all()):
             raise _refusal(source, f"NaN or infinite values in {name}", "finite values")

@@ -90,7 +90,7 @@ def read_records(
     header_for: Callable[[int], bytes],
     record: np.dtype[np.void],
 ) -> Records:
-    """Read what `write_records` wrote, one table of it.
+    """Read one table from a file that `write_records` wrote.
 
     Args:
         path: the file.

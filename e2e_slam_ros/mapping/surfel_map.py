@@ -78,7 +78,7 @@ class SurfelMap:
 
     @property
     def keyframes(self) -> int:
-        """How many fusions there were; a revised keyframe counts again."""
+        """The number of fusions so far; a revised keyframe counts again."""
         return self._keyframes
 
     @torch.inference_mode()
@@ -116,7 +116,7 @@ class SurfelMap:
         )
 
     def revise(self, keyframe: Keyframe, estimate: DepthEstimate) -> FusionStats:
-        """Replace what a recent keyframe put into the map by its better depth or pose.
+        """Replace a recent keyframe's share in the map: its depth or pose has become better.
 
         Raises:
             MapError: the keyframe is not among the last ``revisable_keyframes``, or the sizes
@@ -130,7 +130,7 @@ class SurfelMap:
     def withdraw(self, index: int) -> int:
         """Take keyframe number ``index`` out of the map; returns how many surfels went with it.
 
-        What its depth showed to be empty space, and was removed for it, does not come back.
+        Surfels that were removed because its depth showed empty space do not come back.
 
         Raises:
             MapError: it is not among the last ``revisable_keyframes``.
@@ -204,7 +204,7 @@ class SurfelMap:
         return pages, project_pages(self._store, pages, camera, T_map_camera)
 
     def _shown(self, cells: torch.Tensor) -> ShownSurfels:
-        """Return what association has to know about the surfels of an index map."""
+        """Return the columns that association needs of the surfels in an index map."""
         if len(self) == 0:
             nothing = torch.zeros((cells.numel(), 3), device=self.device)
             return ShownSurfels(nothing, nothing, nothing[:, 0])
@@ -233,7 +233,7 @@ class SurfelMap:
     def _clear_away(
         self, visible: Projection, observation: Observation, pages: torch.Tensor
     ) -> int:
-        """Remove what the keyframe shows to be empty space, or does not confirm."""
+        """Remove surfels in space that the keyframe shows to be empty, and unconfirmed ones."""
         updated = self._store.slots.updated
         gone = outdated(visible, observation, updated, self._keyframes, self.config)
         self._store.remove(gone)

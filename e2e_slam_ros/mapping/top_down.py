@@ -111,7 +111,7 @@ def _axes(up: tuple[float, float, float]) -> Array:
 
 
 def _below_ceiling(height: Array, upward: Array, cut: float) -> npt.NDArray[np.bool_]:
-    """Return (N,) what one sees from above; everything where that would be nothing."""
+    """Return (N,) bool: the surfels below the ceiling; all of them where none would be left."""
     low, high = np.percentile(height, (_STRAY, 100.0 - _STRAY))
     # Noise tilts the normals of walls, seen edge on, a little: they must stay.
     seen = (upward > -0.3) & (height <= high - cut * (high - low))
