@@ -227,7 +227,7 @@ class SurfelMap:
         slots = cells[evidence.cell]
         before = self._store.slots[slots]
         after = average(before, evidence, self.config.max_confidence, self._keyframes)
-        self._store.update(slots, after)
+        self._store.update(slots, after, before)
         return Change(slots, before, after)
 
     def _clear_away(

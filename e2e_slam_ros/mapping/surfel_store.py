@@ -167,10 +167,13 @@ class SurfelStore:
         first = available.cumsum(0) - available
         return slots[first[owners] + rank]
 
-    def update(self, slots: torch.Tensor, surfels: Surfels) -> None:
-        """Replace surfels in their slots."""
+    def update(self, slots: torch.Tensor, surfels: Surfels, before: Surfels | None = None) -> None:
+        """Replace surfels in their slots; columns that are those of ``before`` stay as they are."""
+        unchanged = () if before is None else before.columns()
+        kept = {id(column) for column in unchanged}
         for column, values in zip(self._slots.columns(), surfels.columns(), strict=True):
-            column.index_copy_(0, slots, values)
+            if id(values) not in kept:
+                column.index_copy_(0, slots, values)
 
     def write(self, slots: torch.Tensor, surfels: Surfels) -> None:
         """Put new surfels into free slots."""
