@@ -26,7 +26,7 @@ from e2e_slam_ros.config import CameraConfig, DepthConfig, MapConfig
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
 from e2e_slam_ros.data.open import open_reader
-from e2e_slam_ros.depth.sensor import SensorDepth
+from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.mapping.surfel_store import Surfels
@@ -42,7 +42,6 @@ class Keyframes:
     def __init__(self, data: str, width: int, device: torch.device) -> None:
         self._reader = open_reader(Path(data))
         self._preprocess = Preprocessor(CameraConfig(working_width=width), device)
-        self._source = SensorDepth(DepthConfig())
 
     def __len__(self) -> int:
         return len(self._reader)
@@ -69,7 +68,8 @@ class Keyframes:
             sensor_depth=working.depth,
             decision=KeyframeDecision(True, "benchmark"),
         )
-        return keyframe, self._source.estimate(keyframe)
+        depth = gate_depth(working.depth.float(), DepthConfig())
+        return keyframe, DepthEstimate(depth, None, "sensor", "sensor")
 
 
 def resident_mb() -> float:

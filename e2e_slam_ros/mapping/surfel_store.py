@@ -168,7 +168,7 @@ class SurfelStore:
         return slots[first[owners] + rank]
 
     def update(self, slots: torch.Tensor, surfels: Surfels, before: Surfels | None = None) -> None:
-        """Replace surfels in their slots; columns that are those of ``before`` stay as they are."""
+        """Replace surfels in their slots; columns shared with ``before`` stay as they are."""
         unchanged = () if before is None else before.columns()
         kept = {id(column) for column in unchanged}
         for column, values in zip(self._slots.columns(), surfels.columns(), strict=True):
