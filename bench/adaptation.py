@@ -40,12 +40,12 @@ from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice, parse_frames
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.architectures import build_network
-from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport
-from e2e_slam_ros.evaluation.adaptation_setup import AdaptationSetup
+from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationSetup
+from e2e_slam_ros.evaluation.adaptation.neighbours import Neighbourhood
+from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
+from e2e_slam_ros.evaluation.adaptation.pair_protocol import PairProtocol
+from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport
 from e2e_slam_ros.evaluation.machine import machine_line
-from e2e_slam_ros.evaluation.neighbours import Neighbourhood
-from e2e_slam_ros.evaluation.online_protocol import OnlineProtocol
-from e2e_slam_ros.evaluation.pair_protocol import PairProtocol
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 from e2e_slam_ros.losses.cloud import local_cloud
 from e2e_slam_ros.refine.adaptable import NetworkInput

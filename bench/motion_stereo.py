@@ -20,7 +20,7 @@ from map import Keyframes
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.slice import parse_frames
-from e2e_slam_ros.evaluation.depth_metrics import depth_metrics
+from e2e_slam_ros.evaluation.depth.metrics import depth_metrics
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 

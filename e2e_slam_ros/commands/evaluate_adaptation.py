@@ -20,8 +20,8 @@ from e2e_slam_ros.config.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader
-    from e2e_slam_ros.evaluation.adaptation_pictures import AdaptationSample
-    from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport
+    from e2e_slam_ros.evaluation.adaptation.figures import AdaptationSample
+    from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport
 
 GRID_PICTURE, CURVES_PICTURE, TABLE_FILE = "before_after.png", "keyframes.png", "table.md"
 STARTS = ("source", "poor")
@@ -77,8 +77,8 @@ def prepare(arguments: argparse.Namespace, defaults: Mapping[str, object]) -> Jo
 def finish(job: Job, report: AdaptationReport, samples: list[AdaptationSample]) -> None:
     """Print the report and write what was asked for, each file whole or not at all."""
     from e2e_slam_ros.data.atomic import write_bytes_atomic, write_text_atomic
-    from e2e_slam_ros.evaluation.adaptation_pictures import before_after_grid, error_curves
-    from e2e_slam_ros.evaluation.adaptation_table import markdown, print_report
+    from e2e_slam_ros.evaluation.adaptation.figures import before_after_grid, error_curves
+    from e2e_slam_ros.evaluation.adaptation.table import markdown, print_report
 
     for note in job.reader.report.notes:
         say(note)

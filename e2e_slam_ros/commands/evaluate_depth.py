@@ -20,8 +20,8 @@ from e2e_slam_ros.config.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-    from e2e_slam_ros.evaluation.depth_protocol import Sample
-    from e2e_slam_ros.evaluation.depth_report import DepthReport
+    from e2e_slam_ros.evaluation.depth.protocol import Sample
+    from e2e_slam_ros.evaluation.depth.report import DepthReport
 
 PROTOCOL = "depth"
 
@@ -36,9 +36,9 @@ def run(arguments: argparse.Namespace) -> int:
         E2ESlamError: see `commands.evaluate.run`.
     """
     from e2e_slam_ros.config.device import resolve_device
-    from e2e_slam_ros.evaluation.depth_predictor import build_predictor
-    from e2e_slam_ros.evaluation.depth_protocol import DepthProtocol
-    from e2e_slam_ros.evaluation.depth_report import DepthReport, print_report
+    from e2e_slam_ros.evaluation.depth.predictor import build_predictor
+    from e2e_slam_ros.evaluation.depth.protocol import DepthProtocol
+    from e2e_slam_ros.evaluation.depth.report import DepthReport, print_report
     from e2e_slam_ros.evaluation.machine import machine_line
     from e2e_slam_ros.evaluation.weights import weights_of
     from e2e_slam_ros.evaluation.working_frames import WorkingFrames
@@ -83,7 +83,7 @@ def _settings(arguments: argparse.Namespace) -> Config:
 
 
 def _baselines(arguments: argparse.Namespace, config: Config) -> dict[str, torch.Tensor]:
-    from e2e_slam_ros.evaluation.depth_baselines import (
+    from e2e_slam_ros.evaluation.depth.baselines import (
         CONSTANT,
         TRAINING_MEDIAN,
         constant_depth,
@@ -107,7 +107,7 @@ def _write(
 ) -> None:
     """Write what was asked for, each file whole or not at all, and print where it is."""
     from e2e_slam_ros.data.atomic import write_bytes_atomic, write_text_atomic
-    from e2e_slam_ros.evaluation.depth_pictures import sample_grid, sparsification_plot
+    from e2e_slam_ros.evaluation.depth.figures import sample_grid, sparsification_plot
 
     written = []
     if figures is not None:

@@ -21,10 +21,10 @@ def run(arguments: argparse.Namespace) -> int:
         E2ESlamError: see `commands.evaluate.run`.
     """
     from e2e_slam_ros.config.device import resolve_device
-    from e2e_slam_ros.evaluation.adaptation_report import AdaptationReport
-    from e2e_slam_ros.evaluation.adaptation_setup import AdaptationSetup
+    from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationSetup
+    from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
+    from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport
     from e2e_slam_ros.evaluation.machine import machine_line
-    from e2e_slam_ros.evaluation.online_protocol import OnlineProtocol
     from e2e_slam_ros.evaluation.weights import weights_of
 
     job = prepare(arguments, _DEFAULTS)

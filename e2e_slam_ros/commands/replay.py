@@ -94,9 +94,9 @@ def _replay(
     arguments: argparse.Namespace,
     argv: Sequence[str],
 ) -> int:
-    from e2e_slam_ros.evaluation.artifacts import write_run
-    from e2e_slam_ros.evaluation.recorder import RunRecorder
-    from e2e_slam_ros.evaluation.table import counted, print_summary
+    from e2e_slam_ros.evaluation.run.artifacts import write_run
+    from e2e_slam_ros.evaluation.run.recorder import RunRecorder
+    from e2e_slam_ros.evaluation.run.tables import counted, print_summary
 
     # The player prints the left-out entries. The figures repeat them.
     source = config.depth.source
@@ -135,7 +135,7 @@ def _replay(
 @contextmanager
 def _output_folder(given: Path | None, max_surfels: int) -> Iterator[Path]:
     """Create the output folder. If the block fails and the folder is empty, remove it again."""
-    from e2e_slam_ros.evaluation.artifacts import prepare_folder, refuse_earlier_run
+    from e2e_slam_ros.evaluation.run.artifacts import prepare_folder, refuse_earlier_run
 
     folder = given or Path("out") / f"{datetime.now():%Y%m%d-%H%M%S}"
     folder = folder.expanduser().absolute()

@@ -16,7 +16,7 @@ from e2e_slam_ros.cli import main
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.tum_writer import TumWriter
-from e2e_slam_ros.evaluation.recorder import RunRecorder
+from e2e_slam_ros.evaluation.run.recorder import RunRecorder
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from synthetic import CAMERA, frame, pose
 

@@ -13,8 +13,8 @@ from e2e_slam_ros.cli import main
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import save_weights
-from e2e_slam_ros.evaluation import depth_predictor
-from e2e_slam_ros.evaluation.depth_predictor import Guess, Predictor
+from e2e_slam_ros.evaluation.depth import predictor as depth_predictor
+from e2e_slam_ros.evaluation.depth.predictor import Guess, Predictor
 
 Refused = Callable[..., str]
 
@@ -130,7 +130,7 @@ def test_outputs_that_cannot_be_written_are_refused_first(
     in_the_way = tmp_path / "file"
     in_the_way.write_text("kept")
     monkeypatch.setattr(
-        "e2e_slam_ros.evaluation.depth_protocol.DepthProtocol.run",
+        "e2e_slam_ros.evaluation.depth.protocol.DepthProtocol.run",
         lambda *_: pytest.fail("worked before it looked at the outputs"),
     )
     assert "a folder that can be written" in refused(

@@ -169,7 +169,7 @@ def test_outputs_that_cannot_be_written_are_refused_first(
     in_the_way = tmp_path / "file"
     in_the_way.write_text("kept")
     monkeypatch.setattr(
-        "e2e_slam_ros.evaluation.pair_protocol.PairProtocol.run",
+        "e2e_slam_ros.evaluation.adaptation.pair_protocol.PairProtocol.run",
         lambda *_: pytest.fail("worked before it looked at the outputs"),
     )
     for option in ("--json", "--markdown", "--out"):

@@ -11,8 +11,8 @@ import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
-from e2e_slam_ros.evaluation.recorder import RunRecorder
-from e2e_slam_ros.evaluation.summary import RunSummary
+from e2e_slam_ros.evaluation.run.recorder import RunRecorder
+from e2e_slam_ros.evaluation.run.summary import RunSummary
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from synthetic import frame, pose

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from e2e_slam_ros.evaluation.map_render import View, render, standard_views, up_axis
 from e2e_slam_ros.evaluation.pictures import bar_uri, color_uri, jpeg_uri, over_uri
 from e2e_slam_ros.evaluation.plots import Series, line_chart
+from e2e_slam_ros.evaluation.run.map_render import View, render, standard_views, up_axis
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 

@@ -13,7 +13,7 @@ from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice, parse_frames
 from e2e_slam_ros.depth.architecture import DepthNetwork, depth_from_disparity
-from e2e_slam_ros.evaluation.depth_metrics import depth_metrics, mean_depth_metrics
+from e2e_slam_ros.evaluation.depth.metrics import depth_metrics, mean_depth_metrics
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig, ValidationConfig
 from e2e_slam_ros.training.task import RunContext

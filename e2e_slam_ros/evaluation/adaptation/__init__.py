@@ -1,0 +1,1 @@
+"""The pair and online protocols: keyframe depth before and after refinement."""

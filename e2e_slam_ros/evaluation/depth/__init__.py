@@ -1,0 +1,1 @@
+"""The depth protocol: a depth source compared with the sensor, frame by frame."""

@@ -1,0 +1,281 @@
+"""Watches a run and sums it up; called from whichever thread has something to tell."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from array import array
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.evaluation.depth.metrics import (
+    DepthMetrics,
+    depth_metrics,
+    mean_depth_metrics,
+)
+from e2e_slam_ros.evaluation.even_sample import EvenSample
+from e2e_slam_ros.evaluation.run.excerpts import keyframe_sample, measured_points
+from e2e_slam_ros.evaluation.run.map_fit import map_metrics
+from e2e_slam_ros.evaluation.run.summary import (
+    KeyframeRecord,
+    KeyframeSample,
+    RefinementSummary,
+    RunSummary,
+    StageLatency,
+    Trajectory,
+)
+from e2e_slam_ros.evaluation.run.truth import GroundTruth, ObservedReader
+from e2e_slam_ros.evaluation.trajectory.errors import trajectory_metrics
+from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+from e2e_slam_ros.refine.tally import RefinementTally
+from e2e_slam_ros.slam.result import KeyframeResult, Revision
+
+Metrics = TypeVar("Metrics")
+
+_SAMPLES = 8
+# Keyframes whose measured points are compared with the final map (at most twice as many).
+_FIT_KEYFRAMES = 200
+
+
+class RunRecorder:
+    """Collects what `RunSummary` needs while a run goes on. Thread-safe, bounded pictures.
+
+    Args:
+        reader: the sequence being played, the source of ground truth; None for live input.
+        config: the run's parameters (depth range, undistortion).
+
+    Play ``observed`` instead of ``reader``: it notes the truth in passing, which spares
+    decoding every frame a second time.
+    """
+
+    def __init__(self, reader: FrameReader | None, config: Config) -> None:
+        self._reader = reader
+        self._config = config
+        self._truth = GroundTruth(reader)
+        self._lock = threading.Lock()
+        self._stamps: list[int] = []
+        self._poses: list[npt.NDArray[np.float64] | None] = []
+        self._latency: dict[str, array[float]] = {}
+        self._records: list[KeyframeRecord] = []
+        self._samples: EvenSample[KeyframeSample] = EvenSample(_SAMPLES)
+        self._measured: EvenSample[npt.NDArray[np.float32]] = EvenSample(_FIT_KEYFRAMES)
+        self._refinement = RefinementTally()
+        self._revised = 0
+        self._last: DepthEstimate | None = None
+        self._device: str | None = None
+        self.summary: RunSummary | None = None
+        self.cloud: SurfelCloud | None = None
+
+    @property
+    def observed(self) -> ObservedReader | None:
+        """The reader to play; None when the recorder was given none."""
+        return None if self._reader is None else ObservedReader(self._reader, self._truth)
+
+    def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
+        """Note a processed frame and its (4, 4) estimated pose; None when it got none."""
+        pose = None if T_map_camera is None else np.array(T_map_camera, dtype=np.float64)
+        with self._lock:
+            self._stamps.append(stamp_ns)
+            self._poses.append(pose)
+
+    def on_latency(self, stage: str, ms: float) -> None:
+        """Note how long one pass through ``stage`` took, in milliseconds."""
+        with self._lock:
+            self._latency.setdefault(stage, array("d")).append(ms)
+
+    @torch.inference_mode()
+    def on_keyframe(self, result: KeyframeResult) -> None:
+        """Note a mapped keyframe: depth errors, map size, stage times, now and then pictures."""
+        for stage, ms in result.latency_ms.items():
+            self.on_latency(stage, ms)
+        truth = self._true_depth(result.keyframe, result.estimate)
+        record = self._record(result, truth)
+        limits = self._config.depth
+        measured = measured_points(result, truth, limits.min_m, limits.max_m)
+        with self._lock:
+            if result.outcome is not None:
+                self._refinement.note(result.outcome)
+            if measured is not None:
+                self._measured.offer(measured)
+            wanted = self._samples.wants_next()
+            if not wanted:
+                self._samples.skip()
+            self._records.append(record)
+            self._last = result.estimate
+            self._device = _device_words(result.keyframe.image.device)
+        if result.revision is not None:
+            self._on_revision(result.revision)
+        if wanted:
+            sample = keyframe_sample(result, record, truth)
+            with self._lock:
+                self._samples.offer(sample)
+
+    def finish(
+        self,
+        cloud: SurfelCloud,
+        dropped: int,
+        problems: Mapping[str, int],
+        wall_s: float,
+        map_hash: str | None = None,
+    ) -> RunSummary:
+        """Sum the run up; also kept as ``summary``, with ``cloud`` beside it.
+
+        ``map_hash`` is the map's own content hash; without it the cloud's is taken.
+        """
+        with self._lock:
+            stamps, poses = list(self._stamps), list(self._poses)
+            records, samples = tuple(self._records), tuple(self._samples.chosen())
+            measured = self._measured.items()
+            latency = {stage: _latency(times) for stage, times in self._latency.items()}
+            last, device = self._last, self._device
+            refinement = self._refinement_summary()
+        trajectory = self._trajectory(stamps, poses)
+        report = None if self._reader is None else self._reader.report
+        notes = [] if report is None else list(report.notes)
+        self.cloud = cloud
+        self.summary = RunSummary(
+            sequence="live" if self._reader is None else self._reader.name,
+            frames=len(stamps),
+            keyframes=len(records),
+            dropped=dropped,
+            surfels=records[-1].surfels if records else len(cloud.positions),
+            device=device or self._config.runtime.device,
+            wall_s=wall_s,
+            depth=mean_depth_metrics(record.depth for record in records),
+            depth_unrefined=mean_depth_metrics(record.unrefined for record in records),
+            depth_source=None if last is None else last.source,
+            scale_source=None if last is None else last.scale_source,
+            pose_source=self._pose_source(),
+            trajectory=trajectory,
+            trajectory_metrics=_computed(
+                lambda: trajectory_metrics(
+                    trajectory.stamps_ns, trajectory.estimated, trajectory.truth
+                ),
+                "trajectory error",
+                notes,
+            ),
+            map_fit=_computed(lambda: map_metrics(measured, cloud.positions), "map error", notes),
+            map_hash=map_hash or _cloud_hash(cloud),
+            latency_ms=latency,
+            problems=dict(problems),
+            records=records,
+            samples=samples,
+            skipped={} if report is None else dict(report.skipped),
+            refinement=refinement,
+            notes=tuple(notes),
+        )
+        return self.summary
+
+    def _on_revision(self, revision: Revision) -> None:
+        """Judge an earlier keyframe by what it has in the map now."""
+        truth = self._true_depth(revision.keyframe, revision.estimate)
+        depth = self._metrics(revision.estimate, truth)
+        with self._lock:
+            self._revised += 1
+            for place in range(len(self._records) - 1, -1, -1):
+                if self._records[place].index == revision.keyframe.index:
+                    self._records[place] = replace(self._records[place], depth=depth)
+                    return
+
+    def _refinement_summary(self) -> RefinementSummary | None:
+        tally = self._refinement
+        if tally.attempts == 0:
+            return None
+        return RefinementSummary(
+            refined=tally.refined,
+            refused=dict(tally.refused),
+            rolled_back=tally.rolled_back,
+            mean_steps=tally.mean_steps,
+            revised=self._revised,
+        )
+
+    def _pose_source(self) -> str:
+        source = self._config.pose.source
+        recorded = self._reader is not None and source in ("topic", "odometry", "tf")
+        return "recording" if recorded else source
+
+    def _true_depth(self, keyframe: Keyframe, answer: DepthEstimate) -> torch.Tensor | None:
+        """Return (H, W) metres on the estimate's device, or None."""
+        estimate = answer.depth
+        if keyframe.sensor_depth is not None:
+            return keyframe.sensor_depth[0, 0].to(estimate.device)
+        height, width = estimate.shape[-2:]
+        truth = self._truth.depth(keyframe.stamp_ns, height, width, self._config.camera.undistort)
+        return None if truth is None else truth.to(estimate.device)
+
+    def _record(self, result: KeyframeResult, truth: torch.Tensor | None) -> KeyframeRecord:
+        keyframe, fusion = result.keyframe, result.fusion
+        fused = self._metrics(result.estimate, truth)
+        same = result.unrefined is result.estimate
+        return KeyframeRecord(
+            index=keyframe.index,
+            frame_index=keyframe.frame_index,
+            stamp_ns=keyframe.stamp_ns,
+            reason=keyframe.decision.reason,
+            T_map_camera=keyframe.T_map_camera.detach().cpu().numpy().astype(np.float64),
+            depth=fused,
+            unrefined=fused if same else self._metrics(result.unrefined, truth),
+            added=fusion.added,
+            merged=fusion.merged,
+            removed=fusion.removed,
+            surfels=fusion.total,
+            loss_first=None if result.outcome is None else result.outcome.first_total,
+            loss_last=None if result.outcome is None else result.outcome.best_total,
+        )
+
+    def _metrics(self, estimate: DepthEstimate, truth: torch.Tensor | None) -> DepthMetrics | None:
+        if truth is None:
+            return None
+        limits = self._config.depth
+        return depth_metrics(estimate.depth[0, 0], truth, limits.min_m, limits.max_m)
+
+    def _trajectory(
+        self, stamps: list[int], poses: list[npt.NDArray[np.float64] | None]
+    ) -> Trajectory:
+        tracked = [(s, p) for s, p in zip(stamps, poses, strict=True) if p is not None]
+        tracked.sort(key=lambda pair: pair[0])
+        true = [self._truth.pose(stamp) for stamp, _ in tracked]
+        missing = np.full((4, 4), np.nan)
+        return Trajectory(
+            stamps_ns=np.array([stamp for stamp, _ in tracked], dtype=np.int64),
+            estimated=np.array([pose for _, pose in tracked]).reshape(-1, 4, 4),
+            truth=np.array([missing if t is None else t for t in true]).reshape(-1, 4, 4),
+        )
+
+
+def _computed(
+    compute: Callable[[], Metrics | None], what: str, notes: list[str]
+) -> Metrics | None:
+    """Return the result; a figure that cannot be had is noted and loses nothing else."""
+    try:
+        return compute()
+    except Exception as error:  # noqa: BLE001 - one figure must not cost the map
+        notes.append(f"The {what} could not be computed: {error}")
+        return None
+
+
+def _latency(times: array[float]) -> StageLatency:
+    values = np.asarray(times)
+    p50, p95 = np.percentile(values, (50, 95))
+    return StageLatency(float(p50), float(p95), float(values.mean()), len(values))
+
+
+def _device_words(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return str(device)
+
+
+def _cloud_hash(cloud: SurfelCloud) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (cloud.positions, cloud.normals, cloud.colors, cloud.confidence):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()

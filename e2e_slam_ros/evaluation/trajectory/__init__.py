@@ -1,0 +1,1 @@
+"""Camera trajectories compared with the truth: alignment and errors."""
