@@ -75,8 +75,8 @@ EXCEPTIONS = {
     # CPU build, and nothing here links against them.
     r"nvidia-.+|cuda-.+": "redistributable, only with torch's CUDA build",
 }
-# Goes when evo is no longer in requirements.txt; from then on an entry here is an error.
-TEMPORARY = {"evo": "GPL-3.0, moves to requirements-dev.txt"}
+# Distribution -> reason; an entry that is not needed any more is an error.
+TEMPORARY: dict[str, str] = {}
 
 
 def accepted(expression: str) -> bool:

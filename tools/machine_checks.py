@@ -38,7 +38,7 @@ DEBIAN_PACKAGES = {
 }
 
 REQUIRED_IMPORTS = (
-    "numpy, scipy, PIL, yaml, matplotlib, torch, evo, rosbags, rich, tqdm, safetensors",
+    "numpy, scipy, PIL, yaml, matplotlib, torch, rosbags, rich, tqdm, safetensors",
     "rclpy, sensor_msgs.msg, geometry_msgs.msg, nav_msgs.msg, std_msgs.msg, std_srvs.srv",
     "diagnostic_msgs.msg, rosgraph_msgs.msg, tf2_msgs.msg",
     "tf2_ros, sensor_msgs_py.point_cloud2, tf_transformations, message_filters",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from e2e_slam_ros.commands.outputs import output_file, output_folder
+from e2e_slam_ros.commands.outputs import (
+    PAGE_FILE,
+    json_text,
+    output_file,
+    output_folder,
+    write_files,
+)
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
 from e2e_slam_ros.commands.settings import read_settings
 from e2e_slam_ros.commands.terminal import say
@@ -76,29 +81,28 @@ def prepare(arguments: argparse.Namespace, defaults: Mapping[str, object]) -> Jo
 
 def finish(job: Job, report: AdaptationReport, samples: list[AdaptationSample]) -> None:
     """Print the report and write what was asked for, each file whole or not at all."""
-    from e2e_slam_ros.data.atomic import write_bytes_atomic, write_text_atomic
     from e2e_slam_ros.evaluation.adaptation.figures import before_after_grid, error_curves
-    from e2e_slam_ros.evaluation.adaptation.table import markdown, print_report
 
     for note in job.reader.report.notes:
         say(note)
-    print_report(report, Console())
-    outputs, written = job.outputs, []
+    report.table().print(Console())
+    outputs = job.outputs
     if outputs.figures is not None:
-        text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
-        write_text_atomic(outputs.figures, text)
-        written.append(outputs.figures)
+        write_files({outputs.figures: json_text(report.to_json())})
     if outputs.table is not None:
-        write_text_atomic(outputs.table, markdown(report))
-        written.append(outputs.table)
-    if outputs.folder is not None:
-        depth = job.config.depth
-        written.append(outputs.folder / GRID_PICTURE)
-        write_bytes_atomic(written[-1], before_after_grid(samples, depth.min_m, depth.max_m))
-        written.append(outputs.folder / CURVES_PICTURE)
-        write_bytes_atomic(written[-1], error_curves(report.scores))
-    for path in written:
-        print(path)
+        write_files({outputs.table: report.table(digits=4).markdown()})
+    if outputs.folder is None:
+        return
+    depth = job.config.depth
+    grid = before_after_grid(samples, depth.min_m, depth.max_m)
+    curves = error_curves(report.scores)
+    pictures = {"Before and after": grid, "Errors": curves}
+    files: dict[Path, str | bytes] = {
+        outputs.folder / GRID_PICTURE: grid,
+        outputs.folder / CURVES_PICTURE: curves,
+        outputs.folder / PAGE_FILE: report.html(pictures),
+    }
+    write_files(files)
 
 
 def _is_poor(arguments: argparse.Namespace) -> bool:

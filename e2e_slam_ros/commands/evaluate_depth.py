@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from tqdm import tqdm
 
-from e2e_slam_ros.commands.outputs import output_file, output_folder
+from e2e_slam_ros.commands.outputs import (
+    PAGE_FILE,
+    json_text,
+    output_file,
+    output_folder,
+    write_files,
+)
 from e2e_slam_ros.commands.sequence import open_sequence
 from e2e_slam_ros.commands.settings import read_settings
 from e2e_slam_ros.commands.terminal import progress_wanted, say
@@ -20,7 +25,7 @@ from e2e_slam_ros.config.errors import ConfigError
 if TYPE_CHECKING:
     import torch
 
-    from e2e_slam_ros.evaluation.depth.protocol import Sample
+    from e2e_slam_ros.evaluation.depth.protocol import DepthSample
     from e2e_slam_ros.evaluation.depth.report import DepthReport
 
 PROTOCOL = "depth"
@@ -38,13 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
     from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.evaluation.depth.predictor import build_predictor
     from e2e_slam_ros.evaluation.depth.protocol import DepthProtocol
-    from e2e_slam_ros.evaluation.depth.report import DepthReport, print_report
+    from e2e_slam_ros.evaluation.depth.report import DepthReport
     from e2e_slam_ros.evaluation.machine import machine_line
     from e2e_slam_ros.evaluation.weights import weights_of
     from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 
     config = _settings(arguments)
-    figures, pictures = output_file(arguments.json), output_folder(arguments.out)
+    figures, folder = output_file(arguments.json), output_folder(arguments.out)
     reader = open_sequence(arguments.data, arguments.frames)
     device = resolve_device(config.runtime.device)
     protocol = DepthProtocol(
@@ -52,20 +57,20 @@ def run(arguments: argparse.Namespace) -> int:
     )
     frames = WorkingFrames(reader, config.camera, device)
     shown = tqdm(frames, total=len(frames), unit="frame", disable=not progress_wanted())
-    outcome = protocol.run(frames, shown, _SAMPLES if pictures else 0)
+    result = protocol.run(frames, shown, _SAMPLES if folder else 0)
     report = DepthReport(
         data=reader.name,
         asked=len(reader),
         skipped=frames.skipped,
         source=config.depth.source,
-        scores=tuple(outcome.scores),
+        scores=tuple(result.scores),
         machine=machine_line(str(device)),
         weights=weights_of(config),
     )
     for note in reader.report.notes:
         say(note)
-    print_report(report, Console())
-    _write(report, outcome.samples, config, figures, pictures)
+    report.table().print(Console())
+    _write(report, result.samples, config, figures, folder)
     return 0
 
 
@@ -100,26 +105,21 @@ def _baselines(arguments: argparse.Namespace, config: Config) -> dict[str, torch
 
 def _write(
     report: DepthReport,
-    samples: list[Sample],
+    samples: list[DepthSample],
     config: Config,
     figures: Path | None,
-    pictures: Path | None,
+    folder: Path | None,
 ) -> None:
-    """Write what was asked for, each file whole or not at all, and print where it is."""
-    from e2e_slam_ros.data.atomic import write_bytes_atomic, write_text_atomic
+    """Write the files that were asked for and print their paths."""
     from e2e_slam_ros.evaluation.depth.figures import sample_grid, sparsification_plot
 
-    written = []
     if figures is not None:
-        text = json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
-        write_text_atomic(figures, text)
-        written.append(figures)
-    if pictures is not None:
-        written.append(pictures / FRAMES_PICTURE)
-        write_bytes_atomic(written[-1], sample_grid(samples, config.depth.max_m))
-        curves = report.curves()
-        if curves is not None:
-            written.append(pictures / CURVES_PICTURE)
-            write_bytes_atomic(written[-1], sparsification_plot(curves))
-    for path in written:
-        print(path)
+        write_files({figures: json_text(report.to_json())})
+    if folder is None:
+        return
+    pictures, curves = {"Frames": sample_grid(samples, config.depth.max_m)}, report.curves()
+    files: dict[Path, str | bytes] = {folder / FRAMES_PICTURE: pictures["Frames"]}
+    if curves is not None:
+        pictures["Sparsification"] = sparsification_plot(curves)
+        files[folder / CURVES_PICTURE] = pictures["Sparsification"]
+    write_files(files | {folder / PAGE_FILE: report.html(pictures)})

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.data.atomic import write_bytes_atomic
+
+# The page of an evaluation, in the folder of its pictures.
+PAGE_FILE = "report.html"
 
 
 def output_file(path: Path | None) -> Path | None:
@@ -53,3 +60,16 @@ def _check_writable(folder: Path) -> None:
             "a folder that can be written to",
             "choose another folder",
         ) from problem
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """Return the text of a JSON file."""
+    return json.dumps(values, indent=2, allow_nan=False) + "\n"
+
+
+def write_files(files: Mapping[Path, str | bytes]) -> None:
+    """Write files, each whole or not at all, and print their paths at the end."""
+    for path, content in files.items():
+        write_bytes_atomic(path, content.encode() if isinstance(content, str) else content)
+    for path in files:
+        print(path)

@@ -96,7 +96,8 @@ def _replay(
 ) -> int:
     from e2e_slam_ros.evaluation.run.artifacts import write_run
     from e2e_slam_ros.evaluation.run.recorder import RunRecorder
-    from e2e_slam_ros.evaluation.run.tables import counted, print_summary
+    from e2e_slam_ros.evaluation.run.tables import print_summary
+    from e2e_slam_ros.evaluation.score_table import counted
 
     # The player prints the left-out entries. The figures repeat them.
     source = config.depth.source

@@ -1,4 +1,4 @@
-"""A bounded, evenly spread sample of a sequence whose length is not known beforehand."""
+"""A bounded, evenly spread sample of a sequence of unknown length."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class EvenSample(Generic[Item]):
         self._kept: list[Item] = []
 
     def wants_next(self) -> bool:
-        """Say whether the next item offered will be kept (to spare making it)."""
+        """Return True when the next item offered will be kept."""
         return self._offered % self._stride == 0
 
     def skip(self) -> None:
-        """Count an item that was not made because it would not have been kept."""
+        """Count an item that is not offered because it would not be kept."""
         self._offered += 1
 
     def offer(self, item: Item) -> None:
-        """Consider the next item."""
+        """Offer the next item."""
         if self.wants_next():
             self._kept.append(item)
         self._offered += 1

@@ -1,4 +1,4 @@
-"""The machine in one line: figures mean little without it."""
+"""One line about the machine that figures were measured on."""
 
 from __future__ import annotations
 

@@ -1,25 +1,27 @@
-"""Which weights something was measured with."""
+"""The weights that figures were measured with."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.depth.shipped import weights_folder
+from e2e_slam_ros.evaluation.score_table import counted
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Which network: ``sha256`` is that of the file its weights came from."""
+    """A network and the SHA-256 of the file its weights came from."""
 
     architecture: str
     sha256: str
 
 
 def weights_of(config: Config) -> Weights | None:
-    """Return what identifies the network's weights; None for a depth source without."""
+    """Return the network and its weights; None for a depth source without a network."""
     if config.depth.source != "network":
         return None
     network = config.depth.network
@@ -28,3 +30,11 @@ def weights_of(config: Config) -> Weights | None:
     else:
         content = (weights_folder() / f"{network.architecture}.safetensors").read_bytes()
     return Weights(network.architecture, hashlib.sha256(content).hexdigest())
+
+
+def origin_notes(left_out: Mapping[str, int], weights: Weights | None, machine: str) -> list[str]:
+    """Return sentences on the frames left out, the weights and the machine of figures."""
+    notes = ["left out: " + ", ".join(counted(left_out))] if left_out else []
+    if weights is not None:
+        notes.append(f"{weights.architecture}, sha256 {weights.sha256[:16]}")
+    return [*notes, machine]

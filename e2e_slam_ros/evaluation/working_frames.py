@@ -1,15 +1,16 @@
-"""The frames of a recording as the system sees them, for protocols that look at every frame."""
+"""The frames of a recording as keyframes, for protocols that look at every frame."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 
-from e2e_slam_ros.config import CameraConfig
-from e2e_slam_ros.config.errors import E2ESlamError
+from e2e_slam_ros.config import CameraConfig, Config
+from e2e_slam_ros.config.errors import DataError, E2ESlamError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+from e2e_slam_ros.evaluation.score_table import counted
 from e2e_slam_ros.slam.preprocess import Preprocessor
 
 _DECISION = KeyframeDecision(True, "every frame")
@@ -18,12 +19,12 @@ _DECISION = KeyframeDecision(True, "every frame")
 class WorkingFrames:
     """Every readable frame of a sequence as a keyframe, in order.
 
-    Undistorted and at the working size. A frame without a pose gets the identity: whoever needs
-    poses asks `has_pose`.
+    Images are undistorted and have the working size. A frame without a pose gets the identity;
+    `has_pose` tells them apart.
 
     Attributes:
-        skipped: reason -> how many frames were left out for it.
-        first_problem: what was wrong with the first unreadable frame; "" when all could be read.
+        skipped: reason -> number of frames left out.
+        first_problem: the error of the first unreadable frame; "" when all could be read.
     """
 
     def __init__(self, reader: FrameReader, config: CameraConfig, device: torch.device) -> None:
@@ -50,7 +51,7 @@ class WorkingFrames:
                 self.first_problem = self.first_problem or str(problem)
 
     def has_pose(self, keyframe: Keyframe) -> bool:
-        """Say whether the recording has a pose for it."""
+        """Return True when the recording has a pose for the frame."""
         return keyframe.index in self._posed
 
     def skip(self, reason: str) -> None:
@@ -73,3 +74,28 @@ class WorkingFrames:
             sensor_depth=working.depth,
             decision=_DECISION,
         )
+
+
+def no_frame_scored(
+    frames: int, left_out: Mapping[str, int], problem: str, needed: str, do: str, config: Config
+) -> DataError:
+    """Return the error of a sequence without a frame that could be scored.
+
+    Args:
+        frames: number of frames.
+        left_out: reason -> number of frames.
+        problem: text of the first error; may be empty.
+        needed: the frames that can be scored, in words.
+        do: advice.
+        config: gives the range of depth.
+    """
+    reasons = ", ".join(counted(left_out))
+    if problem:
+        reasons += f"; the first problem: {problem}"
+    return DataError.from_parts(
+        "frames to evaluate",
+        f"none of {frames:,} that could be compared: {reasons}",
+        f"{needed} between depth.min_m = {config.depth.min_m:g} and "
+        f"depth.max_m = {config.depth.max_m:g} m",
+        do,
+    )

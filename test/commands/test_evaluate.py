@@ -14,7 +14,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import save_weights
 from e2e_slam_ros.evaluation.depth import predictor as depth_predictor
-from e2e_slam_ros.evaluation.depth.predictor import Guess, Predictor
+from e2e_slam_ros.evaluation.depth.predictor import PredictedDepth, Predictor
 
 Refused = Callable[..., str]
 
@@ -32,9 +32,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that sees everything 10 % too far, in place of the configured one."""
 
-    def predict(keyframe: Keyframe) -> Guess:
+    def predict(keyframe: Keyframe) -> PredictedDepth:
         assert keyframe.sensor_depth is not None
-        return Guess(keyframe.sensor_depth * 1.1)
+        return PredictedDepth(keyframe.sensor_depth * 1.1)
 
     def build(*_: object) -> Predictor:
         return predict
@@ -65,7 +65,11 @@ def test_a_network_is_evaluated_by_default(
     assert found["weights"]["architecture"] == "efficientnet_lite0"
     assert len(found["weights"]["sha256"]) == 64
     assert "cores" in found["machine"]
-    assert sorted(p.name for p in folder.iterdir()) == ["depth.png", "sparsification.png"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "depth.png",
+        "report.html",
+        "sparsification.png",
+    ]
     text = capsys.readouterr().out
     for words in ("network, raw", "constant depth", "median of frames", "AUSE", str(file)):
         assert words in text

@@ -76,7 +76,7 @@ def test_pair_adapts_the_network_by_default(
     assert found["refused"] == {} and found["seconds_per_keyframe"] > 0.0
     assert found["weights"]["architecture"] == "efficientnet_lite0"
     assert "cores" in found["machine"]
-    names = ["before_after.png", "keyframes.png", "table.md"]
+    names = ["before_after.png", "keyframes.png", "report.html", "table.md"]
     assert sorted(p.name for p in folder.iterdir()) == names
     assert (folder / "table.md").read_text().startswith("### pair, data")
     text = capsys.readouterr().out

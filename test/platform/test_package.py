@@ -28,7 +28,7 @@ ROSDEP_KEYS = {
 }
 PIP_NAMES = {"PIL": "pillow", "yaml": "pyyaml"}
 # No rosdep key exists; package.xml says so in a comment.
-NO_ROSDEP_KEY = {"evo", "safetensors"}
+NO_ROSDEP_KEY = {"safetensors"}
 # Imported when asked for; the error says what to install.
 OPTIONAL = {"rerun"}
 # `make` installs it by itself: which build is right depends on the machine.

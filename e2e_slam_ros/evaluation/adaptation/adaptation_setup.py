@@ -1,4 +1,4 @@
-"""What the pair and online protocols work with: sources, the adaptation, and what it may see."""
+"""The parts of the pair and online protocols: sources, adaptation and scorer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.depth.source import DepthSource
-from e2e_slam_ros.evaluation.adaptation.degraded_depth import PoorStart
+from e2e_slam_ros.evaluation.adaptation.degraded_depth import DegradedDepth
 from e2e_slam_ros.evaluation.adaptation.figures import AdaptationSample
 from e2e_slam_ros.evaluation.adaptation.report import Forgetting
 from e2e_slam_ros.evaluation.adaptation.score import Depths, KeyframeScore, Scorer
-from e2e_slam_ros.evaluation.working_frames import WorkingFrames
+from e2e_slam_ros.evaluation.working_frames import WorkingFrames, no_frame_scored
 from e2e_slam_ros.multiview.motion_stereo import filled_depth
 from e2e_slam_ros.multiview.plane_choice import inverse_planes
 from e2e_slam_ros.multiview.plane_sweep import plane_sweep, sweep_view
@@ -32,13 +32,13 @@ _SPARSE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """A keyframe as the system gets it, and what is true of it.
+class EvaluatedKeyframe:
+    """A keyframe without its truth, and the truth apart from it.
 
     Attributes:
         keyframe: without measured depth, or with the sparse part that a depth topic would bring.
         truth: (1, 1, H, W) metres that the keyframe does not show, 0 = unknown; or None.
-        measured: all of it, for what evaluations may see.
+        measured: the whole truth, for the evaluation alone.
     """
 
     keyframe: Keyframe
@@ -47,8 +47,8 @@ class View:
 
 
 @dataclass
-class AdaptationOutcome:
-    """Everything a run of a protocol found; filled keyframe by keyframe."""
+class AdaptationResult:
+    """Scores and samples of a run of a protocol; filled keyframe by keyframe."""
 
     scores: list[KeyframeScore] = field(default_factory=list)
     samples: list[AdaptationSample] = field(default_factory=list)
@@ -76,30 +76,30 @@ class AdaptationSetup:
 
     def __init__(self, config: Config, device: torch.device, poor: bool) -> None:
         self.config, self.device = config, device
-        self._poor = PoorStart(config.depth) if poor else None
+        self._poor = DegradedDepth(config.depth) if poor else None
         self.source: DepthSource = self._poor or build_adaptable_source(config, device)
         adapts = config.refine.strategy == "network"
         self.original = build_adaptable_source(config, device) if adapts else self.source
         self.adaptation = Adaptation(config, self.source, device)
         self.scorer = Scorer(config.depth.min_m, config.depth.max_m)
 
-    def view(self, keyframe: Keyframe) -> View:
+    def view(self, keyframe: Keyframe) -> EvaluatedKeyframe:
         """Take the truth away from a keyframe."""
         measured = keyframe.sensor_depth
         if measured is None or self.config.refine.scale.source != "depth_topic":
-            return View(replace(keyframe, sensor_depth=None), measured, measured)
+            return EvaluatedKeyframe(replace(keyframe, sensor_depth=None), measured, measured)
         generator = torch.Generator().manual_seed(keyframe.stamp_ns % 2**31)
         shown = (torch.rand(measured.shape, generator=generator) < _SPARSE).to(measured.device)
         sparse = torch.where(shown, measured, 0.0)
         truth = torch.where(shown, 0.0, measured)
-        return View(replace(keyframe, sensor_depth=sparse), truth, measured)
+        return EvaluatedKeyframe(replace(keyframe, sensor_depth=sparse), truth, measured)
 
-    def truth_for_scale(self, view: View) -> torch.Tensor | None:
+    def truth_for_scale(self, view: EvaluatedKeyframe) -> torch.Tensor | None:
         """Return the truth where the configured scale source is the truth's median."""
         wanted = self.config.refine.scale.source == "groundtruth_median"
         return view.measured if wanted else None
 
-    def estimate(self, source: DepthSource, view: View) -> DepthEstimate:
+    def estimate(self, source: DepthSource, view: EvaluatedKeyframe) -> DepthEstimate:
         """Ask a source.
 
         Raises:
@@ -128,7 +128,7 @@ def outcome_of(adapted: AdaptedDepth) -> RefineOutcome:
     return adapted.outcome
 
 
-def sample_of(view: View, depths: Depths, score: KeyframeScore) -> AdaptationSample:
+def sample_of(view: EvaluatedKeyframe, depths: Depths, score: KeyframeScore) -> AdaptationSample:
     """Return a keyframe for the pictures."""
     assert view.truth is not None
     maps = (view.truth, depths.before, depths.after)
@@ -142,7 +142,7 @@ def sample_of(view: View, depths: Depths, score: KeyframeScore) -> AdaptationSam
 def geometric_depth(
     target: Keyframe, sources: list[Keyframe], config: Config
 ) -> torch.Tensor | None:
-    """Return what motion stereo makes of the same views, (1, 1, H, W) metres, 0 = unknown.
+    """Return the depth of motion stereo from the same views, (1, 1, H, W) metres, 0 = unknown.
 
     The baseline that learning has to beat: a plane sweep, filled. None without a view that moved.
     """
@@ -166,16 +166,14 @@ def geometric_depth(
 def nothing_scored(
     frames: int, left_out: dict[str, int], problem: str, config: Config
 ) -> DataError:
-    """Return the refusal of a sequence of which nothing could be compared."""
-    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in left_out.items())
-    if problem:
-        reasons += f"; the first problem: {problem}"
-    return DataError.from_parts(
-        "frames to evaluate",
-        f"none of {frames:,} that could be compared: {reasons}",
-        f"frames with a pose and true depth between depth.min_m = {config.depth.min_m:g} and "
-        f"depth.max_m = {config.depth.max_m:g} m",
+    """Return the error of a sequence without a keyframe that could be scored."""
+    return no_frame_scored(
+        frames,
+        left_out,
+        problem,
+        "frames with a pose and true depth",
         "choose another sequence, or other --frames",
+        config,
     )
 
 

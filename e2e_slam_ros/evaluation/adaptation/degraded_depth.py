@@ -1,4 +1,4 @@
-"""A deliberately poor depth source: what a refinement must cope with before good weights exist."""
+"""A deliberately poor depth source: a start for refinement that needs no weights."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _BLUR = 16
 _DISTORTION, _ROWS, _COLUMNS = 0.2, 3, 4
 
 
-def poor_depth(truth: torch.Tensor, seed: int) -> torch.Tensor:
-    """Return depth as a poor network would give it: blurred, and stretched unevenly.
+def degraded_depth(truth: torch.Tensor, seed: int) -> torch.Tensor:
+    """Return the truth blurred and stretched unevenly, like the depth of a poor network.
 
     Args:
         truth: (1, 1, H, W) metres, 0 = unknown; unknown pixels are filled first.
-        seed: of the distortion, about 20 % over an image.
+        seed: seed of the distortion, which is about 20 % over an image.
 
     Returns:
         (1, 1, H, W) metres, dense.
@@ -43,7 +43,7 @@ def poor_depth(truth: torch.Tensor, seed: int) -> torch.Tensor:
     return (blurred.clamp_min(0.1) * stretch).reciprocal()
 
 
-class PoorStart:
+class DegradedDepth:
     """A depth source made from the truth of each keyframe; for evaluations only.
 
     The same keyframe gets the same depth each time.
@@ -59,9 +59,9 @@ class PoorStart:
         self._truth: dict[int, torch.Tensor] = {}
 
     def show(self, keyframe: Keyframe, truth: torch.Tensor) -> None:
-        """Say what is true of the keyframe that is asked for next, (1, 1, H, W) metres.
+        """Set the truth of the keyframe that is asked for next, (1, 1, H, W) metres.
 
-        Apart from the keyframe: the refinement gets the keyframe and must not see the truth.
+        It is not part of the keyframe: the refinement gets the keyframe and must not see it.
         """
         self._truth = {keyframe.stamp_ns: truth}
 
@@ -80,9 +80,9 @@ class PoorStart:
                 "a keyframe with measured depth",
                 "choose other frames, or another start than poor",
             )
-        depth = gate_depth(poor_depth(truth, keyframe.frame_index), self._config)
+        depth = gate_depth(degraded_depth(truth, keyframe.frame_index), self._config)
         return DepthEstimate(depth, None, source=self.name, scale_source="distorted truth")
 
     def reset(self) -> None:
-        """Forget what was shown."""
+        """Forget the truth that was shown."""
         self._truth = {}

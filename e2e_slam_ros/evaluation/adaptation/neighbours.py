@@ -1,4 +1,4 @@
-"""The frames around a frame that were taken from elsewhere."""
+"""The frames before and after a frame, taken from other places."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FARTHEST = 90
 
 
 class Neighbourhood:
-    """Frames of a recording by position, the latest kept, and who is whose neighbour.
+    """Frames of a recording by position, and their neighbours; keeps the latest in memory.
 
     Args:
         frames: read from; counts what cannot be read.
-        apart_m: how far a neighbour is at least from the frame and from the neighbours nearer
-            to it, metres.
+        apart_m: smallest distance of a neighbour from the frame and from the other
+            neighbours, metres.
     """
 
     def __init__(self, frames: WorkingFrames, apart_m: float) -> None:

@@ -12,16 +12,16 @@ from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
 from e2e_slam_ros.evaluation.adaptation.adaptation_setup import (
-    AdaptationOutcome,
+    AdaptationResult,
     AdaptationSetup,
-    View,
+    EvaluatedKeyframe,
     nothing_scored,
     outcome_of,
     sample_of,
 )
-from e2e_slam_ros.evaluation.adaptation.report import Forgetting, mean_scores
+from e2e_slam_ros.evaluation.adaptation.report import Forgetting
 from e2e_slam_ros.evaluation.adaptation.score import Depths
-from e2e_slam_ros.evaluation.depth.protocol import Scores
+from e2e_slam_ros.evaluation.depth.scores import DepthScores, mean_scores
 from e2e_slam_ros.evaluation.even_sample import EvenSample
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.slam.adaptation import AdaptedDepth
@@ -37,7 +37,7 @@ _BETWEEN = KeyframeDecision(False, "between")
 class _Mapped:
     """A keyframe in the map whose depth may still get better."""
 
-    view: View
+    view: EvaluatedKeyframe
     before: torch.Tensor
     adapted: AdaptedDepth
     seconds: float
@@ -58,13 +58,11 @@ class OnlineProtocol:
         self._frontend = Frontend(setup.config, setup.device)
         self._surfels = SurfelMap(setup.config.map, setup.device)
         self._waiting: deque[_Mapped] = deque()
-        self._first: list[View] = []
+        self._first: list[EvaluatedKeyframe] = []
         self.left_out: dict[str, int] = {}
         self._first_problem = ""
 
-    def run(
-        self, reader: FrameReader, positions: Iterable[int], samples: int
-    ) -> AdaptationOutcome:
+    def run(self, reader: FrameReader, positions: Iterable[int], samples: int) -> AdaptationResult:
         """Run the sequence and score its keyframes.
 
         Args:
@@ -75,7 +73,7 @@ class OnlineProtocol:
         Raises:
             DataError: no keyframe could be scored; with the reasons.
         """
-        outcome, kept = AdaptationOutcome(), EvenSample[_Mapped](max(1, samples))
+        outcome, kept = AdaptationResult(), EvenSample[_Mapped](max(1, samples))
         for position in positions:
             try:
                 self._frame(position, reader[position])
@@ -140,7 +138,7 @@ class OnlineProtocol:
         if self._wait > 0:
             self._look_back()
 
-    def _refined(self, view: View, unrefined: DepthEstimate) -> AdaptedDepth:
+    def _refined(self, view: EvaluatedKeyframe, unrefined: DepthEstimate) -> AdaptedDepth:
         return self._setup.adaptation.refine(
             view.keyframe,
             unrefined,
@@ -162,7 +160,7 @@ class OnlineProtocol:
             return None
         return self._surfels.points_in_view(keyframe.camera, keyframe.T_map_camera)
 
-    def _score(self, outcome: AdaptationOutcome, kept: EvenSample[_Mapped], count: int) -> None:
+    def _score(self, outcome: AdaptationResult, kept: EvenSample[_Mapped], count: int) -> None:
         """Score the ``count`` oldest keyframes: their depth stays as it is."""
         for _ in range(count):
             done = self._waiting.popleft()
@@ -191,8 +189,8 @@ class OnlineProtocol:
         setup = self._setup
         if setup.original is setup.source or setup.config.refine.network.reset_per_keyframe:
             return None
-        original: list[Scores] = []
-        adapted: list[Scores] = []
+        original: list[DepthScores] = []
+        adapted: list[DepthScores] = []
         for view in self._first:
             assert view.truth is not None  # it was scored
             depths = [

@@ -9,9 +9,9 @@ import torch
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.keyframe import DepthEstimate
 from e2e_slam_ros.evaluation.adaptation.adaptation_setup import (
-    AdaptationOutcome,
+    AdaptationResult,
     AdaptationSetup,
-    View,
+    EvaluatedKeyframe,
     geometric_depth,
     outcome_of,
     sample_of,
@@ -39,7 +39,7 @@ class PairProtocol:
         self._setup, self._frames = setup, frames
         self._hood = Neighbourhood(frames, setup.config.refine.motion.min_baseline_m)
 
-    def run(self, positions: Iterable[int], samples: int, count: int) -> AdaptationOutcome:
+    def run(self, positions: Iterable[int], samples: int, count: int) -> AdaptationResult:
         """Refine and score the frames at these positions.
 
         Args:
@@ -50,7 +50,7 @@ class PairProtocol:
         Raises:
             DataError: no frame could be scored; with the reasons.
         """
-        outcome = AdaptationOutcome()
+        outcome = AdaptationResult()
         for number, position in enumerate(positions):
             due = len(outcome.samples) * max(1, count - 1) // max(1, samples - 1)
             wanted = len(outcome.samples) < samples and number >= due
@@ -59,7 +59,7 @@ class PairProtocol:
             raise skipped_all(self._frames, self._setup.config)
         return outcome
 
-    def _frame(self, position: int, outcome: AdaptationOutcome, wants_sample: bool) -> None:
+    def _frame(self, position: int, outcome: AdaptationResult, wants_sample: bool) -> None:
         setup, refine = self._setup, self._setup.config.refine
         keyframe = self._hood.at(position)
         if keyframe is None:
@@ -104,7 +104,9 @@ class PairProtocol:
         if wants_sample:
             outcome.samples.append(sample_of(view, depths, score))
 
-    def _unrefined(self, view: View, before_it: list[View]) -> DepthEstimate:
+    def _unrefined(
+        self, view: EvaluatedKeyframe, before_it: list[EvaluatedKeyframe]
+    ) -> DepthEstimate:
         setup = self._setup
         setup.source.reset()
         setup.adaptation.reset()
@@ -116,10 +118,10 @@ class PairProtocol:
 
     def _refined(
         self,
-        view: View,
+        view: EvaluatedKeyframe,
         unrefined: DepthEstimate,
-        before_it: list[View],
-        after_it: list[View],
+        before_it: list[EvaluatedKeyframe],
+        after_it: list[EvaluatedKeyframe],
     ) -> AdaptedDepth:
         """Refine as a run does: at once, and again when the later keyframes are there."""
         setup, adaptation = self._setup, self._setup.adaptation

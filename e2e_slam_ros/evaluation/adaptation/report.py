@@ -1,47 +1,59 @@
-"""What the pair and online protocols found, averaged over keyframes."""
+"""The report of the pair and online protocols: means over keyframes, as tables and as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.evaluation.adaptation.score import KeyframeScore, Stage, abs_rel
-from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, mean_depth_metrics
-from e2e_slam_ros.evaluation.depth.protocol import Scores
-from e2e_slam_ros.evaluation.run.tables import counted
-from e2e_slam_ros.evaluation.weights import Weights
+from e2e_slam_ros.evaluation.adaptation.score import KeyframeScore
+from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
+from e2e_slam_ros.evaluation.depth.scores import (
+    DepthScores,
+    abs_rel,
+    mean_scores,
+    metric_cells,
+    metric_columns,
+)
+from e2e_slam_ros.evaluation.report import protocol_page
+from e2e_slam_ros.evaluation.score_table import Cell, Column, ScoreRow, ScoreTable, counted
+from e2e_slam_ros.evaluation.weights import Weights, origin_notes
 
 _STAGES = ("before", "aligned", "after")
+# Set of pixels -> its words in a label.
 _SETS = {"every": "", "textured": "textured", "untextured": "untextured"}
+_SCALINGS = {"raw": "", "median_scaled": "scaled"}
+_KEYFRAME_COLUMNS = (
+    Column("frame", "frame"),
+    *(
+        Column(f"{stage}, scaled" if suffix else stage, f"{stage}{suffix}", ".3f")
+        for stage in _STAGES
+        for suffix in ("", "_median_scaled")
+    ),
+    Column("steps", "steps", ".0f"),
+    Column("stopped", "stopped", role="remark"),
+    Column("refused", "refused", role="remark"),
+    Column("seconds", "seconds", ".2f"),
+)
 
 
 @dataclass(frozen=True)
 class Forgetting:
-    """The first keyframes once more at the end, means over images.
+    """Scores of the first keyframes once more at the end, without steps; means over images.
 
     Attributes:
         original: with the weights of the file.
-        adapted: with the weights as the sequence left them, no steps.
-        keyframes: how many were asked again.
+        adapted: with the weights at the end of the sequence.
+        keyframes: number of keyframes.
     """
 
-    original: Scores
-    adapted: Scores
+    original: DepthScores
+    adapted: DepthScores
     keyframes: int
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the tables: which depth, on which pixels and how scaled, and its metrics."""
-
-    name: str
-    part: str
-    metrics: DepthMetrics | None
 
 
 @dataclass(frozen=True)
@@ -50,13 +62,14 @@ class AdaptationReport:
 
     Attributes:
         protocol: "pair" or "online".
-        data, frames: the sequence and how many frames of it were asked for.
-        left_out: reason -> frames that are not compared.
-        source: of the depth that is refined.
-        config: what was run.
+        data: name of the sequence.
+        frames: number of frames asked for.
+        left_out: reason -> number of frames that are not compared.
+        source: name of the source of the depth that is refined.
+        config: parameters of the run.
         scores: one for each keyframe.
-        forgetting: online with an adapted network only.
-        machine, weights: what it was measured with.
+        forgetting: of an adapted network, online only.
+        machine, weights: of the measurement.
     """
 
     protocol: str
@@ -70,20 +83,24 @@ class AdaptationReport:
     machine: str
     weights: Weights | None
 
-    def stage(self, name: str, pixels: str = "every") -> Scores:
-        """Return the metrics of "before", "aligned", "after" or "geometric" on a set of pixels."""
-        stages: list[Stage | None] = [getattr(score, name) for score in self.scores]
+    def stage(self, name: str, pixels: str = "every") -> DepthScores:
+        """Return the mean scores of a stage over a set of pixels.
+
+        ``name`` is "before", "aligned", "after" or "geometric"; ``pixels`` is "every",
+        "textured" or "untextured".
+        """
+        stages = [getattr(score, name) for score in self.scores]
         return mean_scores([getattr(stage, pixels) for stage in stages if stage is not None])
 
     def change(self, median_scaled: bool) -> float:
-        """Return how much abs_rel changed, relative: -0.4 = 40 % lower."""
+        """Return the relative change of abs_rel: -0.4 = 40 % lower."""
         before, after = self.stage("before"), self.stage("after")
         if median_scaled:
             return _change(before.median_scaled, after.median_scaled)
         return _change(before.raw, after.raw)
 
     def refused(self) -> dict[str, int]:
-        """Return reason -> keyframes that were not refined."""
+        """Return reason -> number of keyframes that were not refined."""
         return dict(Counter(score.refused for score in self.scores if score.refused))
 
     def seconds(self) -> float:
@@ -93,7 +110,7 @@ class AdaptationReport:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        refine = self.config.refine
+        refine, geometric = self.config.refine, self.stage("geometric")
         return {
             "protocol": self.protocol,
             "data": self.data,
@@ -120,38 +137,46 @@ class AdaptationReport:
             "stopped": dict(Counter(score.stopped for score in self.scores)),
             "rolled_back": sum(score.rolled_back for score in self.scores),
             "seconds_per_keyframe": self.seconds(),
-            "geometric": _scores_json(self.stage("geometric")),
-            "forgetting": self._forgetting_json(),
-            "per_keyframe": [_keyframe_json(score) for score in self.scores],
+            "geometric": None if geometric.raw is None else dataclasses.asdict(geometric),
+            "forgetting": None if self.forgetting is None else _forgetting(self.forgetting),
+            "per_keyframe": self.keyframe_table().to_json(),
             "machine": self.machine,
             "weights": None if self.weights is None else dataclasses.asdict(self.weights),
         }
 
-    def rows(self) -> list[Row]:
-        """Return every line of the tables."""
-        rows = []
-        for name in _STAGES:
-            for pixels, words in _SETS.items():
-                rows.append(Row(name, words, self.stage(name, pixels).raw))
-            for pixels, words in _SETS.items():
-                scaled = self.stage(name, pixels).median_scaled
-                rows.append(Row(name, f"{words}, scaled".strip(", "), scaled))
+    def table(self, digits: int = 3) -> ScoreTable:
+        """Return the metrics of every stage, set of pixels and scaling."""
+        rows = [
+            ScoreRow(
+                stage,
+                metric_cells(getattr(self.stage(stage, pixels), scaling)),
+                ", ".join(words for words in (set_words, scaling_words) if words),
+                strong=(stage, pixels, scaling) == ("after", "every", "raw"),
+            )
+            for stage in _STAGES
+            for scaling, scaling_words in _SCALINGS.items()
+            for pixels, set_words in _SETS.items()
+        ]
         if any(score.geometric is not None for score in self.scores):
-            geometric = self.stage("geometric")
-            rows.append(Row("motion stereo", "", geometric.raw))
-            rows.append(Row("motion stereo", "scaled", geometric.median_scaled))
+            rows += _score_rows("motion stereo", self.stage("geometric"))
         if self.forgetting is not None:
-            for words, scores in (
-                ("original", self.forgetting.original),
-                ("adapted", self.forgetting.adapted),
-            ):
-                name = f"first {self.forgetting.keyframes}, {words}"
-                rows.append(Row(name, "", scores.raw))
-                rows.append(Row(name, "scaled", scores.median_scaled))
-        return rows
+            name = f"first {self.forgetting.keyframes}"
+            rows += _score_rows(f"{name}, original", self.forgetting.original)
+            rows += _score_rows(f"{name}, adapted", self.forgetting.adapted)
+        notes = tuple(self._notes())
+        return ScoreTable(metric_columns(digits), tuple(rows), self._title(), notes=notes)
 
-    def notes(self) -> list[str]:
-        """Return what else there is to know, a sentence each."""
+    def keyframe_table(self) -> ScoreTable:
+        """Return abs_rel of every keyframe by stage, and the end of its refinement."""
+        return ScoreTable(_KEYFRAME_COLUMNS, tuple(_keyframe_row(s) for s in self.scores))
+
+    def html(self, pictures: Mapping[str, bytes]) -> str:
+        """Return a page of the tables and the pictures, heading -> PNG file."""
+        scores, each = self.table(), self.keyframe_table()
+        each = dataclasses.replace(each, rows=(*each.rows, each.mean()))
+        return protocol_page(scores.title, {"Scores": scores, "Keyframes": each}, pictures)
+
+    def _notes(self) -> list[str]:
         refine = self.config.refine
         notes = [
             f"{refine.strategy} strategy, {refine.steps} steps at most, scale: "
@@ -167,14 +192,9 @@ class AdaptationReport:
         ]
         if self.refused():
             notes.append("not refined: " + ", ".join(counted(self.refused())))
-        if self.left_out:
-            notes.append("left out: " + ", ".join(counted(self.left_out)))
-        if self.weights is not None:
-            notes.append(f"{self.weights.architecture}, sha256 {self.weights.sha256[:16]}")
-        return [*notes, self.machine]
+        return notes + origin_notes(self.left_out, self.weights, self.machine)
 
-    def title(self) -> str:
-        """Return protocol, sequence and counts."""
+    def _title(self) -> str:
         return (
             f"{self.protocol}, {self.data}: {len(self.scores):,} keyframes of "
             f"{self.frames:,} frames"
@@ -188,26 +208,6 @@ class AdaptationReport:
             found[f"{name}_median_scaled"] = _metrics_json(scores.median_scaled)
         return found
 
-    def _forgetting_json(self) -> dict[str, Any] | None:
-        if self.forgetting is None:
-            return None
-        original, adapted = self.forgetting.original, self.forgetting.adapted
-        return {
-            "keyframes": self.forgetting.keyframes,
-            "original": _metrics_json(original.raw),
-            "adapted": _metrics_json(adapted.raw),
-            "original_median_scaled": _metrics_json(original.median_scaled),
-            "adapted_median_scaled": _metrics_json(adapted.median_scaled),
-        }
-
-
-def mean_scores(each: Sequence[Scores]) -> Scores:
-    """Return the mean over images, each counting alike."""
-    return Scores(
-        mean_depth_metrics(scores.raw for scores in each),
-        mean_depth_metrics(scores.median_scaled for scores in each),
-    )
-
 
 def _change(before: DepthMetrics | None, after: DepthMetrics | None) -> float:
     if before is None or after is None or before.abs_rel == 0.0:
@@ -215,28 +215,31 @@ def _change(before: DepthMetrics | None, after: DepthMetrics | None) -> float:
     return after.abs_rel / before.abs_rel - 1.0
 
 
+def _score_rows(label: str, scores: DepthScores) -> list[ScoreRow]:
+    return [
+        ScoreRow(label, metric_cells(scores.raw)),
+        ScoreRow(label, metric_cells(scores.median_scaled), "scaled"),
+    ]
+
+
+def _keyframe_row(score: KeyframeScore) -> ScoreRow:
+    errors: list[Cell] = []
+    for stage in (score.before, score.aligned, score.after):
+        errors += [abs_rel(stage.every.raw), abs_rel(stage.every.median_scaled)]
+    end = (score.steps, score.stopped, score.refused, score.seconds)
+    return ScoreRow("", (score.frame, *errors, *end))
+
+
 def _metrics_json(metrics: DepthMetrics | None) -> dict[str, Any] | None:
     return None if metrics is None else dataclasses.asdict(metrics)
 
 
-def _scores_json(scores: Scores) -> dict[str, Any] | None:
-    if scores.raw is None:
-        return None
+def _forgetting(forgetting: Forgetting) -> dict[str, Any]:
+    original, adapted = forgetting.original, forgetting.adapted
     return {
-        "raw": _metrics_json(scores.raw),
-        "median_scaled": _metrics_json(scores.median_scaled),
-    }
-
-
-def _keyframe_json(score: KeyframeScore) -> dict[str, Any]:
-    found: dict[str, Any] = {"frame": score.frame}
-    for name in _STAGES:
-        every: Scores = getattr(score, name).every
-        found[name] = abs_rel(every.raw)
-        found[f"{name}_median_scaled"] = abs_rel(every.median_scaled)
-    return found | {
-        "steps": score.steps,
-        "stopped": score.stopped,
-        "refused": score.refused,
-        "seconds": score.seconds,
+        "keyframes": forgetting.keyframes,
+        "original": _metrics_json(original.raw),
+        "adapted": _metrics_json(adapted.raw),
+        "original_median_scaled": _metrics_json(original.median_scaled),
+        "adapted_median_scaled": _metrics_json(adapted.median_scaled),
     }

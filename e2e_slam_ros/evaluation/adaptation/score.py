@@ -1,4 +1,4 @@
-"""One keyframe's depth before and after its refinement, against the sensor's."""
+"""The scores of one keyframe before and after its refinement."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 import torch
 
-from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics
-from e2e_slam_ros.evaluation.depth.protocol import Scores
+from e2e_slam_ros.evaluation.depth.scores import (
+    TextureScores,
+    abs_rel,
+    in_range,
+    is_predicted,
+    median_scale,
+    texture_scores,
+)
 from e2e_slam_ros.evaluation.depth.texture import is_textured
 from e2e_slam_ros.refine.result import ROLLED_BACK, RefineOutcome
 
@@ -15,23 +21,14 @@ from e2e_slam_ros.refine.result import ROLLED_BACK, RefineOutcome
 _MARGIN = 0.05
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The scores of one depth map by set of pixels; median scaling is that of ``every``."""
-
-    every: Scores
-    textured: Scores
-    untextured: Scores
-
-
 @dataclass(frozen=True, eq=False)
 class Depths:
-    """The depth maps of one keyframe, (1, 1, H, W) metres, 0 or not finite = no answer.
+    """The depth maps of one keyframe, (1, 1, H, W) metres, 0 or not finite = unknown.
 
     Attributes:
-        before: as the source gives it, with its original weights.
-        aligned: as the refinement begins with it: of the present weights, in found metres.
-        after: refined.
+        before: depth of the source with its original weights.
+        aligned: depth that the refinement begins with: of the present weights, in metres.
+        after: refined depth.
     """
 
     before: torch.Tensor
@@ -41,25 +38,25 @@ class Depths:
 
 @dataclass(frozen=True)
 class KeyframeScore:
-    """What came out for one keyframe; the three stages are compared on the same pixels.
+    """The scores of one keyframe; the three stages are compared on the same pixels.
 
     Attributes:
         frame: its number in the recording.
         before, aligned, after: see `Depths`.
-        geometric: depth from motion stereo of the same views, on the pixels it answers for.
+        geometric: motion stereo of the same views, on the pixels where it has depth.
         pixels, wanted: true depths compared, and true depths in range.
-        textured: how many of ``pixels`` are textured.
-        steps: updates made.
-        stopped, refused: the refinement's words.
-        rolled_back: nothing was kept of the updates.
-        seconds: of the refinement, everything that belongs to it.
+        textured: number of ``pixels`` that are textured.
+        steps: number of updates.
+        stopped, refused: reasons of the refinement's end, or of its refusal.
+        rolled_back: its updates were undone.
+        seconds: time of the whole refinement.
     """
 
     frame: int
-    before: Stage
-    aligned: Stage
-    after: Stage
-    geometric: Stage | None
+    before: TextureScores
+    aligned: TextureScores
+    after: TextureScores
+    geometric: TextureScores | None
     pixels: int
     wanted: int
     textured: int
@@ -70,17 +67,15 @@ class KeyframeScore:
     seconds: float
 
     def worse(self, median_scaled: bool = False, than: str = "before") -> bool:
-        """Say whether abs_rel rose by more than 5 % over that of "before" or "aligned"."""
+        """Return True when abs_rel rose by more than 5 % over that of ``than``.
+
+        ``than`` is "before" or "aligned".
+        """
         before, after = (
             abs_rel(stage.every.median_scaled if median_scaled else stage.every.raw)
             for stage in (getattr(self, than), self.after)
         )
         return after > (1.0 + _MARGIN) * before
-
-
-def abs_rel(metrics: DepthMetrics | None) -> float:
-    """Return the error, NaN where no pixel counts."""
-    return float("nan") if metrics is None else metrics.abs_rel
 
 
 class Scorer:
@@ -94,8 +89,8 @@ class Scorer:
         self._range = (min_m, max_m)
 
     def has_truth(self, truth: torch.Tensor | None) -> bool:
-        """Say whether a true depth is in range."""
-        return truth is not None and bool(self._wanted(truth).any())
+        """Return True when a true depth is in range."""
+        return truth is not None and bool(in_range(truth, *self._range).any())
 
     @torch.inference_mode()
     def score(
@@ -108,21 +103,21 @@ class Scorer:
         seconds: float,
         geometric: torch.Tensor | None = None,
     ) -> KeyframeScore | None:
-        """Return the figures, or None where the stages have no pixel with truth in common.
+        """Return the scores; None where the stages have no pixel with truth in common.
 
         Args:
             frame: its number in the recording.
             image: (1, 3, H, W).
             truth: (1, 1, H, W) metres.
-            depths: to compare.
-            outcome: of the refinement.
-            seconds: it took.
-            geometric: (1, 1, H, W) metres, or None.
+            depths: the stages to compare.
+            outcome: end of the refinement.
+            seconds: time of the refinement.
+            geometric: (1, 1, H, W) metres, 0 = unknown; or None.
         """
-        wanted = self._wanted(truth)
+        wanted = in_range(truth, *self._range)
         common = wanted.clone()
         for depth in (depths.before, depths.aligned, depths.after):
-            common &= torch.isfinite(depth) & (depth > 0)
+            common &= is_predicted(depth)
         if not bool(common.any()):
             return None
         textured = is_textured(image)
@@ -147,21 +142,10 @@ class Scorer:
             seconds=seconds,
         )
 
-    def stage(self, depth: torch.Tensor, truth: torch.Tensor, textured: torch.Tensor) -> Stage:
-        """Return the scores of one depth map, (1, 1, H, W) all."""
-        counted = self._wanted(truth) & torch.isfinite(depth) & (depth > 0)
-        factor = torch.tensor(1.0, dtype=torch.float64, device=depth.device)
-        if bool(counted.any()):
-            factor = truth[counted].double().median() / depth[counted].double().median()
-        parts = (truth, torch.where(textured, truth, 0.0), torch.where(textured, 0.0, truth))
-        return Stage(*(self._scores(depth, factor, part) for part in parts))
-
-    def _scores(self, depth: torch.Tensor, factor: torch.Tensor, truth: torch.Tensor) -> Scores:
-        return Scores(
-            depth_metrics(depth, truth, *self._range),
-            depth_metrics(depth * factor, truth, *self._range),
-        )
-
-    def _wanted(self, truth: torch.Tensor) -> torch.Tensor:
-        low, high = self._range
-        return (truth > low) & (truth < high)
+    def stage(
+        self, depth: torch.Tensor, truth: torch.Tensor, textured: torch.Tensor
+    ) -> TextureScores:
+        """Return the scores of one depth map; all arguments are (1, 1, H, W)."""
+        counted = in_range(truth, *self._range) & is_predicted(depth)
+        scale = median_scale(depth, truth, counted)
+        return texture_scores(depth, truth, textured, scale, *self._range)

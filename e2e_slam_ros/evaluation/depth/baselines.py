@@ -1,4 +1,4 @@
-"""What depth costs nothing: maps that do not look at the image, to be beaten by whoever does."""
+"""Depth baselines: maps that do not depend on the image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_FRAMES = 500
 
 
 def constant_depth() -> torch.Tensor:
-    """Return the map (1, 1) that says one metre everywhere: only its scaled metrics mean much."""
+    """Return the map (1, 1) of one metre everywhere; only its scaled metrics mean much."""
     return torch.ones(1, 1)
 
 

@@ -2,58 +2,43 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from e2e_slam_ros.evaluation.depth.protocol import Sample
+from e2e_slam_ros.evaluation.depth.protocol import DepthSample
+from e2e_slam_ros.evaluation.depth.scores import in_range, is_predicted
 from e2e_slam_ros.evaluation.depth.sparsification import Sparsification
+from e2e_slam_ros.evaluation.figure import Panel, panel_grid, png
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-_DEPTH_COLORS, _ERROR_COLORS = "turbo", "magma"
-_ERROR_HIGH = 0.5
+_TITLES = ("image", "sensor", "prediction, median-scaled", "relative error")
 
 
-def sample_grid(samples: Sequence[Sample], max_m: float) -> bytes:
-    """Return a PNG: image, true depth, median-scaled prediction, relative error; a row a frame.
+def sample_grid(samples: Sequence[DepthSample], max_m: float) -> bytes:
+    """Return a PNG with a row a frame: image, true depth, scaled prediction, relative error.
 
-    All depths share one range of colours, from 0 to the farthest true depth (98th percentile);
-    errors go from 0 to 0.5. Pixels without truth are white in truth and error.
+    Depths share one range of colours, from 0 to the farthest true depth (98th percentile).
+    Pixels without truth are white in truth and error.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12.0, 2.2 * len(samples) + 1.2), layout="constrained")
-    axes = figure.subplots(len(samples), 4, squeeze=False)
-    measured = [s.truth[(s.truth > 0) & (s.truth < max_m)].numpy() for s in samples]
-    high = float(np.percentile(np.concatenate(measured), 98.0))
-    for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-    titles = ("image", "sensor", "prediction, median-scaled", "relative error")
-    for column, title in enumerate(titles):
-        axes[0, column].set_title(title)
-    for row, sample in zip(axes, samples, strict=True):
-        truth, scaled = sample.truth.numpy(), sample.predicted.numpy() * sample.scale
-        known = (truth > 0) & (truth < max_m)
-        answered = np.isfinite(scaled) & (scaled > 0)
+    rows, measured = [], []
+    for sample in samples:
+        truth, scaled = sample.truth.numpy(), (sample.predicted * sample.scale).numpy()
+        known = in_range(sample.truth, 0.0, max_m).numpy()
+        answered = is_predicted(sample.predicted).numpy()
         error = np.abs(scaled - truth) / np.maximum(truth, 1e-6)
-        row[0].imshow(sample.image.permute(1, 2, 0).numpy())
-        row[0].set_ylabel(f"frame {sample.index}")
-        depth_range = {"cmap": _DEPTH_COLORS, "vmin": 0.0, "vmax": high}
-        row[1].imshow(np.where(known, truth, np.nan), **depth_range)
-        shown = row[2].imshow(np.where(answered, scaled, np.nan), **depth_range)
-        row[2].set_xlabel(f"x {sample.scale:.2f}")
-        wrong = np.where(known & answered, error, np.nan)
-        errors = row[3].imshow(wrong, cmap=_ERROR_COLORS, vmin=0.0, vmax=_ERROR_HIGH)
-        row[3].set_xlabel(f"abs_rel {sample.abs_rel:.3f}")
-    depths, wrongs = axes[:, 1:3].ravel().tolist(), axes[:, 3].tolist()
-    figure.colorbar(shown, ax=depths, label="metres", location="bottom", shrink=0.9)
-    figure.colorbar(errors, ax=wrongs, extend="max", location="bottom", shrink=0.9)
-    return _png(figure)
+        panels = (
+            Panel(sample.image.permute(1, 2, 0).numpy(), "image"),
+            Panel(np.where(known, truth, np.nan), "depth"),
+            Panel(np.where(answered, scaled, np.nan), "depth", f"x {sample.scale:.2f}"),
+            Panel(
+                np.where(known & answered, error, np.nan),
+                "error",
+                f"abs_rel {sample.abs_rel:.3f}",
+            ),
+        )
+        rows.append((f"frame {sample.index}", panels))
+        measured.append(truth[known])
+    return panel_grid(_TITLES, rows, float(np.percentile(np.concatenate(measured), 98.0)))
 
 
 def sparsification_plot(curves: Sparsification) -> bytes:
@@ -70,10 +55,4 @@ def sparsification_plot(curves: Sparsification) -> bytes:
     axes.set_title(f"AUSE {curves.ause:.4f}, at random {curves.random_area:.4f}")
     axes.set_ylim(bottom=0.0)
     axes.legend()
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+    return png(figure)

@@ -1,4 +1,4 @@
-"""The configured depth source as a function of one keyframe, for measuring it."""
+"""The configured depth source as a function of one keyframe."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from e2e_slam_ros.depth.network import NetworkDepth
 
 
 @dataclass(frozen=True, eq=False)
-class Guess:
-    """What a depth source says about one keyframe, before anything is gated.
+class PredictedDepth:
+    """The depth of one keyframe as its source gives it, not gated.
 
     Attributes:
-        depth: (1, 1, H, W) metres at the keyframe's size; 0 or not finite = no answer.
+        depth: (1, 1, H, W) metres at the keyframe's size; 0 or not finite = unknown.
         log_uncertainty: (1, 1, H, W), as `Prediction.log_uncertainty`; or None.
     """
 
@@ -27,17 +27,17 @@ class Guess:
     log_uncertainty: torch.Tensor | None = None
 
 
-Predictor = Callable[[Keyframe], Guess]
+Predictor = Callable[[Keyframe], PredictedDepth]
 
 
 def build_predictor(config: Config, device: torch.device) -> Predictor:
-    """Return what asks the configured source.
+    """Return the function that asks the configured source.
 
-    A network's answer is taken for every pixel, whatever its depth or confidence; other sources
-    answer as they do in a run.
+    A network gives depth for every pixel, whatever its range or confidence; other sources give
+    the same depth as in a run.
 
     Raises:
-        ConfigError: the source is the sensor, which is what is compared with.
+        ConfigError: the source is the sensor, and its depth is the truth.
         DepthError: the network's weights cannot be used.
     """
     if config.depth.source == "sensor":
@@ -50,18 +50,18 @@ def build_predictor(config: Config, device: torch.device) -> Predictor:
     source = build_depth_source(config, device)
     if isinstance(source, NetworkDepth):
         return _NetworkPredictor(source)
-    return lambda keyframe: Guess(source.estimate(keyframe).depth)
+    return lambda keyframe: PredictedDepth(source.estimate(keyframe).depth)
 
 
 class _NetworkPredictor:
-    """Depth as the product predicts it, and what the network says about its own error."""
+    """Depth of a network, and the uncertainty it predicts."""
 
     def __init__(self, source: NetworkDepth) -> None:
         self._source = source
 
     @torch.inference_mode()
-    def __call__(self, keyframe: Keyframe) -> Guess:
+    def __call__(self, keyframe: Keyframe) -> PredictedDepth:
         image = keyframe.image
         intrinsics = keyframe.camera.matrix(image.device, image.dtype)[None]
         answer = self._source.answer(image, intrinsics)
-        return Guess(answer.depth, answer.log_uncertainty)
+        return PredictedDepth(answer.depth, answer.log_uncertainty)

@@ -1,4 +1,4 @@
-"""Does the uncertainty know where the errors are: sparsification curves (Ilg et al. 2018)."""
+"""Sparsification curves: a measure of predicted uncertainty (Ilg et al. 2018)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Sparsification:
 
     @property
     def random_area(self) -> float:
-        """The same area for removal at random: an uncertainty below it is of use."""
+        """The same area for removal at random; a useful uncertainty has a smaller one."""
         return self._area([self.random] * len(self.removed)) - self._area(self.by_error)
 
     def _area(self, curve: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""Which pixels have texture: where photometric losses and stereo have something to hold on to."""
+"""Texture of pixels: photometric losses and stereo need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files a run leaves behind: the map first, the report last."""
+"""The files of a run: the map is written first, the report last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import write_error, write_text_atomic
 from e2e_slam_ros.data.trajectory_file import write_tum_trajectory
 from e2e_slam_ros.evaluation.machine import machine_line
-from e2e_slam_ros.evaluation.run.report import ReportInput, report_html
+from e2e_slam_ros.evaluation.run.report import RunReport, report_html
 from e2e_slam_ros.evaluation.run.summary import RunSummary
 from e2e_slam_ros.mapping.ply import write_ply
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
@@ -31,7 +31,7 @@ _OTHER_BYTES = 10_000_000  # report, trajectory, metrics
 
 @dataclass(frozen=True)
 class RunFiles:
-    """What was written (absolute paths), and a sentence for each file that could not be."""
+    """Absolute paths of the files written, and a sentence for each that could not be."""
 
     written: tuple[Path, ...]
     failures: tuple[str, ...]
@@ -93,7 +93,7 @@ def write_run(
 
     Args:
         folder: where; made when missing.
-        summary, cloud: what the run achieved.
+        summary, cloud: figures and map of the run.
         config: the resolved parameters.
         command: the line that started the run, for the report.
     """
@@ -102,7 +102,7 @@ def write_run(
     trajectory = summary.trajectory
 
     def write_report() -> None:
-        run = ReportInput(summary, cloud, config, machine, datetime.now(), command)
+        run = RunReport(summary, cloud, config, machine, datetime.now(), command)
         write_text_atomic(target / REPORT_FILE, report_html(run))
 
     steps: list[tuple[str, Callable[[], object]]] = [

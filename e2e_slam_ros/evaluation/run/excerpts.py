@@ -1,4 +1,4 @@
-"""The little that is kept of a keyframe for the report: small pictures and a few points."""
+"""Small pictures and a few points of a keyframe, for the report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def measured_points(
     Args:
         result: the keyframe; points are taken where it has depth.
         truth: (H, W) true depth, metres, 0 = invalid; None gives None.
-        min_m, max_m: the depth that is fused; farther points are no fault of the map's.
+        min_m, max_m: the depth that is fused; farther points are not in the map.
     """
     if truth is None:
         return None

@@ -1,4 +1,4 @@
-"""How closely the map lies on what the sensor measured."""
+"""Distance of the measured points from the map."""
 
 from __future__ import annotations
 

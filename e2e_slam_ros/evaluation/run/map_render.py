@@ -1,4 +1,4 @@
-"""Pictures of the map: points splatted through a z-buffer, in NumPy."""
+"""Pictures of the map from a few sides."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from e2e_slam_ros.evaluation.splat import splat
+from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 Array = npt.NDArray[np.float64]
 
 # More points than this add nothing to pictures of this size.
 _MOST_POINTS = 1_000_000
+# What a surfel covers, and the nearest that a perspective view shows.
+_SURFEL_M, _NEAREST_M = 0.015, 0.05
 _PATH_COLOR = (255, 64, 129, 255)
 _START_COLOR = (0, 200, 120, 255)
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """A virtual camera.
+class VirtualCamera:
+    """A camera that looks at the map.
 
     Attributes:
-        title: what it shows.
+        title: words below its picture.
         T_view_map: (4, 4), map to view frame (x right, y down, z forward).
         focal: pixels for a perspective view, pixels per metre for an orthographic one.
-        orthographic: parallel rays.
+        orthographic: its rays are parallel.
         cull: leave out surfels seen from behind, so that one looks into rooms through walls
             and ceilings.
         width, height: size in pixels.
@@ -41,31 +45,56 @@ class View:
     width: int = 960
     height: int = 640
 
+    def to_view(self, points: Array) -> Array:
+        """Return (N, 3) points of the map in the view frame."""
+        moved: Array = points @ self.T_view_map[:3, :3].T + self.T_view_map[:3, 3]
+        return moved
 
-def render(cloud: SurfelCloud, view: View, path: Array | None = None) -> npt.NDArray[np.uint8]:
-    """Render surfels, nearest first, with the camera path on top.
+    def pinhole(self) -> PinholeCamera:
+        """Return the intrinsics; an orthographic view sees `parallel` points through them."""
+        centre = (self.width - 1) / 2, (self.height - 1) / 2
+        return PinholeCamera(self.width, self.height, self.focal, self.focal, *centre)
+
+    def parallel(self, points: Array) -> Array:
+        """Return view-frame points moved so that a pinhole camera sees them orthographically.
+
+        Their order in depth stays: z is shifted to begin at 1, x and y are multiplied by it.
+        """
+        z = points[:, 2:] - points[:, 2].min(initial=0.0) + 1.0
+        return np.hstack([points[:, :2] * z, z])
+
+
+def render(
+    cloud: SurfelCloud, view: VirtualCamera, path: Array | None = None
+) -> npt.NDArray[np.uint8]:
+    """Render the nearest surfels, with the camera path on top.
 
     Args:
         cloud: the map.
-        view: from where.
+        view: the camera.
         path: (N, 3) camera positions in the map frame; None draws none.
 
     Returns:
         (H, W, 4) uint8 RGBA, transparent where nothing is.
     """
     pick = slice(None, None, max(1, len(cloud.positions) // _MOST_POINTS))
-    rotation, translation = view.T_view_map[:3, :3], view.T_view_map[:3, 3]
-    points = cloud.positions[pick].astype(np.float64) @ rotation.T + translation
-    normals = cloud.normals[pick].astype(np.float64) @ rotation.T
+    points = view.to_view(cloud.positions[pick].astype(np.float64))
+    normals = cloud.normals[pick].astype(np.float64) @ view.T_view_map[:3, :3].T
     towards = np.array([0.0, 0.0, -1.0]) if view.orthographic else -_unit(points)
     facing = (normals * towards).sum(axis=1)
-    seen = np.isfinite(points).all(axis=1) & (view.orthographic | (points[:, 2] > 0.05))
+    seen = np.isfinite(points).all(axis=1) & (view.orthographic | (points[:, 2] > _NEAREST_M))
     if view.cull:
         seen &= facing > 0.05
     points, facing = points[seen], facing[seen]
+    pixels_per_m = view.focal if view.orthographic else view.focal / points[:, 2]
+    size = np.clip(np.rint(_SURFEL_M * pixels_per_m), 1, 7).astype(np.int64)
+    seen_points = view.parallel(points) if view.orthographic else points
+    _, index = splat(seen_points, view.pinhole(), size)
     shade = 0.72 + 0.28 * np.clip(np.abs(facing), 0.0, 1.0)
-    colors = cloud.colors[pick][seen].astype(np.float64) * shade[:, None]
-    canvas = _splat(points, colors.astype(np.uint8), view)
+    colors = (cloud.colors[pick][seen].astype(np.float64) * shade[:, None]).astype(np.uint8)
+    canvas = np.zeros((view.height, view.width, 4), dtype=np.uint8)
+    canvas[index >= 0, :3] = colors[index[index >= 0]]
+    canvas[index >= 0, 3] = 255
     return canvas if path is None or len(path) == 0 else _draw_path(canvas, path, view)
 
 
@@ -81,7 +110,7 @@ def up_axis(poses: Array) -> Array:
     return np.eye(3)[axis] * (1.0 if up[axis] >= 0 else -1.0)
 
 
-def standard_views(cloud: SurfelCloud, poses: Array) -> list[View]:
+def standard_views(cloud: SurfelCloud, poses: Array) -> list[VirtualCamera]:
     """Return an oblique view, a plan and one from behind the first camera.
 
     ``poses`` is (N, 4, 4) camera-to-map. Empty when the map is.
@@ -123,7 +152,7 @@ def _open_side(cloud: SurfelCloud, up: Array, north: Array, east: Array) -> Arra
 
 def _fitted(
     title: str, cloud: SurfelCloud, center: Array, forward: Array, up: Array, orthographic: bool
-) -> View:
+) -> VirtualCamera:
     """Look along ``forward`` at ``center``, the map's bulk filling the picture."""
     rotation = _look(forward, up)
     flat = (cloud.positions.astype(np.float64) - center) @ rotation.T
@@ -134,15 +163,15 @@ def _fitted(
     height = int(np.clip(width * span[1] / span[0], 400, 800))
     focal = 0.94 * min(width / span[0], height / span[1])
     width = int(np.clip(focal * span[0] * 1.08, 400, width))
-    return View(title, _pose(rotation, middle), focal, orthographic, True, width, height)
+    return VirtualCamera(title, _pose(rotation, middle), focal, orthographic, True, width, height)
 
 
-def _behind_first(T_map_camera: Array, distance: float) -> View:
+def _behind_first(T_map_camera: Array, distance: float) -> VirtualCamera:
     forward = T_map_camera[:3, 2]
     position = T_map_camera[:3, 3] - distance * forward
     rotation = T_map_camera[:3, :3].T
     view = _pose(rotation, position)
-    return View("From behind the first camera", view, 560.0, False, True, 960, 640)
+    return VirtualCamera("From behind the first camera", view, 560.0, False, True, 960, 640)
 
 
 def _look(forward: Array, up: Array) -> Array:
@@ -166,7 +195,7 @@ def _unit(vector: Array) -> Array:
     return unit
 
 
-def _pixels(points: Array, view: View) -> Array:
+def _pixels(points: Array, view: VirtualCamera) -> Array:
     """Project (N, 3) view-frame points to (N, 2) u, v."""
     scale = view.focal if view.orthographic else view.focal / points[:, 2:3]
     half = np.array([(view.width - 1) / 2, (view.height - 1) / 2])
@@ -174,43 +203,11 @@ def _pixels(points: Array, view: View) -> Array:
     return pixels
 
 
-def _splat(points: Array, colors: npt.NDArray[np.uint8], view: View) -> npt.NDArray[np.uint8]:
-    """Paint points far to near, each as a square that covers about 1.5 cm."""
-    canvas = np.zeros((view.height * view.width, 4), dtype=np.uint8)
-    depth = np.full(view.height * view.width, np.inf)
-    scale = view.focal if view.orthographic else view.focal / np.maximum(points[:, 2], 0.05)
-    size = np.clip(np.rint(0.015 * scale), 1, 7).astype(np.int64) * np.ones(len(points), np.int64)
-    corner = np.rint(_pixels(points, view) - (size[:, None] - 1) / 2).astype(np.int64)
-    for dy in range(int(size.max(initial=0))):
-        for dx in range(int(size.max(initial=0))):
-            u, v = corner[:, 0] + dx, corner[:, 1] + dy
-            inside = (size > max(dx, dy)) & (u >= 0) & (u < view.width)
-            inside &= (v >= 0) & (v < view.height)
-            _paint(canvas, depth, (v * view.width + u)[inside], points[inside, 2], colors[inside])
-    return canvas.reshape(view.height, view.width, 4)
-
-
-def _paint(
-    canvas: npt.NDArray[np.uint8],
-    depth: Array,
-    cells: npt.NDArray[np.int64],
-    z: Array,
-    colors: npt.NDArray[np.uint8],
-) -> None:
-    """Keep the nearest point of each cell."""
-    order = np.lexsort((z, cells))
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = cells[order][1:] != cells[order][:-1]
-    nearest = order[first]
-    nearest = nearest[z[nearest] < depth[cells[nearest]]]
-    depth[cells[nearest]] = z[nearest]
-    canvas[cells[nearest], :3] = colors[nearest]
-    canvas[cells[nearest], 3] = 255
-
-
-def _draw_path(canvas: npt.NDArray[np.uint8], path: Array, view: View) -> npt.NDArray[np.uint8]:
-    points = path @ view.T_view_map[:3, :3].T + view.T_view_map[:3, 3]
-    front = np.isfinite(points).all(axis=1) & (view.orthographic | (points[:, 2] > 0.05))
+def _draw_path(
+    canvas: npt.NDArray[np.uint8], path: Array, view: VirtualCamera
+) -> npt.NDArray[np.uint8]:
+    points = view.to_view(path)
+    front = np.isfinite(points).all(axis=1) & (view.orthographic | (points[:, 2] > _NEAREST_M))
     pixels = [(float(u), float(v)) for u, v in _pixels(points[front], view)]
     picture = Image.fromarray(canvas)
     if pixels:

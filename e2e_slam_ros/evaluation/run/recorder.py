@@ -1,4 +1,4 @@
-"""Watches a run and sums it up; called from whichever thread has something to tell."""
+"""The recorder of a run: collects figures while it goes on, and sums them up."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from e2e_slam_ros.evaluation.run.summary import (
     RefinementSummary,
     RunSummary,
     StageLatency,
-    Trajectory,
+    TrackedPoses,
 )
-from e2e_slam_ros.evaluation.run.truth import GroundTruth, ObservedReader
+from e2e_slam_ros.evaluation.run.truth import ObservedReader
 from e2e_slam_ros.evaluation.trajectory.errors import trajectory_metrics
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.refine.tally import RefinementTally
@@ -46,20 +46,21 @@ _FIT_KEYFRAMES = 200
 
 
 class RunRecorder:
-    """Collects what `RunSummary` needs while a run goes on. Thread-safe, bounded pictures.
+    """Collects the figures of a `RunSummary`. Thread-safe; keeps few pictures.
 
     Args:
-        reader: the sequence being played, the source of ground truth; None for live input.
+        reader: the sequence that is played, the source of ground truth; None for live input.
         config: the run's parameters (depth range, undistortion).
 
-    Play ``observed`` instead of ``reader``: it notes the truth in passing, which spares
-    decoding every frame a second time.
+    Attributes:
+        observed: play it instead of ``reader``: it notes the truth of the frames; None without
+            a reader.
+        summary, cloud: figures and map, once the run is finished.
     """
 
     def __init__(self, reader: FrameReader | None, config: Config) -> None:
-        self._reader = reader
+        self.observed = None if reader is None else ObservedReader(reader)
         self._config = config
-        self._truth = GroundTruth(reader)
         self._lock = threading.Lock()
         self._stamps: list[int] = []
         self._poses: list[npt.NDArray[np.float64] | None] = []
@@ -74,11 +75,6 @@ class RunRecorder:
         self.summary: RunSummary | None = None
         self.cloud: SurfelCloud | None = None
 
-    @property
-    def observed(self) -> ObservedReader | None:
-        """The reader to play; None when the recorder was given none."""
-        return None if self._reader is None else ObservedReader(self._reader, self._truth)
-
     def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
         """Note a processed frame and its (4, 4) estimated pose; None when it got none."""
         pose = None if T_map_camera is None else np.array(T_map_camera, dtype=np.float64)
@@ -87,13 +83,13 @@ class RunRecorder:
             self._poses.append(pose)
 
     def on_latency(self, stage: str, ms: float) -> None:
-        """Note how long one pass through ``stage`` took, in milliseconds."""
+        """Note the time of one pass through ``stage``, milliseconds."""
         with self._lock:
             self._latency.setdefault(stage, array("d")).append(ms)
 
     @torch.inference_mode()
     def on_keyframe(self, result: KeyframeResult) -> None:
-        """Note a mapped keyframe: depth errors, map size, stage times, now and then pictures."""
+        """Note a mapped keyframe: depth errors, map size, stage times, for some also pictures."""
         for stage, ms in result.latency_ms.items():
             self.on_latency(stage, ms)
         truth = self._true_depth(result.keyframe, result.estimate)
@@ -126,9 +122,14 @@ class RunRecorder:
         wall_s: float,
         map_hash: str | None = None,
     ) -> RunSummary:
-        """Sum the run up; also kept as ``summary``, with ``cloud`` beside it.
+        """Return the figures of the run, and keep them.
 
-        ``map_hash`` is the map's own content hash; without it the cloud's is taken.
+        Args:
+            cloud: the finished map.
+            dropped: number of keyframes left unmapped.
+            problems: kind -> number.
+            wall_s: duration, seconds.
+            map_hash: content hash of the map; None takes the hash of the cloud.
         """
         with self._lock:
             stamps, poses = list(self._stamps), list(self._poses)
@@ -138,11 +139,11 @@ class RunRecorder:
             last, device = self._last, self._device
             refinement = self._refinement_summary()
         trajectory = self._trajectory(stamps, poses)
-        report = None if self._reader is None else self._reader.report
+        report = None if self.observed is None else self.observed.report
         notes = [] if report is None else list(report.notes)
         self.cloud = cloud
         self.summary = RunSummary(
-            sequence="live" if self._reader is None else self._reader.name,
+            sequence="live" if self.observed is None else self.observed.name,
             frames=len(stamps),
             keyframes=len(records),
             dropped=dropped,
@@ -156,9 +157,7 @@ class RunRecorder:
             pose_source=self._pose_source(),
             trajectory=trajectory,
             trajectory_metrics=_computed(
-                lambda: trajectory_metrics(
-                    trajectory.stamps_ns, trajectory.estimated, trajectory.truth
-                ),
+                lambda: trajectory_metrics(trajectory.estimated, trajectory.truth),
                 "trajectory error",
                 notes,
             ),
@@ -175,7 +174,7 @@ class RunRecorder:
         return self.summary
 
     def _on_revision(self, revision: Revision) -> None:
-        """Judge an earlier keyframe by what it has in the map now."""
+        """Replace the figures of an earlier keyframe by those of its new depth."""
         truth = self._true_depth(revision.keyframe, revision.estimate)
         depth = self._metrics(revision.estimate, truth)
         with self._lock:
@@ -199,7 +198,7 @@ class RunRecorder:
 
     def _pose_source(self) -> str:
         source = self._config.pose.source
-        recorded = self._reader is not None and source in ("topic", "odometry", "tf")
+        recorded = self.observed is not None and source in ("topic", "odometry", "tf")
         return "recording" if recorded else source
 
     def _true_depth(self, keyframe: Keyframe, answer: DepthEstimate) -> torch.Tensor | None:
@@ -207,8 +206,11 @@ class RunRecorder:
         estimate = answer.depth
         if keyframe.sensor_depth is not None:
             return keyframe.sensor_depth[0, 0].to(estimate.device)
+        if self.observed is None:
+            return None
         height, width = estimate.shape[-2:]
-        truth = self._truth.depth(keyframe.stamp_ns, height, width, self._config.camera.undistort)
+        undistort = self._config.camera.undistort
+        truth = self.observed.true_depth(keyframe.stamp_ns, height, width, undistort)
         return None if truth is None else truth.to(estimate.device)
 
     def _record(self, result: KeyframeResult, truth: torch.Tensor | None) -> KeyframeRecord:
@@ -239,12 +241,12 @@ class RunRecorder:
 
     def _trajectory(
         self, stamps: list[int], poses: list[npt.NDArray[np.float64] | None]
-    ) -> Trajectory:
+    ) -> TrackedPoses:
         tracked = [(s, p) for s, p in zip(stamps, poses, strict=True) if p is not None]
         tracked.sort(key=lambda pair: pair[0])
-        true = [self._truth.pose(stamp) for stamp, _ in tracked]
-        missing = np.full((4, 4), np.nan)
-        return Trajectory(
+        observed, missing = self.observed, np.full((4, 4), np.nan)
+        true = [None if observed is None else observed.true_pose(s) for s, _ in tracked]
+        return TrackedPoses(
             stamps_ns=np.array([stamp for stamp, _ in tracked], dtype=np.int64),
             estimated=np.array([pose for _, pose in tracked]).reshape(-1, 4, 4),
             truth=np.array([missing if t is None else t for t in true]).reshape(-1, 4, 4),
@@ -254,7 +256,7 @@ class RunRecorder:
 def _computed(
     compute: Callable[[], Metrics | None], what: str, notes: list[str]
 ) -> Metrics | None:
-    """Return the result; a figure that cannot be had is noted and loses nothing else."""
+    """Return the figure, or note why there is none: it must not cost the others."""
     try:
         return compute()
     except Exception as error:  # noqa: BLE001 - one figure must not cost the map

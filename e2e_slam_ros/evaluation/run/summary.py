@@ -1,9 +1,9 @@
-"""What one run was and achieved: the data behind metrics.json, the table and the report."""
+"""The figures of one run: the content of metrics.json, of the table and of the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,15 @@ class StageLatency:
 
 @dataclass(frozen=True, eq=False)
 class KeyframeRecord:
-    """What is remembered of every keyframe.
+    """The figures of one keyframe.
 
     Attributes:
-        index, frame_index, stamp_ns: which keyframe, of which camera frame.
-        reason: why it became one.
+        index, frame_index, stamp_ns: its number, and number and time of its camera frame.
+        reason: the rule that made it a keyframe.
         T_map_camera: (4, 4) float64.
-        depth, unrefined: metrics as fused and as the source gave it; None without truth.
-        added, merged, removed, surfels: what fusing it did to the map; surfels is the total.
+        depth, unrefined: metrics of the fused depth and of the source's; None without truth.
+        added, merged, removed: surfels of the map that its fusion changed.
+        surfels: size of the map after it.
         loss_first, loss_last: total loss before and after its refinement; None where there was
             none.
     """
@@ -56,14 +57,14 @@ class KeyframeRecord:
 
 @dataclass(frozen=True)
 class RefinementSummary:
-    """How the refinements of a run ended, in keyframes.
+    """Numbers of keyframes by the end of their refinement.
 
     Attributes:
-        refined: their depth was changed.
-        refused: reason -> how many were not begun.
-        rolled_back: begun and undone.
-        mean_steps: updates for each that was begun.
-        revised: improved once more when later keyframes were there.
+        refined: keyframes whose depth was changed.
+        refused: reason -> keyframes whose refinement did not begin.
+        rolled_back: keyframes whose refinement was undone.
+        mean_steps: mean number of updates where the refinement began.
+        revised: keyframes refined again when later keyframes were there.
     """
 
     refined: int
@@ -78,7 +79,7 @@ class KeyframeSample:
     """Small pictures of one keyframe.
 
     Attributes:
-        record: its numbers.
+        record: its figures.
         camera: intrinsics of the pictures.
         image: (h, w, 3) uint8 RGB.
         depth: (h, w) float32, metres, 0 = invalid.
@@ -93,7 +94,7 @@ class KeyframeSample:
 
 
 @dataclass(frozen=True, eq=False)
-class Trajectory:
+class TrackedPoses:
     """Camera poses of the frames that have one.
 
     Attributes:
@@ -114,24 +115,26 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class RunSummary:
-    """Everything the outputs of a run are made from.
+    """All figures of a run.
 
     Attributes:
         sequence: name of the input.
-        frames, keyframes, dropped, surfels: counts; dropped are keyframes left unmapped.
-        device: where the mapping ran, in words.
+        frames, keyframes, dropped, surfels: counts; dropped keyframes were left unmapped.
+        device: name of the device that mapped.
         wall_s: duration of the run, seconds.
         depth, depth_unrefined: means over the keyframes that have truth.
-        depth_source, scale_source: where depth and its metres come from.
-        pose_source: where poses come from ("recording": what the sequence brought along).
+        depth_source, scale_source: names of the sources of depth and of its scale.
+        pose_source: name of the source of poses; "recording" are the poses of the sequence.
         trajectory, trajectory_metrics: poses and their error.
         map_fit: distance from measured points to the map.
-        refinement: how the refinements ended; None where none was configured.
+        refinement: numbers of refinements; None where none was configured.
         map_hash: content hash of the saved map.
         latency_ms: stage name -> times.
-        problems: kind -> how often.
+        problems: kind -> number.
         notes: sentences about the input.
-        records: every keyframe; ``samples``: a few, with pictures.
+        records: every keyframe.
+        samples: a few keyframes with pictures.
+        skipped: reason -> frames of the input that were left out.
     """
 
     sequence: str
@@ -146,7 +149,7 @@ class RunSummary:
     depth_source: str | None
     scale_source: str | None
     pose_source: str
-    trajectory: Trajectory
+    trajectory: TrackedPoses
     trajectory_metrics: TrajectoryMetrics | None
     map_fit: MapMetrics | None
     map_hash: str | None
@@ -165,17 +168,17 @@ class RunSummary:
 
     @property
     def poses_are_given(self) -> bool:
-        """True when the poses are the recording's own, so that their error says nothing."""
+        """True when the poses are the true ones of the recording: their error is zero."""
         return self.pose_source == "recording"
 
     @property
     def truth_is_input(self) -> bool:
-        """True when the fused depth is the very measurement it is compared with."""
+        """True when the fused depth is the measurement that it is compared with."""
         return self.depth_source == "sensor"
 
     def to_metrics(self) -> dict[str, Any]:
-        """Return the content of metrics.json; what could not be computed is None."""
-        ate = self.trajectory_metrics
+        """Return the content of metrics.json; unknown figures are None."""
+        ate, fit = self.trajectory_metrics, self.map_fit
         return {
             "sequence": self.sequence,
             "frames": self.frames,
@@ -187,8 +190,8 @@ class RunSummary:
             "depth_source": self.depth_source,
             "scale_source": self.scale_source,
             "pose_source": self.pose_source,
-            "depth": _depth(self.depth),
-            "depth_unrefined": _depth(self.depth_unrefined),
+            "depth": _rounded_fields(self.depth, DepthMetrics),
+            "depth_unrefined": _rounded_fields(self.depth_unrefined, DepthMetrics),
             "trajectory": {
                 "ate_rmse_m": _rounded(None if ate is None else ate.ate_rmse_m),
                 "ate_unaligned_rmse_m": _rounded(
@@ -198,16 +201,14 @@ class RunSummary:
                 "frames_tracked": len(self.trajectory.stamps_ns),
             },
             "map_fit": {
-                "median_m": _rounded(None if self.map_fit is None else self.map_fit.median_m),
-                "p95_m": _rounded(None if self.map_fit is None else self.map_fit.p95_m),
-                "worst_keyframe_m": _rounded(
-                    None if self.map_fit is None else self.map_fit.worst_keyframe_m
-                ),
+                "median_m": _rounded(None if fit is None else fit.median_m),
+                "p95_m": _rounded(None if fit is None else fit.p95_m),
+                "worst_keyframe_m": _rounded(None if fit is None else fit.worst_keyframe_m),
             },
             "refinement": None if self.refinement is None else _refinement(self.refinement),
             "map_hash": self.map_hash,
             "latency_ms": {
-                stage: {key: _rounded(value) for key, value in asdict(times).items()}
+                stage: _rounded_fields(times, StageLatency)
                 for stage, times in self.latency_ms.items()
             },
             "problems": dict(self.problems),
@@ -215,9 +216,14 @@ class RunSummary:
         }
 
 
-def _depth(metrics: DepthMetrics | None) -> dict[str, float | None]:
-    names = ("abs_rel", "sq_rel", "rmse", "rmse_log", "delta_1", "delta_2", "delta_3", "pixels")
-    return {name: _rounded(None if metrics is None else getattr(metrics, name)) for name in names}
+def _rounded_fields(
+    figures: DepthMetrics | StageLatency | None, kind: type[DepthMetrics] | type[StageLatency]
+) -> dict[str, float | None]:
+    """Return every field of ``kind``; None for each where there are no figures."""
+    return {
+        item.name: _rounded(None if figures is None else getattr(figures, item.name))
+        for item in fields(kind)
+    }
 
 
 def _refinement(summary: RefinementSummary) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Absolute trajectory error, computed by the evo library."""
+"""Errors of a camera trajectory: ATE and RPE (Sturm et al. 2012), and drift.
+
+In every function ``estimated`` and ``true`` are (N, 4, 4) camera-to-map poses in metres that
+belong together. A pose with a value that is not finite is missing, and its pair is left out.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import PoseError
+from e2e_slam_ros.evaluation.trajectory.alignment import umeyama
 
-# Fewer poses than this have no meaningful rigid alignment.
+Array = npt.NDArray[np.float64]
+
+# Fewer positions have no meaningful alignment.
 _FEWEST_POSES = 3
 
 
 @dataclass(frozen=True)
 class TrajectoryMetrics:
-    """How far the estimated camera positions are from the truth.
+    """Distance of the estimated camera positions from the true ones.
 
     Attributes:
-        ate_rmse_m: RMSE of positions after rigid (SE(3), no scale) alignment of the estimate
-            to the truth, the number of the TUM benchmark (Sturm et al. 2012), metres.
-        ate_unaligned_rmse_m: the same without any alignment, metres.
-        pairs: poses compared.
+        ate_rmse_m: root mean square of the position errors after rigid alignment, metres.
+        ate_unaligned_rmse_m: the same without alignment, metres.
+        pairs: number of poses compared.
     """
 
     ate_rmse_m: float
@@ -29,81 +35,159 @@ class TrajectoryMetrics:
     pairs: int
 
 
-def ate_rmse(
-    stamps_ns: npt.NDArray[np.int64],
-    estimated: npt.NDArray[np.float64],
-    truth: npt.NDArray[np.float64],
-) -> float | None:
-    """Return the aligned absolute trajectory error in metres; see `trajectory_metrics`."""
-    metrics = trajectory_metrics(stamps_ns, estimated, truth)
-    return None if metrics is None else metrics.ate_rmse_m
+@dataclass(frozen=True)
+class RelativePoseError:
+    """Error of the motion between two poses.
+
+    Attributes:
+        translation_rmse_m: root mean square of the translation errors, metres.
+        rotation_rmse_deg: root mean square of the rotation errors, degrees.
+        pairs: number of motions compared.
+    """
+
+    translation_rmse_m: float
+    rotation_rmse_deg: float
+    pairs: int
 
 
-def trajectory_metrics(
-    stamps_ns: npt.NDArray[np.int64],
-    estimated: npt.NDArray[np.float64],
-    truth: npt.NDArray[np.float64],
-) -> TrajectoryMetrics | None:
-    """Compare camera trajectories pose by pose.
-
-    Args:
-        stamps_ns: (N,) times in nanoseconds, shared by both.
-        estimated, truth: (N, 4, 4) camera-to-map poses. A pose that is not finite is missing,
-            and its pair is left out.
-
-    Returns:
-        The metrics, or None when fewer than 3 pairs remain.
+def trajectory_metrics(estimated: Array, true: Array) -> TrajectoryMetrics | None:
+    """Return the position errors with and without alignment; None with fewer than 3 pairs.
 
     Raises:
-        PoseError: the lengths differ.
+        PoseError: the numbers of poses differ.
     """
-    stamps = np.asarray(stamps_ns, dtype=np.int64)
-    guess = np.asarray(estimated, dtype=np.float64).reshape(-1, 4, 4)
-    real = np.asarray(truth, dtype=np.float64).reshape(-1, 4, 4)
-    if not len(stamps) == len(guess) == len(real):
-        raise PoseError.from_parts(
-            "trajectories to compare",
-            f"{len(stamps)} stamps, {len(guess)} estimated and {len(real)} true poses",
-            "as many of each",
-            "associate them first",
-        )
-    paired = np.isfinite(guess).all(axis=(1, 2)) & np.isfinite(real).all(axis=(1, 2))
-    if int(paired.sum()) < _FEWEST_POSES:
+    guess, real = _known_pairs(estimated, true)
+    ate = ate_rmse(guess, real)
+    if ate is None:
         return None
-    order = np.argsort(stamps[paired], kind="stable")
-    seconds = stamps[paired][order].astype(np.float64) * 1e-9
-    return _evo_metrics(seconds, guess[paired][order], real[paired][order])
+    return TrajectoryMetrics(ate, _rmse(guess[:, :3, 3] - real[:, :3, 3]), len(guess))
 
 
-def _evo_metrics(
-    seconds: npt.NDArray[np.float64],
-    guess: npt.NDArray[np.float64],
-    real: npt.NDArray[np.float64],
-) -> TrajectoryMetrics:
-    # Imported here: evo pulls in pandas and matplotlib, seconds that other commands need not wait.
-    from evo.core.geometry import GeometryException
-    from evo.core.trajectory import PoseTrajectory3D
+def ate_rmse(estimated: Array, true: Array, with_scale: bool = False) -> float | None:
+    """Return the absolute trajectory error in metres; None with fewer than 3 pairs.
 
-    reference = PoseTrajectory3D(poses_se3=list(real), timestamps=seconds)
-    unaligned = PoseTrajectory3D(poses_se3=list(guess), timestamps=seconds)
-    aligned = PoseTrajectory3D(poses_se3=[pose.copy() for pose in guess], timestamps=seconds)
-    try:
-        aligned.align(reference, correct_scale=False)
-    except GeometryException:
-        # A camera that only turns, or moves on a line, leaves the rigid alignment undetermined:
-        # the first poses are laid on each other instead.
-        aligned = PoseTrajectory3D(poses_se3=[pose.copy() for pose in guess], timestamps=seconds)
-        aligned.align_origin(reference)
-    return TrajectoryMetrics(
-        ate_rmse_m=_position_rmse(reference, aligned),
-        ate_unaligned_rmse_m=_position_rmse(reference, unaligned),
-        pairs=len(seconds),
+    The root mean square distance of positions after least-squares alignment of the estimate to
+    the truth (J. Sturm et al., "A benchmark for the evaluation of RGB-D SLAM systems", IROS
+    2012, section IV-B). A camera that stands or moves on a line has a defined error: see
+    `umeyama`.
+
+    Args:
+        estimated, true: see the module.
+        with_scale: align with a similarity instead of a rigid motion, for monocular systems.
+
+    Raises:
+        PoseError: the numbers of poses differ.
+    """
+    guess, real = _known_pairs(estimated, true)
+    if len(guess) < _FEWEST_POSES:
+        return None
+    positions, true_positions = guess[:, :3, 3], real[:, :3, 3]
+    aligned = umeyama(positions, true_positions, with_scale).apply(positions)
+    return _rmse(aligned - true_positions)
+
+
+def rpe(estimated: Array, true: Array, delta: int = 1) -> RelativePoseError | None:
+    """Return the relative pose error over ``delta`` frames; None where no motion is known.
+
+    With the motions ``A = true[i]^-1 true[i+delta]`` and ``B`` of the estimate alike, the error
+    is ``A^-1 B`` (Sturm et al. 2012, equation 1), for every i.
+
+    Args:
+        estimated, true: see the module.
+        delta: number of frames from start to end of a motion, at least 1.
+
+    Raises:
+        PoseError: the numbers of poses differ, or ``delta`` is below 1.
+    """
+    if delta < 1:
+        raise PoseError.from_parts(
+            "RPE interval", f"{delta} frames", "1 or more", "compare poses at different times"
+        )
+    guess, real = _pairs(estimated, true)
+    known = _is_known(guess, real)
+    starts = np.flatnonzero(known[:-delta] & known[delta:])
+    if len(starts) == 0:
+        return None
+    ends = starts + delta
+    error = np.linalg.inv(_between(real, starts, ends)) @ _between(guess, starts, ends)
+    return RelativePoseError(
+        translation_rmse_m=_rmse(error[:, :3, 3]),
+        rotation_rmse_deg=float(np.degrees(np.sqrt((_angles(error) ** 2).mean()))),
+        pairs=len(starts),
     )
 
 
-def _position_rmse(reference: object, estimate: object) -> float:
-    from evo.core.metrics import APE, PoseRelation, StatisticsType
+def drift_percent(estimated: Array, true: Array, segment_m: float | None = None) -> float | None:
+    """Return the translation error in per cent of the distance travelled.
 
-    error = APE(PoseRelation.translation_part)
-    error.process_data((reference, estimate))
-    return float(error.get_statistic(StatisticsType.rmse))
+    The mean over all segments of the true path that are ``segment_m`` long, each from one pose
+    to the first that is so far along the path (A. Geiger et al., "Are we ready for autonomous
+    driving?", CVPR 2012). Without ``segment_m``, the one segment is the whole path.
+
+    Returns:
+        Per cent; None where the true path is shorter than a segment, or has no length.
+
+    Raises:
+        PoseError: the numbers of poses differ.
+    """
+    guess, real = _known_pairs(estimated, true)
+    if len(guess) < 2:
+        return None
+    steps = np.linalg.norm(np.diff(real[:, :3, 3], axis=0), axis=1)
+    travelled = np.concatenate([[0.0], steps.cumsum()])
+    if segment_m is None:
+        starts, ends = np.array([0]), np.array([len(guess) - 1])
+    else:
+        starts = np.arange(len(guess))
+        ends = np.searchsorted(travelled, travelled + segment_m)
+        starts, ends = starts[ends < len(guess)], ends[ends < len(guess)]
+    lengths = travelled[ends] - travelled[starts]
+    if len(starts) == 0 or float(lengths.min()) <= 0.0:
+        return None
+    wrong = _between(real, starts, ends)[:, :3, 3] - _between(guess, starts, ends)[:, :3, 3]
+    return float((np.linalg.norm(wrong, axis=1) / lengths).mean() * 100.0)
+
+
+def _between(poses: Array, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Array:
+    """Return (M, 4, 4) motions from start to end poses, in the start's frame."""
+    motions: Array = np.linalg.inv(poses[starts]) @ poses[ends]
+    return motions
+
+
+def _angles(motions: Array) -> Array:
+    """Return (M,) rotation angles, radians; exact also for angles near 0 and 180 degrees."""
+    R = motions[:, :3, :3]
+    axis = np.stack(
+        [R[:, 2, 1] - R[:, 1, 2], R[:, 0, 2] - R[:, 2, 0], R[:, 1, 0] - R[:, 0, 1]], axis=1
+    )
+    trace = np.trace(R, axis1=1, axis2=2)
+    angles: Array = np.arctan2(np.linalg.norm(axis, axis=1), trace - 1.0)
+    return angles
+
+
+def _rmse(errors: Array) -> float:
+    return float(np.sqrt((errors**2).sum(axis=1).mean()))
+
+
+def _pairs(estimated: Array, true: Array) -> tuple[Array, Array]:
+    guess = np.asarray(estimated, dtype=np.float64).reshape(-1, 4, 4)
+    real = np.asarray(true, dtype=np.float64).reshape(-1, 4, 4)
+    if len(guess) != len(real):
+        raise PoseError.from_parts(
+            "trajectories to compare",
+            f"{len(guess)} estimated and {len(real)} true poses",
+            "as many of each",
+            "associate them first",
+        )
+    return guess, real
+
+
+def _is_known(guess: Array, real: Array) -> npt.NDArray[np.bool_]:
+    # A sum is finite where all its parts are; huge values that overflow count as missing too.
+    return np.isfinite((np.abs(guess) + np.abs(real)).sum(axis=(1, 2)))
+
+
+def _known_pairs(estimated: Array, true: Array) -> tuple[Array, Array]:
+    guess, real = _pairs(estimated, true)
+    known = _is_known(guess, real)
+    return guess[known], real[known]

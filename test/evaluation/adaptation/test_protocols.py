@@ -17,7 +17,7 @@ from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import save_weights
 from e2e_slam_ros.depth.network import NetworkDepth
-from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationOutcome, AdaptationSetup
+from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationResult, AdaptationSetup
 from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
 from e2e_slam_ros.evaluation.adaptation.pair_protocol import PairProtocol
 from e2e_slam_ros.evaluation.adaptation.score import KeyframeScore
@@ -102,7 +102,7 @@ def settings(values: dict[str, object], **more: object) -> Config:
 
 def pair(
     reader: FrameReader, config: Config, positions: list[int], poor: bool = False
-) -> tuple[AdaptationOutcome, WorkingFrames]:
+) -> tuple[AdaptationResult, WorkingFrames]:
     frames = WorkingFrames(reader, config.camera, CPU)
     setup = AdaptationSetup(config, CPU, poor)
     return PairProtocol(setup, frames).run(positions, 2, len(positions)), frames
@@ -110,7 +110,7 @@ def pair(
 
 def online(
     reader: FrameReader, config: Config, every: int | None = 1, poor: bool = False
-) -> tuple[AdaptationOutcome, AdaptationSetup, OnlineProtocol]:
+) -> tuple[AdaptationResult, AdaptationSetup, OnlineProtocol]:
     setup = AdaptationSetup(config, CPU, poor)
     protocol = OnlineProtocol(setup, every)
     return protocol.run(reader, range(len(reader)), 2), setup, protocol

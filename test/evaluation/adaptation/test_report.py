@@ -16,8 +16,7 @@ from e2e_slam_ros.evaluation.adaptation.figures import (
 )
 from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport, Forgetting
 from e2e_slam_ros.evaluation.adaptation.score import Depths, KeyframeScore, Scorer
-from e2e_slam_ros.evaluation.adaptation.table import markdown
-from e2e_slam_ros.evaluation.depth.protocol import Scores
+from e2e_slam_ros.evaluation.depth.scores import DepthScores
 from e2e_slam_ros.refine.result import RefineOutcome, Refusal, StopReason, refusal
 
 TRUTH = torch.full((1, 1, 48, 64), 2.0)
@@ -51,7 +50,7 @@ def report(*scores: KeyframeScore, forgetting: Forgetting | None = None) -> Adap
     )
 
 
-def raw(scores: Scores) -> float:
+def raw(scores: DepthScores) -> float:
     assert scores.raw is not None
     return scores.raw.abs_rel
 
@@ -121,11 +120,11 @@ def test_forgetting_is_told() -> None:
     assert found["keyframes"] == 20
     assert found["original"]["abs_rel"] == pytest.approx(0.1, rel=1e-4)
     assert found["adapted"]["abs_rel"] == pytest.approx(0.2, rel=1e-4)
-    assert "first 20, adapted" in markdown(told)
+    assert "first 20, adapted" in told.table(digits=4).markdown()
 
 
 def test_the_markdown_is_one_table() -> None:
-    text = markdown(report(score(1.4, 1.1, geometric=TRUTH)))
+    text = report(score(1.4, 1.1, geometric=TRUTH)).table(digits=4).markdown()
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {row.count("|") for row in rows} == {9}
     assert "| before | 0.4000 |" in text and "| after, untextured, scaled |" in text
@@ -139,7 +138,7 @@ def test_pixels_of_one_kind_alone_leave_a_gap() -> None:
     assert found is not None
     told = report(found)
     assert told.to_json()["textured"]["after"] is None
-    assert "| after, textured | –" in markdown(told)
+    assert "| after, textured | –" in told.table(digits=4).markdown()
     assert math.isfinite(told.to_json()["change"]["raw"])
 
 

@@ -16,7 +16,7 @@ from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice
 from e2e_slam_ros.evaluation.depth.baselines import at_size, constant_depth, training_median
-from e2e_slam_ros.evaluation.depth.predictor import Guess
+from e2e_slam_ros.evaluation.depth.predictor import PredictedDepth
 from e2e_slam_ros.evaluation.depth.protocol import DepthProtocol
 from e2e_slam_ros.evaluation.depth.report import DepthReport
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames
@@ -99,7 +99,7 @@ def test_known_figures_on_real_frames(
     """Figures measured before by other means."""
     reader = FrameSlice(open_reader(shared_data / folder), first, None)
     protocol = DepthProtocol(
-        lambda keyframe: Guess(torch.ones_like(keyframe.image[:, :1])), CONFIG, baselines
+        lambda keyframe: PredictedDepth(torch.ones_like(keyframe.image[:, :1])), CONFIG, baselines
     )
     frames = WorkingFrames(reader, CONFIG.camera, torch.device("cpu"))
     outcome = protocol.run(frames, frames.at(range(0, len(reader), step)), 0)

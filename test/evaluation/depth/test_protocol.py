@@ -22,8 +22,8 @@ from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import save_weights
 from e2e_slam_ros.evaluation.depth.baselines import constant_depth
 from e2e_slam_ros.evaluation.depth.figures import sample_grid, sparsification_plot
-from e2e_slam_ros.evaluation.depth.predictor import Guess, Predictor, build_predictor
-from e2e_slam_ros.evaluation.depth.protocol import DepthProtocol, Outcome
+from e2e_slam_ros.evaluation.depth.predictor import PredictedDepth, Predictor, build_predictor
+from e2e_slam_ros.evaluation.depth.protocol import DepthProtocol, DepthResult
 from e2e_slam_ros.evaluation.depth.report import DepthReport
 from e2e_slam_ros.evaluation.depth.texture import is_textured
 from e2e_slam_ros.evaluation.weights import Weights
@@ -45,7 +45,7 @@ def measure(
     predict: Predictor,
     config: Config = NETWORK,
     samples: int = 0,
-) -> tuple[DepthReport, Outcome]:
+) -> tuple[DepthReport, DepthResult]:
     frames = WorkingFrames(reader, config.camera, torch.device("cpu"))
     outcome = DepthProtocol(predict, config, {"constant": constant_depth()}).run(
         frames, frames, samples
@@ -66,7 +66,7 @@ def test_a_wrong_scale_is_all_that_is_wrong(
     wall_frames: MakeFrames, list_reader: MakeReader
 ) -> None:
     report, _ = measure(
-        list_reader(wall_frames(4)), lambda keyframe: Guess(truth_of(keyframe) * 1.25)
+        list_reader(wall_frames(4)), lambda keyframe: PredictedDepth(truth_of(keyframe) * 1.25)
     )
     found = report.to_json()
     assert found["raw"]["abs_rel"] == pytest.approx(0.25, rel=1e-5)
@@ -88,7 +88,9 @@ def test_each_image_counts_alike(wall_frames: MakeFrames, list_reader: MakeReade
     frames[1] = dataclasses.replace(frames[1], depth=cut)
     report, _ = measure(
         list_reader(frames),
-        lambda keyframe: Guess(truth_of(keyframe) * (1.1 if keyframe.index == 0 else 1.3)),
+        lambda keyframe: PredictedDepth(
+            truth_of(keyframe) * (1.1 if keyframe.index == 0 else 1.3)
+        ),
     )
     assert report.to_json()["raw"]["abs_rel"] == pytest.approx(0.2, rel=1e-5)
     assert report.to_json()["scale"]["std"] == pytest.approx((1 / 1.1 - 1 / 1.3) / 2, rel=1e-5)
@@ -97,11 +99,11 @@ def test_each_image_counts_alike(wall_frames: MakeFrames, list_reader: MakeReade
 def test_predictions_out_of_range_count_and_missing_ones_do_not(
     wall_frames: MakeFrames, list_reader: MakeReader
 ) -> None:
-    def predict(keyframe: Keyframe) -> Guess:
+    def predict(keyframe: Keyframe) -> PredictedDepth:
         depth = truth_of(keyframe) * 10.0  # 20 m: outside what the system would use
         depth[..., :16] = 0.0
         depth[..., 16:32] = float("nan")
-        return Guess(depth)
+        return PredictedDepth(depth)
 
     found = measure(list_reader(wall_frames(2)), predict)[0].to_json()
     assert found["raw"]["abs_rel"] == pytest.approx(9.0, rel=1e-5)
@@ -117,9 +119,9 @@ def test_textured_and_untextured_pixels_are_told_apart(
         image[:, 32:] = 90
         frames[index] = dataclasses.replace(item, image=image)
 
-    def predict(keyframe: Keyframe) -> Guess:
+    def predict(keyframe: Keyframe) -> PredictedDepth:
         factor = torch.where(is_textured(keyframe.image), 1.0, 1.2)
-        return Guess(truth_of(keyframe) * factor)
+        return PredictedDepth(truth_of(keyframe) * factor)
 
     found = measure(list_reader(frames), predict)[0].to_json()
     assert 0.5 < found["textured_share"] < 0.58
@@ -133,10 +135,10 @@ def test_textured_and_untextured_pixels_are_told_apart(
 def test_the_uncertainty_is_compared_with_the_error(
     wall_frames: MakeFrames, list_reader: MakeReader, knows: bool
 ) -> None:
-    def predict(keyframe: Keyframe) -> Guess:
+    def predict(keyframe: Keyframe) -> PredictedDepth:
         factor = torch.linspace(1.0, 2.0, 64).expand(1, 1, 48, 64)
         error = (factor / factor.median() - 1.0).abs()
-        return Guess(truth_of(keyframe) * factor, (error if knows else -error))
+        return PredictedDepth(truth_of(keyframe) * factor, (error if knows else -error))
 
     report, _ = measure(list_reader(wall_frames(2)), predict)
     found = report.to_json()["uncertainty"]
@@ -160,9 +162,9 @@ def test_frames_without_truth_are_counted_and_not_predicted(
     frames[2] = dataclasses.replace(frames[2], depth=np.full((48, 64), 30.0, dtype=np.float32))
     asked: list[int] = []
 
-    def predict(keyframe: Keyframe) -> Guess:
+    def predict(keyframe: Keyframe) -> PredictedDepth:
         asked.append(keyframe.index)
-        return Guess(truth_of(keyframe))
+        return PredictedDepth(truth_of(keyframe))
 
     report, _ = measure(list_reader(frames), predict)
     assert asked == [0, 3]
@@ -175,13 +177,13 @@ def test_a_sequence_without_truth_is_refused_with_the_reasons(
 ) -> None:
     frames = [dataclasses.replace(item, depth=None) for item in wall_frames(3)]
     with pytest.raises(DataError, match=r"none of 3 .*no true depth in range \(3\)"):
-        measure(list_reader(frames), lambda keyframe: Guess(truth_of(keyframe)))
+        measure(list_reader(frames), lambda keyframe: PredictedDepth(truth_of(keyframe)))
 
 
 def test_a_source_that_always_fails_says_why(
     wall_frames: MakeFrames, list_reader: MakeReader
 ) -> None:
-    def predict(keyframe: Keyframe) -> Guess:
+    def predict(keyframe: Keyframe) -> PredictedDepth:
         raise DepthError.from_parts("depth", "fog", "a view", "wait")
 
     with pytest.raises(DataError, match=r"no prediction \(2\).*got fog"):
@@ -190,7 +192,9 @@ def test_a_source_that_always_fails_says_why(
 
 def test_samples_are_evenly_spread(wall_frames: MakeFrames, list_reader: MakeReader) -> None:
     reader = list_reader(wall_frames(11))
-    _, outcome = measure(reader, lambda keyframe: Guess(truth_of(keyframe) * 2.0), samples=3)
+    _, outcome = measure(
+        reader, lambda keyframe: PredictedDepth(truth_of(keyframe) * 2.0), samples=3
+    )
     assert [sample.index for sample in outcome.samples] == [0, 5, 10]
     assert outcome.samples[0].scale == pytest.approx(0.5)
     assert sample_grid(outcome.samples, 8.0).startswith(PNG)
@@ -212,9 +216,9 @@ def test_motion_stereo_gets_every_frame_with_a_pose_in_order(
     real = build_predictor(config, torch.device("cpu"))
     asked: list[int] = []
 
-    def predict(keyframe: Keyframe) -> Guess:
+    def predict(keyframe: Keyframe) -> PredictedDepth:
         asked.append(keyframe.index)
-        return Guess(truth_of(keyframe)) if keyframe.index == 5 else real(keyframe)
+        return PredictedDepth(truth_of(keyframe)) if keyframe.index == 5 else real(keyframe)
 
     report, _ = measure(list_reader(frames), predict, config)
     assert asked == [0, 1, 3, 4, 5]
@@ -250,6 +254,6 @@ def test_a_network_answers_for_every_pixel_of_real_frames(
     predict = build_predictor(config, torch.device("cpu"))
     outcome = DepthProtocol(predict, config, {}).run(frames, frames.at([250, 300]), 0)
     for score in outcome.scores:
-        assert score.every.raw is not None
-        assert score.every.raw.pixels == score.pixels > 10_000
+        assert score.depth.every.raw is not None
+        assert score.depth.every.raw.pixels == score.pixels > 10_000
         assert score.curves is not None

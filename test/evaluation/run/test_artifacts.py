@@ -148,7 +148,8 @@ def test_the_report_has_every_picture(wall_run: Any, network_run: Any, tmp_path:
         for sample in run.summary.samples:
             for picture in ("input", "depth", "error"):
                 assert f"{picture} of keyframe {sample.record.index}" in page.alts
-        assert page.tags["svg"] == 3, "given poses have no error to draw"
+        charts = [source for source in page.sources if source.startswith("data:image/svg+xml")]
+        assert len(charts) == 4, "given poses have no error to draw"
         assert sum("Plan" in alt or "above" in alt or "behind" in alt for alt in page.alts) == 3
 
 
@@ -166,8 +167,7 @@ def test_poses_are_judged_only_where_they_were_estimated(wall_run: Any, tmp_path
         text = (tmp_path / "report.html").read_text()
         assert ("<span>trajectory ATE</span>" in text) is shown
         assert ("Distance to the true position" in text) is shown
-        assert ("ground truth" in text) is shown
-        assert ("given poses" in text) is not shown
+        assert ("Path of the camera, given poses" in text) is not shown
 
 
 def test_a_picture_that_fails_costs_its_section_only(

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from e2e_slam_ros.evaluation.run.tables import print_summary, run_rows
+from e2e_slam_ros.evaluation.run.tables import print_summary, run_table
 
 
 def printed(run: Any, failures: tuple[str, ...] = ()) -> str:
@@ -35,6 +35,6 @@ def test_unknown_figures_are_dashes_and_problems_are_named(empty_run: Any) -> No
 
 
 def test_figures_that_are_given_and_not_achieved_say_so(wall_run: Any) -> None:
-    remarks = {row.label: row.remark for row in run_rows(wall_run.summary)}
+    remarks = {row.label: str(row.cells[1]) for row in run_table(wall_run.summary).rows}
     assert "input" in remarks["Depth abs_rel / RMSE / δ<1.25"]
     assert "recording" in remarks["Trajectory ATE"]

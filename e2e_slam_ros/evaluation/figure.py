@@ -1,0 +1,269 @@
+"""Charts and pictures as PNG, SVG and ``data:`` addresses that stand inside a page.
+
+matplotlib takes a second to import, so functions import it when they draw.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Array = npt.NDArray[np.float64]
+
+# Colours that can be told apart on a light and on a dark page.
+BLUE, PINK, GREEN, GREY = "#3f7ff0", "#e0417a", "#10a874", "#8a94a3"
+DEPTH_COLORS, ERROR_COLORS = "turbo", "magma"
+
+# Of a palette; its 256th colour is transparent.
+_COLORS = 255
+# Points of a line; more cannot be told apart on a page.
+_MOST_POINTS = 1500
+_ERROR_HIGH = 0.5
+_DPI = 110
+_FONT_POINTS = 9.0
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One line of a chart.
+
+    Attributes:
+        x, y: (N,); points that are not finite are left out.
+        label: text of the legend; empty leaves the line out of it.
+        color: any colour of matplotlib.
+        width: of the line, points.
+        start_dot: mark the first point.
+        filled: shade the area below the line.
+    """
+
+    x: Array
+    y: Array
+    label: str = ""
+    color: str = BLUE
+    width: float = 1.8
+    start_dot: bool = False
+    filled: bool = False
+
+
+def line_chart(
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    *,
+    equal: bool = False,
+    from_zero: bool = False,
+    height: float = 3.2,
+) -> str | None:
+    """Return a chart as an SVG ``data:`` address; None when no line has a finite point.
+
+    Args:
+        series: the lines, the first at the bottom.
+        x_label, y_label: titles of the axes, with units.
+        equal: give both axes one scale.
+        from_zero: start the y axis at 0.
+        height: of the drawing, inches; it is 5.6 inches wide.
+    """
+    lines = [(line, np.isfinite(line.x) & np.isfinite(line.y)) for line in series]
+    lines = [(line, finite) for line, finite in lines if finite.any()]
+    if not lines:
+        return None
+    figure, axes = _axes(5.6, height)
+    for line, finite in lines:
+        x, y = line.x[finite], line.y[finite]
+        keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), _MOST_POINTS)).astype(int))
+        marker = "o" if len(x) == 1 else ""
+        style: dict[str, Any] = {
+            "color": line.color,
+            "lw": line.width,
+            "label": line.label,
+            "marker": marker,
+        }
+        axes.plot(x[keep], y[keep], **style)
+        if line.filled:
+            axes.fill_between(x[keep], y[keep], color=line.color, alpha=0.13, lw=0)
+        if line.start_dot:
+            axes.plot(x[:1], y[:1], "o", color=GREEN, markersize=8, zorder=5)
+    axes.set(xlabel=x_label, ylabel=y_label)
+    if equal:
+        axes.set_aspect("equal", adjustable="datalim")
+    if from_zero:
+        axes.set_ylim(bottom=0.0)
+    if any(line.label for line, _ in lines):
+        axes.legend(frameon=False, labelcolor=GREY, fontsize=_FONT_POINTS)
+    return _svg_uri(figure)
+
+
+def bar_chart(labels: Sequence[str], values: Sequence[tuple[float, float]], x_label: str) -> str:
+    """Return horizontal bars, a solid one over a light one a label, as an SVG ``data:`` address.
+
+    ``values`` holds the ends of the solid and of the light bar.
+    """
+    figure, axes = _axes(5.6, 0.6 + 0.3 * len(labels))
+    axes.barh(labels, [light for _, light in values], color=BLUE, alpha=0.35, height=0.6)
+    axes.barh(labels, [solid for solid, _ in values], color=BLUE, height=0.6)
+    axes.invert_yaxis()
+    axes.set_xlabel(x_label)
+    return _svg_uri(figure)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One picture of a grid.
+
+    Attributes:
+        values: (H, W, 3) colours in [0, 1], or (H, W) metres or relative errors; NaN is white.
+        kind: of ``values``.
+        caption: text below it.
+    """
+
+    values: npt.NDArray[np.floating[Any]]
+    kind: Literal["image", "depth", "error"]
+    caption: str = ""
+
+
+def panel_grid(
+    titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Panel]]], high_m: float
+) -> bytes:
+    """Return a PNG of labelled rows of panels under column titles.
+
+    Depths share one range of colours, 0 to ``high_m``; errors go from 0 to 0.5.
+    """
+    from matplotlib.figure import Figure
+
+    size = (2.7 * len(titles), 2.1 * len(rows) + 1.2)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    ranges: dict[str, dict[str, Any]] = {
+        "image": {},
+        "depth": {"cmap": DEPTH_COLORS, "vmin": 0.0, "vmax": high_m},
+        "error": {"cmap": ERROR_COLORS, "vmin": 0.0, "vmax": _ERROR_HIGH},
+    }
+    drawn: dict[str, Any] = {}
+    for line, (label, panels) in zip(axes, rows, strict=True):
+        line[0].set_ylabel(label)
+        for axis, panel in zip(line, panels, strict=True):
+            drawn[panel.kind] = axis.imshow(panel.values, **ranges[panel.kind])
+            axis.set(xticks=[], yticks=[], xlabel=panel.caption)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title)
+    kinds = np.array([panel.kind for panel in rows[0][1]])
+    for kind, unit, extend in (("depth", "metres", "neither"), ("error", "", "max")):
+        columns = axes[:, kinds == kind].ravel().tolist()
+        figure.colorbar(
+            drawn[kind], ax=columns, label=unit, extend=extend, location="bottom", shrink=0.9
+        )
+    return png(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
+
+
+def png_uri(file: bytes) -> str:
+    """Return a PNG file as a ``data:`` address."""
+    return _data_uri("image/png", file)
+
+
+def color_uri(
+    values: npt.NDArray[np.floating[Any]],
+    valid: npt.NDArray[np.bool_],
+    low: float,
+    high: float,
+    colormap: str,
+) -> str:
+    """Return (H, W) values in colours as a PNG ``data:`` address; invalid ones are transparent.
+
+    ``colormap`` is a matplotlib name; values are clipped to [``low``, ``high``]. One byte a
+    pixel (255 colours and transparent), so that a page of them stays small.
+    """
+    span = max(high - low, 1e-9)
+    share = np.clip((np.nan_to_num(values) - low) / span, 0.0, 1.0)
+    index = np.round(share * (_COLORS - 1)).astype(np.uint8)
+    index[~valid] = _COLORS
+    picture = Image.fromarray(index).convert("L")
+    picture.putpalette([*_palette(colormap).reshape(-1).tolist(), 0, 0, 0])
+    return _image_uri(picture, "PNG", transparency=_COLORS)
+
+
+def jpeg_uri(image: npt.NDArray[np.uint8]) -> str:
+    """Return an (H, W, 3) photograph as a ``data:`` address, JPEG quality 88."""
+    return _image_uri(Image.fromarray(np.ascontiguousarray(image)), "JPEG", quality=88)
+
+
+def over_uri(image: npt.NDArray[np.uint8], background: tuple[int, int, int]) -> str:
+    """Return an (H, W, 4) picture laid over a plain colour as a JPEG ``data:`` address."""
+    alpha = image[..., 3:].astype(np.float32) / 255.0
+    flat = image[..., :3] * alpha + np.array(background, np.float32) * (1.0 - alpha)
+    return jpeg_uri(np.round(flat).astype(np.uint8))
+
+
+def color_bar_uri(colormap: str) -> str:
+    """Return a 1 pixel high picture of a colour map, low values left."""
+    return _image_uri(Image.fromarray(_palette(colormap)[None]), "PNG")
+
+
+def _axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a transparent figure and its grey axes, for light and dark pages."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    style: dict[Any, Any] = {
+        "axes.edgecolor": GREY,
+        "axes.labelcolor": GREY,
+        "axes.facecolor": "none",
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "grid.color": GREY,
+        "grid.alpha": 0.25,
+        "xtick.color": GREY,
+        "ytick.color": GREY,
+        "font.size": _FONT_POINTS,
+    }
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
+        return figure, figure.subplots()
+
+
+def _svg_uri(figure: Figure) -> str:
+    import matplotlib
+
+    buffer = io.StringIO()
+    # Equal figures give equal files: no date, no random identifiers.
+    with matplotlib.rc_context({"svg.hashsalt": "e2e_slam_ros"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return _data_uri("image/svg+xml", buffer.getvalue().encode())
+
+
+def _image_uri(picture: Image.Image, kind: str, **options: int) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return _data_uri(f"image/{kind.lower()}", buffer.getvalue())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _palette(colormap: str) -> npt.NDArray[np.uint8]:
+    """Return (255, 3) colours."""
+    import matplotlib
+
+    table = matplotlib.colormaps[colormap](np.linspace(0.0, 1.0, _COLORS))[:, :3]
+    colors: npt.NDArray[np.uint8] = np.round(table * 255).astype(np.uint8)
+    return colors

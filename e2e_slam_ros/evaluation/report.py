@@ -1,0 +1,128 @@
+"""The report: one self-contained HTML page of sections, tables and figures.
+
+The page has no script and loads nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from html import escape
+from typing import Literal
+
+from e2e_slam_ros.evaluation.figure import png_uri
+from e2e_slam_ros.evaluation.report_style import STYLE
+from e2e_slam_ros.evaluation.score_table import ScoreTable
+
+
+class Report:
+    """A page that is filled section by section.
+
+    Args:
+        title: of the page.
+        kind: what the page reports on, in small letters beside the title.
+        lines: below the title.
+        command: the line that made it; empty leaves it out.
+    """
+
+    def __init__(
+        self, title: str, kind: str, lines: Sequence[str] = (), command: str = ""
+    ) -> None:
+        self._title = title
+        told = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        if command:
+            told += f"<p><code>{escape(command)}</code></p>"
+        heading = f"<h1>{escape(title)} <small>{escape(kind)}</small></h1>"
+        self._parts = [f"<header>{heading}{told}</header>"]
+
+    def cards(self, cards: Sequence[tuple[str, str]]) -> None:
+        """Add a row of large figures: label and value of each."""
+        items = "".join(
+            f'<div class="card"><b>{escape(value)}</b><span>{escape(label)}</span></div>'
+            for label, value in cards
+        )
+        self._parts.append(f'<div class="cards">{items}</div>')
+
+    def section(self, name: str, draw: Callable[[], str], warn: bool = False) -> None:
+        """Add a section.
+
+        Args:
+            name: its heading.
+            draw: returns its HTML. When it fails the section says why, and the page goes on.
+            warn: give the section the colour of a warning.
+        """
+        try:
+            content = draw()
+        except Exception as error:  # noqa: BLE001 - a picture must not cost the page
+            content = empty(f"This part could not be drawn: {type(error).__name__}: {error}")
+        kind = ' class="warn"' if warn else ""
+        self._parts.append(f"<section{kind}><h2>{escape(name)}</h2>\n{content}\n</section>")
+
+    def html(self) -> str:
+        """Return the page."""
+        head = (
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{escape(self._title)} · e2e_slam_ros</title><style>{STYLE}</style></head>"
+            "<body><main>"
+        )
+        return "\n".join([head, *self._parts, "</main></body></html>"]) + "\n"
+
+
+def protocol_page(
+    title: str, tables: Mapping[str, ScoreTable], pictures: Mapping[str, bytes]
+) -> str:
+    """Return the page of an evaluation protocol: heading -> table, then heading -> PNG file."""
+    page = Report(title, "evaluation")
+    for name, table in tables.items():
+        page.section(name, table.html)
+    for name, file in pictures.items():
+        page.section(name, partial(figure, png_uri(file), name))
+    return page.html()
+
+
+def figure(
+    uri: str,
+    alt: str,
+    caption: str = "",
+    kind: Literal["photo", "values", "chart"] = "photo",
+) -> str:
+    """Return a picture given as ``data:`` address; "values" shows its pixels as squares."""
+    text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f'<figure><img class="{kind}" src="{uri}" alt="{escape(alt)}">{text}</figure>'
+
+
+def chart(uri: str | None, title: str, alt: str = "") -> str:
+    """Return a chart with its title above it; None is a chart without points."""
+    drawn = empty("Nothing to plot.") if uri is None else figure(uri, alt or title, kind="chart")
+    return f"<div><h3>{escape(title)}</h3>{drawn}</div>"
+
+
+def side_by_side(*blocks: str) -> str:
+    """Return blocks in columns, below one another on a narrow page."""
+    return f'<div class="columns">{"".join(blocks)}</div>'
+
+
+def hint(text: str) -> str:
+    """Return a small paragraph."""
+    return f'<p class="hint">{escape(text)}</p>'
+
+
+def empty(text: str) -> str:
+    """Return a small paragraph that stands where there is nothing to show."""
+    return f'<p class="none">{escape(text)}</p>'
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """Return a list."""
+    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def preformatted(text: str) -> str:
+    """Return text with its line breaks."""
+    return f"<pre>{escape(text)}</pre>"
+
+
+def details(summary: str, content: str) -> str:
+    """Return HTML that is folded away under a line of text."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
