@@ -23,13 +23,9 @@ Array = npt.NDArray[np.float64]
 
 # Colours that can be told apart on a light and on a dark page.
 BLUE, PINK, GREEN, GREY = "#3f7ff0", "#e0417a", "#10a874", "#8a94a3"
-DEPTH_COLORS, ERROR_COLORS = "turbo", "magma"
 
-# Of a palette; its 256th colour is transparent.
-_COLORS = 255
 # Points of a line; more cannot be told apart on a page.
 _MOST_POINTS = 1500
-_ERROR_HIGH = 0.5
 _DPI = 110
 _FONT_POINTS = 9.0
 
@@ -133,37 +129,50 @@ class Panel:
 
 
 def panel_grid(
-    titles: Sequence[str], rows: Sequence[tuple[str, Sequence[Panel]]], high_m: float
-) -> bytes:
-    """Return a PNG of labelled rows of panels under column titles.
+    titles: Sequence[str],
+    rows: Sequence[tuple[str, Sequence[Panel]]],
+    depth_m: tuple[float, float],
+    error_high: float = 0.5,
+    error_unit: str = "",
+    panel_width: float = 2.7,
+) -> Figure:
+    """Return labelled rows of panels under column titles.
 
-    Depths share one range of colours, 0 to ``high_m``; errors go from 0 to 0.5.
+    Args:
+        titles: of the columns.
+        rows: label and panels of each; a column holds one kind.
+        depth_m: the depths at the ends of the range of colours, metres.
+        error_high: the error at the end of its range of colours, which begins at 0.
+        error_unit: unit of the errors; empty where they are relative.
+        panel_width: inches.
     """
     from matplotlib.figure import Figure
 
-    size = (2.7 * len(titles), 2.1 * len(rows) + 1.2)
+    height, width = rows[0][1][0].values.shape[:2]
+    row_height = panel_width * height / width + 0.3
+    size = (panel_width * len(titles), row_height * len(rows) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(len(rows), len(titles), squeeze=False)
+    ratios = [row_height] * len(rows) + [0.12]
+    axes = figure.subplots(len(rows) + 1, len(titles), squeeze=False, height_ratios=ratios)
     ranges: dict[str, dict[str, Any]] = {
         "image": {},
-        "depth": {"cmap": DEPTH_COLORS, "vmin": 0.0, "vmax": high_m},
-        "error": {"cmap": ERROR_COLORS, "vmin": 0.0, "vmax": _ERROR_HIGH},
+        "depth": {"cmap": "turbo", "vmin": depth_m[0], "vmax": depth_m[1]},
+        "error": {"cmap": "magma", "vmin": 0.0, "vmax": error_high},
     }
-    drawn: dict[str, Any] = {}
-    for line, (label, panels) in zip(axes, rows, strict=True):
-        line[0].set_ylabel(label)
-        for axis, panel in zip(line, panels, strict=True):
-            drawn[panel.kind] = axis.imshow(panel.values, **ranges[panel.kind])
+    bars = {"depth": {"label": "metres"}, "error": {"label": error_unit, "extend": "max"}}
+    for column, title in enumerate(titles):
+        axes[0, column].set_title(title)
+        for axis, (label, panels) in zip(axes[:, column], rows, strict=False):
+            panel = panels[column]
+            drawn = axis.imshow(panel.values, **ranges[panel.kind])
             axis.set(xticks=[], yticks=[], xlabel=panel.caption)
-    for axis, title in zip(axes[0], titles, strict=True):
-        axis.set_title(title)
-    kinds = np.array([panel.kind for panel in rows[0][1]])
-    for kind, unit, extend in (("depth", "metres", "neither"), ("error", "", "max")):
-        columns = axes[:, kinds == kind].ravel().tolist()
-        figure.colorbar(
-            drawn[kind], ax=columns, label=unit, extend=extend, location="bottom", shrink=0.9
-        )
-    return png(figure)
+            axis.set_ylabel("" if column else label)
+        if panel.kind == "image":
+            axes[-1, column].axis("off")
+        else:
+            more: dict[str, Any] = bars[panel.kind]
+            figure.colorbar(drawn, cax=axes[-1, column], orientation="horizontal", **more)
+    return figure
 
 
 def png(figure: Figure) -> bytes:
@@ -173,47 +182,25 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def jpeg_uri(figure: Figure) -> str:
+    """Return a figure with photographs as a JPEG ``data:`` address; PNG is five times as large."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="jpeg", dpi=_DPI, pil_kwargs={"quality": 88})
+    return _data_uri("image/jpeg", buffer.getvalue())
+
+
 def png_uri(file: bytes) -> str:
     """Return a PNG file as a ``data:`` address."""
     return _data_uri("image/png", file)
 
 
-def color_uri(
-    values: npt.NDArray[np.floating[Any]],
-    valid: npt.NDArray[np.bool_],
-    low: float,
-    high: float,
-    colormap: str,
-) -> str:
-    """Return (H, W) values in colours as a PNG ``data:`` address; invalid ones are transparent.
-
-    ``colormap`` is a matplotlib name; values are clipped to [``low``, ``high``]. One byte a
-    pixel (255 colours and transparent), so that a page of them stays small.
-    """
-    span = max(high - low, 1e-9)
-    share = np.clip((np.nan_to_num(values) - low) / span, 0.0, 1.0)
-    index = np.round(share * (_COLORS - 1)).astype(np.uint8)
-    index[~valid] = _COLORS
-    picture = Image.fromarray(index).convert("L")
-    picture.putpalette([*_palette(colormap).reshape(-1).tolist(), 0, 0, 0])
-    return _image_uri(picture, "PNG", transparency=_COLORS)
-
-
-def jpeg_uri(image: npt.NDArray[np.uint8]) -> str:
-    """Return an (H, W, 3) photograph as a ``data:`` address, JPEG quality 88."""
-    return _image_uri(Image.fromarray(np.ascontiguousarray(image)), "JPEG", quality=88)
-
-
 def over_uri(image: npt.NDArray[np.uint8], background: tuple[int, int, int]) -> str:
-    """Return an (H, W, 4) picture laid over a plain colour as a JPEG ``data:`` address."""
+    """Return an (H, W, 4) picture over a plain colour as a ``data:`` address, JPEG quality 88."""
     alpha = image[..., 3:].astype(np.float32) / 255.0
     flat = image[..., :3] * alpha + np.array(background, np.float32) * (1.0 - alpha)
-    return jpeg_uri(np.round(flat).astype(np.uint8))
-
-
-def color_bar_uri(colormap: str) -> str:
-    """Return a 1 pixel high picture of a colour map, low values left."""
-    return _image_uri(Image.fromarray(_palette(colormap)[None]), "PNG")
+    buffer = io.BytesIO()
+    Image.fromarray(np.round(flat).astype(np.uint8)).save(buffer, "JPEG", quality=88)
+    return _data_uri("image/jpeg", buffer.getvalue())
 
 
 def _axes(width: float, height: float) -> tuple[Figure, Axes]:
@@ -250,20 +237,5 @@ def _svg_uri(figure: Figure) -> str:
     return _data_uri("image/svg+xml", buffer.getvalue().encode())
 
 
-def _image_uri(picture: Image.Image, kind: str, **options: int) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return _data_uri(f"image/{kind.lower()}", buffer.getvalue())
-
-
 def _data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _palette(colormap: str) -> npt.NDArray[np.uint8]:
-    """Return (255, 3) colours."""
-    import matplotlib
-
-    table = matplotlib.colormaps[colormap](np.linspace(0.0, 1.0, _COLORS))[:, :3]
-    colors: npt.NDArray[np.uint8] = np.round(table * 255).astype(np.uint8)
-    return colors

@@ -85,9 +85,9 @@ def figure(
     uri: str,
     alt: str,
     caption: str = "",
-    kind: Literal["photo", "values", "chart"] = "photo",
+    kind: Literal["photo", "chart"] = "photo",
 ) -> str:
-    """Return a picture given as ``data:`` address; "values" shows its pixels as squares."""
+    """Return a picture given as ``data:`` address; a "chart" has no background."""
     text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return f'<figure><img class="{kind}" src="{uri}" alt="{escape(alt)}">{text}</figure>'
 

@@ -38,26 +38,15 @@ code, pre { font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace; fo
 pre { overflow-x:auto; margin:10px 0 0; }
 figure { margin:0; min-width:0; }
 img { display:block; width:100%; height:auto; border-radius:6px; background:#20262f; }
-.values { image-rendering:pixelated; } .chart { background:none; max-width:640px; }
+.chart { background:none; max-width:640px; }
 tr.strong > * { font-weight:650; color:var(--ink); } ul { padding-left:20px; }
 .renders { display:grid; grid-template-columns:repeat(2,minmax(0,1fr)); gap:16px;
   align-items:start; }
 .renders figure:first-child { grid-column:1 / -1; }
-.strip { display:grid; grid-template-columns:repeat(3,minmax(180px,1fr)); gap:12px;
-  margin-bottom:6px; }
-.key-line { color:var(--soft); font-size:13px; margin:0 0 22px;
-  font-variant-numeric:tabular-nums; }
-.key-line:last-child { margin-bottom:0; }
-.key-line b { color:var(--ink); }
-.bar { display:flex; align-items:center; gap:8px; font-size:12px; color:var(--soft);
-  font-variant-numeric:tabular-nums; white-space:nowrap; }
-.bar img { height:10px; width:100%; min-width:40px; border-radius:3px; }
-.blank { display:grid; place-items:center; min-height:120px; border:1px dashed var(--line);
-  border-radius:6px; color:var(--soft); font-size:13px; text-align:center; padding:12px; }
 .warn { border-color:var(--amber); background:var(--amber-page); }
 .warn h2 { color:var(--amber); }
 details summary { cursor:pointer; color:var(--soft); font-size:14px; }
 @media (max-width:640px) { main { padding:20px 12px 40px; }
-  .strip, .renders { grid-template-columns:1fr; } }
+  .renders { grid-template-columns:1fr; } }
 @media print { section { break-inside:avoid; } body { background:#fff; } }
 """

@@ -57,7 +57,8 @@ def before_after_grid(samples: Sequence[AdaptationSample], min_m: float, max_m: 
         image = Panel(sample.image.permute(1, 2, 0).numpy(), "image", sample.remark)
         rows.append((f"frame {sample.frame}", (image, *depths, *errors)))
         measured.append(sample.truth[known])
-    return panel_grid(_TITLES, rows, float(np.percentile(torch.cat(measured).numpy(), 98.0)))
+    high = float(np.percentile(torch.cat(measured).numpy(), 98.0))
+    return png(panel_grid(_TITLES, rows, (0.0, high)))
 
 
 def error_curves(scores: Sequence[KeyframeScore]) -> bytes:

@@ -38,7 +38,8 @@ def sample_grid(samples: Sequence[DepthSample], max_m: float) -> bytes:
         )
         rows.append((f"frame {sample.index}", panels))
         measured.append(truth[known])
-    return panel_grid(_TITLES, rows, float(np.percentile(np.concatenate(measured), 98.0)))
+    high = float(np.percentile(np.concatenate(measured), 98.0))
+    return png(panel_grid(_TITLES, rows, (0.0, high)))
 
 
 def sparsification_plot(curves: Sparsification) -> bytes:

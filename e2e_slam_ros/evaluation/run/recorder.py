@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from array import array
 from collections.abc import Callable, Mapping
@@ -129,15 +128,15 @@ class RunRecorder:
             dropped: number of keyframes left unmapped.
             problems: kind -> number.
             wall_s: duration, seconds.
-            map_hash: content hash of the map; None takes the hash of the cloud.
+            map_hash: content hash of the map, if known.
         """
         with self._lock:
             stamps, poses = list(self._stamps), list(self._poses)
             records, samples = tuple(self._records), tuple(self._samples.chosen())
             measured = self._measured.items()
-            latency = {stage: _latency(times) for stage, times in self._latency.items()}
+            latency = {stage: StageLatency.of(times) for stage, times in self._latency.items()}
             last, device = self._last, self._device
-            refinement = self._refinement_summary()
+            refinement = RefinementSummary.of(self._refinement, self._revised)
         trajectory = self._trajectory(stamps, poses)
         report = None if self.observed is None else self.observed.report
         notes = [] if report is None else list(report.notes)
@@ -162,7 +161,7 @@ class RunRecorder:
                 notes,
             ),
             map_fit=_computed(lambda: map_metrics(measured, cloud.positions), "map error", notes),
-            map_hash=map_hash or _cloud_hash(cloud),
+            map_hash=map_hash,
             latency_ms=latency,
             problems=dict(problems),
             records=records,
@@ -183,18 +182,6 @@ class RunRecorder:
                 if self._records[place].index == revision.keyframe.index:
                     self._records[place] = replace(self._records[place], depth=depth)
                     return
-
-    def _refinement_summary(self) -> RefinementSummary | None:
-        tally = self._refinement
-        if tally.attempts == 0:
-            return None
-        return RefinementSummary(
-            refined=tally.refined,
-            refused=dict(tally.refused),
-            rolled_back=tally.rolled_back,
-            mean_steps=tally.mean_steps,
-            revised=self._revised,
-        )
 
     def _pose_source(self) -> str:
         source = self._config.pose.source
@@ -264,20 +251,7 @@ def _computed(
         return None
 
 
-def _latency(times: array[float]) -> StageLatency:
-    values = np.asarray(times)
-    p50, p95 = np.percentile(values, (50, 95))
-    return StageLatency(float(p50), float(p95), float(values.mean()), len(values))
-
-
 def _device_words(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return str(device)
-
-
-def _cloud_hash(cloud: SurfelCloud) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in (cloud.positions, cloud.normals, cloud.colors, cloud.confidence):
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -13,6 +13,7 @@ from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
 from e2e_slam_ros.evaluation.run.map_fit import MapMetrics
 from e2e_slam_ros.evaluation.trajectory.errors import TrajectoryMetrics
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.refine.tally import RefinementTally
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,12 @@ class StageLatency:
     p95: float
     mean: float
     count: int
+
+    @classmethod
+    def of(cls, times_ms: Sequence[float]) -> StageLatency:
+        """Return the figures of at least one time."""
+        p50, p95 = np.percentile(times_ms, (50, 95))
+        return cls(float(p50), float(p95), float(np.mean(times_ms)), len(times_ms))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +79,14 @@ class RefinementSummary:
     rolled_back: int
     mean_steps: float
     revised: int = 0
+
+    @classmethod
+    def of(cls, tally: RefinementTally, revised: int) -> RefinementSummary | None:
+        """Return the numbers of a tally; None where no refinement was tried."""
+        if tally.attempts == 0:
+            return None
+        refused = dict(tally.refused)
+        return cls(tally.refined, refused, tally.rolled_back, tally.mean_steps, revised)
 
 
 @dataclass(frozen=True, eq=False)
