@@ -121,6 +121,10 @@ class Panel:
         values: (H, W, 3) colours in [0, 1], or (H, W) metres or relative errors; NaN is white.
         kind: of ``values``.
         caption: text below it.
+
+    Example:
+        >>> Panel(np.full((48, 64), 2.0), "depth", "frame 7").kind
+        'depth'
     """
 
     values: npt.NDArray[np.floating[Any]]

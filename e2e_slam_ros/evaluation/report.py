@@ -23,6 +23,12 @@ class Report:
         kind: what the page reports on, in small letters beside the title.
         lines: below the title.
         command: the line that made it; empty leaves it out.
+
+    Example:
+        >>> page = Report("desk", "mapping run")
+        >>> page.section("Problems", lambda: bullets(["1 frame has no pose"]))
+        >>> "<li>1 frame has no pose</li>" in page.html()
+        True
     """
 
     def __init__(

@@ -37,10 +37,10 @@ class Replay:
         recorder: RunRecorder = options["recorder"]
         pipeline = SlamPipeline(config, torch.device("cpu"))
         for item in reader:
-            decision = pipeline.track(item)
+            decision = pipeline.choose_keyframe(item)
             recorder.on_frame(item.stamp_ns, item.T_map_camera)
             if decision.is_keyframe and not self.maps_nothing:
-                recorder.on_keyframe(pipeline.integrate(item, decision))
+                recorder.on_keyframe(pipeline.map_keyframe(item, decision))
         return types.SimpleNamespace(
             cloud=pipeline.surfels.snapshot(),
             dropped=0,

@@ -58,11 +58,11 @@ def play(reader: FrameReader, depth_factor: float = 1.0, tracked: bool = True) -
     pipeline = SlamPipeline(config, torch.device("cpu"))
     assert recorder.observed is not None
     for item in recorder.observed:
-        decision = pipeline.track(item)
+        decision = pipeline.choose_keyframe(item)
         recorder.on_frame(item.stamp_ns, item.T_map_camera if tracked else None)
         recorder.on_latency("image_to_tf", 1.0)
         if decision.is_keyframe:
-            result = pipeline.integrate(item, decision)
+            result = pipeline.map_keyframe(item, decision)
             if depth_factor != 1.0:
                 off = dataclasses.replace(
                     result.estimate, depth=result.estimate.depth * depth_factor, source="network"

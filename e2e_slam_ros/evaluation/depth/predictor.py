@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.depth.build import build_depth_source
+from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
+from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.depth.network import NetworkDepth
+from e2e_slam_ros.depth.source import DepthSource
+from e2e_slam_ros.slam.depth_sources import build_depth_source, depth_traits
+from e2e_slam_ros.slam.pipeline import kept_keyframes
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,23 +38,23 @@ def build_predictor(config: Config, device: torch.device) -> Predictor:
     """Return the function that asks the configured source.
 
     A network gives depth for every pixel, whatever its range or confidence; other sources give
-    the same depth as in a run.
+    the same depth as in a run in which every frame is a keyframe.
 
     Raises:
         ConfigError: the source is the sensor, and its depth is the truth.
         DepthError: the network's weights cannot be used.
     """
-    if config.depth.source == "sensor":
+    if depth_traits(config).needs_sensor:
         raise ConfigError.from_parts(
             "depth.source",
-            "'sensor'",
+            repr(config.depth.source),
             "a source that the sensor's depth can be compared with",
             "give --set depth.source=network or --set depth.source=motion_stereo",
         )
     source = build_depth_source(config, device)
     if isinstance(source, NetworkDepth):
         return _NetworkPredictor(source)
-    return lambda keyframe: PredictedDepth(source.estimate(keyframe).depth)
+    return _ViewsPredictor(source, config)
 
 
 class _NetworkPredictor:
@@ -65,3 +69,20 @@ class _NetworkPredictor:
         intrinsics = keyframe.camera.matrix(image.device, image.dtype)[None]
         answer = self._source.answer(image, intrinsics)
         return PredictedDepth(answer.depth, answer.log_uncertainty)
+
+
+class _ViewsPredictor:
+    """Depth of a source that compares a keyframe with those before it."""
+
+    def __init__(self, source: DepthSource, config: Config) -> None:
+        self._source, self._config = source, config
+        self._keyframes = Keyframes(kept_keyframes(config))
+
+    def __call__(self, keyframe: Keyframe) -> PredictedDepth:
+        # The memory counts the keyframes it was given; the recording's frames may have gaps.
+        keyframe = replace(keyframe, index=self._keyframes.next_index)
+        try:
+            raw = self._source.estimate(keyframe, self._keyframes)
+        finally:
+            self._keyframes.add(MappedKeyframe(keyframe))
+        return PredictedDepth(gate_depth(raw.depth, self._config.depth))

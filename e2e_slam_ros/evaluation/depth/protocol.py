@@ -24,6 +24,7 @@ from e2e_slam_ros.evaluation.depth.scores import (
 from e2e_slam_ros.evaluation.depth.sparsification import Sparsification, sparsification
 from e2e_slam_ros.evaluation.depth.texture import is_textured
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames, no_frame_scored
+from e2e_slam_ros.slam.depth_sources import depth_traits
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class DepthProtocol:
         self._config = config
         self._range = (config.depth.min_m, config.depth.max_m)
         self._baselines = baselines
-        # Motion stereo needs every frame, also those without truth.
-        self._moves = config.depth.source == "motion_stereo"
+        # Such a source needs every frame as a view, also those without truth.
+        self._moves = depth_traits(config).needs_views
 
     def run(
         self, frames: WorkingFrames, keyframes: Iterable[Keyframe], samples: int

@@ -24,7 +24,7 @@ _START_COLOR = (0, 200, 120, 255)
 
 
 @dataclass(frozen=True, eq=False)
-class VirtualCamera:
+class MapCamera:
     """A camera that looks at the map.
 
     Attributes:
@@ -35,6 +35,11 @@ class VirtualCamera:
         cull: leave out surfels seen from behind, so that one looks into rooms through walls
             and ceilings.
         width, height: size in pixels.
+
+    Example:
+        >>> plan = MapCamera("plan", np.eye(4), 50.0, orthographic=True, cull=True)
+        >>> plan.to_view(np.array([[1.0, 2.0, 3.0]])).tolist()
+        [[1.0, 2.0, 3.0]]
     """
 
     title: str
@@ -65,7 +70,7 @@ class VirtualCamera:
 
 
 def render(
-    cloud: SurfelCloud, view: VirtualCamera, path: Array | None = None
+    cloud: SurfelCloud, view: MapCamera, path: Array | None = None
 ) -> npt.NDArray[np.uint8]:
     """Render the nearest surfels, with the camera path on top.
 
@@ -110,7 +115,7 @@ def up_axis(poses: Array) -> Array:
     return np.eye(3)[axis] * (1.0 if up[axis] >= 0 else -1.0)
 
 
-def standard_views(cloud: SurfelCloud, poses: Array) -> list[VirtualCamera]:
+def standard_views(cloud: SurfelCloud, poses: Array) -> list[MapCamera]:
     """Return an oblique view, a plan and one from behind the first camera.
 
     ``poses`` is (N, 4, 4) camera-to-map. Empty when the map is.
@@ -152,7 +157,7 @@ def _open_side(cloud: SurfelCloud, up: Array, north: Array, east: Array) -> Arra
 
 def _fitted(
     title: str, cloud: SurfelCloud, center: Array, forward: Array, up: Array, orthographic: bool
-) -> VirtualCamera:
+) -> MapCamera:
     """Look along ``forward`` at ``center``, the map's bulk filling the picture."""
     rotation = _look(forward, up)
     flat = (cloud.positions.astype(np.float64) - center) @ rotation.T
@@ -163,15 +168,15 @@ def _fitted(
     height = int(np.clip(width * span[1] / span[0], 400, 800))
     focal = 0.94 * min(width / span[0], height / span[1])
     width = int(np.clip(focal * span[0] * 1.08, 400, width))
-    return VirtualCamera(title, _pose(rotation, middle), focal, orthographic, True, width, height)
+    return MapCamera(title, _pose(rotation, middle), focal, orthographic, True, width, height)
 
 
-def _behind_first(T_map_camera: Array, distance: float) -> VirtualCamera:
+def _behind_first(T_map_camera: Array, distance: float) -> MapCamera:
     forward = T_map_camera[:3, 2]
     position = T_map_camera[:3, 3] - distance * forward
     rotation = T_map_camera[:3, :3].T
     view = _pose(rotation, position)
-    return VirtualCamera("From behind the first camera", view, 560.0, False, True, 960, 640)
+    return MapCamera("From behind the first camera", view, 560.0, False, True, 960, 640)
 
 
 def _look(forward: Array, up: Array) -> Array:
@@ -195,7 +200,7 @@ def _unit(vector: Array) -> Array:
     return unit
 
 
-def _pixels(points: Array, view: VirtualCamera) -> Array:
+def _pixels(points: Array, view: MapCamera) -> Array:
     """Project (N, 3) view-frame points to (N, 2) u, v."""
     scale = view.focal if view.orthographic else view.focal / points[:, 2:3]
     half = np.array([(view.width - 1) / 2, (view.height - 1) / 2])
@@ -204,7 +209,7 @@ def _pixels(points: Array, view: VirtualCamera) -> Array:
 
 
 def _draw_path(
-    canvas: npt.NDArray[np.uint8], path: Array, view: VirtualCamera
+    canvas: npt.NDArray[np.uint8], path: Array, view: MapCamera
 ) -> npt.NDArray[np.uint8]:
     points = view.to_view(path)
     front = np.isfinite(points).all(axis=1) & (view.orthographic | (points[:, 2] > _NEAREST_M))

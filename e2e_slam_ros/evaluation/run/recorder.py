@@ -34,7 +34,7 @@ from e2e_slam_ros.evaluation.run.summary import (
 from e2e_slam_ros.evaluation.run.truth import ObservedReader
 from e2e_slam_ros.evaluation.trajectory.errors import trajectory_metrics
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
-from e2e_slam_ros.refine.tally import RefinementTally
+from e2e_slam_ros.refine.counts import RefinementTally
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 
 Metrics = TypeVar("Metrics")

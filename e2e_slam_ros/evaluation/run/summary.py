@@ -13,7 +13,7 @@ from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
 from e2e_slam_ros.evaluation.run.map_fit import MapMetrics
 from e2e_slam_ros.evaluation.trajectory.errors import TrajectoryMetrics
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.refine.tally import RefinementTally
+from e2e_slam_ros.refine.counts import RefinementTally
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,11 @@ class TrackedPoses:
         stamps_ns: (N,) int64.
         estimated: (N, 4, 4) float64 camera-to-map.
         truth: (N, 4, 4) float64, NaN where there is none.
+
+    Example:
+        >>> poses = np.tile(np.eye(4), (2, 1, 1))
+        >>> TrackedPoses(np.array([0, 1]), poses, poses * np.nan).has_truth
+        False
     """
 
     stamps_ns: npt.NDArray[np.int64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from e2e_slam_ros.evaluation.run.map_render import VirtualCamera, render, standard_views, up_axis
+from e2e_slam_ros.evaluation.run.map_render import MapCamera, render, standard_views, up_axis
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 
@@ -20,7 +20,7 @@ def cloud(positions: list[list[float]], colors: list[list[int]]) -> SurfelCloud:
 
 
 def test_a_render_shows_the_nearest_point_where_it_projects() -> None:
-    view = VirtualCamera("front", np.eye(4), 50.0, False, True, 41, 31)
+    view = MapCamera("front", np.eye(4), 50.0, False, True, 41, 31)
     points = cloud([[0, 0, 4], [0, 0, 2]], [[255, 0, 0], [0, 255, 0]])
     picture = render(points, view)
     assert picture[15, 20].tolist() == [0, 255, 0, 255]
@@ -29,7 +29,7 @@ def test_a_render_shows_the_nearest_point_where_it_projects() -> None:
 
 def test_a_render_of_nothing_is_empty_and_has_no_views() -> None:
     nothing = cloud([], [])
-    assert not render(nothing, VirtualCamera("", np.eye(4), 50.0, True, True, 16, 12)).any()
+    assert not render(nothing, MapCamera("", np.eye(4), 50.0, True, True, 16, 12)).any()
     assert standard_views(nothing, np.eye(4)[None]) == []
 
 
@@ -43,7 +43,7 @@ def test_up_is_where_the_images_tops_point() -> None:
 
 
 def test_an_orthographic_render_shows_far_things_as_large_as_near_ones() -> None:
-    view = VirtualCamera("plan", np.eye(4), 10.0, True, True, 61, 41)
+    view = MapCamera("plan", np.eye(4), 10.0, True, True, 61, 41)
     points = cloud([[-1, 0, -3], [1, 0, 30]], [[255, 0, 0], [0, 255, 0]])
     picture = render(points, view)
     assert picture[20, 20, :3].tolist() == [255, 0, 0]
@@ -54,7 +54,7 @@ def test_an_orthographic_render_shows_far_things_as_large_as_near_ones() -> None
 def test_backs_are_culled_and_the_path_is_drawn_on_top() -> None:
     turned = cloud([[0, 0, 2]], [[255, 0, 0]])
     turned.normals[:] *= -1
-    view = VirtualCamera("front", np.eye(4), 50.0, False, True, 41, 31)
+    view = MapCamera("front", np.eye(4), 50.0, False, True, 41, 31)
     assert not render(turned, view).any()
     front = cloud([[0, 0, 2]], [[0, 255, 0]])
     path = np.array([[-0.4, 0.0, 3.0], [0.4, 0.0, 3.0]])
