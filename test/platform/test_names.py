@@ -15,9 +15,7 @@ REPO = Path(__file__).resolve().parents[2]
 PACKAGE = REPO / "e2e_slam_ros"
 
 # Class names in use twice. May only shrink: an entry that is not needed any more is an error.
-SHARED_NAMES = {
-    "Objective",
-}
+SHARED_NAMES: set[str] = set()
 # File -> how often it compares a depth source's name. May only shrink, as above.
 COMPARED_SOURCES = {
     "commands/evaluate_adaptation.py": 3,

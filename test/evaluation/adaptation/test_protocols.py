@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from e2e_slam_ros.slam.adaptation import Adaptation, AdaptedDepth
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError, DataError
@@ -22,7 +23,6 @@ from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
 from e2e_slam_ros.evaluation.adaptation.pair_protocol import PairProtocol
 from e2e_slam_ros.evaluation.adaptation.score import KeyframeScore
 from e2e_slam_ros.evaluation.working_frames import WorkingFrames
-from e2e_slam_ros.slam.adaptation import Adaptation, AdaptedDepth
 from textured_wall import textured_frames
 
 CPU = torch.device("cpu")
