@@ -30,12 +30,12 @@ from typing import Any
 
 import torch
 
-from e2e_slam_ros.config import Config
+from e2e_slam_ros.config import Config, RefineConfig
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.atomic import write_text_atomic
 from e2e_slam_ros.data.frame import FrameReader
-from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice, parse_frames
 from e2e_slam_ros.depth.architecture import DepthNetwork
@@ -46,15 +46,15 @@ from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
 from e2e_slam_ros.evaluation.adaptation.pair_protocol import PairProtocol
 from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport
 from e2e_slam_ros.evaluation.machine import machine_line
-from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 from e2e_slam_ros.losses.cloud import local_cloud
 from e2e_slam_ros.refine.adaptable import NetworkInput
 from e2e_slam_ros.refine.motion_sweep import sweep_neighbours
 from e2e_slam_ros.refine.objective import TERMS
 from e2e_slam_ros.refine.refiner import GuardedRefiner, build_refiner
-from e2e_slam_ros.refine.scale import align_groundtruth_median
+from e2e_slam_ros.refine.scale_fit import groundtruth_median_scale
 from e2e_slam_ros.refine.views import RefineViews
 from e2e_slam_ros.simulation import ProceduralReader
+from e2e_slam_ros.slam.preprocess import Preprocessor
 
 STRATEGIES = {"PFT": "network", "OFT": "output"}
 SCALES = ("motion", "fixed", "learned", "groundtruth_median", "depth_topic")
@@ -86,26 +86,30 @@ def rendered_views(
 ) -> tuple[RefineViews, list[Keyframe]]:
     """Return a keyframe of a rendered room with three neighbours, and these."""
     reader = ProceduralReader(seed=5, frames=24, width=_WIDTH, height=_HEIGHT, rate_hz=6.0)
-    hood = Neighbourhood(WorkingFrames(reader, config.camera, device), 0.06)
-    last = len(reader) - 1
-    target, sources = hood.at(last), hood.earlier(last, 3)
-    assert target is not None and target.sensor_depth is not None
+    hood, last = Neighbourhood(reader, 0.06), len(reader) - 1
+    prepare, decision = Preprocessor(config.camera, device), KeyframeDecision(True, "benchmark")
+    target, *sources = [
+        prepare.keyframe(frame, decision, frame.index)
+        for frame in (hood.at(last), *hood.earlier(last, 3))
+        if frame is not None
+    ]
+    assert target.sensor_depth is not None
     truth = target.sensor_depth
     with torch.no_grad():
         camera = target.camera
         given = NetworkInput(target.image, camera, _WIDTH, _HEIGHT)
         raw = given.depth(network, camera.width, camera.height)
-        alignment = align_groundtruth_median(raw, truth)
+        scale = groundtruth_median_scale(raw, truth)
         points = local_cloud(truth, camera, target.T_map_camera, _MAP_POINTS)
     sweep = sweep_neighbours(target, sources, config.depth, config.refine.motion)
     assert sweep is not None
     views = RefineViews(
         target=target,
         sources=tuple(sources),
-        depth=alignment(raw),
+        depth=scale(raw),
         map_points=points,
         labels=sweep.first.labels(camera.height, camera.width),
-        alignment=alignment,
+        scale=scale,
     )
     return views, sources
 
@@ -118,11 +122,14 @@ def measure(
     config = cost_config(STRATEGIES[strategy], steps, assignments)
     network = build_network(config.depth.network.architecture).to(device).eval()
     views, sources = rendered_views(config, network, device)
-    refiner = build_refiner(config.refine, network, device)
+    refiner = build_refiner(config.refine, config.depth, network, device)
     assert refiner is not None
+    refine = config.refine
     for _ in range(_WARM_UP):
-        _refined(refiner, views, steps)
-    made = [_timed(lambda: _refined(refiner, views, steps), device) for _ in range(repeats)]
+        _refined(refiner, views, refine, steps)
+    made = [
+        _timed(lambda: _refined(refiner, views, refine, steps), device) for _ in range(repeats)
+    ]
 
     def corrected() -> None:
         sweep = sweep_neighbours(views.target, sources, config.depth, config.refine.motion)
@@ -140,8 +147,10 @@ def measure(
     }
 
 
-def _refined(refiner: GuardedRefiner, views: RefineViews, steps: int) -> None:
-    outcome = refiner.refine(views)
+def _refined(
+    refiner: GuardedRefiner, views: RefineViews, config: RefineConfig, steps: int
+) -> None:
+    outcome = refiner.refine(views, config)
     if outcome.steps_done != steps:
         reason = outcome.refused or outcome.stopped
         raise SystemExit(f"{outcome.steps_done} of {steps} steps: {reason}")
@@ -294,16 +303,16 @@ def _protocol(
         outcome = online.run(reader, range(len(reader)), samples=0)
         left_out = online.left_out
     else:
-        frames = WorkingFrames(reader, config.camera, device)
+        pair = PairProtocol(setup, reader)
         positions = range(0, len(reader), options.every or 1)
-        outcome = PairProtocol(setup, frames).run(positions, 0, len(positions))
-        left_out = frames.skipped
+        outcome = pair.run(positions, 0, len(positions))
+        left_out = pair.left_out
     return AdaptationReport(
         protocol=options.protocol,
         data=reader.name,
         frames=len(reader),
         left_out=left_out,
-        source=setup.source.name,
+        source=setup.pipeline.source.traits.name,
         config=config,
         scores=tuple(outcome.scores),
         forgetting=outcome.forgetting,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ import torch
 from map import Keyframes
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.keyframes import Keyframes as Memory
+from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.data.slice import parse_frames
 from e2e_slam_ros.evaluation.depth.metrics import depth_metrics
 from e2e_slam_ros.evaluation.machine import machine_line
@@ -40,14 +43,19 @@ def main() -> None:
     config = Config().with_assignments(options.assignments)
     keyframes = Keyframes(options.data, config.camera.working_width, CPU)
     start, stop = parse_frames(options.frames)
-    source = MotionStereoDepth(config.depth, CPU)
+    source, memory = (
+        MotionStereoDepth(config.depth, CPU),
+        Memory(2 * config.depth.motion.neighbours),
+    )
     rows, times, shares = [], [], []
     for index in range(start or 0, min(stop or len(keyframes), len(keyframes))):
         loaded = keyframes.load(index)
         if loaded is None:
             continue
         began = time.perf_counter()
-        estimate = source.estimate(loaded[0])
+        keyframe = replace(loaded[0], index=memory.next_index)
+        estimate = source.estimate(keyframe, memory)
+        memory.add(MappedKeyframe(keyframe))
         times.append((time.perf_counter() - began) * 1e3)
         truth, depth = loaded[1].depth[0, 0], estimate.depth[0, 0]
         metrics = depth_metrics(depth, truth, config.depth.min_m, config.depth.max_m)

@@ -116,6 +116,8 @@ def _is_poor(arguments: argparse.Namespace) -> bool:
 
 def _settings(arguments: argparse.Namespace, poor: bool, defaults: Mapping[str, object]) -> Config:
     """Return the parameters; what the user left open is what the protocol is about."""
+    from e2e_slam_ros.slam.depth_sources import depth_traits
+
     config = read_settings(arguments.config, arguments.assignments)
     named = {text.partition("=")[0].strip() for text in arguments.assignments}
     given, usual = config.values(), Config().values()
@@ -124,10 +126,11 @@ def _settings(arguments: argparse.Namespace, poor: bool, defaults: Mapping[str, 
         for name, value in defaults.items()
         if given[name] == usual[name] and name not in named
     }
-    if config.depth.source == "sensor" and "depth.source" not in named:
+    traits = depth_traits(config)
+    if traits.needs_sensor and "depth.source" not in named:
         open_values["depth.source"] = "motion_stereo" if poor else "network"
     if config.refine.strategy == "none" and "refine.strategy" not in named:
-        adapts = not poor and config.depth.source in ("sensor", "network")
+        adapts = not poor and (traits.needs_sensor or traits.has_network)
         open_values["refine.strategy"] = "network" if adapts else "output"
     wait = config.refine.wait_keyframes
     if config.map.revisable_keyframes == 0 and "map.revisable_keyframes" not in named:
@@ -139,6 +142,8 @@ def _settings(arguments: argparse.Namespace, poor: bool, defaults: Mapping[str, 
 
 
 def _check_settings(config: Config, poor: bool) -> None:
+    from e2e_slam_ros.slam.depth_sources import depth_traits
+
     strategy = config.refine.strategy
     if strategy == "none":
         raise ConfigError.from_parts(
@@ -154,7 +159,7 @@ def _check_settings(config: Config, poor: bool) -> None:
             "'output': a depth made from the truth has no network to adapt",
             "give --set refine.strategy=output, or weights that are poor",
         )
-    if config.depth.source == "sensor":
+    if depth_traits(config).needs_sensor:
         raise ConfigError.from_parts(
             "depth.source",
             "'sensor'",

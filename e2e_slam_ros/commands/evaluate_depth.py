@@ -76,9 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Config:
     """Return the parameters; the network is the source unless another is asked for."""
+    from e2e_slam_ros.slam.depth_sources import depth_traits
+
     config = read_settings(arguments.config, arguments.assignments)
     named = {text.partition("=")[0].strip() for text in arguments.assignments}
-    if config.depth.source == "sensor" and "depth.source" not in named:
+    if depth_traits(config).needs_sensor and "depth.source" not in named:
         config = config.with_values({"depth.source": "network"})
     if arguments.baseline_frames is not None and arguments.baselines is None:
         raise ConfigError.from_parts(

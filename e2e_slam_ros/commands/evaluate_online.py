@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         data=job.reader.name,
         frames=len(positions),
         left_out=protocol.left_out,
-        source=setup.source.name,
+        source=setup.pipeline.source.traits.name,
         config=job.config,
         scores=tuple(outcome.scores),
         forgetting=outcome.forgetting,

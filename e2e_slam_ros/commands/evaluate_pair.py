@@ -27,22 +27,21 @@ def run(arguments: argparse.Namespace) -> int:
     from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport
     from e2e_slam_ros.evaluation.machine import machine_line
     from e2e_slam_ros.evaluation.weights import weights_of
-    from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 
     job = prepare(arguments, _DEFAULTS)
     device = resolve_device(job.config.runtime.device)
     setup = AdaptationSetup(job.config, device, job.poor)
-    frames = WorkingFrames(job.reader, job.config.camera, device)
+    protocol = PairProtocol(setup, job.reader)
     positions = range(0, len(job.reader), job.every or 1)
     shown = tqdm(positions, unit="keyframe", disable=not progress_wanted())
     samples = 0 if job.outputs.folder is None else SAMPLES
-    outcome = PairProtocol(setup, frames).run(shown, samples, len(positions))
+    outcome = protocol.run(shown, samples, len(positions))
     report = AdaptationReport(
         protocol=PROTOCOL,
         data=job.reader.name,
         frames=len(positions),
-        left_out=frames.skipped,
-        source=setup.source.name,
+        left_out=protocol.left_out,
+        source=setup.pipeline.source.traits.name,
         config=job.config,
         scores=tuple(outcome.scores),
         forgetting=None,

@@ -42,6 +42,8 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
         ConfigError: the parameters take poses from elsewhere than the recording.
         DataError: the input lacks poses or depth that the parameters need.
     """
+    from e2e_slam_ros.slam.depth_sources import depth_traits
+
     named = {text.partition("=")[0].strip() for text in assignments}
     if config.pose.source != "topic":
         raise ConfigError.from_parts(
@@ -59,7 +61,7 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
         )
     if lockstep and "runtime.offline" not in named:
         config = config.with_values({"runtime.offline": True})
-    if config.depth.source != "sensor" or offer.has_depth:
+    if not depth_traits(config).needs_sensor or offer.has_depth:
         return config
     if config.depth.network.checkpoint and "depth.source" not in named:
         return config.with_values({"depth.source": "network"})

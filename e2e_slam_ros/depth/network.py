@@ -68,7 +68,7 @@ class NetworkDepth:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         learned = self.network.metric
         unit = DepthUnit.ROUGH_METRES if learned else DepthUnit.UNKNOWN
-        self.traits = DepthTraits("network", unit)
+        self.traits = DepthTraits("network", unit, has_network=True)
         self._unit = "network (learned metric scale)" if learned else "network (unknown factor)"
         self._config = config
 

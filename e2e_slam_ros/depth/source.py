@@ -27,6 +27,7 @@ class DepthTraits:
         name: value of ``depth.source``.
         unit: of its depth.
         needs_sensor: a keyframe needs a measured depth image.
+        has_network: a network gives the depth, and can be adapted.
         needs_views: it compares a keyframe with earlier ones; a keyframe without a useful
             neighbour gets no depth and still serves as a view.
 
@@ -38,6 +39,7 @@ class DepthTraits:
     name: str
     unit: DepthUnit
     needs_sensor: bool = False
+    has_network: bool = False
     needs_views: bool = False
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.depth.shipped import weights_folder
 from e2e_slam_ros.evaluation.score_table import counted
+from e2e_slam_ros.slam.depth_sources import depth_traits
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Weights:
 
 def weights_of(config: Config) -> Weights | None:
     """Return the network and its weights; None for a depth source without a network."""
-    if config.depth.source != "network":
+    if not depth_traits(config).has_network:
         return None
     network = config.depth.network
     if network.checkpoint:

@@ -35,12 +35,10 @@ _SOURCES: Mapping[str, _Entry] = {
         MotionStereoDepth.traits, lambda config, device: MotionStereoDepth(config.depth, device)
     ),
     "network": _Entry(
-        DepthTraits("network", DepthUnit.ROUGH_METRES),
+        DepthTraits("network", DepthUnit.ROUGH_METRES, has_network=True),
         lambda config, device: NetworkDepth(config.depth, device),
     ),
 }
-# The source that evaluations of predicted depth take where the user named none.
-PREDICTED = "network"
 
 
 def depth_traits(config: Config) -> DepthTraits:
@@ -50,6 +48,11 @@ def depth_traits(config: Config) -> DepthTraits:
         ConfigError: an unknown source.
     """
     return _entry(config).traits
+
+
+def is_measured(source: str | None) -> bool:
+    """Return whether ``DepthEstimate.source`` names a sensor."""
+    return source in _SOURCES and _SOURCES[source].traits.needs_sensor
 
 
 def build_depth_source(config: Config, device: torch.device) -> DepthSource:

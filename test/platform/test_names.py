@@ -17,14 +17,7 @@ PACKAGE = REPO / "e2e_slam_ros"
 # Class names in use twice. May only shrink: an entry that is not needed any more is an error.
 SHARED_NAMES: set[str] = set()
 # File -> how often it compares a depth source's name. May only shrink, as above.
-COMPARED_SOURCES = {
-    "commands/evaluate_adaptation.py": 3,
-    "commands/evaluate_depth.py": 1,
-    "commands/settings.py": 1,
-    "evaluation/adaptation/pair_protocol.py": 1,
-    "evaluation/run/summary.py": 1,
-    "evaluation/weights.py": 1,
-}
+COMPARED_SOURCES: dict[str, int] = {}
 # The module that defines it may know the sources by name: choosing one is its task.
 FACTORY = "build_depth_source"
 

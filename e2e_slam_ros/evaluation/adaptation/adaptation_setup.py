@@ -1,4 +1,4 @@
-"""The parts of the pair and online protocols: sources, adaptation and scorer."""
+"""The parts of the pair and online protocols: the pipeline, the truth and the scorer."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import DataError
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.evaluation.adaptation.degraded_depth import DegradedDepth
 from e2e_slam_ros.evaluation.adaptation.figures import AdaptationSample
 from e2e_slam_ros.evaluation.adaptation.report import Forgetting
 from e2e_slam_ros.evaluation.adaptation.score import Depths, KeyframeScore, Scorer
-from e2e_slam_ros.evaluation.working_frames import WorkingFrames, no_frame_scored
+from e2e_slam_ros.evaluation.working_frames import no_frame_scored
 from e2e_slam_ros.multiview.motion_stereo import filled_depth
 from e2e_slam_ros.multiview.plane_choice import inverse_planes
 from e2e_slam_ros.multiview.plane_sweep import plane_sweep, sweep_view
 from e2e_slam_ros.refine.result import RefineOutcome
-from e2e_slam_ros.slam.adaptation import Adaptation, AdaptedDepth, build_adaptable_source
+from e2e_slam_ros.refine.scale_estimators import GroundtruthMedianScale, build_scale_estimator
+from e2e_slam_ros.slam.depth_sources import build_depth_source
+from e2e_slam_ros.slam.pipeline import SlamPipeline
 
 Answer = TypeVar("Answer")
 
-# Share of the measured pixels that "depth_topic" gets to see (paper 4.3); these are not scored.
+# Share of the measured pixels that a sparse depth topic shows (paper 4.3); these are not scored.
 _SPARSE = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluatedKeyframe:
-    """A keyframe without its truth, and the truth apart from it.
+    """A keyframe as the pipeline maps it, and the truth apart from it.
 
     Attributes:
-        keyframe: without measured depth, or with the sparse part that a depth topic would bring.
-        truth: (1, 1, H, W) metres that the keyframe does not show, 0 = unknown; or None.
-        measured: the whole truth, for the evaluation alone.
+        keyframe: without measured depth, or with the part that the scale source may see.
+        truth: (1, 1, H, W) metres to compare with, 0 = unknown; or None.
     """
 
     keyframe: Keyframe
     truth: torch.Tensor | None
-    measured: torch.Tensor | None
 
 
 @dataclass
@@ -56,58 +56,51 @@ class AdaptationResult:
 
 
 class AdaptationSetup:
-    """The parts of a run.
+    """The pipeline of the product, with the truth taken out of each keyframe.
 
     Attributes:
         config, device: of the run.
-        source: gives the depth that is refined; its network, if any, is adapted.
-        original: the same with weights that nobody changes.
-        adaptation: works on what ``source`` says.
+        pipeline: maps the keyframes; the network of its source, if any, is adapted.
+        original: the same source with weights that nobody changes.
         scorer: compares with the truth.
+        evaluated: the keyframe that was prepared last.
 
     Args:
         config: what to build.
         device: where.
-        poor: start from the distorted truth.
+        degraded: start from the degraded truth instead of the configured source.
 
     Raises:
         ConfigError, DepthError: the source or the refinement cannot be built.
     """
 
-    def __init__(self, config: Config, device: torch.device, poor: bool) -> None:
+    def __init__(self, config: Config, device: torch.device, degraded: bool) -> None:
         self.config, self.device = config, device
-        self._poor = DegradedDepth(config.depth) if poor else None
-        self.source: DepthSource = self._poor or build_adaptable_source(config, device)
+        self._degraded = DegradedDepth(config.depth) if degraded else None
+        self._estimator = build_scale_estimator(config.refine, config.depth)
+        self.evaluated: EvaluatedKeyframe | None = None
+        self.pipeline = SlamPipeline(config, device, self._degraded, self._without_truth)
         adapts = config.refine.strategy == "network"
-        self.original = build_adaptable_source(config, device) if adapts else self.source
-        self.adaptation = Adaptation(config, self.source, device)
+        self.original: DepthSource = (
+            build_depth_source(config, device) if adapts else self.pipeline.source
+        )
         self.scorer = Scorer(config.depth.min_m, config.depth.max_m)
 
-    def view(self, keyframe: Keyframe) -> EvaluatedKeyframe:
-        """Take the truth away from a keyframe."""
-        measured = keyframe.sensor_depth
-        if measured is None or self.config.refine.scale.source != "depth_topic":
-            return EvaluatedKeyframe(replace(keyframe, sensor_depth=None), measured, measured)
-        generator = torch.Generator().manual_seed(keyframe.stamp_ns % 2**31)
-        shown = (torch.rand(measured.shape, generator=generator) < _SPARSE).to(measured.device)
-        sparse = torch.where(shown, measured, 0.0)
-        truth = torch.where(shown, 0.0, measured)
-        return EvaluatedKeyframe(replace(keyframe, sensor_depth=sparse), truth, measured)
+    @property
+    def adapts(self) -> bool:
+        """Whether the weights of the pipeline's source change."""
+        return self.original is not self.pipeline.source
 
-    def truth_for_scale(self, view: EvaluatedKeyframe) -> torch.Tensor | None:
-        """Return the truth where the configured scale source is the truth's median."""
-        wanted = self.config.refine.scale.source == "groundtruth_median"
-        return view.measured if wanted else None
+    def before(self, keyframe: Keyframe, raw: torch.Tensor) -> torch.Tensor:
+        """Return the raw depth of a keyframe by the original weights.
 
-    def estimate(self, source: DepthSource, view: EvaluatedKeyframe) -> DepthEstimate:
-        """Ask a source.
-
-        Raises:
-            DepthError: it has no answer.
+        Args:
+            keyframe: mapped by the pipeline.
+            raw: depth by the weights of then.
         """
-        if self._poor is not None and view.measured is not None:
-            self._poor.show(view.keyframe, view.measured)
-        return source.estimate(view.keyframe)
+        if not self.adapts:
+            return raw
+        return self.original.estimate(keyframe, self.pipeline.keyframes).depth
 
     def timed(self, call: Callable[[], Answer]) -> tuple[Answer, float]:
         """Return an answer and the seconds it took, the device's work included."""
@@ -117,24 +110,43 @@ class AdaptationSetup:
         self._wait()
         return answer, time.perf_counter() - start
 
+    def _without_truth(self, keyframe: Keyframe) -> Keyframe:
+        """Return a keyframe without its true depth, and keep that apart."""
+        measured, shown = keyframe.sensor_depth, None
+        truth = measured
+        if measured is not None and self._estimator is not None and self._estimator.by_sensor:
+            generator = torch.Generator().manual_seed(keyframe.stamp_ns % 2**31)
+            drawn = torch.rand(measured.shape, generator=generator).to(measured.device)
+            shown = torch.where(drawn < _SPARSE, measured, 0.0)
+            truth = torch.where(drawn < _SPARSE, 0.0, measured)
+        if isinstance(self._estimator, GroundtruthMedianScale):
+            shown = measured
+        keyframe = replace(keyframe, sensor_depth=shown)
+        if self._degraded is not None and measured is not None:
+            self._degraded.show(keyframe, measured)
+        self.evaluated = EvaluatedKeyframe(keyframe, truth)
+        return keyframe
+
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
 
-def outcome_of(adapted: AdaptedDepth) -> RefineOutcome:
+def required(outcome: RefineOutcome | None) -> RefineOutcome:
     """Return the refinement's outcome; there is one, as protocols need a strategy."""
-    assert adapted.outcome is not None
-    return adapted.outcome
+    assert outcome is not None
+    return outcome
 
 
-def sample_of(view: EvaluatedKeyframe, depths: Depths, score: KeyframeScore) -> AdaptationSample:
+def sample_of(
+    evaluated: EvaluatedKeyframe, depths: Depths, score: KeyframeScore
+) -> AdaptationSample:
     """Return a keyframe for the pictures."""
-    assert view.truth is not None
-    maps = (view.truth, depths.before, depths.after)
+    assert evaluated.truth is not None
+    maps = (evaluated.truth, depths.before, depths.after)
     truth, before, after = (depth[0, 0].float().cpu() for depth in maps)
     remark = score.refused or score.stopped
-    image = view.keyframe.image[0].cpu()
+    image = evaluated.keyframe.image[0].cpu()
     return AdaptationSample(score.frame, image, truth, before, after, remark)
 
 
@@ -175,8 +187,3 @@ def nothing_scored(
         "choose another sequence, or other --frames",
         config,
     )
-
-
-def skipped_all(frames: WorkingFrames, config: Config) -> DataError:
-    """Return `nothing_scored` of working frames."""
-    return nothing_scored(len(frames), frames.skipped, frames.first_problem, config)

@@ -7,8 +7,10 @@ from torch.nn import functional
 
 from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.gate import gate_depth
+from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.multiview.fill import fill
 
@@ -52,7 +54,8 @@ class DegradedDepth:
         config: the range of depth that is used.
     """
 
-    name: str = "poor"
+    traits = DepthTraits("poor", DepthUnit.ROUGH_METRES)
+    network = None
 
     def __init__(self, config: DepthConfig) -> None:
         self._config = config
@@ -66,7 +69,7 @@ class DegradedDepth:
         self._truth = {keyframe.stamp_ns: truth}
 
     @torch.inference_mode()
-    def estimate(self, keyframe: Keyframe) -> DepthEstimate:
+    def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
         """Return the truth, blurred and distorted.
 
         Raises:
@@ -81,8 +84,4 @@ class DegradedDepth:
                 "choose other frames, or another start than poor",
             )
         depth = gate_depth(degraded_depth(truth, keyframe.frame_index), self._config)
-        return DepthEstimate(depth, None, source=self.name, scale_source="distorted truth")
-
-    def reset(self) -> None:
-        """Forget the truth that was shown."""
-        self._truth = {}
+        return RawDepth(depth, None, self.traits.name, "distorted truth")

@@ -1,4 +1,4 @@
-"""Refinement along a sequence: what is learned is carried on, and what it forgets is measured."""
+"""Refinement along a sequence: learned weights are carried on, and forgetting is measured."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import torch
 
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.frame import Frame, FrameReader
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
+from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.evaluation.adaptation.adaptation_setup import (
     AdaptationResult,
     AdaptationSetup,
     EvaluatedKeyframe,
     nothing_scored,
-    outcome_of,
+    required,
     sample_of,
 )
 from e2e_slam_ros.evaluation.adaptation.report import Forgetting
 from e2e_slam_ros.evaluation.adaptation.score import Depths
-from e2e_slam_ros.evaluation.depth.scores import DepthScores, mean_scores
+from e2e_slam_ros.evaluation.depth.scores import mean_scores
 from e2e_slam_ros.evaluation.even_sample import EvenSample
-from e2e_slam_ros.mapping.surfel_map import SurfelMap
-from e2e_slam_ros.slam.adaptation import AdaptedDepth
-from e2e_slam_ros.slam.frontend import Frontend
+from e2e_slam_ros.refine.result import RefineOutcome
+from e2e_slam_ros.slam.result import KeyframeResult
 
-# How many of the first keyframes are asked once more at the end.
+# Number of first keyframes that are predicted once more at the end.
 _ASKED_AGAIN = 20
 _EVERY = KeyframeDecision(True, "every frame", has_parallax=True)
 _BETWEEN = KeyframeDecision(False, "between")
@@ -37,26 +36,24 @@ _BETWEEN = KeyframeDecision(False, "between")
 class _Mapped:
     """A keyframe in the map whose depth may still get better."""
 
-    view: EvaluatedKeyframe
-    before: torch.Tensor
-    adapted: AdaptedDepth
+    evaluated: EvaluatedKeyframe
+    depths: Depths
+    outcome: RefineOutcome
     seconds: float
 
 
 class OnlineProtocol:
-    """Runs a sequence as the system does: keyframe rule, scale, refinement, map.
+    """Runs a sequence through the pipeline as the system does, and scores its keyframes.
 
-    "before" is what the original weights say about the same keyframes, without refinement.
+    "before" is the depth by the original weights, without refinement.
 
     Args:
-        setup: what is run.
-        every: every so manieth frame is a keyframe; None: the keyframe rule decides.
+        setup: the pipeline and the truth.
+        every: every n-th frame is a keyframe; None: the keyframe rule decides.
     """
 
     def __init__(self, setup: AdaptationSetup, every: int | None) -> None:
         self._setup, self._every = setup, every
-        self._frontend = Frontend(setup.config, setup.device)
-        self._surfels = SurfelMap(setup.config.map, setup.device)
         self._waiting: deque[_Mapped] = deque()
         self._first: list[EvaluatedKeyframe] = []
         self.left_out: dict[str, int] = {}
@@ -68,12 +65,12 @@ class OnlineProtocol:
         Args:
             reader: the sequence.
             positions: all of them in order, maybe through a progress bar.
-            samples: of how many evenly spread keyframes to keep pictures.
+            samples: number of evenly spread keyframes to keep pictures of.
 
         Raises:
             DataError: no keyframe could be scored; with the reasons.
         """
-        outcome, kept = AdaptationResult(), EvenSample[_Mapped](max(1, samples))
+        result, kept = AdaptationResult(), EvenSample[_Mapped](max(1, samples))
         for position in positions:
             try:
                 self._frame(position, reader[position])
@@ -82,19 +79,19 @@ class OnlineProtocol:
             except E2ESlamError as problem:
                 self._skip("not mapped")
                 self._first_problem = self._first_problem or str(problem)
-            self._score(outcome, kept, len(self._waiting) - 1 - self._wait)
-        self._score(outcome, kept, len(self._waiting))
-        if not outcome.scores:
+            self._score(result, kept, len(self._waiting) - 1 - self._wait)
+        self._score(result, kept, len(self._waiting))
+        if not result.scores:
             raise nothing_scored(
                 len(reader), self.left_out, self._first_problem, self._setup.config
             )
         if samples > 0:
-            by_frame = {score.frame: score for score in outcome.scores}
+            by_frame = {score.frame: score for score in result.scores}
             for done in kept.chosen():
-                score = by_frame[done.view.keyframe.frame_index]
-                outcome.samples.append(sample_of(done.view, _depths(done), score))
-        outcome.forgetting = self._ask_again()
-        return outcome
+                score = by_frame[done.evaluated.keyframe.frame_index]
+                result.samples.append(sample_of(done.evaluated, done.depths, score))
+        result.forgetting = self._predict_again()
+        return result
 
     @property
     def _wait(self) -> int:
@@ -105,108 +102,76 @@ class OnlineProtocol:
             self._skip("no pose")
             return
         decision = self._decide(position, frame)
-        if not decision.is_keyframe:
-            return
-        try:
-            self._keyframe(self._frontend.prepare(frame, decision))
-        except E2ESlamError:
-            self._frontend.withdraw(frame.stamp_ns)
-            raise
+        if decision.is_keyframe:
+            self._take(self._setup.pipeline.map_keyframe(frame, decision))
 
     def _decide(self, position: int, frame: Frame) -> KeyframeDecision:
         if self._every is None:
-            return self._frontend.decide(
-                frame.stamp_ns, frame.image, frame.camera, frame.T_map_camera
-            )
+            return self._setup.pipeline.choose_keyframe(frame)
         return _EVERY if position % self._every == 0 else _BETWEEN
 
-    def _keyframe(self, keyframe: Keyframe) -> None:
-        setup, view = self._setup, self._setup.view(keyframe)
-        unrefined = setup.estimate(setup.source, view)
-        # Before the refinement: it may change the weights that gave both.
-        before = unrefined.depth
-        if setup.original is not setup.source:
-            before = setup.estimate(setup.original, view).depth
-        adapted, seconds = setup.timed(lambda: self._refined(view, unrefined))
-        try:
-            self._surfels.fuse(view.keyframe, adapted.estimate)
-        except E2ESlamError:
-            setup.adaptation.withdraw(view.keyframe)
-            raise
-        self._frontend.note_depth(view.keyframe, adapted.estimate.depth)
-        self._waiting.append(_Mapped(view, before, adapted, seconds))
-        if self._wait > 0:
-            self._look_back()
-
-    def _refined(self, view: EvaluatedKeyframe, unrefined: DepthEstimate) -> AdaptedDepth:
-        return self._setup.adaptation.refine(
-            view.keyframe,
-            unrefined,
-            self._in_view(view.keyframe),
-            self._setup.truth_for_scale(view),
-            self._frontend.between(view.keyframe, self._setup.adaptation.between),
-        )
-
-    def _look_back(self) -> None:
-        """Take the better depth of an earlier keyframe, where there is one."""
-        again, seconds = self._setup.timed(lambda: self._setup.adaptation.look_back(self._in_view))
+    def _take(self, result: KeyframeResult) -> None:
+        """Note a mapped keyframe, and the better depth of an earlier one."""
+        evaluated = self._setup.evaluated
+        assert evaluated is not None
+        before = self._setup.before(result.keyframe, result.raw.depth)
+        depths = Depths(before, result.unrefined.depth, result.estimate.depth)
+        seconds = result.latency_ms.get("refine", 0.0) * 1e-3
+        self._waiting.append(_Mapped(evaluated, depths, required(result.outcome), seconds))
+        again = result.revision
+        if again is None:
+            return
         for done in self._waiting:
-            if again is not None and done.view.keyframe is again.keyframe:
-                self._surfels.revise(again.keyframe, again.estimate)
-                done.adapted, done.seconds = again, done.seconds + seconds
+            if done.evaluated.keyframe.index == again.keyframe.index:
+                done.depths = Depths(
+                    done.depths.before, again.unrefined.depth, again.estimate.depth
+                )
+                done.outcome = required(again.outcome)
+                done.seconds += result.latency_ms["revise"] * 1e-3
 
-    def _in_view(self, keyframe: Keyframe) -> torch.Tensor | None:
-        if not self._setup.adaptation.wants_map or len(self._surfels) == 0:
-            return None
-        return self._surfels.points_in_view(keyframe.camera, keyframe.T_map_camera)
-
-    def _score(self, outcome: AdaptationResult, kept: EvenSample[_Mapped], count: int) -> None:
+    def _score(self, result: AdaptationResult, kept: EvenSample[_Mapped], count: int) -> None:
         """Score the ``count`` oldest keyframes: their depth stays as it is."""
         for _ in range(count):
             done = self._waiting.popleft()
-            view, scorer = done.view, self._setup.scorer
-            if view.truth is None or not scorer.has_truth(view.truth):
+            evaluated, scorer = done.evaluated, self._setup.scorer
+            if evaluated.truth is None or not scorer.has_truth(evaluated.truth):
                 self._skip("no true depth in range")
                 continue
             score = scorer.score(
-                view.keyframe.frame_index,
-                view.keyframe.image,
-                view.truth,
-                _depths(done),
-                outcome_of(done.adapted),
+                evaluated.keyframe.frame_index,
+                evaluated.keyframe.image,
+                evaluated.truth,
+                done.depths,
+                done.outcome,
                 done.seconds,
             )
             if score is None:
                 self._skip("no pixel with all depths")
                 continue
-            outcome.scores.append(score)
+            result.scores.append(score)
             kept.offer(done)
             if len(self._first) < _ASKED_AGAIN:
-                self._first.append(view)
+                self._first.append(evaluated)
 
-    def _ask_again(self) -> Forgetting | None:
+    def _predict_again(self) -> Forgetting | None:
         """Compare adapted and original weights on the first keyframes, on the same pixels."""
         setup = self._setup
-        if setup.original is setup.source or setup.config.refine.network.reset_per_keyframe:
+        if not setup.adapts or setup.config.refine.network.reset_per_keyframe:
             return None
-        original: list[DepthScores] = []
-        adapted: list[DepthScores] = []
-        for view in self._first:
-            assert view.truth is not None  # it was scored
+        scores = []
+        for evaluated in self._first:
+            assert evaluated.truth is not None  # it was scored
+            keyframe, views = evaluated.keyframe, setup.pipeline.keyframes
             depths = [
-                setup.estimate(source, view).depth for source in (setup.original, setup.source)
+                source.estimate(keyframe, views).depth
+                for source in (setup.original, setup.pipeline.source)
             ]
             both = (depths[0] > 0) & (depths[1] > 0)
-            truth = torch.where(both, view.truth, 0.0)
+            truth = torch.where(both, evaluated.truth, 0.0)
             # Textured or not makes no difference here.
-            stages = [setup.scorer.stage(depth, truth, both) for depth in depths]
-            original.append(stages[0].every)
-            adapted.append(stages[1].every)
-        return Forgetting(mean_scores(original), mean_scores(adapted), len(original))
+            scores.append([setup.scorer.stage(depth, truth, both).every for depth in depths])
+        original, adapted = zip(*scores, strict=True)
+        return Forgetting(mean_scores(original), mean_scores(adapted), len(scores))
 
     def _skip(self, reason: str) -> None:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
-
-
-def _depths(done: _Mapped) -> Depths:
-    return Depths(done.before, done.adapted.unrefined.depth, done.adapted.estimate.depth)

@@ -4,134 +4,143 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
-
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
-from e2e_slam_ros.data.keyframe import DepthEstimate
+from e2e_slam_ros.data.frame import Frame, FrameReader
+from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.evaluation.adaptation.adaptation_setup import (
     AdaptationResult,
     AdaptationSetup,
-    EvaluatedKeyframe,
     geometric_depth,
-    outcome_of,
+    nothing_scored,
+    required,
     sample_of,
-    skipped_all,
 )
 from e2e_slam_ros.evaluation.adaptation.neighbours import Neighbourhood
-from e2e_slam_ros.evaluation.adaptation.score import Depths
-from e2e_slam_ros.evaluation.working_frames import WorkingFrames
-from e2e_slam_ros.slam.adaptation import AdaptedDepth
+from e2e_slam_ros.evaluation.adaptation.score import Depths, KeyframeScore
+from e2e_slam_ros.refine.result import RefineOutcome
+
+_EVERY = KeyframeDecision(True, "every frame", has_parallax=True)
 
 
 class PairProtocol:
-    """Refines each frame with its neighbours and forgets everything before the next.
+    """Maps each frame after its neighbours, and forgets everything before the next.
 
     Neighbours are the frames before it, ``refine.motion.min_baseline_m`` apart; with
-    ``refine.wait_keyframes`` also so many after it.
-    There is no map: a pair knows none.
+    ``refine.wait_keyframes`` also that many after it. The refinement sees no map: a pair has none.
 
     Args:
-        setup: what is run.
-        frames: the sequence; counts what is left out.
+        setup: the pipeline and the truth.
+        reader: the sequence.
     """
 
-    def __init__(self, setup: AdaptationSetup, frames: WorkingFrames) -> None:
-        self._setup, self._frames = setup, frames
-        self._hood = Neighbourhood(frames, setup.config.refine.motion.min_baseline_m)
+    def __init__(self, setup: AdaptationSetup, reader: FrameReader) -> None:
+        self._setup = setup
+        self._hood = Neighbourhood(reader, setup.config.refine.motion.min_baseline_m)
+        self._frames = len(reader)
+        setup.pipeline.configure(setup.config.with_values({"refine.weights.chamfer": 0.0}))
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Reason -> number of frames left out for it."""
+        return self._hood.skipped
 
     def run(self, positions: Iterable[int], samples: int, count: int) -> AdaptationResult:
         """Refine and score the frames at these positions.
 
         Args:
             positions: maybe through a progress bar.
-            samples: of how many evenly spread frames to keep pictures.
-            count: how many positions there are.
+            samples: number of evenly spread frames to keep pictures of.
+            count: number of positions.
 
         Raises:
             DataError: no frame could be scored; with the reasons.
         """
-        outcome = AdaptationResult()
+        result = AdaptationResult()
         for number, position in enumerate(positions):
-            due = len(outcome.samples) * max(1, count - 1) // max(1, samples - 1)
-            wanted = len(outcome.samples) < samples and number >= due
-            self._frame(position, outcome, wanted)
-        if not outcome.scores:
-            raise skipped_all(self._frames, self._setup.config)
-        return outcome
+            due = len(result.samples) * max(1, count - 1) // max(1, samples - 1)
+            wanted = len(result.samples) < samples and number >= due
+            self._frame(position, result, wanted)
+        if not result.scores:
+            raise nothing_scored(
+                self._frames, self.left_out, self._hood.first_problem, self._setup.config
+            )
+        return result
 
-    def _frame(self, position: int, outcome: AdaptationResult, wants_sample: bool) -> None:
-        setup, refine = self._setup, self._setup.config.refine
-        keyframe = self._hood.at(position)
-        if keyframe is None:
+    def _frame(self, position: int, result: AdaptationResult, wants_sample: bool) -> None:
+        refine, frame = self._setup.config.refine, self._hood.at(position)
+        if frame is None:
             return  # counted where it was read
-        view = setup.view(keyframe)
-        earlier = self._hood.earlier(position, max(refine.neighbours, refine.motion.neighbours))
+        count = max(refine.neighbours, refine.motion.neighbours)
+        earlier = self._hood.earlier(position, count)
         later = self._hood.later(position, refine.wait_keyframes)
-        if view.truth is None or not setup.scorer.has_truth(view.truth):
-            self._frames.skip("no true depth in range")
+        if frame.depth is None:
+            self._hood.skip("no true depth in range")
             return
         if not earlier:
-            self._frames.skip("no neighbour before it")
+            self._hood.skip("no neighbour before it")
             return
-        before_it = [setup.view(k) for k in reversed(earlier)]
-        after_it = [setup.view(k) for k in later]
         try:
-            unrefined = self._unrefined(view, before_it)
-            adapted, seconds = setup.timed(
-                lambda: self._refined(view, unrefined, before_it, after_it)
-            )
+            mapped = self._map(frame, earlier, later)
         except ConfigError:
             raise
         except E2ESlamError as problem:
-            self._frames.skip("no prediction")
-            self._frames.first_problem = self._frames.first_problem or str(problem)
+            self._hood.skip("no prediction", str(problem))
             return
-        depths = Depths(unrefined.depth, adapted.unrefined.depth, adapted.estimate.depth)
-        sources = [v.keyframe for v in (*before_it, *after_it)]
-        score = setup.scorer.score(
+        self._score(mapped, result, wants_sample)
+
+    def _map(
+        self, frame: Frame, earlier: list[Frame], later: list[Frame]
+    ) -> tuple[Depths, RefineOutcome, float]:
+        """Map a frame as a run does: at once, and again when the later frames are there."""
+        pipeline = self._setup.pipeline
+        pipeline.reset()
+        for neighbour in reversed(earlier):
+            pipeline.remember_view(neighbour, _EVERY)
+        first = pipeline.map_keyframe(frame, _EVERY)
+        self._evaluated = self._setup.evaluated
+        depths = Depths(first.raw.depth, first.unrefined.depth, first.estimate.depth)
+        outcome, seconds = required(first.outcome), first.latency_ms["refine"] * 1e-3
+        wait = self._setup.config.refine.wait_keyframes
+        if wait == 0 or len(later) < wait:
+            return depths, outcome, seconds
+        for neighbour in later:
+            pipeline.remember_view(neighbour, _EVERY)
+        again, more_seconds = self._setup.timed(pipeline.look_back)
+        if again is not None:
+            depths = Depths(first.raw.depth, again.unrefined.depth, again.estimate.depth)
+            outcome = required(again.outcome)
+        return depths, outcome, seconds + more_seconds
+
+    def _score(
+        self,
+        mapped: tuple[Depths, RefineOutcome, float],
+        result: AdaptationResult,
+        wants_sample: bool,
+    ) -> None:
+        evaluated, scorer = self._evaluated, self._setup.scorer
+        assert evaluated is not None
+        if evaluated.truth is None or not scorer.has_truth(evaluated.truth):
+            self._hood.skip("no true depth in range")
+            return
+        depths, outcome, seconds = mapped
+        keyframe = evaluated.keyframe
+        others = [
+            item.keyframe
+            for item in self._setup.pipeline.keyframes.recent()
+            if item.keyframe.index != keyframe.index
+        ]
+        score: KeyframeScore | None = scorer.score(
             keyframe.frame_index,
             keyframe.image,
-            view.truth,
+            evaluated.truth,
             depths,
-            outcome_of(adapted),
+            outcome,
             seconds,
-            geometric_depth(view.keyframe, sources, setup.config),
+            geometric_depth(keyframe, others, self._setup.config),
         )
         if score is None:
-            self._frames.skip("no pixel with all depths")
+            self._hood.skip("no pixel with all depths")
             return
-        outcome.scores.append(score)
+        result.scores.append(score)
         if wants_sample:
-            outcome.samples.append(sample_of(view, depths, score))
-
-    def _unrefined(
-        self, view: EvaluatedKeyframe, before_it: list[EvaluatedKeyframe]
-    ) -> DepthEstimate:
-        setup = self._setup
-        setup.source.reset()
-        setup.adaptation.reset()
-        if setup.source.name == "motion_stereo":
-            # It compares with the keyframes it was asked for before.
-            for neighbour in before_it:
-                setup.source.estimate(neighbour.keyframe)
-        return setup.estimate(setup.source, view)
-
-    def _refined(
-        self,
-        view: EvaluatedKeyframe,
-        unrefined: DepthEstimate,
-        before_it: list[EvaluatedKeyframe],
-        after_it: list[EvaluatedKeyframe],
-    ) -> AdaptedDepth:
-        """Refine as a run does: at once, and again when the later keyframes are there."""
-        setup, adaptation = self._setup, self._setup.adaptation
-        for neighbour in before_it:
-            adaptation.remember(neighbour.keyframe)
-        truth: torch.Tensor | None = setup.truth_for_scale(view)
-        adapted = adaptation.refine(view.keyframe, unrefined, None, truth)
-        wait = setup.config.refine.wait_keyframes
-        if wait == 0 or len(after_it) < wait:
-            return adapted
-        for neighbour in after_it:
-            adaptation.remember(neighbour.keyframe)
-        return adaptation.look_back() or adapted
+            result.samples.append(sample_of(evaluated, depths, score))

@@ -14,6 +14,7 @@ from e2e_slam_ros.evaluation.run.map_fit import MapMetrics
 from e2e_slam_ros.evaluation.trajectory.errors import TrajectoryMetrics
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.refine.counts import RefinementTally
+from e2e_slam_ros.slam.depth_sources import is_measured
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ class RunSummary:
     @property
     def truth_is_input(self) -> bool:
         """True when the fused depth is the measurement that it is compared with."""
-        return self.depth_source == "sensor"
+        return is_measured(self.depth_source)
 
     def to_metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json; unknown figures are None."""
