@@ -52,7 +52,8 @@ def depth_traits(config: Config) -> DepthTraits:
 
 def is_measured(source: str | None) -> bool:
     """Return whether ``DepthEstimate.source`` names a sensor."""
-    return source in _SOURCES and _SOURCES[source].traits.needs_sensor
+    entry = None if source is None else _SOURCES.get(source)
+    return entry is not None and entry.traits.needs_sensor
 
 
 def build_depth_source(config: Config, device: torch.device) -> DepthSource:
