@@ -9,8 +9,11 @@ import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.evaluation.adaptation.degraded_depth import DegradedDepth, degraded_depth
 from synthetic import keyframe, pose
+
+NO_VIEWS = Keyframes(1)
 
 
 def test_it_is_dense_and_wrong_by_about_a_fifth() -> None:
@@ -39,7 +42,7 @@ def test_the_same_keyframe_gets_the_same_depth() -> None:
     hidden = dataclasses.replace(shown, sensor_depth=None)
     source = DegradedDepth(Config().depth)
     source.show(hidden, shown.sensor_depth)
-    first, second = source.estimate(hidden), source.estimate(hidden)
+    first, second = (source.estimate(hidden, NO_VIEWS) for _ in range(2))
     assert torch.equal(first.depth, second.depth) and first.source == "poor"
 
 
@@ -47,4 +50,4 @@ def test_without_truth_there_is_nothing_to_distort() -> None:
     source = DegradedDepth(Config().depth)
     source.show(keyframe(pose(), index=1), torch.ones(1, 1, 48, 64))
     with pytest.raises(DepthError, match="no truth to distort"):
-        source.estimate(keyframe(pose(), index=2))
+        source.estimate(keyframe(pose(), index=2), NO_VIEWS)

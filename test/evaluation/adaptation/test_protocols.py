@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from e2e_slam_ros.slam.adaptation import Adaptation, AdaptedDepth
 
-from e2e_slam_ros.config import Config
+from e2e_slam_ros.config import Config, RefineConfig
 from e2e_slam_ros.config.errors import ConfigError, DataError
 from e2e_slam_ros.data.frame import Frame, FrameReader
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
+from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import save_weights
 from e2e_slam_ros.depth.network import NetworkDepth
@@ -22,7 +21,10 @@ from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationResult
 from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
 from e2e_slam_ros.evaluation.adaptation.pair_protocol import PairProtocol
 from e2e_slam_ros.evaluation.adaptation.score import KeyframeScore
-from e2e_slam_ros.evaluation.working_frames import WorkingFrames
+from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.refine.metric_depth import MetricDepth
+from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.slam.result import Revision
 from textured_wall import textured_frames
 
 CPU = torch.device("cpu")
@@ -60,10 +62,9 @@ def network(weights: Path) -> dict[str, object]:
 
 @dataclasses.dataclass
 class Seen:
-    """What an adaptation was given, and how often it looked back."""
+    """What the depth stage was given, and how often the pipeline looked back."""
 
     keyframes: list[Keyframe] = dataclasses.field(default_factory=list)
-    truths: list[torch.Tensor | None] = dataclasses.field(default_factory=list)
     maps: list[torch.Tensor | None] = dataclasses.field(default_factory=list)
     looked_back: list[bool] = dataclasses.field(default_factory=list)
 
@@ -71,28 +72,27 @@ class Seen:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     record = Seen()
-    refine, look_back = Adaptation.refine, Adaptation.look_back
+    call, look_back = DepthStage.__call__, SlamPipeline.look_back
 
     def noted(
-        self: Adaptation,
+        self: DepthStage,
         keyframe: Keyframe,
-        unrefined: DepthEstimate,
+        raw: RawDepth,
+        views: KeyframeViews,
+        config: RefineConfig,
         map_points: torch.Tensor | None = None,
-        truth: torch.Tensor | None = None,
-        between: Sequence[Keyframe] = (),
-    ) -> AdaptedDepth:
+    ) -> MetricDepth:
         record.keyframes.append(keyframe)
-        record.truths.append(truth)
         record.maps.append(map_points)
-        return refine(self, keyframe, unrefined, map_points, truth, between)
+        return call(self, keyframe, raw, views, config, map_points)
 
-    def noted_back(self: Adaptation, *more: Any) -> AdaptedDepth | None:
-        again = look_back(self, *more)
+    def noted_back(self: SlamPipeline) -> Revision | None:
+        again = look_back(self)
         record.looked_back.append(again is not None)
         return again
 
-    monkeypatch.setattr(Adaptation, "refine", noted)
-    monkeypatch.setattr(Adaptation, "look_back", noted_back)
+    monkeypatch.setattr(DepthStage, "__call__", noted)
+    monkeypatch.setattr(SlamPipeline, "look_back", noted_back)
     return record
 
 
@@ -102,10 +102,9 @@ def settings(values: dict[str, object], **more: object) -> Config:
 
 def pair(
     reader: FrameReader, config: Config, positions: list[int], poor: bool = False
-) -> tuple[AdaptationResult, WorkingFrames]:
-    frames = WorkingFrames(reader, config.camera, CPU)
-    setup = AdaptationSetup(config, CPU, poor)
-    return PairProtocol(setup, frames).run(positions, 2, len(positions)), frames
+) -> tuple[AdaptationResult, PairProtocol]:
+    protocol = PairProtocol(AdaptationSetup(config, CPU, poor), reader)
+    return protocol.run(positions, 2, len(positions)), protocol
 
 
 def online(
@@ -122,11 +121,11 @@ def errors(scores: list[KeyframeScore], stage: str) -> list[float]:
 
 def test_a_poor_start_gets_better(list_reader: MakeReader) -> None:
     config = settings(POOR, refine__steps=25)
-    outcome, frames = pair(list_reader(textured_frames(6)), config, [0, 3, 5], poor=True)
+    outcome, protocol = pair(list_reader(textured_frames(6)), config, [0, 3, 5], poor=True)
     before, after = (sum(errors(outcome.scores, name)) for name in ("before", "after"))
     assert after < 0.6 * before
     assert [score.frame for score in outcome.scores] == [3, 5]
-    assert frames.skipped == {"no neighbour before it": 1}
+    assert protocol.left_out == {"no neighbour before it": 1}
     assert all(score.steps > 0 and score.refused is None for score in outcome.scores)
     assert all(score.geometric is not None for score in outcome.scores)
     assert [sample.frame for sample in outcome.samples] == [3, 5]
@@ -138,32 +137,24 @@ def test_the_refinement_does_not_see_the_truth(
 ) -> None:
     config = settings(POOR | {"refine.scale.source": scale, "refine.steps": 1})
     pair(list_reader(textured_frames(4)), config, [3], poor=True)
-    (keyframe,), (truth,) = seen.keyframes, seen.truths
-    assert (truth is not None) == (scale == "groundtruth_median")
-    assert (keyframe.sensor_depth is not None) == (scale == "depth_topic")
-    if keyframe.sensor_depth is not None:
+    (keyframe,) = seen.keyframes
+    shown = scale in ("depth_topic", "groundtruth_median")
+    assert (keyframe.sensor_depth is not None) == shown
+    if scale == "depth_topic":
+        assert keyframe.sensor_depth is not None
         assert 0 < int((keyframe.sensor_depth > 0).sum()) < 0.03 * keyframe.sensor_depth.numel()
 
 
 def test_what_a_depth_topic_showed_is_not_scored() -> None:
     config = settings(POOR | {"refine.scale.source": "depth_topic"})
-    reader_frames = textured_frames(2)
-    setup = AdaptationSetup(config, CPU, poor=True)
-
-    class One:
-        name, report = "one", None
-
-        def __len__(self) -> int:
-            return 1
-
-        def __getitem__(self, index: int) -> Frame:
-            return reader_frames[index]
-
-    keyframe = next(iter(WorkingFrames(One(), config.camera, CPU)))  # type: ignore[arg-type]
-    view = setup.view(keyframe)
-    assert view.keyframe.sensor_depth is not None and view.truth is not None
-    assert not bool(((view.keyframe.sensor_depth > 0) & (view.truth > 0)).any())
-    assert view.measured is keyframe.sensor_depth
+    setup = AdaptationSetup(config, CPU, degraded=True)
+    (frame,) = textured_frames(1)
+    setup.pipeline.map_keyframe(frame, setup.pipeline.choose_keyframe(frame))
+    evaluated = setup.evaluated
+    assert evaluated is not None and evaluated.truth is not None
+    shown = evaluated.keyframe.sensor_depth
+    assert shown is not None and bool((shown > 0).any())
+    assert not bool(((shown > 0) & (evaluated.truth > 0)).any())
 
 
 def test_every_pair_starts_from_the_same_weights(
@@ -180,7 +171,7 @@ def test_a_pair_that_may_wait_uses_later_frames(list_reader: MakeReader, seen: S
     config = settings(POOR, refine__steps=3, refine__wait_keyframes=2, map__revisable_keyframes=5)
     outcome, _ = pair(list_reader(textured_frames(6)), config, [3, 4], poor=True)
     # Frame 4 has a single later one: it stays as it was.
-    assert len(seen.looked_back) == 1 and len(outcome.scores) == 2
+    assert seen.looked_back.count(True) == 1 and len(outcome.scores) == 2
 
 
 def test_a_sequence_without_neighbours_is_refused(list_reader: MakeReader) -> None:
@@ -200,11 +191,12 @@ def test_what_is_learned_online_is_carried_on(
     list_reader: MakeReader, network: dict[str, object], seen: Seen
 ) -> None:
     outcome, setup, _ = online(list_reader(textured_frames(5)), settings(network))
-    assert isinstance(setup.source, NetworkDepth) and isinstance(setup.original, NetworkDepth)
+    adapted, original = setup.pipeline.source, setup.original
+    assert isinstance(adapted, NetworkDepth) and isinstance(original, NetworkDepth)
     changed = [
         not torch.equal(one, other)
         for one, other in zip(
-            setup.source.network.parameters(), setup.original.network.parameters(), strict=True
+            adapted.network.parameters(), original.network.parameters(), strict=True
         )
     ]
     assert any(changed)
@@ -265,4 +257,4 @@ def test_an_output_strategy_needs_no_network_and_a_network_strategy_does(
     list_reader: MakeReader,
 ) -> None:
     with pytest.raises(ConfigError, match="refine.strategy"):
-        AdaptationSetup(settings(POOR | {"refine.strategy": "network"}), CPU, poor=True)
+        AdaptationSetup(settings(POOR | {"refine.strategy": "network"}), CPU, degraded=True)
