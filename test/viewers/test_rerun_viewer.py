@@ -27,7 +27,7 @@ def test_a_run_becomes_a_recording(tmp_path: Path) -> None:
     for index in range(6):
         item = frame(index, pose(x=0.2 * index))
         viewer.on_frame(item.stamp_ns, item.T_map_camera)
-        viewer.on_keyframe(pipeline.integrate(item, pipeline.track(item)))
+        viewer.on_keyframe(pipeline.map_keyframe(item, pipeline.choose_keyframe(item)))
         viewer.on_latency("fuse", 3.0)
         sizes.append(index)
     viewer.on_frame(10, None)
@@ -105,7 +105,7 @@ def test_each_keyframe_adds_one_piece_of_the_path(
         if number == 1:
             pipeline.frontend.restart()
         item = frame(number, pose(x=x))
-        viewer.on_keyframe(pipeline.integrate(item, pipeline.track(item)))
+        viewer.on_keyframe(pipeline.map_keyframe(item, pipeline.choose_keyframe(item)))
     drawn = lines(viewer)
     # Keyframe 3 came after a jump back in time: nothing leads there from keyframe 2.
     assert [entity for entity, _ in drawn] == [f"map/path/{index}" for index in (1, 2, 4)]
@@ -122,7 +122,7 @@ def test_after_a_reset_nothing_of_before_is_shown(
     pipeline = SlamPipeline(Config(), torch.device("cpu"))
     for number in (0, 1):
         item = frame(number, pose(x=0.2 * number))
-        viewer.on_keyframe(pipeline.integrate(item, pipeline.track(item)))
+        viewer.on_keyframe(pipeline.map_keyframe(item, pipeline.choose_keyframe(item)))
         pipeline.reset()
     assert lines(viewer) == []
     cleared = [e for e, name, _ in viewer._stream.logged if name == "Clear"]
