@@ -103,7 +103,7 @@ def test_each_keyframe_adds_one_piece_of_the_path(
     pipeline = SlamPipeline(Config(), torch.device("cpu"))
     for number, x in ((10, 0.0), (11, 0.2), (12, 0.4), (1, 0.6), (2, 0.8)):
         if number == 1:
-            pipeline.frontend.restart()
+            pipeline.restart()
         item = frame(number, pose(x=x))
         viewer.on_keyframe(pipeline.map_keyframe(item, pipeline.choose_keyframe(item)))
     drawn = lines(viewer)
