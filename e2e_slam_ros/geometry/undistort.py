@@ -16,6 +16,9 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.projection import pixel_rays
 from e2e_slam_ros.geometry.sampling import inside, sample_bilinear, sample_nearest
 
+# Newton's method doubles the digits a step; these reach the last one from anywhere in an image.
+_NEWTON_STEPS = 10
+
 
 class Undistorter:
     """Renders images of a distorted camera as its pinhole sees them.
@@ -92,6 +95,40 @@ def distort_points(points: torch.Tensor, distortion: Sequence[float]) -> torch.T
     bent_x = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
     bent_y = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
     return torch.stack([bent_x, bent_y], dim=-1)
+
+
+def undistort_points(points: torch.Tensor, distortion: Sequence[float]) -> torch.Tensor:
+    """Return the ideal points of distorted ones: the inverse of `distort_points`.
+
+    Newton's method with the exact Jacobian, started at the distorted point.
+
+    Args:
+        points: (..., 2), normalised image coordinates, distorted.
+        distortion: k1, k2, p1, p2[, k3]; empty for none.
+
+    Returns:
+        (..., 2); NaN where no ideal point within the model's one-to-one range maps there.
+    """
+    if not any(distortion):
+        return points
+    k1, k2, p1, p2, k3 = _coefficients(distortion)
+    ideal = points
+    for _ in range(_NEWTON_STEPS):
+        x, y = ideal.unbind(-1)
+        r2 = x * x + y * y
+        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        slope = k1 + r2 * (2 * k2 + r2 * 3 * k3)
+        xx = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
+        xy = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
+        yy = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
+        dx, dy = (distort_points(ideal, distortion) - points).unbind(-1)
+        determinant = xx * yy - xy * xy
+        step = torch.stack([yy * dx - xy * dy, xx * dy - xy * dx], dim=-1)
+        ideal = ideal - step / determinant.unsqueeze(-1)
+    error = (distort_points(ideal, distortion) - points).norm(dim=-1, keepdim=True)
+    limit = _radius_limit(distortion)
+    found = (error < 1e-5) & ((ideal * ideal).sum(-1, keepdim=True) < limit)
+    return torch.where(found, ideal, torch.full_like(ideal, torch.nan))
 
 
 def _coefficients(distortion: Sequence[float]) -> tuple[float, float, float, float, float]:
