@@ -30,6 +30,7 @@ from e2e_slam_ros.config.map import MapConfig
 from e2e_slam_ros.config.output import PublishConfig, RuntimeConfig
 from e2e_slam_ros.config.pose import FramesConfig, PoseConfig
 from e2e_slam_ros.config.refine import RefineConfig
+from e2e_slam_ros.config.tracking import TrackingConfig
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Config:
     camera: CameraConfig = field(default_factory=CameraConfig)
     pose: PoseConfig = field(default_factory=PoseConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     keyframe: KeyframeConfig = field(default_factory=KeyframeConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)

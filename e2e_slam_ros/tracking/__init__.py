@@ -1,0 +1,1 @@
+"""The camera's pose from images: features, local map, adjustment, loops; free of ROS."""

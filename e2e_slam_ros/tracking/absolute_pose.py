@@ -1,0 +1,169 @@
+"""The pose of one image from landmarks: robust, with its covariance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.lens import Lens
+from e2e_slam_ros.tracking.rigid import Floats
+
+_STEPS = 12
+# 95 % of squared errors with two degrees of freedom.
+_CHI2_PIXEL = 5.99
+_CHI2_DEPTH = 3.84
+_HUBER = 2.447  # square root of the first
+_FEWEST = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Sightings:
+    """Landmarks seen in one image.
+
+    Attributes:
+        points: (N, 3) in the map, metres.
+        pixels: (N, 2) ideal pixels.
+        inverse_depth: (N,) measured 1/z, 1/metres; NaN for none.
+        inverse_depth_sigma: (N,) its standard deviation.
+    """
+
+    points: Floats
+    pixels: Floats
+    inverse_depth: Floats
+    inverse_depth_sigma: Floats
+
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> Sightings:
+        """Return those of a mask."""
+        return Sightings(
+            self.points[mask],
+            self.pixels[mask],
+            self.inverse_depth[mask],
+            self.inverse_depth_sigma[mask],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PoseEstimate:
+    """A pose that landmarks agree with.
+
+    Attributes:
+        T_camera_map: (4, 4).
+        covariance: (6, 6) of the twist ``[rho, phi]`` applied on the camera's side,
+            metres and radians.
+        inliers: (N,) bool, landmarks within the 95 % bound.
+    """
+
+    T_camera_map: Floats
+    covariance: Floats
+    inliers: npt.NDArray[np.bool_]
+
+
+def refine_pose(
+    sightings: Sightings, lens: Lens, T_camera_map: Floats, pixel_sigma: float
+) -> PoseEstimate:
+    """Return the pose nearest to a first guess that most landmarks agree with.
+
+    Gauss-Newton on the reprojection error and, where depth was measured, the error of inverse
+    depth. The weights are Geman and McClure's, their width shrunk from step to step (graduated
+    non-convexity: Black and Rangarajan, IJCV 1996), so that a poor guess is not held against
+    the inliers.
+    """
+    T = T_camera_map.copy()
+    for step in range(_STEPS):
+        width = max(1.0, 8.0 * 0.5**step)
+        residual, jacobian = _linearised(sightings, lens, T, pixel_sigma)
+        weight = _weights(residual, width)
+        weighted = jacobian * weight[..., None]
+        hessian = np.einsum("nri,nrj->ij", weighted, jacobian)
+        gradient = np.einsum("nri,nr->i", weighted, residual)
+        delta = -np.linalg.solve(hessian + 1e-9 * np.trace(hessian) * np.eye(6) + 1e-12, gradient)
+        T = rigid.exp(delta) @ T
+        if width == 1.0 and np.abs(delta).max() < 1e-7:
+            break
+    residual, jacobian = _linearised(sightings, lens, T, pixel_sigma)
+    square = (residual[:, :2] ** 2).sum(1)
+    inliers = (square < _CHI2_PIXEL * 1.5) & (residual[:, 2] ** 2 < _CHI2_DEPTH * 4.0)
+    return PoseEstimate(
+        rigid.orthonormal(T), _covariance(residual[inliers], jacobian[inliers]), inliers
+    )
+
+
+def find_pose(
+    sightings: Sightings, lens: Lens, pixel_sigma: float, confidence: float = 0.999
+) -> PoseEstimate | None:
+    """Return the pose that most landmarks agree with, without a first guess; None if there is none.
+
+    RANSAC over minimal sets (Lepetit et al., EPnP, IJCV 2009), seeded, then `refine_pose`.
+    """
+    if len(sightings.points) < _FEWEST:
+        return None
+    cv2.setRNGSeed(0)
+    camera = lens.camera.undistorted()
+    try:
+        found, turn, shift, chosen = cv2.solvePnPRansac(
+            np.ascontiguousarray(sightings.points), np.ascontiguousarray(sightings.pixels),
+            camera.matrix().double().numpy(), np.zeros(4),
+            iterationsCount=200, reprojectionError=4.0 * pixel_sigma,
+            confidence=confidence, flags=cv2.SOLVEPNP_AP3P,
+        )  # fmt: skip
+    except cv2.error:  # degenerate points
+        return None
+    if not found or chosen is None or len(chosen) < _FEWEST:
+        return None
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = cv2.Rodrigues(turn)[0], np.asarray(shift)[:, 0]
+    return refine_pose(sightings, lens, T, pixel_sigma)
+
+
+def _linearised(
+    sightings: Sightings, lens: Lens, T_camera_map: Floats, pixel_sigma: float
+) -> tuple[Floats, Floats]:
+    """Return residuals (N, 3) in standard deviations and their derivatives (N, 3, 6)."""
+    local = rigid.transform_points(T_camera_map, sightings.points)
+    z = local[:, 2]
+    behind = z < 1e-2
+    inverse = 1.0 / np.where(behind, 1.0, z)
+    x, y = local[:, 0] * inverse, local[:, 1] * inverse
+    fx, fy = lens.focal / pixel_sigma
+    residual = np.zeros((len(z), 3))
+    residual[:, :2] = (np.stack([x, y], 1) * lens.focal + lens.centre - sightings.pixels) / (
+        pixel_sigma
+    )
+    measured = np.isfinite(sightings.inverse_depth)
+    per_sigma = np.where(measured, 1.0 / sightings.inverse_depth_sigma, 0.0)
+    residual[:, 2] = np.where(measured, (inverse - sightings.inverse_depth) * per_sigma, 0.0)
+    jacobian = np.zeros((len(z), 3, 6))
+    jacobian[:, 0, 0], jacobian[:, 0, 2] = fx * inverse, -fx * x * inverse
+    jacobian[:, 0, 3], jacobian[:, 0, 4], jacobian[:, 0, 5] = -fx * x * y, fx * (1 + x * x), -fx * y
+    jacobian[:, 1, 1], jacobian[:, 1, 2] = fy * inverse, -fy * y * inverse
+    jacobian[:, 1, 3], jacobian[:, 1, 4], jacobian[:, 1, 5] = -fy * (1 + y * y), fy * x * y, fy * x
+    slope = -inverse * inverse * per_sigma
+    jacobian[:, 2, 2], jacobian[:, 2, 3], jacobian[:, 2, 4] = (
+        slope,
+        slope * local[:, 1],
+        -slope * local[:, 0],
+    )
+    residual[behind], jacobian[behind] = 1e3, 0.0
+    return residual, jacobian
+
+
+def _weights(residual: Floats, width: float) -> Floats:
+    """Return the weights (N, 3) of Geman and McClure's estimator, squared errors over width."""
+    scale = (_HUBER * width) ** 2
+    pixel = (residual[:, :2] ** 2).sum(1)
+    weight = (scale / (scale + pixel)) ** 2
+    depth = (scale / (scale + residual[:, 2] ** 2)) ** 2
+    return np.stack([weight, weight, depth], axis=1)
+
+
+def _covariance(residual: Floats, jacobian: Floats) -> Floats:
+    """Return the inverse information, scaled by how well the inliers agree."""
+    if len(residual) < _FEWEST:
+        return np.full((6, 6), np.inf)
+    information = np.einsum("nri,nrj->ij", jacobian, jacobian)
+    variance = max((residual[:, :2] ** 2).mean(), 1e-2)
+    return np.asarray(np.linalg.pinv(information) * variance)

@@ -1,0 +1,174 @@
+"""What happens to a new keyframe off the camera's thread: reuse, refinement, adjustment."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from e2e_slam_ros.config.tracking import TrackingConfig
+from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.bundle import adjust
+from e2e_slam_ros.tracking.corners import describe
+from e2e_slam_ros.tracking.landmarks import Ids
+from e2e_slam_ros.tracking.lens import Lens
+from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.map_reuse import Found, find_again
+from e2e_slam_ros.tracking.patches import align, image_levels
+from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
+from e2e_slam_ros.tracking.triangulation import triangulate
+from e2e_slam_ros.tracking.warp import view_patches
+
+# A tracked corner and an old landmark this near to each other are the same.
+_SAME_PX = 1.5
+_SAME_DEPTH = 1.3
+# Correlation with its first patch under which a track has slid onto something else.
+_LEAST_SIMILARITY = 0.6
+_REFINED_SIMILARITY = 0.8
+_MOST_DRIFT_PX = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class TrackUpdate:
+    """What the front end should know of a keyframe that was worked on.
+
+    Attributes:
+        keyframe: its index.
+        ids: (N,) landmarks to go on tracking from it.
+        pixels: (N, 2) where they are in it.
+        gone: (K,) landmarks that need not be tracked any more.
+    """
+
+    keyframe: int
+    ids: Ids
+    pixels: Floats
+    gone: Ids
+
+
+class BackEnd:
+    """Works on one keyframe at a time.
+
+    Args:
+        local_map: shared with the front end; written to under ``lock`` only.
+        lens: of the camera.
+        config: the tracker's parameters.
+        lock: held while the map is written to, never while something is computed.
+    """
+
+    def __init__(
+        self, local_map: LocalMap, lens: Lens, config: TrackingConfig, lock: threading.RLock
+    ) -> None:
+        self._map = local_map
+        self._lens = lens
+        self._config = config
+        self._lock = lock
+
+    def work(self, keyframe: TrackingKeyframe) -> TrackUpdate:
+        """Connect a keyframe with the map, adjust its neighbourhood, say what changed."""
+        before = keyframe.seen
+        self._refine(keyframe)
+        if self._config.reuse.enabled:
+            self._reuse(keyframe)
+        self._triangulate(keyframe)
+        self._adjust(keyframe)
+        with self._lock:
+            keyframe.described = keyframe.seen.ids
+            keyframe.descriptors = describe(keyframe.image, keyframe.seen.pixels)
+            gone = before.ids[~np.isin(before.ids, keyframe.seen.ids)]
+            return TrackUpdate(keyframe.index, keyframe.seen.ids, keyframe.seen.pixels, gone)
+
+    def _refine(self, keyframe: TrackingKeyframe) -> None:
+        """Align each track with the patch it began as: flow from image to image drifts."""
+        seen, landmarks = keyframe.seen, self._map.landmarks
+        rows = np.flatnonzero(
+            (landmarks.anchor[seen.ids] != keyframe.index) & landmarks.known(seen.ids)
+        )
+        if not len(rows):
+            return
+        ids = seen.ids[rows]
+        view = view_patches(self._map, ids, keyframe.T_map_camera, self._lens)
+        rows, ids, warps = rows[view.usable], ids[view.usable], view.warps[view.usable]
+        anchors, which = np.unique(landmarks.anchor[ids], return_inverse=True)
+        levels = [image_levels(self._map.keyframes[a].image, 1) for a in anchors]
+        found = align(
+            levels,
+            which,
+            landmarks.anchor_pixel[ids],
+            warps,
+            image_levels(keyframe.image, 1),
+            seen.pixels[rows],
+            0,
+        )
+        drift = np.linalg.norm(found.pixels - seen.pixels[rows], axis=1)
+        better = (found.similarity > _REFINED_SIMILARITY) & (drift < _MOST_DRIFT_PX)
+        slid = np.zeros(len(seen.ids), np.bool_)
+        slid[rows] = found.similarity < _LEAST_SIMILARITY
+        with self._lock:
+            seen.pixels[rows[better]] = found.pixels[better]
+            seen.ideal[rows[better]] = self._lens.ideal(found.pixels[better])
+            self._map.unsee(keyframe, slid)
+
+    def _reuse(self, keyframe: TrackingKeyframe) -> None:
+        """Observe old landmarks again; merge those that are tracked under another id."""
+        found = find_again(
+            self._map, keyframe, self._lens, self._config.reuse, self._config.adjustment.pixel_sigma
+        )
+        if not len(found.ids):
+            return
+        with self._lock:
+            new = self._merge_same(keyframe, found)
+            self._map.see(
+                keyframe,
+                Observations.without_depth(found.ids[new], found.pixels[new], found.ideal[new]),
+            )
+
+    def _merge_same(self, keyframe: TrackingKeyframe, found: Found) -> np.ndarray:
+        """Merge tracks into the old landmarks found where they are; return who is left over."""
+        landmarks, seen = self._map.landmarks, keyframe.seen
+        left = np.ones(len(found.ids), np.bool_)
+        if not len(seen.ids):
+            return left
+        T_camera_map = rigid.inverse(keyframe.T_map_camera)
+        distance = np.linalg.norm(found.pixels[:, None] - seen.pixels[None], axis=2)
+        nearest = distance.argmin(1)
+        for i in np.flatnonzero(distance.min(1) < _SAME_PX):
+            kept, other = int(found.ids[i]), int(seen.ids[nearest[i]])
+            left[i] = False
+            if not landmarks.alive[other] or not landmarks.alive[kept]:
+                continue
+            points = landmarks.position[[kept, other]]
+            depth = rigid.transform_points(T_camera_map, points)[:, 2]
+            ratio = depth[0] / depth[1] if np.isfinite(depth[1]) else 1.0
+            if 1.0 / _SAME_DEPTH < ratio < _SAME_DEPTH:
+                self._map.merge(kept, other)
+        return left
+
+    def _triangulate(self, keyframe: TrackingKeyframe) -> None:
+        """Give tracks without a depth a position, once they were seen from far enough apart."""
+        landmarks, seen = self._map.landmarks, keyframe.seen
+        unknown = landmarks.alive[seen.ids] & ~landmarks.known(seen.ids)
+        rows = np.flatnonzero(unknown & (landmarks.anchor[seen.ids] != keyframe.index))
+        if not len(rows):
+            return
+        ids = seen.ids[rows]
+        poses = np.stack([self._map.keyframes[a].T_map_camera for a in landmarks.anchor[ids]])
+        first = self._lens.ideal(landmarks.anchor_pixel[ids])
+        points, good = triangulate(
+            first, seen.ideal[rows], poses, keyframe.T_map_camera, self._lens
+        )
+        with self._lock:
+            landmarks.position[ids[good]] = points[good]
+
+    def _adjust(self, keyframe: TrackingKeyframe) -> None:
+        settings = self._config.adjustment
+        moving = list(range(max(0, keyframe.index - settings.window + 1), keyframe.index + 1))
+        with self._lock:
+            posed = self._map.problem(moving, settings.fixed, self._lens, settings.pixel_sigma)
+        if posed is None:
+            return
+        problem, cameras, ids = posed
+        solution = adjust(problem, settings.iterations)
+        with self._lock:
+            self._map.accept(problem, solution, cameras, ids)

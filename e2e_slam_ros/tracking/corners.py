@@ -1,0 +1,107 @@
+"""Corners worth tracking, and short binary descriptions of them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.tracking.rigid import Floats
+
+Image = npt.NDArray[np.uint8]
+Descriptors = npt.NDArray[np.uint8]
+
+_QUALITY = 0.003
+# The least eigenvalue of a corner in grey values squared: noise alone stays under it.
+_LEAST_EIGENVALUE = 2e-4
+_ORB_BORDER = 32
+_ORB_PATCH = 31
+DESCRIPTOR_BYTES = 32
+
+
+def detect_corners(
+    image: Image, existing: Floats, count: int, distance_px: float
+) -> npt.NDArray[np.float64]:
+    """Return new Shi-Tomasi corners, strongest first.
+
+    Shi and Tomasi, "Good Features to Track", CVPR 1994.
+
+    Args:
+        image: (H, W) uint8 grey.
+        existing: (N, 2) corners that are tracked already; new ones keep their distance.
+        count: most corners to return.
+        distance_px: least distance between corners.
+
+    Returns:
+        (M, 2) pixels (x, y), sub-pixel.
+    """
+    if count <= 0:
+        return np.zeros((0, 2))
+    mask = np.full(image.shape, 255, np.uint8)
+    for x, y in np.round(existing).astype(int):
+        cv2.circle(mask, (int(x), int(y)), int(distance_px), 0, -1)
+    strength = cv2.cornerMinEigenVal(image, 5)
+    strongest = float(strength.max(initial=0.0))
+    if strongest < _LEAST_EIGENVALUE:
+        return np.zeros((0, 2))
+    quality = max(_QUALITY, min(1.0, _LEAST_EIGENVALUE / strongest))
+    found = cv2.goodFeaturesToTrack(
+        image, count, quality, distance_px, mask=mask, blockSize=5
+    )
+    if found is None:
+        return np.zeros((0, 2))
+    return np.asarray(found, dtype=np.float64).reshape(-1, 2)
+
+
+def describe(image: Image, pixels: Floats) -> Descriptors:
+    """Return the upright ORB descriptors (N, 32) uint8 of corners (N, 2).
+
+    Rublee et al., "ORB: an efficient alternative to SIFT or SURF", ICCV 2011. Upright: a camera
+    seldom rolls, and the direction of a corner is its least certain part.
+    """
+    if not len(pixels):
+        return np.zeros((0, DESCRIPTOR_BYTES), np.uint8)
+    # ORB refuses corners near the edge; a mirrored border keeps every row in its place.
+    padded = cv2.copyMakeBorder(
+        image, _ORB_BORDER, _ORB_BORDER, _ORB_BORDER, _ORB_BORDER, cv2.BORDER_REFLECT_101
+    )
+    orb = cv2.ORB_create(nlevels=1, edgeThreshold=_ORB_PATCH, patchSize=_ORB_PATCH)
+    points = [
+        cv2.KeyPoint(float(x) + _ORB_BORDER, float(y) + _ORB_BORDER, _ORB_PATCH, 0.0, 1.0, 0, i)
+        for i, (x, y) in enumerate(pixels)
+    ]
+    kept, described = orb.compute(padded, points)
+    result = np.zeros((len(pixels), DESCRIPTOR_BYTES), np.uint8)
+    if described is not None:
+        result[[point.class_id for point in kept]] = described
+    return result
+
+
+def match(
+    query: Descriptors, train: Descriptors, ratio: float = 0.8, farthest: int = 64
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the index pairs of descriptors that are each other's nearest.
+
+    A pair counts when its Hamming distance is at most ``farthest`` bits and under ``ratio`` times
+    that of the second nearest (Lowe, IJCV 2004).
+    """
+    empty = np.zeros(0, np.int64)
+    if len(query) < 2 or len(train) < 2:
+        return empty, empty
+    matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
+    forward = matcher.knnMatch(query, train, k=2)
+    best = [
+        (pair[0].queryIdx, pair[0].trainIdx)
+        for pair in forward
+        if len(pair) == 2
+        and pair[0].distance <= farthest
+        and pair[0].distance < ratio * pair[1].distance
+    ]
+    if not best:
+        return empty, empty
+    pairs = np.asarray(best, dtype=np.int64)
+    backward = np.full(len(train), -1, np.int64)
+    for found in matcher.match(train[np.unique(pairs[:, 1])], query):
+        backward[np.unique(pairs[:, 1])[found.queryIdx]] = found.trainIdx
+    mutual = backward[pairs[:, 1]] == pairs[:, 0]
+    return pairs[mutual, 0], pairs[mutual, 1]

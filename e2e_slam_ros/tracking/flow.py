@@ -1,0 +1,54 @@
+"""Corners followed from one image to the next."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.tracking.corners import Image
+from e2e_slam_ros.tracking.rigid import Floats
+
+_WINDOW = (21, 21)
+_LEVELS = 3
+_STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+_FARTHEST_BACK_PX = 0.7
+
+
+def follow(
+    before: Image, now: Image, pixels: Floats, expected: Floats
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return where corners went, and which of them are trusted.
+
+    Pyramidal Lucas-Kanade (Bouguet, 2000) from a predicted start, forwards and backwards: a corner
+    that does not come back to within 0.7 pixels is dropped (Kalal et al., ICPR 2010).
+
+    Args:
+        before, now: (H, W) uint8 grey.
+        pixels: (N, 2) in the first.
+        expected: (N, 2) where they are expected in the second.
+
+    Returns:
+        (N, 2) pixels in the second image and (N,) bool.
+    """
+    if not len(pixels):
+        return np.zeros((0, 2)), np.zeros(0, np.bool_)
+    start = np.ascontiguousarray(pixels, np.float32).reshape(-1, 1, 2)
+    guess = np.ascontiguousarray(expected, np.float32).reshape(-1, 1, 2)
+    flags = cv2.OPTFLOW_USE_INITIAL_FLOW
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        before, now, start, guess.copy(), winSize=_WINDOW, maxLevel=_LEVELS,
+        criteria=_STEPS, flags=flags,
+    )  # fmt: skip
+    # Back from where it was found by the expected way, not from the answer: a blind start.
+    back_guess = there - (guess - start)
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(
+        now, before, there, back_guess, winSize=_WINDOW, maxLevel=1,
+        criteria=_STEPS, flags=flags,
+    )  # fmt: skip
+    height, width = now.shape
+    arrived = there[:, 0].astype(np.float64)
+    off = np.linalg.norm(back[:, 0] - start[:, 0], axis=1)
+    inside = (arrived >= 0.0).all(1) & (arrived[:, 0] < width) & (arrived[:, 1] < height)
+    good = (found[:, 0] == 1) & (returned[:, 0] == 1) & (off < _FARTHEST_BACK_PX) & inside
+    return arrived, good

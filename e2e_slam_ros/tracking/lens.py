@@ -1,0 +1,87 @@
+"""Between pixels as recorded and pixels of the ideal pinhole.
+
+Corners are tracked in the image as it was recorded; only their coordinates are undistorted, which
+costs nothing and blurs nothing.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.undistort import undistort_points
+from e2e_slam_ros.tracking.rigid import Floats
+
+_NEAREST_M = 1e-3
+# Patches reach this far over the edge of the image.
+_MARGIN_PX = 8.0
+
+
+class Lens:
+    """Projection of one camera.
+
+    Args:
+        camera: intrinsics and distortion of the images that are tracked.
+    """
+
+    def __init__(self, camera: PinholeCamera) -> None:
+        self.camera = camera
+        self.focal = np.array([camera.fx, camera.fy])
+        self.centre = np.array([camera.cx, camera.cy])
+        k1, k2, p1, p2, k3 = (*camera.distortion, 0.0, 0.0, 0.0, 0.0, 0.0)[:5]
+        self._coefficients = (k1, k2, p1, p2, k3)
+
+    def ideal(self, recorded: Floats) -> Floats:
+        """Return the ideal pixels (N, 2) of recorded ones; NaN where the lens model folds."""
+        if not self.camera.is_distorted or not len(recorded):
+            return np.asarray(recorded, dtype=np.float64)
+        recorded = np.asarray(recorded, dtype=np.float64)
+        maps = recorded.astype(np.float32).reshape(-1, 1, 2)
+        bend = cv2.remap(self._bend, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        result = recorded + np.asarray(bend, dtype=np.float64).reshape(recorded.shape)
+        result[~self.inside(recorded, -_MARGIN_PX)] = np.nan
+        return result
+
+    @cached_property
+    def _bend(self) -> npt.NDArray[np.float32]:
+        """Return ideal minus recorded pixel (H, W, 2) of every pixel; smooth, so a table will do."""
+        v, u = np.indices((self.camera.height, self.camera.width), dtype=np.float64)
+        pixels = np.stack([u, v], axis=-1)
+        bent = torch.from_numpy((pixels - self.centre) / self.focal)
+        straight = undistort_points(bent, self.camera.distortion).numpy()
+        return np.asarray(straight * self.focal + self.centre - pixels, dtype=np.float32)
+
+    def recorded(self, ideal: Floats) -> Floats:
+        """Return where the lens puts ideal pixels (N, 2)."""
+        if not self.camera.is_distorted:
+            return ideal
+        k1, k2, p1, p2, k3 = self._coefficients
+        x, y = np.moveaxis((ideal - self.centre) / self.focal, -1, 0)
+        r2 = x * x + y * y
+        radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        u = x * radial + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x)
+        v = y * radial + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y
+        return np.stack([u, v], axis=-1) * self.focal + self.centre
+
+    def rays(self, ideal: Floats) -> Floats:
+        """Return the rays (N, 3) with z = 1 through ideal pixels."""
+        xy = (ideal - self.centre) / self.focal
+        return np.concatenate([xy, np.ones_like(xy[..., :1])], axis=-1)
+
+    def project(self, points: Floats) -> Floats:
+        """Return the ideal pixels (N, 2) of points (N, 3) in the camera; NaN behind it."""
+        z = points[..., 2:]
+        ahead = np.where(z > _NEAREST_M, z, np.nan)
+        return np.asarray(points[..., :2] / ahead * self.focal + self.centre)
+
+    def inside(self, recorded: Floats, border: float = 0.0) -> np.ndarray:
+        """Return which recorded pixels (N, 2) lie in the image, ``border`` pixels off its edge."""
+        u, v = recorded[..., 0], recorded[..., 1]
+        right, bottom = self.camera.width - 1 - border, self.camera.height - 1 - border
+        with np.errstate(invalid="ignore"):
+            return np.asarray((u >= border) & (v >= border) & (u <= right) & (v <= bottom))

@@ -1,0 +1,149 @@
+"""Keyframes and landmarks, and which keyframes see the same."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+
+from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.bundle import BundleProblem, BundleSolution
+from e2e_slam_ros.tracking.landmarks import Ids, Landmarks
+from e2e_slam_ros.tracking.lens import Lens
+from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
+
+# Observations farther off than this, in standard deviations, are dropped after an adjustment.
+_OUTLIER = 3.5
+
+
+class LocalMap:
+    """Everything the tracker remembers.
+
+    Attributes:
+        keyframes: by index.
+        landmarks: by id.
+    """
+
+    def __init__(self) -> None:
+        self.keyframes: list[TrackingKeyframe] = []
+        self.landmarks = Landmarks()
+
+    def add(self, keyframe: TrackingKeyframe) -> None:
+        """Remember a keyframe and what it sees."""
+        self.keyframes.append(keyframe)
+        self.landmarks.observe(keyframe.seen.ids, keyframe.index)
+
+    def see(self, keyframe: TrackingKeyframe, more: Observations) -> None:
+        """Add observations to a keyframe."""
+        keyframe.seen = keyframe.seen.with_more(more)
+        self.landmarks.observe(more.ids, keyframe.index)
+
+    def unsee(self, keyframe: TrackingKeyframe, gone: np.ndarray) -> None:
+        """Remove the observations of a mask (M,) from a keyframe."""
+        self.landmarks.forget(keyframe.seen.ids[gone], keyframe.index)
+        keyframe.seen = keyframe.seen.chosen(~gone)
+
+    def covisible(self, ids: Ids) -> tuple[Ids, Ids]:
+        """Return the keyframes that see any of the landmarks, and how many; most first."""
+        observers = self.landmarks.observers
+        every = np.fromiter(chain.from_iterable(observers(i) for i in ids.tolist()), np.int64)
+        keyframes, counts = np.unique(every, return_counts=True)
+        order = np.lexsort((-keyframes, -counts))
+        return keyframes[order], counts[order]
+
+    def problem(
+        self, moving: list[int], fixed: int, lens: Lens, pixel_sigma: float
+    ) -> tuple[BundleProblem, list[int], Ids] | None:
+        """Return the adjustment of some keyframes, held by others that see the same.
+
+        Args:
+            moving: keyframes that are adjusted.
+            fixed: most other keyframes that take part unmoved.
+            lens: of all keyframes.
+            pixel_sigma: standard deviation of a corner, pixels.
+
+        Returns:
+            The problem, the keyframe of each of its cameras and the id of each landmark; None
+            when nothing is seen twice or nothing holds the rest.
+        """
+        seen = np.unique(np.concatenate([self.keyframes[k].seen.ids for k in moving]))
+        seen = seen[self.landmarks.known(seen)]
+        seen = seen[self.landmarks.observer_counts(seen) > 1]
+        if len(seen) < 6:
+            return None
+        others = [int(k) for k in self.covisible(seen)[0] if int(k) not in set(moving)]
+        cameras = sorted(others[:fixed]) + sorted(moving)
+        free = np.array([k in set(moving) for k in cameras])
+        if free.all():
+            free[0] = False
+        if not free.any():
+            return None
+        lookup = np.full(len(self.landmarks), -1)
+        lookup[seen] = np.arange(len(seen))
+        parts = []
+        for position, k in enumerate(cameras):
+            keyframe = self.keyframes[k]
+            point = lookup[keyframe.seen.ids]
+            use = point >= 0
+            parts.append((np.full(int(use.sum()), position), point[use], keyframe.seen.chosen(use)))
+        problem = BundleProblem(
+            T_camera_map=rigid.inverse(
+                np.stack([self.keyframes[k].T_map_camera for k in cameras])
+            ),
+            free=free,
+            points=self.landmarks.position[seen].copy(),
+            camera_of=np.concatenate([part[0] for part in parts]),
+            point_of=np.concatenate([part[1] for part in parts]),
+            pixels=np.concatenate([part[2].ideal for part in parts]),
+            inverse_depth=np.concatenate([part[2].inverse_depth for part in parts]),
+            inverse_depth_sigma=np.concatenate([part[2].inverse_depth_sigma for part in parts]),
+            focal=lens.focal,
+            centre=lens.centre,
+            pixel_sigma=pixel_sigma,
+        )
+        return problem, cameras, seen
+
+    def accept(
+        self, problem: BundleProblem, solution: BundleSolution, cameras: list[int], ids: Ids
+    ) -> int:
+        """Take over adjusted poses and points, drop outliers; return how many were dropped."""
+        for position in np.flatnonzero(problem.free):
+            keyframe = self.keyframes[cameras[position]]
+            keyframe.T_map_camera = rigid.orthonormal(
+                rigid.inverse(solution.T_camera_map[position])
+            )
+            keyframe.adjusted = True
+        self.landmarks.position[ids] = solution.points
+        dropped = 0
+        outlier = solution.pixel_error > _OUTLIER
+        for position, k in enumerate(cameras):
+            bad = ids[problem.point_of[(problem.camera_of == position) & outlier]]
+            if len(bad):
+                keyframe = self.keyframes[k]
+                self.unsee(keyframe, np.isin(keyframe.seen.ids, bad))
+                dropped += len(bad)
+        return dropped
+
+    def merge(self, kept: int, other: int) -> None:
+        """Let landmark ``kept`` take over the observations of ``other``, which is the same."""
+        mine = set(self.landmarks.observers(kept))
+        for k in list(self.landmarks.observers(other)):
+            keyframe = self.keyframes[k]
+            row = keyframe.seen.ids == other
+            if k in mine:
+                self.unsee(keyframe, row)
+            else:
+                keyframe.seen.ids = np.where(row, kept, keyframe.seen.ids)
+                self.landmarks.observers(other).remove(k)
+                self.landmarks.observe(np.array([kept]), k)
+        self.landmarks.alive[other] = False
+
+    def median_depth(self, keyframe: TrackingKeyframe) -> float:
+        """Return the median depth of the known landmarks a keyframe sees, metres; 0 for none."""
+        ids = keyframe.seen.ids[self.landmarks.known(keyframe.seen.ids)]
+        if not len(ids):
+            return 0.0
+        T_camera_map: Floats = rigid.inverse(keyframe.T_map_camera)
+        points = rigid.transform_points(T_camera_map, self.landmarks.position[ids])
+        return float(np.median(points[:, 2]))

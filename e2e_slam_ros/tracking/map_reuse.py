@@ -1,0 +1,124 @@
+"""Old landmarks found again in a new keyframe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from e2e_slam_ros.config.tracking import MapReuseConfig
+from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.absolute_pose import Sightings, refine_pose
+from e2e_slam_ros.tracking.landmarks import Ids
+from e2e_slam_ros.tracking.lens import Lens
+from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.patches import align, image_levels
+from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
+from e2e_slam_ros.tracking.warp import view_patches
+
+_MOST_CANDIDATES = 800
+_BORDER_PX = 8.0
+_CELL_PX = 24
+_COARSEST = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Landmarks found in a keyframe.
+
+    Attributes:
+        ids: (N,) landmarks.
+        pixels: (N, 2) where, as recorded.
+        ideal: (N, 2) the same without distortion.
+    """
+
+    ids: Ids
+    pixels: Floats
+    ideal: Floats
+
+
+def find_again(
+    local_map: LocalMap,
+    keyframe: TrackingKeyframe,
+    lens: Lens,
+    config: MapReuseConfig,
+    pixel_sigma: float,
+) -> Found:
+    """Return landmarks that a keyframe sees without having tracked them there.
+
+    Each candidate's patch is aligned with the image around the place where the landmark projects.
+    It counts when the patches correlate, when it agrees with the one pose that most of the found
+    ones agree with, and when enough others of the same older keyframe were found too.
+    """
+    ids = _candidates(local_map, keyframe, lens)
+    view = view_patches(local_map, ids, keyframe.T_map_camera, lens)
+    use = view.usable & lens.inside(view.pixels, _BORDER_PX)
+    ids, expected, warps = ids[use], view.pixels[use], view.warps[use]
+    ids, expected, warps = _spread(local_map, ids, expected, warps)
+    empty = Found(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)))
+    if len(ids) < config.min_matches:
+        return empty
+    anchors, which = np.unique(local_map.landmarks.anchor[ids], return_inverse=True)
+    levels = [image_levels(local_map.keyframes[a].image, _COARSEST + 1) for a in anchors]
+    found = align(
+        levels,
+        which,
+        local_map.landmarks.anchor_pixel[ids],
+        warps,
+        image_levels(keyframe.image, _COARSEST + 1),
+        expected,
+        _COARSEST,
+    )
+    local_map.landmarks.searched[ids] += 1
+    near = np.linalg.norm(found.pixels - expected, axis=1) < config.radius_px
+    good = near & (found.similarity > config.min_similarity) & lens.inside(found.pixels, 4.0)
+    ids, pixels = ids[good], found.pixels[good]
+    if len(ids) < config.min_matches:
+        return empty
+    ideal = lens.ideal(pixels)
+    nothing = np.full(len(ids), np.nan)
+    sightings = Sightings(local_map.landmarks.position[ids], ideal, nothing, nothing)
+    pose = refine_pose(sightings, lens, rigid.inverse(keyframe.T_map_camera), 2.0 * pixel_sigma)
+    counts = np.bincount(local_map.landmarks.anchor[ids[pose.inliers]], minlength=1)
+    anchors_of = local_map.landmarks.anchor[ids]
+    enough = counts[np.minimum(anchors_of, len(counts) - 1)] >= config.min_matches
+    keep = pose.inliers & enough
+    local_map.landmarks.found[ids[keep]] += 1
+    return Found(ids[keep], pixels[keep], ideal[keep])
+
+
+def _candidates(local_map: LocalMap, keyframe: TrackingKeyframe, lens: Lens) -> Ids:
+    """Return the landmarks that project into the keyframe and are not tracked there."""
+    landmarks = local_map.landmarks
+    every = np.arange(len(landmarks))
+    every = every[landmarks.known(every)]
+    every = every[landmarks.observer_counts(every) > 1]
+    every = every[~np.isin(every, keyframe.seen.ids)]
+    local = rigid.transform_points(
+        rigid.inverse(keyframe.T_map_camera), landmarks.position[every]
+    )
+    ideal = lens.project(local)
+    margin = 0.05 * lens.camera.width
+    with np.errstate(invalid="ignore"):
+        near = lens.inside(ideal, -margin) & (local[:, 2] > 0.05)
+    return every[near]
+
+
+def _spread(
+    local_map: LocalMap, ids: Ids, pixels: Floats, warps: Floats
+) -> tuple[Ids, Floats, Floats]:
+    """Return at most 800 candidates, in each cell of the image first those found most often."""
+    if len(ids) <= _MOST_CANDIDATES:
+        return ids, pixels, warps
+    landmarks = local_map.landmarks
+    score = (landmarks.found[ids] + 1.0) / (landmarks.searched[ids] + 1.0)
+    score = score + 0.05 * np.minimum(landmarks.observer_counts(ids), 10)
+    cell = (pixels // _CELL_PX).astype(int) @ np.array([1, 1000])
+    order = np.lexsort((ids, -score, cell))
+    ordered = cell[order]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    rank = np.arange(len(ids)) - np.repeat(first, np.diff(np.r_[first, len(ids)]))
+    chosen = order[np.lexsort((order, rank))][:_MOST_CANDIDATES]
+    chosen.sort()
+    return ids[chosen], pixels[chosen], warps[chosen]

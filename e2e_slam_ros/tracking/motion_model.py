@@ -1,0 +1,32 @@
+"""Where the camera should be now, by how it has moved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.rigid import Floats
+
+# After a gap this long the last velocity says nothing any more.
+_LONGEST_S = 0.5
+
+
+class MotionModel:
+    """Constant velocity between images, in the camera's own frame."""
+
+    def __init__(self) -> None:
+        self._twist: Floats = np.zeros(6)
+
+    def reset(self) -> None:
+        """Assume that the camera stands still."""
+        self._twist = np.zeros(6)
+
+    def moved(self, T_before_now: Floats, seconds: float) -> None:
+        """Take the motion between the last two images into account."""
+        self._twist = rigid.log(T_before_now) / max(seconds, 1e-3)
+
+    def predict(self, seconds: float) -> Floats:
+        """Return the expected motion T_before_now (4, 4) after some seconds."""
+        if seconds > _LONGEST_S:
+            return np.eye(4)
+        return rigid.exp(self._twist * seconds)
