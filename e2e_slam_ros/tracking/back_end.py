@@ -88,7 +88,7 @@ class BackEnd:
         if not len(rows):
             return
         ids = seen.ids[rows]
-        view = view_patches(self._map, ids, keyframe.T_map_camera, self._lens)
+        view = view_patches(self._map, ids, keyframe, self._lens)
         rows, ids, warps = rows[view.usable], ids[view.usable], view.warps[view.usable]
         anchors, which = np.unique(landmarks.anchor[ids], return_inverse=True)
         levels = [image_levels(self._map.keyframes[a].image, 1) for a in anchors]
@@ -107,7 +107,9 @@ class BackEnd:
         slid[rows] = found.similarity < _LEAST_SIMILARITY
         with self._lock:
             seen.pixels[rows[better]] = found.pixels[better]
-            seen.ideal[rows[better]] = self._lens.ideal(found.pixels[better])
+            seen.ideal[rows[better]] = self._lens.ideal(
+                found.pixels[better], keyframe.turning
+            )
             self._map.unsee(keyframe, slid)
 
     def _reuse(self, keyframe: TrackingKeyframe) -> None:
@@ -154,7 +156,15 @@ class BackEnd:
             return
         ids = seen.ids[rows]
         poses = np.stack([self._map.keyframes[a].T_map_camera for a in landmarks.anchor[ids]])
-        first = self._lens.ideal(landmarks.anchor_pixel[ids])
+        first = np.stack(
+            [
+                self._lens.ideal(
+                    landmarks.anchor_pixel[i : i + 1],
+                    self._map.keyframes[landmarks.anchor[i]].turning,
+                )[0]
+                for i in ids.tolist()
+            ]
+        )
         points, good = triangulate(
             first, seen.ideal[rows], poses, keyframe.T_map_camera, self._lens
         )

@@ -27,17 +27,32 @@ class Lens:
 
     Args:
         camera: intrinsics and distortion of the images that are tracked.
+        readout_s: time from the first row of an image to its last (rolling shutter), seconds;
+            0 where all rows are taken at once. The stamp is that of the middle row.
     """
 
-    def __init__(self, camera: PinholeCamera) -> None:
+    def __init__(self, camera: PinholeCamera, readout_s: float = 0.0) -> None:
         self.camera = camera
+        self.readout_s = readout_s
         self.focal = np.array([camera.fx, camera.fy])
         self.centre = np.array([camera.cx, camera.cy])
         k1, k2, p1, p2, k3 = (*camera.distortion, 0.0, 0.0, 0.0, 0.0, 0.0)[:5]
         self._coefficients = (k1, k2, p1, p2, k3)
 
-    def ideal(self, recorded: Floats) -> Floats:
-        """Return the ideal pixels (N, 2) of recorded ones; NaN where the lens model folds."""
+    def ideal(self, recorded: Floats, turning: Floats | None = None) -> Floats:
+        """Return the ideal pixels (N, 2) of recorded ones; NaN where the lens model folds.
+
+        Args:
+            recorded: (N, 2).
+            turning: (3,) angular velocity of the camera in its own frame, rad/s; with it the
+                pixels are those of a camera that takes all rows at the image's stamp.
+        """
+        straight = self._without_distortion(recorded)
+        if turning is None or self.readout_s == 0.0:
+            return straight
+        return self._turned(straight, turning, self._row_time(recorded))
+
+    def _without_distortion(self, recorded: Floats) -> Floats:
         if not self.camera.is_distorted or not len(recorded):
             return np.asarray(recorded, dtype=np.float64)
         recorded = np.asarray(recorded, dtype=np.float64)
@@ -56,8 +71,29 @@ class Lens:
         straight = undistort_points(bent, self.camera.distortion).numpy()
         return np.asarray(straight * self.focal + self.centre - pixels, dtype=np.float32)
 
-    def recorded(self, ideal: Floats) -> Floats:
-        """Return where the lens puts ideal pixels (N, 2)."""
+    def recorded(self, ideal: Floats, turning: Floats | None = None) -> Floats:
+        """Return where the lens and the shutter put ideal pixels (N, 2); see `ideal`."""
+        bent = self._with_distortion(ideal)
+        if turning is None or self.readout_s == 0.0:
+            return bent
+        for _ in range(2):  # the row a point falls on depends on when it is seen, and vice versa
+            bent = self._with_distortion(self._turned(ideal, -turning, self._row_time(bent)))
+        return bent
+
+    def _row_time(self, recorded: Floats) -> Floats:
+        """Return when the rows of pixels were taken, seconds after the stamp."""
+        share = (recorded[..., 1] + 0.5) / self.camera.height - 0.5
+        return np.asarray(self.readout_s * np.clip(share, -0.6, 0.6))
+
+    def _turned(self, ideal: Floats, turning: Floats, seconds: Floats) -> Floats:
+        """Return where ideal pixels are seen after the camera's turn by ``turning * -seconds``."""
+        rays = self.rays(ideal)
+        phi = seconds[..., None] * turning
+        # Small angles: exp(phi) r = r + phi x r + phi x (phi x r) / 2.
+        first = np.cross(phi, rays)
+        return self.project(rays + first + 0.5 * np.cross(phi, first))
+
+    def _with_distortion(self, ideal: Floats) -> Floats:
         if not self.camera.is_distorted:
             return ideal
         k1, k2, p1, p2, k3 = self._coefficients

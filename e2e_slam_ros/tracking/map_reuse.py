@@ -52,7 +52,7 @@ def find_again(
     ones agree with, and when enough others of the same older keyframe were found too.
     """
     ids = _candidates(local_map, keyframe, lens)
-    view = view_patches(local_map, ids, keyframe.T_map_camera, lens)
+    view = view_patches(local_map, ids, keyframe, lens)
     use = view.usable & lens.inside(view.pixels, _BORDER_PX)
     ids, expected, warps = ids[use], view.pixels[use], view.warps[use]
     ids, expected, warps = _spread(local_map, ids, expected, warps)
@@ -76,7 +76,7 @@ def find_again(
     ids, pixels = ids[good], found.pixels[good]
     if len(ids) < config.min_matches:
         return empty
-    ideal = lens.ideal(pixels)
+    ideal = lens.ideal(pixels, keyframe.turning)
     nothing = np.full(len(ids), np.nan)
     sightings = Sightings(local_map.landmarks.position[ids], ideal, nothing, nothing)
     pose = refine_pose(sightings, lens, rigid.inverse(keyframe.T_map_camera), 2.0 * pixel_sigma)

@@ -30,3 +30,8 @@ class MotionModel:
         if seconds > _LONGEST_S:
             return np.eye(4)
         return rigid.exp(self._twist * seconds)
+
+    @property
+    def turning(self) -> Floats:
+        """(3,) angular velocity in the camera's own frame, rad/s."""
+        return self._twist[3:]

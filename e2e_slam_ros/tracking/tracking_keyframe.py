@@ -67,6 +67,7 @@ class TrackingKeyframe:
         stamp_ns: image time in nanoseconds.
         image: (H, W) uint8 grey, as recorded, at the tracker's size.
         T_map_camera: (4, 4), moved by adjustments.
+        turning: (3,) angular velocity in the camera's own frame when it was taken, rad/s.
         seen: the landmarks in it.
         descriptors: (M, 32) uint8 of ``seen`` when the keyframe was made; rows of ``described``.
         described: (M,) the landmarks that ``descriptors`` describe.
@@ -78,6 +79,7 @@ class TrackingKeyframe:
     stamp_ns: int
     image: Image
     T_map_camera: Floats
+    turning: Floats
     seen: Observations
     descriptors: Descriptors = field(
         default_factory=lambda: np.zeros((0, DESCRIPTOR_BYTES), np.uint8)

@@ -146,7 +146,7 @@ class VisualTracker:
         start = self._expected_pixels(T_map_before, expected)
         pixels, good = follow(self._last.image, image, self._tracks.pixels, start)
         tracks = _Tracks(self._tracks.ids, pixels).chosen(good)
-        ideal = self._lens.ideal(tracks.pixels)
+        ideal = self._lens.ideal(tracks.pixels, self._motion.turning)
         finite = np.isfinite(ideal).all(1)
         tracks, ideal = tracks.chosen(finite), ideal[finite]
         known = self.map.landmarks.known(tracks.ids)
@@ -157,8 +157,17 @@ class VisualTracker:
         keep = np.ones(len(tracks.ids), np.bool_)
         keep[np.flatnonzero(known)[~pose.inliers]] = False
         T_map_camera = rigid.inverse(pose.T_camera_map)
-        self._tracks = tracks.chosen(keep)
         self._motion.moved(rigid.inverse(T_map_before) @ T_map_camera, seconds)
+        if self._lens.readout_s > 0.0:
+            # Now that the turn is known, the rows can be put right with it.
+            ideal = self._lens.ideal(tracks.pixels, self._motion.turning)
+            again = self._pose(tracks.ids[known], ideal[known], depth, T_map_camera)
+            if again is not None and int(again.inliers.sum()) >= self._config.min_inliers:
+                pose, inliers = again, int(again.inliers.sum())
+                keep[known] = again.inliers
+                T_map_camera = rigid.inverse(pose.T_camera_map)
+                self._motion.moved(rigid.inverse(T_map_before) @ T_map_camera, seconds)
+        self._tracks = tracks.chosen(keep)
         self.state = TrackingState.TRACKING
         made = None
         if self._wants_keyframe(T_map_camera, inliers):
@@ -241,13 +250,16 @@ class VisualTracker:
         T_now_map = rigid.inverse(T_map_now)
         local = rigid.transform_points(T_now_map, self.map.landmarks.position[ids])
         turn = T_now_map[:3, :3] @ T_map_before[:3, :3]
-        rays = self._lens.rays(self._lens.ideal(pixels)) @ turn.T
-        result = self._lens.recorded(self._lens.project(np.where(known[:, None], local, rays)))
+        rays = self._lens.rays(self._lens.ideal(pixels, self._motion.turning)) @ turn.T
+        turning = self._motion.turning
+        result = self._lens.recorded(
+            self._lens.project(np.where(known[:, None], local, rays)), turning
+        )
         # A landmark's own error shows in the last image too: only the motion is predicted.
         local_before = rigid.transform_points(
             rigid.inverse(T_map_before), self.map.landmarks.position[ids]
         )
-        before = self._lens.recorded(self._lens.project(local_before))
+        before = self._lens.recorded(self._lens.project(local_before), turning)
         error = np.where(known[:, None], pixels - before, 0.0)
         result = result + np.where(np.isfinite(error), error, 0.0)
         return np.where(np.isfinite(result), result, pixels)
@@ -279,7 +291,8 @@ class VisualTracker:
             self._config.corners - len(tracks.ids),
             self._config.corner_distance_px,
         )
-        ideal = self._lens.ideal(more)
+        turning = self._motion.turning.copy()
+        ideal = self._lens.ideal(more, turning)
         more, ideal = more[np.isfinite(ideal).all(1)], ideal[np.isfinite(ideal).all(1)]
         if len(tracks.ids) + len(more) < _FEWEST_CORNERS and not self.map.keyframes:
             return None
@@ -288,9 +301,11 @@ class VisualTracker:
         seen = Observations.without_depth(
             np.concatenate([tracks.ids, ids]),
             np.concatenate([tracks.pixels, more]),
-            np.concatenate([self._lens.ideal(tracks.pixels), ideal]),
+            np.concatenate([self._lens.ideal(tracks.pixels, turning), ideal]),
         )
-        keyframe = TrackingKeyframe(index, frame.index, frame.stamp_ns, image, T_map_camera, seen)
+        keyframe = TrackingKeyframe(
+            index, frame.index, frame.stamp_ns, image, T_map_camera, turning, seen
+        )
         self.map.add(keyframe)
         self._tracks = _Tracks(seen.ids, seen.pixels.copy())
         if depth is not None:
@@ -347,7 +362,7 @@ class VisualTracker:
                 camera = camera.resized(
                     self._config.image_width, max(1, round(camera.height * scale))
                 )
-            self._lens = Lens(camera)
+            self._lens = Lens(camera, self._config.readout_s)
             self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
         assert self._lens is not None
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)

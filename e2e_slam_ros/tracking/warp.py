@@ -12,6 +12,7 @@ from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
 
 _STEP_PX = 4.0
 # A patch seen this much larger or smaller (in area) or turned this far is not looked for.
@@ -34,8 +35,10 @@ class PatchView:
     usable: npt.NDArray[np.bool_]
 
 
-def view_patches(local_map: LocalMap, ids: Ids, T_map_camera: Floats, lens: Lens) -> PatchView:
-    """Return how landmarks look from ``T_map_camera``.
+def view_patches(
+    local_map: LocalMap, ids: Ids, keyframe: TrackingKeyframe, lens: Lens
+) -> PatchView:
+    """Return how landmarks look in a keyframe.
 
     The patch is taken for a plane that faces the anchor keyframe's camera; a landmark without a
     position is taken to be far away.
@@ -43,17 +46,18 @@ def view_patches(local_map: LocalMap, ids: Ids, T_map_camera: Floats, lens: Lens
     landmarks = local_map.landmarks
     anchors = landmarks.anchor[ids]
     pixels = np.full((len(ids), 3, 2), np.nan)
-    T_camera_map = rigid.inverse(T_map_camera)
+    T_camera_map = rigid.inverse(keyframe.T_map_camera)
     for anchor in np.unique(anchors):
         rows = np.flatnonzero(anchors == anchor)
         T_map_anchor = local_map.keyframes[anchor].T_map_camera
+        turning = local_map.keyframes[anchor].turning
         position = landmarks.position[ids[rows]]
         depth = rigid.transform_points(rigid.inverse(T_map_anchor), position)[:, 2]
         depth = np.where(np.isfinite(depth), depth, _FAR_M)
         corners = landmarks.anchor_pixel[ids[rows]][:, None] + np.array(
             [[0.0, 0.0], [_STEP_PX, 0.0], [0.0, _STEP_PX]]
         )
-        rays = lens.rays(lens.ideal(corners.reshape(-1, 2))).reshape(-1, 3, 3)
+        rays = lens.rays(lens.ideal(corners.reshape(-1, 2), turning)).reshape(-1, 3, 3)
         # A landmark need not lie exactly on its anchor's ray any more: its patch moves with it.
         points = rays * depth[:, None, None]
         offset = np.where(
@@ -66,7 +70,7 @@ def view_patches(local_map: LocalMap, ids: Ids, T_map_camera: Floats, lens: Lens
         T = T_camera_map @ T_map_anchor
         seen = lens.project(rigid.transform_points(T, points.reshape(-1, 3)))
         pixels[rows] = np.where(
-            ahead[:, None, None], lens.recorded(seen).reshape(-1, 3, 2), np.nan
+            ahead[:, None, None], lens.recorded(seen, keyframe.turning).reshape(-1, 3, 2), np.nan
         )
     affine = np.stack([pixels[:, 1] - pixels[:, 0], pixels[:, 2] - pixels[:, 0]], axis=2) / _STEP_PX
     area = affine[:, 0, 0] * affine[:, 1, 1] - affine[:, 0, 1] * affine[:, 1, 0]
