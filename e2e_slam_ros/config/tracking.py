@@ -66,7 +66,11 @@ class TrackingConfig:
 
     image_width: int = leaf(640, "images wider than this are tracked smaller; 0: never", low=0)
     readout_s: float = leaf(
-        0.0, "time from an image's first row to its last (rolling shutter), seconds", low=0.0, high=0.1
+        -1.0,
+        "time from an image's first row to its last (rolling shutter), seconds; "
+        "0: all rows at once; below 0: learned from the images",
+        low=-1.0,
+        high=0.1,
     )
     corners: int = leaf(400, "most corners tracked in an image", low=20, high=5000)
     corner_distance_px: float = leaf(12.0, "least distance between corners, pixels", low=1.0)

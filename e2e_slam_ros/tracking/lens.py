@@ -62,6 +62,11 @@ class Lens:
         result[~self.inside(recorded, -_MARGIN_PX)] = np.nan
         return result
 
+    def share_table(self, other: Lens) -> None:
+        """Use the undistortion table of a lens of the same camera."""
+        if self.camera.is_distorted:
+            self._bend = other._bend
+
     @cached_property
     def _bend(self) -> npt.NDArray[np.float32]:
         """Return ideal minus recorded pixel (H, W, 2) of every pixel; smooth, so a table will do."""

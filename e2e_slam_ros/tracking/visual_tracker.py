@@ -25,6 +25,7 @@ from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.motion_model import MotionModel
 from e2e_slam_ros.tracking.relocalisation import relocalise
 from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.shutter import ShutterEstimate
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
 
@@ -158,6 +159,8 @@ class VisualTracker:
         keep[np.flatnonzero(known)[~pose.inliers]] = False
         T_map_camera = rigid.inverse(pose.T_camera_map)
         self._motion.moved(rigid.inverse(T_map_before) @ T_map_camera, seconds)
+        if self._learns_shutter:
+            self._learn_shutter(tracks.ids[known], tracks.pixels[known], T_map_camera)
         if self._lens.readout_s > 0.0:
             # Now that the turn is known, the rows can be put right with it.
             ideal = self._lens.ideal(tracks.pixels, self._motion.turning)
@@ -222,6 +225,23 @@ class VisualTracker:
 
     def _candidates(self) -> list[int]:
         return list(range(len(self.map.keyframes) - 1, max(-1, len(self.map.keyframes) - 4), -1))
+
+    def _learn_shutter(self, ids: Ids, pixels: Floats, T_map_camera: Floats) -> None:
+        """Measure the readout time; after a change every keyframe is put right again."""
+        assert self._lens is not None
+        turning = self._motion.turning
+        changed = self._shutter.learn(
+            self.map.landmarks.position[ids],
+            pixels,
+            turning,
+            rigid.inverse(T_map_camera),
+            self._lens,
+            self._config.adjustment.pixel_sigma,
+        )
+        if changed:
+            self._lens.readout_s = self._shutter.readout_s
+            for keyframe in self.map.keyframes:
+                keyframe.seen.ideal = self._lens.ideal(keyframe.seen.pixels, keyframe.turning)
 
     def _pose(
         self, ids: Ids, ideal: Floats, depth: DepthImage | None, expected: Floats
@@ -362,7 +382,9 @@ class VisualTracker:
                 camera = camera.resized(
                     self._config.image_width, max(1, round(camera.height * scale))
                 )
-            self._lens = Lens(camera, self._config.readout_s)
+            self._learns_shutter = self._config.readout_s < 0.0
+            self._shutter = ShutterEstimate()
+            self._lens = Lens(camera, max(0.0, self._config.readout_s))
             self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
         assert self._lens is not None
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
