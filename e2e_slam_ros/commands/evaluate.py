@@ -6,7 +6,12 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from e2e_slam_ros.commands import evaluate_depth, evaluate_online, evaluate_pair
+from e2e_slam_ros.commands import (
+    evaluate_depth,
+    evaluate_online,
+    evaluate_pair,
+    evaluate_trajectory,
+)
 from e2e_slam_ros.config.errors import ConfigError
 
 NAME = "evaluate"
@@ -16,6 +21,7 @@ PROTOCOLS: dict[str, Callable[[argparse.Namespace], int]] = {
     evaluate_depth.PROTOCOL: evaluate_depth.run,
     evaluate_pair.PROTOCOL: evaluate_pair.run,
     evaluate_online.PROTOCOL: evaluate_online.run,
+    evaluate_trajectory.PROTOCOL: evaluate_trajectory.run,
 }
 
 _ADAPTATION = (evaluate_pair.PROTOCOL, evaluate_online.PROTOCOL)
@@ -26,6 +32,7 @@ _ONLY: dict[str, tuple[str, ...]] = {
     "every": _ADAPTATION,
     "start": _ADAPTATION,
     "markdown": _ADAPTATION,
+    "seeds": (evaluate_trajectory.PROTOCOL,),
 }
 
 
@@ -33,12 +40,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Add the command to the command line."""
     parser = commands.add_parser(
         NAME,
-        help="measure depth against a recording with measured depth",
+        help="measure depth or tracking against a recording",
         description="depth: every frame's depth against the sensor's, raw and median-scaled, "
         "beside baselines that do not look at the image. pair: each frame is refined with its "
         "neighbours, from the same weights each time, and compared before and after (25 steps). "
         "online: the whole sequence in order with a map, what was learned is carried on (5 steps "
-        "a keyframe), and the first keyframes once more at the end.",
+        "a keyframe), and the first keyframes once more at the end. trajectory: the camera is "
+        "tracked by its images alone and compared with the recorded poses.",
     )
     # Not argparse's choices: a wrong name is refused as everything else is.
     parser.add_argument(
@@ -84,6 +92,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         metavar="START",
         help="pair, online: what is refined; source (depth.source, the default) or poor (the "
         "truth, blurred and distorted; needs no weights)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="trajectory: run N times, with noise of one grey value from the second on; gives "
+        "median and range",
     )
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="pair, online: write the table to this file"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+import torch
+
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.rigid import Floats
 
 
@@ -52,7 +53,7 @@ class Tracker(Protocol):
         """Return the pose of a frame; never waits for an adjustment."""
         ...
 
-    def mapped(self, keyframe: Keyframe, depth: DepthImage) -> None:
+    def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
         """Take the depth of a keyframe that was mapped meanwhile."""
         ...
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import PoseEstimate, Sightings, find_pose, refine_pose
@@ -107,14 +109,36 @@ class VisualTracker:
             self._updates.append(update)
         return True
 
-    def mapped(self, stamp_ns: int, depth: DepthImage) -> bool:
-        """Take the depth of the keyframe with a stamp; return whether there is one."""
+    def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
+        """Take the depth of a mapped keyframe; return whether its frame is still known.
+
+        Args:
+            keyframe: found by its stamp.
+            depth: (1, 1, H, W) z in metres, 0 = none, at the keyframe's size.
+            sigma: relative standard deviation of the depth at one pixel.
+        """
+        values = depth.detach().reshape(depth.shape[-2:]).float().cpu().numpy()
+        return self.give_depth(keyframe.stamp_ns, DepthImage(values, keyframe.camera, sigma))
+
+    def give_depth(self, stamp_ns: int, depth: DepthImage) -> bool:
+        """Take the depth of the tracking keyframe with a stamp; return whether there is one."""
         with self._lock:
             for keyframe in reversed(self.map.keyframes):
                 if keyframe.stamp_ns == stamp_ns:
                     self._give_depth(keyframe, depth)
                     return True
         return False
+
+    def points(self) -> Floats:
+        """Return the known landmarks (L, 3) in the map, metres."""
+        with self._lock:
+            landmarks = self.map.landmarks
+            return landmarks.position[landmarks.known(np.arange(len(landmarks)))].copy()
+
+    @property
+    def readout_s(self) -> float:
+        """The readout time of the camera's shutter in use, seconds."""
+        return 0.0 if self._lens is None else self._lens.readout_s
 
     def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
         """Return where a frame is that was tracked relative to a keyframe."""

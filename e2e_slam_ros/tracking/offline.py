@@ -1,0 +1,106 @@
+"""A recorded sequence tracked from beginning to end."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.state import TrackingState
+from e2e_slam_ros.tracking.visual_tracker import VisualTracker
+
+# The depth of a frame that became a keyframe; None where there is none.
+DepthOf: TypeAlias = Callable[[Frame], DepthImage | None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedSequence:
+    """The result of a run; row i belongs to frame i.
+
+    Attributes:
+        stamps_ns: (N,) int64.
+        T_map_camera: (N, 4, 4) with the keyframes where the last adjustment put them; NaN where
+            the camera was not tracked.
+        online: (N, 4, 4) as they were given out at the time; NaN alike.
+        states: (N,) of each frame.
+        reasons: (N,) what was unusual about it, empty otherwise.
+        track_ms, adjust_ms: wall time of each frame and of each adjustment, milliseconds.
+        keyframes: frame index of each keyframe.
+        landmarks: (L, 3) the known landmarks in the map, metres.
+        readout_s: the readout time used at the end, seconds.
+    """
+
+    stamps_ns: npt.NDArray[np.int64]
+    T_map_camera: Floats
+    online: Floats
+    states: tuple[TrackingState, ...]
+    reasons: tuple[str, ...]
+    track_ms: Floats
+    adjust_ms: Floats
+    keyframes: tuple[int, ...]
+    landmarks: Floats
+    readout_s: float
+
+    @property
+    def tracked(self) -> float:
+        """Share of the frames with a pose, 0 to 1."""
+        return float(np.isfinite(self.T_map_camera[:, 0, 0]).mean()) if len(self.states) else 0.0
+
+
+def track_sequence(
+    frames: Iterable[Frame], tracker: VisualTracker, depth_of: DepthOf | None = None
+) -> TrackedSequence:
+    """Track frames in lock-step: each keyframe is adjusted before the next frame.
+
+    The same frames give the same poses each time.
+
+    Args:
+        frames: in order.
+        tracker: in its initial state.
+        depth_of: gives keyframes their depth; the frames' own is then left out. None: the frames
+            carry measured depth.
+    """
+    stamps, online, relative = [], [], []
+    states, reasons, keyframes = [], [], []
+    track_ms, adjust_ms = [], []
+    for frame in frames:
+        given = frame if depth_of is None else dataclasses.replace(frame, depth=None)
+        began = time.perf_counter()
+        pose = tracker.track(given)
+        track_ms.append((time.perf_counter() - began) * 1e3)
+        if pose.keyframe is not None:
+            keyframes.append(frame.index)
+            depth = None if depth_of is None else depth_of(frame)
+            if depth is not None:
+                tracker.give_depth(pose.stamp_ns, depth)
+        began = time.perf_counter()
+        while tracker.adjust():
+            adjust_ms.append((time.perf_counter() - began) * 1e3)
+            began = time.perf_counter()
+        stamps.append(frame.stamp_ns)
+        states.append(pose.state)
+        reasons.append(pose.reason)
+        known = pose.T_map_camera is not None
+        online.append(pose.T_map_camera if known else np.full((4, 4), np.nan))
+        relative.append(tracker.relative if known else None)
+    final = [np.full((4, 4), np.nan) if r is None else tracker.pose_of(*r) for r in relative]
+    return TrackedSequence(
+        stamps_ns=np.asarray(stamps, dtype=np.int64),
+        T_map_camera=np.stack(final) if final else np.zeros((0, 4, 4)),
+        online=np.stack(online) if online else np.zeros((0, 4, 4)),
+        states=tuple(states),
+        reasons=tuple(reasons),
+        track_ms=np.asarray(track_ms),
+        adjust_ms=np.asarray(adjust_ms),
+        keyframes=tuple(keyframes),
+        landmarks=tracker.points(),
+        readout_s=tracker.readout_s,
+    )
