@@ -63,7 +63,11 @@ class PoseEstimate:
 
 
 def refine_pose(
-    sightings: Sightings, lens: Lens, T_camera_map: Floats, pixel_sigma: float
+    sightings: Sightings,
+    lens: Lens,
+    T_camera_map: Floats,
+    pixel_sigma: float,
+    widest: float = 8.0,
 ) -> PoseEstimate:
     """Return the pose nearest to a first guess that most landmarks agree with.
 
@@ -71,10 +75,17 @@ def refine_pose(
     depth. The weights are Geman and McClure's, their width shrunk from step to step (graduated
     non-convexity: Black and Rangarajan, IJCV 1996), so that a poor guess is not held against
     the inliers.
+
+    Args:
+        sightings: landmarks and where they are seen.
+        lens: of the image.
+        T_camera_map: first guess.
+        pixel_sigma: standard deviation of a pixel.
+        widest: width to start with, in units of the last one; 1 for a guess that is good.
     """
     T = T_camera_map.copy()
     for step in range(_STEPS):
-        width = max(1.0, 8.0 * 0.5**step)
+        width = max(1.0, widest * 0.5**step)
         residual, jacobian = linearised(sightings, lens, T, pixel_sigma)
         weight = _weights(residual, width)
         weighted = jacobian * weight[..., None]
@@ -82,7 +93,7 @@ def refine_pose(
         gradient = np.einsum("nri,nr->i", weighted, residual)
         delta = -np.linalg.solve(hessian + 1e-9 * np.trace(hessian) * np.eye(6) + 1e-12, gradient)
         T = rigid.exp(delta) @ T
-        if width == 1.0 and np.abs(delta).max() < 1e-7:
+        if width == 1.0 and np.abs(delta).max() < 1e-5:
             break
     residual, jacobian = linearised(sightings, lens, T, pixel_sigma)
     square = (residual[:, :2] ** 2).sum(1)

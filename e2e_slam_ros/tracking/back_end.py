@@ -14,8 +14,10 @@ from e2e_slam_ros.tracking.corners import describe
 from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.loop_closure import corrected_poses, is_open, move, verify
 from e2e_slam_ros.tracking.map_reuse import Found, find_again
 from e2e_slam_ros.tracking.patches import align, image_levels
+from e2e_slam_ros.tracking.place_index import PlaceIndex
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
 from e2e_slam_ros.tracking.triangulation import triangulate
@@ -28,6 +30,8 @@ _SAME_DEPTH = 1.3
 _LEAST_SIMILARITY = 0.6
 _REFINED_SIMILARITY = 0.8
 _MOST_DRIFT_PX = 2.5
+# Keyframes after a loop before the next is looked for: the first one's are still settling.
+_LOOP_PAUSE = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,11 @@ class BackEnd:
         lens: of the camera.
         config: the tracker's parameters.
         lock: held while the map is written to, never while something is computed.
+
+    Attributes:
+        places: the keyframes worked on, by their looks.
+        loops: (old keyframe, new keyframe) of each loop closed.
+        measured_scale: depth is measured, so that a loop does not correct scale.
     """
 
     def __init__(
@@ -64,6 +73,10 @@ class BackEnd:
         self._lens = lens
         self._config = config
         self._lock = lock
+        self.places = PlaceIndex()
+        self.loops: list[tuple[int, int]] = []
+        self.measured_scale = False
+        self._last_loop = -_LOOP_PAUSE
 
     def work(self, keyframe: TrackingKeyframe) -> TrackUpdate:
         """Connect a keyframe with the map, adjust its neighbourhood, say what changed."""
@@ -73,11 +86,43 @@ class BackEnd:
             self._reuse(keyframe)
         self._triangulate(keyframe)
         self._adjust(keyframe)
+        self._describe(keyframe)
+        if self._config.loop.enabled and self._close_loop(keyframe):
+            self._reuse(keyframe)
+            self._adjust(keyframe)
+            self._describe(keyframe)
         with self._lock:
-            keyframe.described = keyframe.seen.ids
-            keyframe.descriptors = describe(keyframe.image, keyframe.seen.pixels)
+            self.places.add(keyframe.descriptors)
             gone = before.ids[~np.isin(before.ids, keyframe.seen.ids)]
             return TrackUpdate(keyframe.index, keyframe.seen.ids, keyframe.seen.pixels, gone)
+
+    def _describe(self, keyframe: TrackingKeyframe) -> None:
+        ids, pixels = keyframe.seen.ids, keyframe.seen.pixels
+        descriptors = describe(keyframe.image, pixels)
+        with self._lock:
+            keyframe.described, keyframe.descriptors = ids, descriptors
+
+    def _close_loop(self, keyframe: TrackingKeyframe) -> bool:
+        """Look for an old keyframe of the same place; move the map where there is one."""
+        settings, last = self._config.loop, keyframe.index - self._config.loop.min_gap
+        if keyframe.index - self._last_loop < _LOOP_PAUSE:
+            return False
+        known = set(self._map.covisible(keyframe.seen.ids)[0].tolist())
+        candidates = [
+            k for k in self.places.query(keyframe.descriptors, 8, last) if k not in known
+        ][:4]
+        pixel_sigma = self._config.adjustment.pixel_sigma
+        loop = verify(
+            self._map, keyframe, candidates, self._lens, pixel_sigma, settings.min_matches
+        )
+        if loop is None or not is_open(self._map, keyframe, loop, self._lens):
+            return False
+        poses, scales = corrected_poses(self._map, keyframe, loop, not self.measured_scale)
+        with self._lock:
+            move(self._map, poses, scales)
+        self._last_loop = keyframe.index
+        self.loops.append((loop.old, keyframe.index))
+        return True
 
     def _refine(self, keyframe: TrackingKeyframe) -> None:
         """Align each track with the patch it began as: flow from image to image drifts."""

@@ -12,8 +12,8 @@ Image = npt.NDArray[np.uint8]
 Descriptors = npt.NDArray[np.uint8]
 
 _QUALITY = 0.003
-# The least eigenvalue of a corner in grey values squared: noise alone stays under it.
-_LEAST_EIGENVALUE = 2e-4
+# Strength, as OpenCV scales it, under which a corner is a trace of the sensor's noise.
+_LEAST_EIGENVALUE = 5e-5
 _ORB_BORDER = 32
 _ORB_PATCH = 31
 DESCRIPTOR_BYTES = 32
@@ -40,17 +40,13 @@ def detect_corners(
     mask = np.full(image.shape, 255, np.uint8)
     for x, y in np.round(existing).astype(int):
         cv2.circle(mask, (int(x), int(y)), int(distance_px), 0, -1)
-    strength = cv2.cornerMinEigenVal(image, 5)
-    strongest = float(strength.max(initial=0.0))
-    if strongest < _LEAST_EIGENVALUE:
-        return np.zeros((0, 2))
-    quality = max(_QUALITY, min(1.0, _LEAST_EIGENVALUE / strongest))
-    found = cv2.goodFeaturesToTrack(
-        image, count, quality, distance_px, mask=mask, blockSize=5
+    found, strength = cv2.goodFeaturesToTrackWithQuality(
+        image, count, _QUALITY, distance_px, mask=mask, blockSize=5
     )
     if found is None:
         return np.zeros((0, 2))
-    return np.asarray(found, dtype=np.float64).reshape(-1, 2)
+    strong = np.asarray(strength).reshape(-1) > _LEAST_EIGENVALUE
+    return np.asarray(found, dtype=np.float64).reshape(-1, 2)[strong]
 
 
 def describe(image: Image, pixels: Floats) -> Descriptors:

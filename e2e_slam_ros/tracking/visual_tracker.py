@@ -18,7 +18,7 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import PoseEstimate, Sightings, find_pose, refine_pose
 from e2e_slam_ros.tracking.back_end import BackEnd, TrackUpdate
-from e2e_slam_ros.tracking.corners import Image, describe, detect_corners
+from e2e_slam_ros.tracking.corners import Descriptors, Image, describe, detect_corners
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.flow import follow
 from e2e_slam_ros.tracking.landmarks import Ids
@@ -34,6 +34,10 @@ from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyfra
 _FEWEST_CORNERS = 40
 # Share of sightings that agree with the predicted pose's neighbourhood, under which all are tried.
 _TRUSTED = 0.6
+# Keyframes compared with an image that was not tracked.
+_ALIKE = 5
+# Depth this certain is a sensor's: its scale is the map's.
+_MEASURED_SIGMA = 0.05
 
 
 @dataclass(eq=False)
@@ -188,7 +192,7 @@ class VisualTracker:
         if self._lens.readout_s > 0.0:
             # Now that the turn is known, the rows can be put right with it.
             ideal = self._lens.ideal(tracks.pixels, self._motion.turning)
-            again = self._pose(tracks.ids[known], ideal[known], depth, T_map_camera)
+            again = self._pose(tracks.ids[known], ideal[known], depth, T_map_camera, 1.0)
             if again is not None and int(again.inliers.sum()) >= self._config.min_inliers:
                 pose, inliers = again, int(again.inliers.sum())
                 keep[known] = again.inliers
@@ -220,11 +224,12 @@ class VisualTracker:
         none = np.zeros((0, 2))
         pixels = detect_corners(image, none, self._config.corners, self._config.corner_distance_px)
         ideal = self._lens.ideal(pixels)
+        descriptors = describe(image, pixels)
         found = relocalise(
             self.map,
-            self._candidates(),
+            self._candidates(descriptors),
             ideal,
-            describe(image, pixels),
+            descriptors,
             self._lens,
             self._config.adjustment.pixel_sigma,
             self._config.min_inliers,
@@ -247,8 +252,13 @@ class VisualTracker:
             None if made is None else made.index,
         )
 
-    def _candidates(self) -> list[int]:
-        return list(range(len(self.map.keyframes) - 1, max(-1, len(self.map.keyframes) - 4), -1))
+    def _candidates(self, descriptors: Descriptors) -> list[int]:
+        """Return the keyframes this may be: the newest ones, then those that look alike."""
+        assert self._back_end is not None
+        count = len(self._back_end.places)
+        newest = list(range(count - 1, max(-1, count - 4), -1))
+        alike = self._back_end.places.query(descriptors, _ALIKE)
+        return newest + [k for k in alike if k not in newest]
 
     def _learn_shutter(self, ids: Ids, pixels: Floats, T_map_camera: Floats) -> None:
         """Measure the readout time; after a change every keyframe is put right again."""
@@ -268,7 +278,12 @@ class VisualTracker:
                 keyframe.seen.ideal = self._lens.ideal(keyframe.seen.pixels, keyframe.turning)
 
     def _pose(
-        self, ids: Ids, ideal: Floats, depth: DepthImage | None, expected: Floats
+        self,
+        ids: Ids,
+        ideal: Floats,
+        depth: DepthImage | None,
+        expected: Floats,
+        widest: float = 8.0,
     ) -> PoseEstimate | None:
         assert self._lens is not None
         if len(ids) < self._config.min_inliers:
@@ -278,7 +293,7 @@ class VisualTracker:
             inverse_depth, sigma = depth.sample(self._lens, ideal)
         sightings = Sightings(self.map.landmarks.position[ids], ideal, inverse_depth, sigma)
         pixel_sigma = self._config.adjustment.pixel_sigma
-        pose = refine_pose(sightings, self._lens, rigid.inverse(expected), pixel_sigma)
+        pose = refine_pose(sightings, self._lens, rigid.inverse(expected), pixel_sigma, widest)
         if pose.inliers.mean() > _TRUSTED:
             return pose
         other = find_pose(sightings, self._lens, pixel_sigma)
@@ -361,6 +376,8 @@ class VisualTracker:
         """Measure the depth of a keyframe's landmarks; those without a position get one."""
         assert self._lens is not None
         seen, landmarks = keyframe.seen, self.map.landmarks
+        assert self._back_end is not None
+        self._back_end.measured_scale = depth.relative_sigma < _MEASURED_SIGMA
         inverse, sigma = depth.sample(self._lens, seen.ideal)
         seen.inverse_depth, seen.inverse_depth_sigma = inverse, sigma
         known = landmarks.known(seen.ids)
@@ -368,7 +385,7 @@ class VisualTracker:
         T_camera_map = rigid.inverse(keyframe.T_map_camera)
         both = known & measured
         ratio = 1.0
-        if both.sum() >= self._config.min_inliers and depth.relative_sigma > 0.05:
+        if both.sum() >= self._config.min_inliers and not self._back_end.measured_scale:
             # The map's own scale here: new landmarks must fit those they are seen with.
             z = rigid.transform_points(T_camera_map, landmarks.position[seen.ids[both]])[:, 2]
             ratio = float(np.median(z * inverse[both]))
