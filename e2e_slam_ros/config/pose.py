@@ -13,8 +13,9 @@ class PoseConfig:
 
     source: str = leaf(
         "topic",
-        "topic: PoseStamped of the camera; odometry: Odometry; tf: looked up at the image stamp",
-        choices=("topic", "odometry", "tf"),
+        "topic: PoseStamped of the camera; odometry: Odometry; tf: looked up at the image stamp; "
+        "visual: found from the images",
+        choices=("topic", "odometry", "tf", "visual"),
     )
     tolerance_s: float = leaf(
         0.05, "farthest a pose may be from the image stamp, seconds", low=0.0, high=5.0, live=True

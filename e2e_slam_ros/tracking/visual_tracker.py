@@ -79,22 +79,31 @@ class VisualTracker:
     def reset(self) -> None:
         """Forget everything: the next frame is the origin of a new map."""
         with self._lock:
-            self.map = LocalMap()
             self._lens: Lens | None = None
             self._camera: PinholeCamera | None = None
-            self._back_end: BackEnd | None = None
-            self._pending: deque[TrackingKeyframe] = deque()
-            self._updates: deque[TrackUpdate] = deque()
-            self._motion = MotionModel()
-            self._tracks = _Tracks(np.zeros(0, np.int64), np.zeros((0, 2)))
-            self._last: _Last | None = None
-            self.state = TrackingState.INITIALISING
+            self._newest_ns = 0
+            self._begin()
+
+    def _begin(self) -> None:
+        self.map = LocalMap()
+        self._back_end: BackEnd | None = None
+        self._pending: deque[TrackingKeyframe] = deque()
+        self._updates: deque[TrackUpdate] = deque()
+        self._motion = MotionModel()
+        self._tracks = _Tracks(np.zeros(0, np.int64), np.zeros((0, 2)))
+        self._last: _Last | None = None
+        self.state = TrackingState.INITIALISING
+        if self._lens is not None:
+            self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
 
     def track(self, frame: Frame) -> TrackedPose:
         """Return the pose of a frame."""
-        if self._last is not None and frame.stamp_ns <= self._last.stamp_ns:
-            return self._no_pose(frame, "its stamp is not after the last one")
         with self._lock:
+            if self._last is not None and frame.stamp_ns <= self._newest_ns:
+                return self._no_pose(frame, "its stamp is not after the last one")
+            if self.map.keyframes and frame.camera != self._camera:
+                return self._no_pose(frame, "another camera took it than the map")
+            self._newest_ns = frame.stamp_ns
             image = self._grey(frame)
             depth = self._depth_of(frame)
             if not self.map.keyframes:
@@ -181,6 +190,8 @@ class VisualTracker:
         known = self.map.landmarks.known(tracks.ids)
         pose = self._pose(tracks.ids[known], ideal[known], depth, expected)
         inliers = 0 if pose is None else int(pose.inliers.sum())
+        if self.state == TrackingState.INITIALISING and not known.any():
+            return self._wait_for_depth(frame, image, depth, tracks)
         if pose is None or inliers < self._config.min_inliers:
             return self._recover(frame, image, depth, inliers)
         keep = np.ones(len(tracks.ids), np.bool_)
@@ -213,6 +224,20 @@ class VisualTracker:
             "",
             None if made is None else made.index,
         )
+
+    def _wait_for_depth(
+        self, frame: Frame, image: Image, depth: DepthImage | None, tracks: _Tracks
+    ) -> TrackedPose:
+        """Follow the first keyframe's corners until its depth is known; begin anew without them."""
+        assert self._last is not None
+        if len(tracks.ids) < _FEWEST_CORNERS:
+            self._begin()
+            return self._initialise(frame, image, depth)
+        self._tracks = tracks
+        self._last = _Last(
+            frame.stamp_ns, image, self._last.keyframe, self._last.T_keyframe_camera
+        )
+        return self._no_pose(frame, "no keyframe has depth yet")
 
     def _recover(
         self, frame: Frame, image: Image, depth: DepthImage | None, inliers: int

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.bundle import BundleProblem, adjust
+from e2e_slam_ros.tracking.lens import Lens
+
+LENS = Lens(PinholeCamera(640, 480, 500.0, 500.0, 319.5, 239.5))
+
+
+def problem(noise: float = 0.0, depth: bool = True, seed: int = 0) -> tuple[BundleProblem, BundleProblem]:
+    """Six cameras on an arc and 80 points: the truth, and a disturbed start."""
+    generator = np.random.default_rng(seed)
+    points = generator.uniform((-1.5, -1.0, 2.5), (1.5, 1.0, 5.0), (80, 3))
+    poses = np.stack(
+        [rigid.exp(np.array([-0.1 * i, 0.02 * i, 0.03 * i, 0.01 * i, 0.03 * i, 0.0])) for i in range(6)]
+    )
+    camera, point = (part.ravel() for part in np.meshgrid(np.arange(6), np.arange(80), indexing="ij"))
+    local = np.stack(
+        [rigid.transform_points(poses[c], points[p][None])[0] for c, p in zip(camera, point, strict=True)]
+    )
+    pixels = LENS.project(local) + noise * generator.normal(size=(len(local), 2))
+    inverse = 1.0 / local[:, 2] if depth else np.full(len(local), np.nan)
+    truth = BundleProblem(
+        poses, np.arange(6) > (0 if depth else 1), points, camera, point, pixels, inverse,
+        np.full(len(local), 0.02 if depth else np.inf), LENS.focal, LENS.centre, 1.0,
+    )  # fmt: skip
+    moved = poses.copy()
+    turn = rigid.exp(generator.normal(0.0, 0.01, (6, 6)))
+    moved[truth.free] = (turn @ poses)[truth.free]
+    return truth, replace(
+        truth, T_camera_map=moved, points=points + generator.normal(0.0, 0.1, points.shape)
+    )
+
+
+@pytest.mark.parametrize("depth", [True, False])
+def test_exact_observations_lead_back_to_the_truth(depth: bool) -> None:
+    truth, start = problem(depth=depth)
+    solution = adjust(start, 30)
+    assert solution.cost < 1e-4 * solution.cost_before
+    assert np.abs(solution.T_camera_map - truth.T_camera_map).max() < 1e-3
+    assert np.abs(solution.points - truth.points).max() < 1e-2
+    assert np.array_equal(solution.T_camera_map[0], truth.T_camera_map[0])
+
+
+def test_the_cost_never_rises() -> None:
+    _, start = problem(noise=2.0)
+    costs = [adjust(start, n).cost for n in (1, 2, 4, 8)]
+    assert all(later <= earlier for earlier, later in zip(costs, costs[1:], strict=False))
+    assert costs[0] < adjust(start, 0).cost
+
+
+def test_a_gross_outlier_hardly_pulls() -> None:
+    truth, start = problem(noise=0.3)
+    start.pixels[7] += 80.0
+    solution = adjust(start, 30)
+    assert solution.pixel_error[7] > 50.0
+    assert np.abs(solution.T_camera_map - truth.T_camera_map).max() < 5e-3
+
+
+def test_reaches_the_cost_that_gtsam_reaches() -> None:
+    gtsam = pytest.importorskip("gtsam", reason="GTSAM is the reference; it is not installed")
+    _, start = problem(noise=0.7, depth=False)
+    calibration = gtsam.Cal3_S2(500.0, 500.0, 0.0, 319.5, 239.5)
+    graph, values = gtsam.NonlinearFactorGraph(), gtsam.Values()
+    robust = gtsam.noiseModel.Robust.Create(
+        gtsam.noiseModel.mEstimator.Huber.Create(2.447), gtsam.noiseModel.Isotropic.Sigma(2, 1.0)
+    )
+    for c, T in enumerate(start.T_camera_map):
+        pose = gtsam.Pose3(rigid.inverse(T))
+        values.insert(gtsam.symbol("x", c), pose)
+        if not start.free[c]:
+            graph.add(gtsam.NonlinearEqualityPose3(gtsam.symbol("x", c), pose))
+    for p, point in enumerate(start.points):
+        values.insert(gtsam.symbol("l", p), point)
+    for c, p, pixel in zip(start.camera_of, start.point_of, start.pixels, strict=True):
+        graph.add(
+            gtsam.GenericProjectionFactorCal3_S2(
+                pixel, robust, gtsam.symbol("x", int(c)), gtsam.symbol("l", int(p)), calibration
+            )
+        )
+    reference = gtsam.LevenbergMarquardtOptimizer(graph, values).optimize()
+    ours = adjust(start, 50)
+    theirs = replace(
+        start,
+        T_camera_map=rigid.inverse(
+            np.stack([reference.atPose3(gtsam.symbol("x", c)).matrix() for c in range(6)])
+        ),
+        points=np.stack([reference.atPoint3(gtsam.symbol("l", p)) for p in range(80)]),
+    )
+    assert ours.cost <= adjust(theirs, 0).cost * 1.001
+    assert np.abs(ours.T_camera_map - theirs.T_camera_map).max() < 1e-3
