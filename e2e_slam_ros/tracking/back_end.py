@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.absolute_pose import Sightings, refine_pose
 from e2e_slam_ros.tracking.bundle import adjust
 from e2e_slam_ros.tracking.corners import describe
 from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
-from e2e_slam_ros.tracking.loop_closure import corrected_poses, is_open, move, verify
+from e2e_slam_ros.tracking.loop_closure import Loop, corrected_poses, is_open, move, verify
 from e2e_slam_ros.tracking.map_reuse import Found, find_again
 from e2e_slam_ros.tracking.patches import align, image_levels
 from e2e_slam_ros.tracking.place_index import PlaceIndex
@@ -117,12 +118,36 @@ class BackEnd:
         )
         if loop is None or not is_open(self._map, keyframe, loop, self._lens):
             return False
-        poses, scales = corrected_poses(self._map, keyframe, loop, not self.measured_scale)
+        loop = self._refined(keyframe, loop)
+        if loop is None:
+            return False
+        poses, scales = corrected_poses(self._map, keyframe, loop, not self.measured_scale and not __import__('os').environ.get('NOSCALE'))
         with self._lock:
             move(self._map, poses, scales)
         self._last_loop = keyframe.index
         self.loops.append((loop.old, keyframe.index))
         return True
+
+    def _refined(self, keyframe: TrackingKeyframe, loop: Loop) -> Loop | None:
+        """Find more of the old landmarks from where the loop puts the keyframe; None: too few.
+
+        A few dozen corners matched by descriptor lie a pixel off; aligned patches do not.
+        """
+        there = replace(keyframe, T_map_camera=loop.T_map_camera)
+        settings, pixel_sigma = self._config.reuse, self._config.adjustment.pixel_sigma
+        oldest = keyframe.index - self._config.loop.min_gap
+        found = find_again(self._map, there, self._lens, settings, pixel_sigma, before=oldest)
+        if len(found.ids) < 2 * self._config.loop.min_matches:
+            return None
+        nothing = np.full(len(found.ids), np.nan)
+        points = self._map.landmarks.position[found.ids]
+        pose = refine_pose(
+            Sightings(points, found.ideal, nothing, nothing),
+            self._lens,
+            rigid.inverse(loop.T_map_camera),
+            pixel_sigma,
+        )
+        return replace(loop, T_map_camera=rigid.inverse(pose.T_camera_map))
 
     def _refine(self, keyframe: TrackingKeyframe) -> None:
         """Align each track with the patch it began as: flow from image to image drifts."""

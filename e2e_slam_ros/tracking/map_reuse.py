@@ -44,14 +44,25 @@ def find_again(
     lens: Lens,
     config: MapReuseConfig,
     pixel_sigma: float,
+    before: int | None = None,
 ) -> Found:
     """Return landmarks that a keyframe sees without having tracked them there.
 
     Each candidate's patch is aligned with the image around the place where the landmark projects.
     It counts when the patches correlate, when it agrees with the one pose that most of the found
     ones agree with, and when enough others of the same older keyframe were found too.
+
+    Args:
+        local_map: keyframes and landmarks.
+        keyframe: searched.
+        lens: of the camera.
+        config: thresholds.
+        pixel_sigma: standard deviation of a corner, pixels.
+        before: only landmarks first seen by keyframes of a lower index.
     """
     ids = _candidates(local_map, keyframe, lens)
+    if before is not None:
+        ids = ids[local_map.landmarks.anchor[ids] < before]
     view = view_patches(local_map, ids, keyframe, lens)
     use = view.usable & lens.inside(view.pixels, _BORDER_PX)
     ids, expected, warps = ids[use], view.pixels[use], view.warps[use]

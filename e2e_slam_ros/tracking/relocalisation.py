@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.tracking.absolute_pose import PoseEstimate, Sightings, find_pose
-from e2e_slam_ros.tracking.corners import Descriptors, match
-from e2e_slam_ros.tracking.landmarks import Ids
+from e2e_slam_ros.tracking.corners import Descriptors, describe, detect_corners, match
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.place_index import PlaceIndex
 from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.tracks import Followed, Tracks, View
+
+# Keyframes compared: the newest, and those that look most alike.
+_NEWEST, _ALIKE = 3, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,20 +27,39 @@ class Relocation:
     Attributes:
         keyframe: the one that was recognised.
         pose: of the image.
-        rows: (N,) corners of the image that agree.
-        ids: (N,) the landmarks they are.
+        followed: the landmarks that were matched, as tracks in the image.
     """
 
     keyframe: int
     pose: PoseEstimate
-    rows: Ids
-    ids: Ids
+    followed: Followed
+
+
+def recognise(
+    local_map: LocalMap, places: PlaceIndex, view: View, config: TrackingConfig
+) -> Relocation | None:
+    """Return where an image was taken, by its corners alone; None if it is nowhere known."""
+    none = np.zeros((0, 2))
+    pixels = detect_corners(view.image, none, config.corners, config.corner_distance_px)
+    descriptors = describe(view.image, pixels)
+    count = len(places)
+    newest = list(range(count - 1, max(-1, count - 1 - _NEWEST), -1))
+    alike = [k for k in places.query(descriptors, _ALIKE) if k not in newest]
+    return relocalise(
+        local_map,
+        newest + alike,
+        pixels,
+        descriptors,
+        view.lens,
+        view.pixel_sigma,
+        config.min_inliers,
+    )
 
 
 def relocalise(
     local_map: LocalMap,
     candidates: Sequence[int],
-    ideal: Floats,
+    pixels: Floats,
     descriptors: Descriptors,
     lens: Lens,
     pixel_sigma: float,
@@ -46,17 +70,20 @@ def relocalise(
     Args:
         local_map: keyframes and landmarks.
         candidates: keyframes to compare with; the first that fits well is taken.
-        ideal: (N, 2) ideal pixels of corners in the image.
+        pixels: (N, 2) corners in the image, as recorded.
         descriptors: (N, 32) of them.
         lens: of the image.
         pixel_sigma: standard deviation of a corner, pixels.
         min_matches: corners that must agree with the pose.
     """
+    ideal = lens.ideal(pixels)
     for index in candidates:
         keyframe = local_map.keyframes[index]
         known = local_map.landmarks.known(keyframe.described)
         ids = keyframe.described[known]
         rows, columns = match(descriptors, keyframe.descriptors[known])
+        use = np.isfinite(ideal[rows]).all(1)
+        rows, columns = rows[use], columns[use]
         if len(rows) < min_matches:
             continue
         nothing = np.full(len(rows), np.nan)
@@ -66,5 +93,6 @@ def relocalise(
         # Corners are found anew and lie up to a pixel off those that were tracked.
         pose = find_pose(sightings, lens, 2.0 * pixel_sigma)
         if pose is not None and int(pose.inliers.sum()) >= min_matches:
-            return Relocation(index, pose, rows[pose.inliers], ids[columns[pose.inliers]])
+            tracks = Tracks(ids[columns], pixels[rows])
+            return Relocation(index, pose, Followed(tracks, np.ones(len(rows), np.bool_), pose))
     return None

@@ -22,6 +22,9 @@ _GATE = 15.0  # standard deviations of a pixel
 # old estimate and hides part of the error; so no average over all images, but steps.
 _FRAMES = 8
 _LEAST_SIGMA_S = 1e-3
+# Uncertainty of the estimate at the start, of one step, and gained between steps, seconds: the
+# first step counts fully, later ones a fifth.
+_PRIOR_S, _NOISE_S, _WALK_S = 0.02, 0.002, 0.0004
 
 
 class ShutterEstimate:
@@ -36,6 +39,7 @@ class ShutterEstimate:
         self._information = 0.0
         self._weighted = 0.0
         self._frames = 0
+        self._variance = _PRIOR_S**2
 
     def learn(
         self,
@@ -84,7 +88,10 @@ class ShutterEstimate:
         if self._frames < _FRAMES or self._information < 1.0 / _LEAST_SIGMA_S**2:
             return False
         mean = self._weighted / self._information
+        self._variance += _WALK_S**2
+        gain = self._variance / (self._variance + _NOISE_S**2)
+        self._variance *= 1.0 - gain
         self._information, self._weighted, self._frames = 0.0, 0.0, 0
         before = self.readout_s
-        self.readout_s = float(np.clip(before + mean, 0.0, LONGEST_S))
+        self.readout_s = float(np.clip(before + gain * mean, 0.0, LONGEST_S))
         return self.readout_s != before

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from e2e_slam_ros.config.tracking import TrackingConfig
@@ -16,39 +15,29 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.absolute_pose import PoseEstimate, Sightings, find_pose, refine_pose
+from e2e_slam_ros.tracking.absolute_pose import PoseEstimate
 from e2e_slam_ros.tracking.back_end import BackEnd, TrackUpdate
-from e2e_slam_ros.tracking.corners import Descriptors, Image, describe, detect_corners
+from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.depth_prior import DepthImage
-from e2e_slam_ros.tracking.flow import follow
-from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.motion_model import MotionModel
-from e2e_slam_ros.tracking.relocalisation import relocalise
+from e2e_slam_ros.tracking.new_keyframe import (
+    FEWEST_CORNERS,
+    give_depth,
+    is_measured,
+    is_wanted,
+    make_keyframe,
+)
+from e2e_slam_ros.tracking.relocalisation import recognise
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.shutter import ShutterEstimate
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
-from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
+from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
+from e2e_slam_ros.tracking.tracks import Followed, Tracks, View, follow_tracks, pose_of_sightings
 
-_FEWEST_CORNERS = 40
-# Share of sightings that agree with the predicted pose's neighbourhood, under which all are tried.
-_TRUSTED = 0.6
-# Keyframes compared with an image that was not tracked.
-_ALIKE = 5
-# Depth this certain is a sensor's: its scale is the map's.
-_MEASURED_SIGMA = 0.05
-
-
-@dataclass(eq=False)
-class _Tracks:
-    """Landmarks in the last image: ids (N,), recorded pixels (N, 2)."""
-
-    ids: Ids
-    pixels: Floats
-
-    def chosen(self, mask: npt.NDArray[np.bool_]) -> _Tracks:
-        return _Tracks(self.ids[mask], self.pixels[mask])
+# Share of the tracks that must agree with a pose, or the prediction is taken to be wrong.
+_WEAK = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +58,10 @@ class VisualTracker:
 
     Args:
         config: the parameters.
+
+    Attributes:
+        map: keyframes and landmarks.
+        state: whether the camera is tracked.
     """
 
     def __init__(self, config: TrackingConfig) -> None:
@@ -84,46 +77,39 @@ class VisualTracker:
             self._newest_ns = 0
             self._begin()
 
-    def _begin(self) -> None:
-        self.map = LocalMap()
-        self._back_end: BackEnd | None = None
-        self._pending: deque[TrackingKeyframe] = deque()
-        self._updates: deque[TrackUpdate] = deque()
-        self._motion = MotionModel()
-        self._tracks = _Tracks(np.zeros(0, np.int64), np.zeros((0, 2)))
-        self._last: _Last | None = None
-        self.state = TrackingState.INITIALISING
-        if self._lens is not None:
-            self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
-
     def track(self, frame: Frame) -> TrackedPose:
-        """Return the pose of a frame."""
+        """Return the pose of a frame; never waits for an adjustment.
+
+        A frame that is not newer than the last, or of another camera than the map's, is refused:
+        it changes nothing.
+        """
         with self._lock:
             if self._last is not None and frame.stamp_ns <= self._newest_ns:
                 return self._no_pose(frame, "its stamp is not after the last one")
             if self.map.keyframes and frame.camera != self._camera:
                 return self._no_pose(frame, "another camera took it than the map")
             self._newest_ns = frame.stamp_ns
-            image = self._grey(frame)
-            depth = self._depth_of(frame)
+            view = self._view(frame)
             if not self.map.keyframes:
-                return self._initialise(frame, image, depth)
+                return self._initialise(frame, view)
             self._take_updates()
-            return self._follow(frame, image, depth)
+            return self._follow(frame, view)
 
     def adjust(self) -> bool:
         """Work on the oldest new keyframe; return whether there was one."""
         with self._lock:
-            if not self._pending or self._back_end is None:
+            back_end = self._back_end
+            if not self._pending or back_end is None:
                 return False
             keyframe = self._pending.popleft()
-        update = self._back_end.work(keyframe)
+        update = back_end.work(keyframe)
         with self._lock:
-            self._updates.append(update)
+            if back_end is self._back_end:
+                self._updates.append(update)
         return True
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
-        """Take the depth of a mapped keyframe; return whether its frame is still known.
+        """Take the depth of a mapped keyframe; return whether it is one of the tracker's too.
 
         Args:
             keyframe: found by its stamp.
@@ -142,6 +128,11 @@ class VisualTracker:
                     return True
         return False
 
+    def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
+        """Return where a frame is that was tracked relative to a keyframe."""
+        with self._lock:
+            return self.map.keyframes[keyframe].T_map_camera @ T_keyframe_camera
+
     def points(self) -> Floats:
         """Return the known landmarks (L, 3) in the map, metres."""
         with self._lock:
@@ -149,151 +140,140 @@ class VisualTracker:
             return landmarks.position[landmarks.known(np.arange(len(landmarks)))].copy()
 
     @property
-    def readout_s(self) -> float:
-        """The readout time of the camera's shutter in use, seconds."""
-        return 0.0 if self._lens is None else self._lens.readout_s
-
-    def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
-        """Return where a frame is that was tracked relative to a keyframe."""
-        with self._lock:
-            return self.map.keyframes[keyframe].T_map_camera @ T_keyframe_camera
-
-    @property
     def relative(self) -> tuple[int, Floats] | None:
         """The keyframe that the last frame was tracked against, and the pose relative to it."""
         last = self._last
         return None if last is None else (last.keyframe, last.T_keyframe_camera)
 
-    # --- steps of a frame ---
+    @property
+    def readout_s(self) -> float:
+        """The readout time of the camera's shutter in use, seconds."""
+        return 0.0 if self._lens is None else self._lens.readout_s
 
-    def _initialise(self, frame: Frame, image: Image, depth: DepthImage | None) -> TrackedPose:
-        empty = _Tracks(np.zeros(0, np.int64), np.zeros((0, 2)))
-        keyframe = self._new_keyframe(frame, image, depth, np.eye(4), empty)
-        if keyframe is None:
+    @property
+    def loops(self) -> tuple[tuple[int, int], ...]:
+        """The (old, new) keyframes of each loop closed."""
+        return () if self._back_end is None else tuple(self._back_end.loops)
+
+    # --- the steps of a frame ---
+
+    def _begin(self) -> None:
+        self.map = LocalMap()
+        self._pending: deque[TrackingKeyframe] = deque()
+        self._updates: deque[TrackUpdate] = deque()
+        self._motion = MotionModel()
+        self._tracks = Tracks.none()
+        self._last: _Last | None = None
+        self.state = TrackingState.INITIALISING
+        self._back_end: BackEnd | None = None
+        if self._lens is not None:
+            self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
+
+    def _initialise(self, frame: Frame, view: View) -> TrackedPose:
+        made = self._keep(frame, view, np.eye(4), Tracks.none())
+        if made is None:
             return self._no_pose(frame, "too few corners in the image")
-        self._remember(frame, image, np.eye(4))
+        self._remember(frame, view, np.eye(4))
         return TrackedPose(
-            frame.stamp_ns, np.eye(4), np.zeros((6, 6)), self.state, 0, "", keyframe.index
+            frame.stamp_ns, np.eye(4), np.zeros((6, 6)), self.state, 0, "", made.index
         )
 
-    def _follow(self, frame: Frame, image: Image, depth: DepthImage | None) -> TrackedPose:
-        assert self._last is not None and self._lens is not None
+    def _follow(self, frame: Frame, view: View) -> TrackedPose:
+        assert self._last is not None
         seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
         T_map_before = self.pose_of(self._last.keyframe, self._last.T_keyframe_camera)
         expected = T_map_before @ self._motion.predict(seconds)
-        start = self._expected_pixels(T_map_before, expected)
-        pixels, good = follow(self._last.image, image, self._tracks.pixels, start)
-        tracks = _Tracks(self._tracks.ids, pixels).chosen(good)
-        ideal = self._lens.ideal(tracks.pixels, self._motion.turning)
-        finite = np.isfinite(ideal).all(1)
-        tracks, ideal = tracks.chosen(finite), ideal[finite]
-        known = self.map.landmarks.known(tracks.ids)
-        pose = self._pose(tracks.ids[known], ideal[known], depth, expected)
-        inliers = 0 if pose is None else int(pose.inliers.sum())
-        if self.state == TrackingState.INITIALISING and not known.any():
-            return self._wait_for_depth(frame, image, depth, tracks)
-        if pose is None or inliers < self._config.min_inliers:
-            return self._recover(frame, image, depth, inliers)
-        keep = np.ones(len(tracks.ids), np.bool_)
-        keep[np.flatnonzero(known)[~pose.inliers]] = False
+        followed = self._attempt(view, T_map_before, expected, self._motion.turning)
+        if self.state == TrackingState.INITIALISING and not followed.known.any():
+            return self._wait_for_depth(frame, view, followed.tracks)
+        reason = ""
+        if followed.inliers < max(self._config.min_inliers, _WEAK * len(self._tracks.ids)):
+            followed, reason = self._second_attempt(view, T_map_before, seconds, followed)
+        if followed.pose is None or followed.inliers < self._config.min_inliers:
+            self.state = TrackingState.LOST
+            return self._no_pose(frame, f"{followed.inliers} landmarks agree with a pose")
+        pose, tracks = self._settle(view, T_map_before, seconds, followed)
         T_map_camera = rigid.inverse(pose.T_camera_map)
-        self._motion.moved(rigid.inverse(T_map_before) @ T_map_camera, seconds)
-        if self._learns_shutter:
-            self._learn_shutter(tracks.ids[known], tracks.pixels[known], T_map_camera)
-        if self._lens.readout_s > 0.0:
-            # Now that the turn is known, the rows can be put right with it.
-            ideal = self._lens.ideal(tracks.pixels, self._motion.turning)
-            again = self._pose(tracks.ids[known], ideal[known], depth, T_map_camera, 1.0)
-            if again is not None and int(again.inliers.sum()) >= self._config.min_inliers:
-                pose, inliers = again, int(again.inliers.sum())
-                keep[known] = again.inliers
-                T_map_camera = rigid.inverse(pose.T_camera_map)
-                self._motion.moved(rigid.inverse(T_map_before) @ T_map_camera, seconds)
-        self._tracks = tracks.chosen(keep)
-        self.state = TrackingState.TRACKING
-        made = None
-        if self._wants_keyframe(T_map_camera, inliers):
-            made = self._new_keyframe(frame, image, depth, T_map_camera, self._tracks)
-        self._remember(frame, image, T_map_camera)
-        return TrackedPose(
-            frame.stamp_ns,
-            T_map_camera,
-            pose.covariance,
-            self.state,
-            inliers,
-            "",
-            None if made is None else made.index,
-        )
-
-    def _wait_for_depth(
-        self, frame: Frame, image: Image, depth: DepthImage | None, tracks: _Tracks
-    ) -> TrackedPose:
-        """Follow the first keyframe's corners until its depth is known; begin anew without them."""
-        assert self._last is not None
-        if len(tracks.ids) < _FEWEST_CORNERS:
-            self._begin()
-            return self._initialise(frame, image, depth)
-        self._tracks = tracks
-        self._last = _Last(
-            frame.stamp_ns, image, self._last.keyframe, self._last.T_keyframe_camera
-        )
-        return self._no_pose(frame, "no keyframe has depth yet")
-
-    def _recover(
-        self, frame: Frame, image: Image, depth: DepthImage | None, inliers: int
-    ) -> TrackedPose:
-        """Recognise a keyframe, or be lost."""
-        assert self._lens is not None
         was_lost = self.state == TrackingState.LOST
-        self.state = TrackingState.LOST
-        none = np.zeros((0, 2))
-        pixels = detect_corners(image, none, self._config.corners, self._config.corner_distance_px)
-        ideal = self._lens.ideal(pixels)
-        descriptors = describe(image, pixels)
-        found = relocalise(
-            self.map,
-            self._candidates(descriptors),
-            ideal,
-            descriptors,
-            self._lens,
-            self._config.adjustment.pixel_sigma,
+        self.state = TrackingState.RELOCALISED if was_lost else TrackingState.TRACKING
+        self._tracks, inliers = tracks, int(pose.inliers.sum())
+        made = None
+        if was_lost or is_wanted(self.map, self._config.keyframe, T_map_camera, inliers):
+            made = self._keep(frame, view, T_map_camera, tracks)
+        self._remember(frame, view, T_map_camera)
+        index = None if made is None else made.index
+        return TrackedPose(
+            frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
+        )
+
+    def _attempt(
+        self, view: View, T_map_before: Floats, expected: Floats, turning: Floats
+    ) -> Followed:
+        assert self._last is not None
+        return follow_tracks(
+            self.map.landmarks,
+            self._tracks,
+            self._last.image,
+            view,
+            T_map_before,
+            expected,
+            turning,
             self._config.min_inliers,
         )
-        if found is None:
-            return self._no_pose(frame, f"{inliers} landmarks agree with a pose")
-        T_map_camera = rigid.inverse(found.pose.T_camera_map)
-        tracks = _Tracks(found.ids, pixels[found.rows])
-        self._motion.reset()
-        self.state = TrackingState.RELOCALISED if was_lost else TrackingState.TRACKING
-        made = self._new_keyframe(frame, image, depth, T_map_camera, tracks)
-        self._remember(frame, image, T_map_camera)
-        return TrackedPose(
-            frame.stamp_ns,
-            T_map_camera,
-            found.pose.covariance,
-            self.state,
-            len(found.ids),
-            f"recognised keyframe {found.keyframe}",
-            None if made is None else made.index,
-        )
 
-    def _candidates(self, descriptors: Descriptors) -> list[int]:
-        """Return the keyframes this may be: the newest ones, then those that look alike."""
+    def _second_attempt(
+        self, view: View, T_map_before: Floats, seconds: float, first: Followed
+    ) -> tuple[Followed, str]:
+        """Recognise a keyframe, and follow the tracks once more from where that puts the camera."""
         assert self._back_end is not None
-        count = len(self._back_end.places)
-        newest = list(range(count - 1, max(-1, count - 4), -1))
-        alike = self._back_end.places.query(descriptors, _ALIKE)
-        return newest + [k for k in alike if k not in newest]
+        found = recognise(self.map, self._back_end.places, view, self._config)
+        if found is None:
+            return first, ""
+        expected = rigid.inverse(found.pose.T_camera_map)
+        motion = rigid.inverse(T_map_before) @ expected
+        turning = rigid.rotation_vector(motion[:3, :3]) / max(seconds, 1e-3)
+        again = self._attempt(view, T_map_before, expected, turning)
+        best = max((first, again, found.followed), key=lambda one: one.inliers)
+        return best, "" if best is first else f"recognised keyframe {found.keyframe}"
 
-    def _learn_shutter(self, ids: Ids, pixels: Floats, T_map_camera: Floats) -> None:
+    def _settle(
+        self, view: View, T_map_before: Floats, seconds: float, followed: Followed
+    ) -> tuple[PoseEstimate, Tracks]:
+        """Take the motion over; with the turn known now, put rows of a rolling shutter right."""
+        assert followed.pose is not None and self._last is not None
+        pose = followed.pose
+        self._moved(T_map_before, pose, seconds)
+        tracks, known = followed.tracks, followed.known
+        if self._learns_shutter and seconds < 0.5:
+            self._learn_shutter(tracks.ids[known], tracks.pixels[known], pose)
+        if view.lens.readout_s > 0.0:
+            ideal = view.lens.ideal(tracks.pixels[known], self._motion.turning)
+            again = pose_of_sightings(
+                self.map.landmarks,
+                tracks.ids[known],
+                ideal,
+                view,
+                rigid.inverse(pose.T_camera_map),
+                self._config.min_inliers,
+                1.0,
+            )
+            if again is not None and int(again.inliers.sum()) >= self._config.min_inliers:
+                pose = again
+                self._moved(T_map_before, pose, seconds)
+        return pose, Followed(tracks, known, pose).agreeing()
+
+    def _moved(self, T_map_before: Floats, pose: PoseEstimate, seconds: float) -> None:
+        motion = rigid.inverse(pose.T_camera_map @ T_map_before)
+        self._motion.moved(motion, seconds)
+
+    def _learn_shutter(self, ids: np.ndarray, pixels: Floats, pose: PoseEstimate) -> None:
         """Measure the readout time; after a change every keyframe is put right again."""
         assert self._lens is not None
-        turning = self._motion.turning
         changed = self._shutter.learn(
             self.map.landmarks.position[ids],
             pixels,
-            turning,
-            rigid.inverse(T_map_camera),
+            self._motion.turning,
+            pose.T_camera_map,
             self._lens,
             self._config.adjustment.pixel_sigma,
         )
@@ -302,167 +282,79 @@ class VisualTracker:
             for keyframe in self.map.keyframes:
                 keyframe.seen.ideal = self._lens.ideal(keyframe.seen.pixels, keyframe.turning)
 
-    def _pose(
-        self,
-        ids: Ids,
-        ideal: Floats,
-        depth: DepthImage | None,
-        expected: Floats,
-        widest: float = 8.0,
-    ) -> PoseEstimate | None:
-        assert self._lens is not None
-        if len(ids) < self._config.min_inliers:
-            return None
-        inverse_depth, sigma = np.full(len(ids), np.nan), np.full(len(ids), np.inf)
-        if depth is not None:
-            inverse_depth, sigma = depth.sample(self._lens, ideal)
-        sightings = Sightings(self.map.landmarks.position[ids], ideal, inverse_depth, sigma)
-        pixel_sigma = self._config.adjustment.pixel_sigma
-        pose = refine_pose(sightings, self._lens, rigid.inverse(expected), pixel_sigma, widest)
-        if pose.inliers.mean() > _TRUSTED:
-            return pose
-        other = find_pose(sightings, self._lens, pixel_sigma)
-        if other is not None and other.inliers.sum() > pose.inliers.sum():
-            return other
-        return pose
+    def _wait_for_depth(self, frame: Frame, view: View, tracks: Tracks) -> TrackedPose:
+        """Follow the first keyframe's corners until it has depth; begin anew without them."""
+        assert self._last is not None
+        if len(tracks.ids) < FEWEST_CORNERS:
+            self._begin()
+            return self._initialise(frame, view)
+        self._tracks = tracks
+        last = self._last
+        self._last = _Last(frame.stamp_ns, view.image, last.keyframe, last.T_keyframe_camera)
+        return self._no_pose(frame, "no keyframe has depth yet")
 
-    def _expected_pixels(self, T_map_before: Floats, T_map_now: Floats) -> Floats:
-        """Return where tracks should be now; those without a depth are taken to be far away."""
-        assert self._lens is not None
-        ids, pixels = self._tracks.ids, self._tracks.pixels
-        known = self.map.landmarks.known(ids)
-        T_now_map = rigid.inverse(T_map_now)
-        local = rigid.transform_points(T_now_map, self.map.landmarks.position[ids])
-        turn = T_now_map[:3, :3] @ T_map_before[:3, :3]
-        rays = self._lens.rays(self._lens.ideal(pixels, self._motion.turning)) @ turn.T
-        turning = self._motion.turning
-        result = self._lens.recorded(
-            self._lens.project(np.where(known[:, None], local, rays)), turning
-        )
-        # A landmark's own error shows in the last image too: only the motion is predicted.
-        local_before = rigid.transform_points(
-            rigid.inverse(T_map_before), self.map.landmarks.position[ids]
-        )
-        before = self._lens.recorded(self._lens.project(local_before), turning)
-        error = np.where(known[:, None], pixels - before, 0.0)
-        result = result + np.where(np.isfinite(error), error, 0.0)
-        return np.where(np.isfinite(result), result, pixels)
-
-    def _wants_keyframe(self, T_map_camera: Floats, inliers: int) -> bool:
-        rule, keyframe = self._config.keyframe, self.map.keyframes[-1]
-        T = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
-        known = int(self.map.landmarks.known(keyframe.seen.ids).sum())
-        depth = self.map.median_depth(keyframe)
-        return (
-            inliers < (1.0 - rule.lost) * known
-            or float(np.linalg.norm(T[:3, 3])) > rule.parallax * depth
-            or rigid.angle_deg(T) > rule.rotation_deg
-        )
-
-    def _new_keyframe(
-        self,
-        frame: Frame,
-        image: Image,
-        depth: DepthImage | None,
-        T_map_camera: Floats,
-        tracks: _Tracks,
+    def _keep(
+        self, frame: Frame, view: View, T_map_camera: Floats, tracks: Tracks
     ) -> TrackingKeyframe | None:
-        """Make a keyframe of tracks and new corners; None where the image has too few."""
-        assert self._lens is not None
-        more = detect_corners(
-            image,
-            tracks.pixels,
-            self._config.corners - len(tracks.ids),
-            self._config.corner_distance_px,
-        )
+        """Make a keyframe and put it before the back end."""
         turning = self._motion.turning.copy()
-        ideal = self._lens.ideal(more, turning)
-        more, ideal = more[np.isfinite(ideal).all(1)], ideal[np.isfinite(ideal).all(1)]
-        if len(tracks.ids) + len(more) < _FEWEST_CORNERS and not self.map.keyframes:
+        keyframe = make_keyframe(
+            self.map, view.lens, self._config, frame, view.image, T_map_camera, turning, tracks
+        )
+        if keyframe is None:
             return None
-        index = len(self.map.keyframes)
-        ids = self.map.landmarks.add(more, index)
-        seen = Observations.without_depth(
-            np.concatenate([tracks.ids, ids]),
-            np.concatenate([tracks.pixels, more]),
-            np.concatenate([self._lens.ideal(tracks.pixels, turning), ideal]),
-        )
-        keyframe = TrackingKeyframe(
-            index, frame.index, frame.stamp_ns, image, T_map_camera, turning, seen
-        )
-        self.map.add(keyframe)
-        self._tracks = _Tracks(seen.ids, seen.pixels.copy())
-        if depth is not None:
-            self._give_depth(keyframe, depth)
+        self._tracks = Tracks(keyframe.seen.ids, keyframe.seen.pixels.copy())
+        if view.depth is not None:
+            self._give_depth(keyframe, view.depth)
         self._pending.append(keyframe)
         return keyframe
 
     def _give_depth(self, keyframe: TrackingKeyframe, depth: DepthImage) -> None:
-        """Measure the depth of a keyframe's landmarks; those without a position get one."""
-        assert self._lens is not None
-        seen, landmarks = keyframe.seen, self.map.landmarks
-        assert self._back_end is not None
-        self._back_end.measured_scale = depth.relative_sigma < _MEASURED_SIGMA
-        inverse, sigma = depth.sample(self._lens, seen.ideal)
-        seen.inverse_depth, seen.inverse_depth_sigma = inverse, sigma
-        known = landmarks.known(seen.ids)
-        measured = np.isfinite(inverse)
-        T_camera_map = rigid.inverse(keyframe.T_map_camera)
-        both = known & measured
-        ratio = 1.0
-        if both.sum() >= self._config.min_inliers and not self._back_end.measured_scale:
-            # The map's own scale here: new landmarks must fit those they are seen with.
-            z = rigid.transform_points(T_camera_map, landmarks.position[seen.ids[both]])[:, 2]
-            ratio = float(np.median(z * inverse[both]))
-        new = measured & ~known & landmarks.alive[seen.ids]
-        rays = self._lens.rays(seen.ideal[new])
-        local = rays * (ratio / inverse[new])[:, None]
-        landmarks.position[seen.ids[new]] = rigid.transform_points(keyframe.T_map_camera, local)
+        assert self._lens is not None and self._back_end is not None
+        self._back_end.measured_scale = is_measured(depth)
+        give_depth(self.map, self._lens, keyframe, depth)
 
     def _take_updates(self) -> None:
         """Go on with what the back end found in the last keyframe."""
         assert self._last is not None
         while self._updates:
             update = self._updates.popleft()
-            keyframe = self.map.keyframes[update.keyframe]
-            if keyframe.stamp_ns != self._last.stamp_ns:
-                continue
-            self._tracks = _Tracks(update.ids.copy(), update.pixels.copy())
+            if self.map.keyframes[update.keyframe].stamp_ns == self._last.stamp_ns:
+                self._tracks = Tracks(update.ids.copy(), update.pixels.copy())
+            else:
+                self._tracks = self._tracks.chosen(~np.isin(self._tracks.ids, update.gone))
 
-    def _remember(self, frame: Frame, image: Image, T_map_camera: Floats) -> None:
+    def _remember(self, frame: Frame, view: View, T_map_camera: Floats) -> None:
         keyframe = self.map.keyframes[-1]
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
-        self._last = _Last(frame.stamp_ns, image, keyframe.index, relative)
+        self._last = _Last(frame.stamp_ns, view.image, keyframe.index, relative)
 
     def _no_pose(self, frame: Frame, reason: str) -> TrackedPose:
         return TrackedPose(frame.stamp_ns, None, None, self.state, 0, reason)
 
-    def _grey(self, frame: Frame) -> Image:
-        """Return the grey image at the tracker's size; a new camera gets a new lens."""
-        if self._camera != frame.camera:
-            self._camera = frame.camera
-            wide = self._config.image_width and frame.camera.width > self._config.image_width
-            camera = frame.camera
-            if wide:
-                scale = self._config.image_width / camera.width
-                camera = camera.resized(
-                    self._config.image_width, max(1, round(camera.height * scale))
-                )
-            self._learns_shutter = self._config.readout_s < 0.0
-            self._shutter = ShutterEstimate()
-            self._lens = Lens(camera, max(0.0, self._config.readout_s))
-            self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
+    def _view(self, frame: Frame) -> View:
+        """Return the frame's grey image at the tracker's size, with its lens and depth."""
+        if self._camera != frame.camera or self._lens is None:
+            self._use_camera(frame.camera)
         assert self._lens is not None
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
         size = (self._lens.camera.width, self._lens.camera.height)
         if (grey.shape[1], grey.shape[0]) != size:
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-        return np.asarray(grey, dtype=np.uint8)
-
-    def _depth_of(self, frame: Frame) -> DepthImage | None:
-        if frame.depth is None:
-            return None
         settings = self._config.adjustment
-        return DepthImage(
-            frame.depth, frame.camera, settings.sensor_sigma, settings.sensor_sigma_m
-        )
+        depth = None
+        if frame.depth is not None:
+            depth = DepthImage(
+                frame.depth, frame.camera, settings.sensor_sigma, settings.sensor_sigma_m
+            )
+        return View(np.asarray(grey, dtype=np.uint8), self._lens, depth, settings.pixel_sigma)
+
+    def _use_camera(self, camera: PinholeCamera) -> None:
+        self._camera = camera
+        if self._config.image_width and camera.width > self._config.image_width:
+            height = max(1, round(camera.height * self._config.image_width / camera.width))
+            camera = camera.resized(self._config.image_width, height)
+        self._learns_shutter = self._config.readout_s < 0.0
+        self._shutter = ShutterEstimate()
+        self._lens = Lens(camera, max(0.0, self._config.readout_s))
+        self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)

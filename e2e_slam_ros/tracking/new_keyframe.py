@@ -1,0 +1,96 @@
+"""A frame made into a keyframe, and keyframes given depth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from e2e_slam_ros.config.tracking import TrackingConfig, TrackingKeyframeConfig
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.corners import Image, detect_corners
+from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.lens import Lens
+from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
+from e2e_slam_ros.tracking.tracks import Tracks
+
+FEWEST_CORNERS = 40
+# Depth this certain is a sensor's: its scale is the map's.
+_MEASURED_SIGMA = 0.05
+_FEWEST_RATIOS = 15
+
+
+def is_wanted(
+    local_map: LocalMap, rule: TrackingKeyframeConfig, T_map_camera: Floats, inliers: int
+) -> bool:
+    """Return whether a frame shows enough that the last keyframe does not."""
+    keyframe = local_map.keyframes[-1]
+    T = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
+    known = int(local_map.landmarks.known(keyframe.seen.ids).sum())
+    return (
+        inliers < (1.0 - rule.lost) * known
+        or float(np.linalg.norm(T[:3, 3])) > rule.parallax * local_map.median_depth(keyframe)
+        or rigid.angle_deg(T) > rule.rotation_deg
+    )
+
+
+def make_keyframe(
+    local_map: LocalMap,
+    lens: Lens,
+    config: TrackingConfig,
+    frame: Frame,
+    image: Image,
+    T_map_camera: Floats,
+    turning: Floats,
+    tracks: Tracks,
+) -> TrackingKeyframe | None:
+    """Add a keyframe of tracks and new corners to the map.
+
+    Returns:
+        The keyframe; None where it would be the first and the image has too few corners.
+    """
+    wanted = config.corners - len(tracks.ids)
+    more = detect_corners(image, tracks.pixels, wanted, config.corner_distance_px)
+    ideal = lens.ideal(more, turning)
+    inside = np.isfinite(ideal).all(1)
+    more, ideal = more[inside], ideal[inside]
+    if not local_map.keyframes and len(more) < FEWEST_CORNERS:
+        return None
+    index = len(local_map.keyframes)
+    ids = local_map.landmarks.add(more, index)
+    seen = Observations.without_depth(
+        np.concatenate([tracks.ids, ids]),
+        np.concatenate([tracks.pixels, more]),
+        np.concatenate([lens.ideal(tracks.pixels, turning), ideal]),
+    )
+    keyframe = TrackingKeyframe(
+        index, frame.index, frame.stamp_ns, image, T_map_camera, turning, seen
+    )
+    local_map.add(keyframe)
+    return keyframe
+
+
+def is_measured(depth: DepthImage) -> bool:
+    """Return whether depth comes from a sensor, so that its scale needs no estimate."""
+    return depth.relative_sigma < _MEASURED_SIGMA
+
+
+def give_depth(
+    local_map: LocalMap, lens: Lens, keyframe: TrackingKeyframe, depth: DepthImage
+) -> None:
+    """Measure the depth of a keyframe's landmarks; those without a position get one."""
+    seen, landmarks = keyframe.seen, local_map.landmarks
+    inverse, sigma = depth.sample(lens, seen.ideal)
+    seen.inverse_depth, seen.inverse_depth_sigma = inverse, sigma
+    known, measured = landmarks.known(seen.ids), np.isfinite(inverse)
+    ratio = 1.0
+    both = known & measured
+    if both.sum() >= _FEWEST_RATIOS and not is_measured(depth):
+        # The map's own scale here: new landmarks must fit those they are seen with.
+        T_camera_map = rigid.inverse(keyframe.T_map_camera)
+        z = rigid.transform_points(T_camera_map, landmarks.position[seen.ids[both]])[:, 2]
+        ratio = float(np.median(z * inverse[both]))
+    new = measured & ~known & landmarks.alive[seen.ids]
+    local = lens.rays(seen.ideal[new]) * (ratio / inverse[new])[:, None]
+    landmarks.position[seen.ids[new]] = rigid.transform_points(keyframe.T_map_camera, local)

@@ -1,0 +1,165 @@
+"""Landmarks followed from the last image to the next, and the pose they give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.absolute_pose import PoseEstimate, Sightings, find_pose, refine_pose
+from e2e_slam_ros.tracking.corners import Image
+from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.flow import follow
+from e2e_slam_ros.tracking.landmarks import Ids, Landmarks
+from e2e_slam_ros.tracking.lens import Lens
+from e2e_slam_ros.tracking.rigid import Floats
+
+# Share of sightings that agree with the predicted pose's neighbourhood, under which all are tried.
+_TRUSTED = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """Landmarks in one image: ids (N,) and recorded pixels (N, 2)."""
+
+    ids: Ids
+    pixels: Floats
+
+    @staticmethod
+    def none() -> Tracks:
+        """Return no tracks."""
+        return Tracks(np.zeros(0, np.int64), np.zeros((0, 2)))
+
+    def chosen(self, mask: npt.NDArray[np.bool_]) -> Tracks:
+        """Return those of a mask."""
+        return Tracks(self.ids[mask], self.pixels[mask])
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The image that tracks are followed into.
+
+    Attributes:
+        image: (H, W) uint8 grey.
+        lens: of its camera.
+        depth: measured with it; or None.
+        pixel_sigma: standard deviation of a corner, pixels.
+    """
+
+    image: Image
+    lens: Lens
+    depth: DepthImage | None
+    pixel_sigma: float
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """Tracks in the new image and the pose they agree on.
+
+    Attributes:
+        tracks: all that flow could follow.
+        known: (N,) bool, those with a position.
+        pose: of the image; its ``inliers`` are rows of the known ones; None with too few.
+    """
+
+    tracks: Tracks
+    known: npt.NDArray[np.bool_]
+    pose: PoseEstimate | None
+
+    @property
+    def inliers(self) -> int:
+        """Number of landmarks that agree with the pose."""
+        return 0 if self.pose is None else int(self.pose.inliers.sum())
+
+    def agreeing(self) -> Tracks:
+        """Return the tracks without those that contradict the pose."""
+        keep = np.ones(len(self.tracks.ids), np.bool_)
+        if self.pose is not None:
+            keep[np.flatnonzero(self.known)[~self.pose.inliers]] = False
+        return self.tracks.chosen(keep)
+
+
+def follow_tracks(
+    landmarks: Landmarks,
+    tracks: Tracks,
+    last_image: Image,
+    view: View,
+    T_map_before: Floats,
+    T_map_expected: Floats,
+    turning: Floats,
+    fewest: int,
+) -> Followed:
+    """Follow tracks into a new image that is expected at a pose.
+
+    Args:
+        landmarks: of the map.
+        tracks: in the last image.
+        last_image: (H, W) uint8 grey.
+        view: the new image.
+        T_map_before, T_map_expected: pose of the last image, and of the new one as expected.
+        turning: (3,) angular velocity expected in it, rad/s.
+        fewest: sightings below which no pose is looked for.
+    """
+    start = expected_pixels(landmarks, tracks, view.lens, T_map_before, T_map_expected, turning)
+    pixels, good = follow(last_image, view.image, tracks.pixels, start)
+    arrived = Tracks(tracks.ids, pixels).chosen(good)
+    ideal = view.lens.ideal(arrived.pixels, turning)
+    finite = np.isfinite(ideal).all(1)
+    arrived, ideal = arrived.chosen(finite), ideal[finite]
+    known = landmarks.known(arrived.ids)
+    pose = pose_of_sightings(
+        landmarks, arrived.ids[known], ideal[known], view, T_map_expected, fewest
+    )
+    return Followed(arrived, known, pose)
+
+
+def pose_of_sightings(
+    landmarks: Landmarks,
+    ids: Ids,
+    ideal: Floats,
+    view: View,
+    T_map_expected: Floats,
+    fewest: int,
+    widest: float = 8.0,
+) -> PoseEstimate | None:
+    """Return the pose that landmarks ``ids`` at ``ideal`` pixels agree on; None with too few."""
+    if len(ids) < fewest:
+        return None
+    inverse_depth, sigma = np.full(len(ids), np.nan), np.full(len(ids), np.inf)
+    if view.depth is not None:
+        inverse_depth, sigma = view.depth.sample(view.lens, ideal)
+    sightings = Sightings(landmarks.position[ids], ideal, inverse_depth, sigma)
+    guess = rigid.inverse(T_map_expected)
+    pose = refine_pose(sightings, view.lens, guess, view.pixel_sigma, widest)
+    if pose.inliers.mean() > _TRUSTED:
+        return pose
+    other = find_pose(sightings, view.lens, view.pixel_sigma)
+    if other is not None and other.inliers.sum() > pose.inliers.sum():
+        return other
+    return pose
+
+
+def expected_pixels(
+    landmarks: Landmarks,
+    tracks: Tracks,
+    lens: Lens,
+    T_map_before: Floats,
+    T_map_now: Floats,
+    turning: Floats,
+) -> Floats:
+    """Return where tracks should be now (N, 2); those without depth are taken to be far away."""
+    known = landmarks.known(tracks.ids)
+    points = landmarks.position[tracks.ids]
+    T_now_map = rigid.inverse(T_map_now)
+    turn = T_now_map[:3, :3] @ T_map_before[:3, :3]
+    rays = lens.rays(lens.ideal(tracks.pixels, turning)) @ turn.T
+    local = np.where(known[:, None], rigid.transform_points(T_now_map, points), rays)
+    now = lens.recorded(lens.project(local), turning)
+    # A landmark's own error shows in the last image too: only the motion is predicted.
+    local_before = rigid.transform_points(rigid.inverse(T_map_before), points)
+    before = lens.recorded(lens.project(local_before), turning)
+    error = np.where(known[:, None], tracks.pixels - before, 0.0)
+    now = now + np.where(np.isfinite(error), error, 0.0)
+    return np.where(np.isfinite(now), now, tracks.pixels)
