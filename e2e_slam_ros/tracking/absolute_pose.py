@@ -86,7 +86,7 @@ def refine_pose(
     T = T_camera_map.copy()
     for step in range(_STEPS):
         width = max(1.0, widest * 0.5**step)
-        residual, jacobian = linearised(sightings, lens, T, pixel_sigma)
+        residual, jacobian = _linearised(sightings, lens, T, pixel_sigma)
         weight = _weights(residual, width)
         weighted = jacobian * weight[..., None]
         hessian = np.einsum("nri,nrj->ij", weighted, jacobian)
@@ -95,7 +95,7 @@ def refine_pose(
         T = rigid.exp(delta) @ T
         if width == 1.0 and np.abs(delta).max() < 1e-5:
             break
-    residual, jacobian = linearised(sightings, lens, T, pixel_sigma)
+    residual, jacobian = _linearised(sightings, lens, T, pixel_sigma)
     square = (residual[:, :2] ** 2).sum(1)
     inliers = (square < _CHI2_PIXEL * 1.5) & (residual[:, 2] ** 2 < _CHI2_DEPTH * 4.0)
     return PoseEstimate(
@@ -130,7 +130,7 @@ def find_pose(
     return refine_pose(sightings, lens, T, pixel_sigma)
 
 
-def linearised(
+def _linearised(
     sightings: Sightings, lens: Lens, T_camera_map: Floats, pixel_sigma: float
 ) -> tuple[Floats, Floats]:
     """Return residuals (N, 3) in standard deviations and their derivatives (N, 3, 6)."""

@@ -20,6 +20,7 @@ from e2e_slam_ros.tracking.map_reuse import Found, find_again
 from e2e_slam_ros.tracking.patches import align, image_levels
 from e2e_slam_ros.tracking.place_index import PlaceIndex
 from e2e_slam_ros.tracking.rigid import Floats
+from e2e_slam_ros.tracking.shutter import ShutterEstimate
 from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
 from e2e_slam_ros.tracking.triangulation import triangulate
 from e2e_slam_ros.tracking.warp import view_patches
@@ -64,6 +65,7 @@ class BackEnd:
     Attributes:
         places: the keyframes worked on, by their looks.
         loops: (old keyframe, new keyframe) of each loop closed.
+        shutter: the camera's readout time.
         measured_scale: depth is measured, so that a loop does not correct scale.
     """
 
@@ -78,6 +80,9 @@ class BackEnd:
         self.loops: list[tuple[int, int]] = []
         self.measured_scale = False
         self._last_loop = -_LOOP_PAUSE
+        self._learns_shutter = config.readout_s < 0.0
+        self.shutter = ShutterEstimate()
+        self.shutter.readout_s = lens.readout_s
 
     def work(self, keyframe: TrackingKeyframe) -> TrackUpdate:
         """Connect a keyframe with the map, adjust its neighbourhood, say what changed."""
@@ -121,7 +126,7 @@ class BackEnd:
         loop = self._refined(keyframe, loop)
         if loop is None:
             return False
-        poses, scales = corrected_poses(self._map, keyframe, loop, not self.measured_scale and not __import__('os').environ.get('NOSCALE'))
+        poses, scales = corrected_poses(self._map, keyframe, loop, not self.measured_scale)
         with self._lock:
             move(self._map, poses, scales)
         self._last_loop = keyframe.index
@@ -245,10 +250,18 @@ class BackEnd:
         settings = self._config.adjustment
         moving = list(range(max(0, keyframe.index - settings.window + 1), keyframe.index + 1))
         with self._lock:
-            posed = self._map.problem(moving, settings.fixed, self._lens, settings.pixel_sigma)
+            posed = self._map.problem(
+                moving, settings.fixed, self._lens, settings.pixel_sigma, self._learns_shutter
+            )
         if posed is None:
             return
         problem, cameras, ids = posed
         solution = adjust(problem, settings.iterations)
         with self._lock:
             self._map.accept(problem, solution, cameras, ids)
+            if self._learns_shutter and self.shutter.learn(
+                solution.readout_change_s, solution.readout_sigma_s
+            ):
+                self._lens.readout_s = self.shutter.readout_s
+                for old in self._map.keyframes:
+                    old.seen.ideal = self._lens.ideal(old.seen.pixels, old.turning)

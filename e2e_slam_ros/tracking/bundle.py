@@ -25,6 +25,8 @@ _BEHIND = 1e3
 _FIRST_DAMPING = 1e-4
 _LEAST_GAIN = 1e-4
 _MOST_DAMPING = 1e8
+# Standard deviation of the readout time before a window is looked at, seconds.
+_READOUT_PRIOR_S = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,8 @@ class BundleProblem:
         inverse_depth_sigma: (M,) its standard deviation.
         focal, centre: (2,) of all cameras, pixels.
         pixel_sigma: standard deviation of a pixel.
+        row_slope: (M, 2) change of an ideal pixel per second of the shutter's readout time; None
+            where the readout time is known.
     """
 
     T_camera_map: Floats
@@ -55,6 +59,7 @@ class BundleProblem:
     focal: Floats
     centre: Floats
     pixel_sigma: float
+    row_slope: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +73,8 @@ class BundleSolution:
         depth_error: (M,) signed residual of inverse depth, in standard deviations; 0 for none.
         cost_before, cost: the robust cost.
         steps: accepted steps.
+        readout_change_s: by how much the readout time should change, seconds.
+        readout_sigma_s: its standard deviation; infinite where it was not asked for.
     """
 
     T_camera_map: Floats
@@ -77,21 +84,25 @@ class BundleSolution:
     cost_before: float
     cost: float
     steps: int
+    readout_change_s: float
+    readout_sigma_s: float
 
 
 def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
     """Return the poses and points of least robust cost found in ``iterations`` steps."""
     T, points = problem.T_camera_map.copy(), problem.points.copy()
-    residual = _residuals(problem, T, points)[0]
+    shift, sigma = 0.0, np.inf
+    residual = _residuals(problem, T, points, shift)[0]
     cost_before = cost = _cost(residual)
     damping, steps = _FIRST_DAMPING, 0
     normal: _NormalEquations | None = None
     for _ in range(iterations):
-        normal = normal or _NormalEquations(problem, T, points)
-        delta_camera, delta_point = normal.solve(damping)
+        normal = normal or _NormalEquations(problem, T, points, shift)
+        delta_camera, delta_point, delta_shift, sigma = normal.solve(damping)
         new_T, new_points = T.copy(), points + delta_point
         new_T[problem.free] = rigid.exp(delta_camera) @ T[problem.free]
-        new_residual = _residuals(problem, new_T, new_points)[0]
+        new_shift = shift + delta_shift
+        new_residual = _residuals(problem, new_T, new_points, new_shift)[0]
         new_cost = _cost(new_residual)
         if not new_cost < cost:
             damping *= 10.0
@@ -100,25 +111,37 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
             continue
         gain = (cost - new_cost) / max(cost, 1e-12)
         T, points, residual, cost = new_T, new_points, new_residual, new_cost
+        shift = new_shift
         damping, normal, steps = max(damping / 5.0, 1e-9), None, steps + 1
         if gain < _LEAST_GAIN:
             break
     return BundleSolution(
-        T, points, np.linalg.norm(residual[:, :2], axis=1), residual[:, 2], cost_before, cost, steps
+        T_camera_map=T,
+        points=points,
+        pixel_error=np.linalg.norm(residual[:, :2], axis=1),
+        depth_error=residual[:, 2],
+        cost_before=cost_before,
+        cost=cost,
+        steps=steps,
+        readout_change_s=shift,
+        readout_sigma_s=float(sigma),
     )
 
 
 def _residuals(
-    problem: BundleProblem, T_camera_map: Floats, points: Floats
+    problem: BundleProblem, T_camera_map: Floats, points: Floats, shift: float
 ) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """Return residuals (M, 3) in standard deviations, points in their cameras, and which lie behind."""
+    """Return residuals (M, 3) in standard deviations, local points, and which lie behind."""
     T = T_camera_map[problem.camera_of]
     local = (T[:, :3, :3] @ points[problem.point_of][..., None])[..., 0] + T[:, :3, 3]
     behind = local[:, 2] < _NEAREST_M
     inverse = 1.0 / np.where(behind, 1.0, local[:, 2])
     residual = np.empty((len(local), 3))
     uv = local[:, :2] * inverse[:, None] * problem.focal + problem.centre
-    residual[:, :2] = (uv - problem.pixels) / problem.pixel_sigma
+    pixels = problem.pixels
+    if problem.row_slope is not None:
+        pixels = pixels + shift * problem.row_slope
+    residual[:, :2] = (uv - pixels) / problem.pixel_sigma
     measured = np.isfinite(problem.inverse_depth)
     error = (inverse - problem.inverse_depth) / problem.inverse_depth_sigma
     residual[:, 2] = np.where(measured, error, 0.0)
@@ -139,8 +162,10 @@ def _cost(residual: Floats) -> float:
 class _NormalEquations:
     """The linearised problem at one estimate, to be solved with several dampings."""
 
-    def __init__(self, problem: BundleProblem, T_camera_map: Floats, points: Floats) -> None:
-        residual, local, behind = _residuals(problem, T_camera_map, points)
+    def __init__(
+        self, problem: BundleProblem, T_camera_map: Floats, points: Floats, shift: float
+    ) -> None:
+        residual, local, behind = _residuals(problem, T_camera_map, points, shift)
         to_camera, to_point = _jacobians(problem, T_camera_map, local, behind)
         pixel = np.linalg.norm(residual[:, :2], axis=1)
         weight = np.ones_like(residual)
@@ -165,34 +190,68 @@ class _NormalEquations:
         self._camera_gradient = _sums(
             (turned @ residual[moving, :, None])[..., 0], camera, self._free
         )
-        self._cross = np.zeros((self._count, 3, self._free, 6))
-        self._cross[point, :, camera, :] = transposed[moving] @ to_camera
+        # The shutter's readout time, where it is asked for, is one more column after the cameras'.
+        self._size = 6 * self._free + (problem.row_slope is not None)
+        self._cross = np.zeros((self._count, 3, self._size))
+        by_camera = self._cross[:, :, : 6 * self._free].reshape(self._count, 3, self._free, 6)
+        by_camera[point, :, camera, :] = transposed[moving] @ to_camera
+        self._cross[:, :, : 6 * self._free] = by_camera.reshape(self._count, 3, -1)
+        if problem.row_slope is not None:
+            slope = np.zeros_like(residual)
+            slope[:, :2] = -problem.row_slope / problem.pixel_sigma
+            slope = slope * root
+            self._cross[:, :, -1] = _sums(
+                (transposed @ slope[..., None])[..., 0], problem.point_of, self._count
+            )
+            self._slope_camera = _sums(
+                (turned @ slope[moving, :, None])[..., 0], camera, self._free
+            ).reshape(-1)
+            self._slope_block = float((slope * slope).sum()) + 1.0 / _READOUT_PRIOR_S**2
+            self._slope_gradient = float((slope * residual).sum() + shift / _READOUT_PRIOR_S**2)
 
-    def solve(self, damping: float) -> tuple[Floats, Floats]:
-        """Return the steps (F, 6) of the free cameras and (L, 3) of the points."""
-        diagonal = np.arange(3)
+    def solve(self, damping: float) -> tuple[Floats, Floats, float, float]:
+        """Return the steps of the free cameras (F, 6), the points (L, 3) and the readout time.
+
+        The last value is the readout time's standard deviation.
+        """
         block = self._point_block.copy()
-        block[:, diagonal, diagonal] *= 1.0 + damping
-        block[:, diagonal, diagonal] += 1e-9
+        three = np.arange(3)
+        block[:, three, three] *= 1.0 + damping
+        block[:, three, three] += 1e-9
         inverse = np.linalg.inv(block)
-        size = self._free * 6
-        cross = self._cross.reshape(self._count, 3, size)
-        eliminated = inverse @ cross
-        flat, flat_eliminated = cross.reshape(-1, size), eliminated.reshape(-1, size)
-        reduced = -(flat.T @ flat_eliminated)
-        view = reduced.reshape(self._free, 6, self._free, 6)
-        six = np.arange(6)
-        camera = self._camera_block.copy()
-        camera[:, six, six] *= 1.0 + damping
-        camera[:, six, six] += 1e-9
-        each = np.arange(self._free)
-        view[each, :, each, :] += camera
-        gradient = self._camera_gradient.reshape(-1) - flat_eliminated.T @ (
-            self._point_gradient.reshape(-1)
-        )
-        delta_camera = -np.linalg.solve(reduced, gradient)
-        right = self._point_gradient + cross @ delta_camera
-        return delta_camera.reshape(-1, 6), -(inverse @ right[..., None])[..., 0]
+        flat = self._cross.reshape(-1, self._size)
+        flat_eliminated = (inverse @ self._cross).reshape(-1, self._size)
+        reduced = self._camera_side(damping) - flat.T @ flat_eliminated
+        gradient = self._camera_gradient.reshape(-1)
+        if self._size > 6 * self._free:
+            gradient = np.append(gradient, self._slope_gradient)
+        gradient = gradient - flat_eliminated.T @ self._point_gradient.reshape(-1)
+        step = -np.linalg.solve(reduced, gradient)
+        right = self._point_gradient + self._cross @ step
+        points = -(inverse @ right[..., None])[..., 0]
+        cameras = step[: 6 * self._free].reshape(-1, 6)
+        if self._size == 6 * self._free:
+            return cameras, points, 0.0, np.inf
+        unit = np.zeros(self._size)
+        unit[-1] = 1.0
+        variance = float(np.linalg.solve(reduced, unit)[-1])
+        return cameras, points, float(step[-1]), float(np.sqrt(max(variance, 0.0)))
+
+    def _camera_side(self, damping: float) -> Floats:
+        """Return the damped normal matrix of cameras and readout time before elimination."""
+        result = np.zeros((self._size, self._size))
+        cameras = 6 * self._free
+        six, each = np.arange(6), np.arange(self._free)
+        block = self._camera_block.copy()
+        block[:, six, six] *= 1.0 + damping
+        block[:, six, six] += 1e-9
+        view = np.zeros((self._free, 6, self._free, 6))
+        view[each, :, each, :] = block
+        result[:cameras, :cameras] = view.reshape(cameras, cameras)
+        if self._size > cameras:
+            result[-1, :-1] = result[:-1, -1] = self._slope_camera
+            result[-1, -1] = self._slope_block * (1.0 + damping)
+        return result
 
 
 def _sums(values: Floats, groups: npt.NDArray[np.int64], count: int) -> Floats:

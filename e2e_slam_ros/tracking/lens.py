@@ -20,6 +20,7 @@ from e2e_slam_ros.tracking.rigid import Floats
 _NEAREST_M = 1e-3
 # Patches reach this far over the edge of the image.
 _MARGIN_PX = 8.0
+_STEP_S = 1e-3
 
 
 class Lens:
@@ -62,11 +63,6 @@ class Lens:
         result[~self.inside(recorded, -_MARGIN_PX)] = np.nan
         return result
 
-    def share_table(self, other: Lens) -> None:
-        """Use the undistortion table of a lens of the same camera."""
-        if self.camera.is_distorted:
-            self._bend = other._bend
-
     @cached_property
     def _bend(self) -> npt.NDArray[np.float32]:
         """Return ideal minus recorded pixel (H, W, 2) of every pixel; smooth, so a table will do."""
@@ -84,6 +80,11 @@ class Lens:
         for _ in range(2):  # the row a point falls on depends on when it is seen, and vice versa
             bent = self._with_distortion(self._turned(ideal, -turning, self._row_time(bent)))
         return bent
+
+    def row_slope(self, recorded: Floats, ideal: Floats, turning: Floats) -> Floats:
+        """Return how ideal pixels (N, 2) change per second of readout time."""
+        share = (recorded[..., 1] + 0.5) / self.camera.height - 0.5
+        return (self._turned(ideal, turning, share * _STEP_S) - ideal) / _STEP_S
 
     def _row_time(self, recorded: Floats) -> Floats:
         """Return when the rows of pixels were taken, seconds after the stamp."""

@@ -53,7 +53,7 @@ class LocalMap:
         return keyframes[order], counts[order]
 
     def problem(
-        self, moving: list[int], fixed: int, lens: Lens, pixel_sigma: float
+        self, moving: list[int], fixed: int, lens: Lens, pixel_sigma: float, readout: bool = False
     ) -> tuple[BundleProblem, list[int], Ids] | None:
         """Return the adjustment of some keyframes, held by others that see the same.
 
@@ -62,6 +62,7 @@ class LocalMap:
             fixed: most other keyframes that take part unmoved.
             lens: of all keyframes.
             pixel_sigma: standard deviation of a corner, pixels.
+            readout: look for the shutter's readout time too.
 
         Returns:
             The problem, the keyframe of each of its cameras and the id of each landmark; None
@@ -87,6 +88,14 @@ class LocalMap:
             point = lookup[keyframe.seen.ids]
             use = point >= 0
             parts.append((np.full(int(use.sum()), position), point[use], keyframe.seen.chosen(use)))
+        slope = None
+        if readout:
+            slope = np.concatenate(
+                [
+                    lens.row_slope(seen_there.pixels, seen_there.ideal, self.keyframes[k].turning)
+                    for k, (_, _, seen_there) in zip(cameras, parts, strict=True)
+                ]
+            )
         problem = BundleProblem(
             T_camera_map=rigid.inverse(
                 np.stack([self.keyframes[k].T_map_camera for k in cameras])
@@ -101,6 +110,7 @@ class LocalMap:
             focal=lens.focal,
             centre=lens.centre,
             pixel_sigma=pixel_sigma,
+            row_slope=slope,
         )
         return problem, cameras, seen
 

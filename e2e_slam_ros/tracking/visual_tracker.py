@@ -31,7 +31,6 @@ from e2e_slam_ros.tracking.new_keyframe import (
 )
 from e2e_slam_ros.tracking.relocalisation import recognise
 from e2e_slam_ros.tracking.rigid import Floats
-from e2e_slam_ros.tracking.shutter import ShutterEstimate
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
 from e2e_slam_ros.tracking.tracks import Followed, Tracks, View, follow_tracks, pose_of_sightings
@@ -244,8 +243,6 @@ class VisualTracker:
         pose = followed.pose
         self._moved(T_map_before, pose, seconds)
         tracks, known = followed.tracks, followed.known
-        if self._learns_shutter and seconds < 0.5:
-            self._learn_shutter(tracks.ids[known], tracks.pixels[known], pose)
         if view.lens.readout_s > 0.0:
             ideal = view.lens.ideal(tracks.pixels[known], self._motion.turning)
             again = pose_of_sightings(
@@ -265,22 +262,6 @@ class VisualTracker:
     def _moved(self, T_map_before: Floats, pose: PoseEstimate, seconds: float) -> None:
         motion = rigid.inverse(pose.T_camera_map @ T_map_before)
         self._motion.moved(motion, seconds)
-
-    def _learn_shutter(self, ids: np.ndarray, pixels: Floats, pose: PoseEstimate) -> None:
-        """Measure the readout time; after a change every keyframe is put right again."""
-        assert self._lens is not None
-        changed = self._shutter.learn(
-            self.map.landmarks.position[ids],
-            pixels,
-            self._motion.turning,
-            pose.T_camera_map,
-            self._lens,
-            self._config.adjustment.pixel_sigma,
-        )
-        if changed:
-            self._lens.readout_s = self._shutter.readout_s
-            for keyframe in self.map.keyframes:
-                keyframe.seen.ideal = self._lens.ideal(keyframe.seen.pixels, keyframe.turning)
 
     def _wait_for_depth(self, frame: Frame, view: View, tracks: Tracks) -> TrackedPose:
         """Follow the first keyframe's corners until it has depth; begin anew without them."""
@@ -354,7 +335,5 @@ class VisualTracker:
         if self._config.image_width and camera.width > self._config.image_width:
             height = max(1, round(camera.height * self._config.image_width / camera.width))
             camera = camera.resized(self._config.image_width, height)
-        self._learns_shutter = self._config.readout_s < 0.0
-        self._shutter = ShutterEstimate()
         self._lens = Lens(camera, max(0.0, self._config.readout_s))
         self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
