@@ -135,9 +135,7 @@ def _write(
         print(path)
 
 
-def to_json(
-    runs: list[TrackingRun], name: str, config: Config, device: str
-) -> dict[str, object]:
+def to_json(runs: list[TrackingRun], name: str, config: Config, device: str) -> dict[str, object]:
     """Return the figures of a file: those of the median over the runs, and each run's own."""
     from e2e_slam_ros.evaluation.machine import machine_line
     from e2e_slam_ros.evaluation.trajectory.tracking_protocol import median_and_range

@@ -12,7 +12,10 @@ class TrackingKeyframeConfig:
     """When the tracker keeps a frame."""
 
     lost: float = leaf(
-        0.3, "share of the last keyframe's landmarks out of sight that makes one", low=0.0, high=1.0
+        0.3,
+        "share of the last keyframe's landmarks out of sight that makes one",
+        low=0.0,
+        high=1.0,
     )
     parallax: float = leaf(
         0.12, "translation since the last keyframe over scene depth that makes one", low=0.0
@@ -46,7 +49,10 @@ class MapReuseConfig:
         20.0, "farthest an old landmark may lie from where it is expected, pixels", low=1.0
     )
     min_similarity: float = leaf(
-        0.8, "correlation of the two image patches under which it is not the same", low=0.0, high=1.0
+        0.8,
+        "correlation of the two image patches under which it is not the same",
+        low=0.0,
+        high=1.0,
     )
     min_matches: int = leaf(8, "fewest matches to one older keyframe that count", low=1)
 

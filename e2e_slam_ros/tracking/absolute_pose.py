@@ -106,7 +106,7 @@ def refine_pose(
 def find_pose(
     sightings: Sightings, lens: Lens, pixel_sigma: float, confidence: float = 0.999
 ) -> PoseEstimate | None:
-    """Return the pose that most landmarks agree with, without a first guess; None if there is none.
+    """Return the pose that most landmarks agree with, from no first guess; None if there is none.
 
     RANSAC over minimal sets (Lepetit et al., EPnP, IJCV 2009), seeded, then `refine_pose`.
     """
@@ -149,7 +149,11 @@ def _linearised(
     residual[:, 2] = np.where(measured, (inverse - sightings.inverse_depth) * per_sigma, 0.0)
     jacobian = np.zeros((len(z), 3, 6))
     jacobian[:, 0, 0], jacobian[:, 0, 2] = fx * inverse, -fx * x * inverse
-    jacobian[:, 0, 3], jacobian[:, 0, 4], jacobian[:, 0, 5] = -fx * x * y, fx * (1 + x * x), -fx * y
+    jacobian[:, 0, 3], jacobian[:, 0, 4], jacobian[:, 0, 5] = (
+        -fx * x * y,
+        fx * (1 + x * x),
+        -fx * y,
+    )
     jacobian[:, 1, 1], jacobian[:, 1, 2] = fy * inverse, -fy * y * inverse
     jacobian[:, 1, 3], jacobian[:, 1, 4], jacobian[:, 1, 5] = -fy * (1 + y * y), fy * x * y, fy * x
     slope = -inverse * inverse * per_sigma

@@ -182,15 +182,17 @@ class BackEnd:
         slid[rows] = found.similarity < _LEAST_SIMILARITY
         with self._lock:
             seen.pixels[rows[better]] = found.pixels[better]
-            seen.ideal[rows[better]] = self._lens.ideal(
-                found.pixels[better], keyframe.turning
-            )
+            seen.ideal[rows[better]] = self._lens.ideal(found.pixels[better], keyframe.turning)
             self._map.unsee(keyframe, slid)
 
     def _reuse(self, keyframe: TrackingKeyframe) -> None:
         """Observe old landmarks again; merge those that are tracked under another id."""
         found = find_again(
-            self._map, keyframe, self._lens, self._config.reuse, self._config.adjustment.pixel_sigma
+            self._map,
+            keyframe,
+            self._lens,
+            self._config.reuse,
+            self._config.adjustment.pixel_sigma,
         )
         if not len(found.ids):
             return

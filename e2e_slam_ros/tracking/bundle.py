@@ -229,7 +229,7 @@ class _NormalEquations:
         step = -np.linalg.solve(reduced, gradient)
         right = self._point_gradient + self._cross @ step
         points = -(inverse @ right[..., None])[..., 0]
-        cameras = step[: 6 * self._free].reshape(-1, 6)
+        cameras: Floats = np.asarray(step[: 6 * self._free].reshape(-1, 6), dtype=np.float64)
         if self._size == 6 * self._free:
             return cameras, points, 0.0, np.inf
         unit = np.zeros(self._size)
@@ -276,7 +276,7 @@ def _jacobians(
     by_local[:, 0, 0], by_local[:, 0, 2] = fx * inverse, -fx * x * inverse
     by_local[:, 1, 1], by_local[:, 1, 2] = fy * inverse, -fy * y * inverse
     measured = np.isfinite(problem.inverse_depth)
-    by_local[:, 2, 2] = np.where(measured, -inverse**2 / problem.inverse_depth_sigma, 0.0)
+    by_local[:, 2, 2] = np.where(measured, -(inverse**2) / problem.inverse_depth_sigma, 0.0)
     by_local[behind] = 0.0
     # d(exp(xi) p)/d(xi) = [I, -hat(p)]
     to_camera = np.concatenate([by_local, -(by_local @ rigid.hat(local))], axis=2)

@@ -61,7 +61,7 @@ def describe(image: Image, pixels: Floats) -> Descriptors:
     padded = cv2.copyMakeBorder(
         image, _ORB_BORDER, _ORB_BORDER, _ORB_BORDER, _ORB_BORDER, cv2.BORDER_REFLECT_101
     )
-    orb = cv2.ORB_create(nlevels=1, edgeThreshold=_ORB_PATCH, patchSize=_ORB_PATCH)
+    orb = cv2.ORB.create(nlevels=1, edgeThreshold=_ORB_PATCH, patchSize=_ORB_PATCH)
     points = [
         cv2.KeyPoint(float(x) + _ORB_BORDER, float(y) + _ORB_BORDER, _ORB_PATCH, 0.0, 1.0, 0, i)
         for i, (x, y) in enumerate(pixels)

@@ -57,15 +57,15 @@ class Lens:
         if not self.camera.is_distorted or not len(recorded):
             return np.asarray(recorded, dtype=np.float64)
         recorded = np.asarray(recorded, dtype=np.float64)
-        maps = recorded.astype(np.float32).reshape(-1, 1, 2)
-        bend = cv2.remap(self._bend, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        u, v = recorded.astype(np.float32).reshape(-1, 1, 2).transpose(2, 0, 1)
+        bend = cv2.remap(self._bend, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         result = recorded + np.asarray(bend, dtype=np.float64).reshape(recorded.shape)
         result[~self.inside(recorded, -_MARGIN_PX)] = np.nan
         return result
 
     @cached_property
     def _bend(self) -> npt.NDArray[np.float32]:
-        """Return ideal minus recorded pixel (H, W, 2) of every pixel; smooth, so a table will do."""
+        """Ideal minus recorded pixel (H, W, 2) of every pixel; smooth, so a table will do."""
         v, u = np.indices((self.camera.height, self.camera.width), dtype=np.float64)
         pixels = np.stack([u, v], axis=-1)
         bent = torch.from_numpy((pixels - self.centre) / self.focal)

@@ -87,7 +87,9 @@ class LocalMap:
             keyframe = self.keyframes[k]
             point = lookup[keyframe.seen.ids]
             use = point >= 0
-            parts.append((np.full(int(use.sum()), position), point[use], keyframe.seen.chosen(use)))
+            parts.append(
+                (np.full(int(use.sum()), position), point[use], keyframe.seen.chosen(use))
+            )
         slope = None
         if readout:
             slope = np.concatenate(
@@ -118,7 +120,7 @@ class LocalMap:
         self, problem: BundleProblem, solution: BundleSolution, cameras: list[int], ids: Ids
     ) -> int:
         """Take over adjusted poses and points, drop outliers; return how many were dropped."""
-        for position in np.flatnonzero(problem.free):
+        for position in np.flatnonzero(problem.free).tolist():
             keyframe = self.keyframes[cameras[position]]
             keyframe.T_map_camera = rigid.orthonormal(
                 rigid.inverse(solution.T_camera_map[position])

@@ -108,7 +108,7 @@ def is_open(local_map: LocalMap, keyframe: TrackingKeyframe, loop: Loop, lens: L
 def corrected_poses(
     local_map: LocalMap, keyframe: TrackingKeyframe, loop: Loop, with_scale: bool
 ) -> tuple[Floats, Floats]:
-    """Return the poses (K, 4, 4) and scales (K,) of keyframes 0 to ``keyframe`` with a loop closed."""
+    """Return poses (K, 4, 4) and scales (K,) of keyframes 0 to ``keyframe`` with a loop closed."""
     keyframes = local_map.keyframes[: keyframe.index + 1]
     poses = np.stack([k.T_map_camera for k in keyframes])
     inverse = rigid.inverse(poses)

@@ -106,9 +106,7 @@ def _candidates(local_map: LocalMap, keyframe: TrackingKeyframe, lens: Lens) -> 
     every = every[landmarks.known(every)]
     every = every[landmarks.observer_counts(every) > 1]
     every = every[~np.isin(every, keyframe.seen.ids)]
-    local = rigid.transform_points(
-        rigid.inverse(keyframe.T_map_camera), landmarks.position[every]
-    )
+    local = rigid.transform_points(rigid.inverse(keyframe.T_map_camera), landmarks.position[every])
     ideal = lens.project(local)
     margin = 0.05 * lens.camera.width
     with np.errstate(invalid="ignore"):

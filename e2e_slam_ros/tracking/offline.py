@@ -88,9 +88,9 @@ def track_sequence(
         stamps.append(frame.stamp_ns)
         states.append(pose.state)
         reasons.append(pose.reason)
-        known = pose.T_map_camera is not None
-        online.append(pose.T_map_camera if known else np.full((4, 4), np.nan))
-        relative.append(tracker.relative if known else None)
+        nowhere = np.full((4, 4), np.nan)
+        online.append(nowhere if pose.T_map_camera is None else pose.T_map_camera)
+        relative.append(None if pose.T_map_camera is None else tracker.relative)
     final = [np.full((4, 4), np.nan) if r is None else tracker.pose_of(*r) for r in relative]
     return TrackedSequence(
         stamps_ns=np.asarray(stamps, dtype=np.int64),

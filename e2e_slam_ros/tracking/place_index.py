@@ -24,9 +24,7 @@ class PlaceIndex:
     def __init__(self) -> None:
         generator = np.random.default_rng(_SEED)
         bits = DESCRIPTOR_BYTES * 8
-        self._choice = np.stack(
-            [generator.permutation(bits)[:_BITS] for _ in range(_TABLES)]
-        )
+        self._choice = np.stack([generator.permutation(bits)[:_BITS] for _ in range(_TABLES)])
         self._postings: dict[int, list[int]] = {}
         self._sizes: list[float] = []
 

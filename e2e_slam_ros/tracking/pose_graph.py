@@ -81,7 +81,7 @@ def _errors(
     measured_inverse: Floats,
     measured_scale: Floats,
 ) -> tuple[Floats, Floats]:
-    """Return errors (E, 7) ``[t, rotation vector, log scale]`` and Ad of second^-1 first (E, 7, 7)."""
+    """Return errors (E, 7) ``[t, rotation vector, log scale]`` and Ad of second^-1 first."""
     R1, R2 = poses[first, :3, :3], poses[second, :3, :3]
     s1, s2 = scales[first], scales[second]
     R = np.swapaxes(R1, 1, 2) @ R2

@@ -106,7 +106,7 @@ def follow_tracks(
     pixels, good = follow(last_image, view.image, tracks.pixels, start)
     arrived = Tracks(tracks.ids, pixels).chosen(good)
     ideal = view.lens.ideal(arrived.pixels, turning)
-    finite = np.isfinite(ideal).all(1)
+    finite = np.asarray(np.isfinite(ideal).all(1))
     arrived, ideal = arrived.chosen(finite), ideal[finite]
     known = landmarks.known(arrived.ids)
     pose = pose_of_sightings(

@@ -224,7 +224,7 @@ class VisualTracker:
     def _second_attempt(
         self, view: View, T_map_before: Floats, seconds: float, first: Followed
     ) -> tuple[Followed, str]:
-        """Recognise a keyframe, and follow the tracks once more from where that puts the camera."""
+        """Recognise a keyframe, and follow the tracks again from where that puts the camera."""
         assert self._back_end is not None
         found = recognise(self.map, self._back_end.places, view, self._config)
         if found is None:

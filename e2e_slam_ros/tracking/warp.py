@@ -72,7 +72,9 @@ def view_patches(
         pixels[rows] = np.where(
             ahead[:, None, None], lens.recorded(seen, keyframe.turning).reshape(-1, 3, 2), np.nan
         )
-    affine = np.stack([pixels[:, 1] - pixels[:, 0], pixels[:, 2] - pixels[:, 0]], axis=2) / _STEP_PX
+    affine = (
+        np.stack([pixels[:, 1] - pixels[:, 0], pixels[:, 2] - pixels[:, 0]], axis=2) / _STEP_PX
+    )
     area = affine[:, 0, 0] * affine[:, 1, 1] - affine[:, 0, 1] * affine[:, 1, 0]
     with np.errstate(invalid="ignore"):
         usable = (area > 1.0 / _MOST_AREA) & (area < _MOST_AREA)

@@ -28,7 +28,9 @@ def texture(seed: int = 0) -> npt.NDArray[np.uint8]:
     return np.asarray(cv2.GaussianBlur(wall, (0, 0), 1.2), dtype=np.uint8)
 
 
-def pose(x: float = 0.0, y: float = 0.0, z: float = 0.0, turn: tuple[float, ...] = (0, 0, 0)) -> Pose:
+def pose(
+    x: float = 0.0, y: float = 0.0, z: float = 0.0, turn: tuple[float, ...] = (0, 0, 0)
+) -> Pose:
     """T_map_camera: a rotation vector in degrees and a position in metres."""
     T = rigid.exp(np.concatenate([np.zeros(3), np.radians(np.asarray(turn, dtype=np.float64))]))
     T[:3, 3] = x, y, z

@@ -11,7 +11,9 @@ LENS = Lens(PinholeCamera(640, 480, 500.0, 500.0, 319.5, 239.5))
 TRUE = rigid.exp(np.array([0.2, -0.1, 0.3, 0.1, -0.2, 0.15]))
 
 
-def sightings(seed: int = 0, noise: float = 0.0, wrong: float = 0.0, depth: bool = False) -> Sightings:
+def sightings(
+    seed: int = 0, noise: float = 0.0, wrong: float = 0.0, depth: bool = False
+) -> Sightings:
     generator = np.random.default_rng(seed)
     local = generator.uniform((-1.5, -1.0, 2.0), (1.5, 1.0, 5.0), (200, 3))
     pixels = LENS.project(local) + generator.normal(0.0, 1.0, (200, 2)) * noise
@@ -48,7 +50,9 @@ def test_the_covariance_is_that_of_many_tries() -> None:
         pose = refine_pose(sightings(0, 0.0), LENS, TRUE, 0.7)
         seen = sightings(0)
         noise = np.random.default_rng(100 + seed).normal(0.0, 0.7, seen.pixels.shape)
-        noisy = Sightings(seen.points, seen.pixels + noise, seen.inverse_depth, seen.inverse_depth_sigma)
+        noisy = Sightings(
+            seen.points, seen.pixels + noise, seen.inverse_depth, seen.inverse_depth_sigma
+        )
         pose = refine_pose(noisy, LENS, TRUE, 0.7)
         errors.append(error(pose.T_camera_map))
         said.append(np.sqrt(np.diag(pose.covariance)))

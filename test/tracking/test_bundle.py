@@ -13,16 +13,26 @@ from e2e_slam_ros.tracking.lens import Lens
 LENS = Lens(PinholeCamera(640, 480, 500.0, 500.0, 319.5, 239.5))
 
 
-def problem(noise: float = 0.0, depth: bool = True, seed: int = 0) -> tuple[BundleProblem, BundleProblem]:
+def problem(
+    noise: float = 0.0, depth: bool = True, seed: int = 0
+) -> tuple[BundleProblem, BundleProblem]:
     """Six cameras on an arc and 80 points: the truth, and a disturbed start."""
     generator = np.random.default_rng(seed)
     points = generator.uniform((-1.5, -1.0, 2.5), (1.5, 1.0, 5.0), (80, 3))
     poses = np.stack(
-        [rigid.exp(np.array([-0.1 * i, 0.02 * i, 0.03 * i, 0.01 * i, 0.03 * i, 0.0])) for i in range(6)]
+        [
+            rigid.exp(np.array([-0.1 * i, 0.02 * i, 0.03 * i, 0.01 * i, 0.03 * i, 0.0]))
+            for i in range(6)
+        ]
     )
-    camera, point = (part.ravel() for part in np.meshgrid(np.arange(6), np.arange(80), indexing="ij"))
+    camera, point = (
+        part.ravel() for part in np.meshgrid(np.arange(6), np.arange(80), indexing="ij")
+    )
     local = np.stack(
-        [rigid.transform_points(poses[c], points[p][None])[0] for c, p in zip(camera, point, strict=True)]
+        [
+            rigid.transform_points(poses[c], points[p][None])[0]
+            for c, p in zip(camera, point, strict=True)
+        ]
     )
     pixels = LENS.project(local) + noise * generator.normal(size=(len(local), 2))
     inverse = 1.0 / local[:, 2] if depth else np.full(len(local), np.nan)

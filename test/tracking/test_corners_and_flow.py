@@ -50,7 +50,9 @@ def test_flow_of_nothing() -> None:
 
 def test_descriptors_stay_in_order_up_to_the_edge(wall: np.ndarray) -> None:
     image = view(wall, pose())
-    corners = np.concatenate([detect_corners(image, NONE, 100, 10.0), [[1.0, 1.0], [318.0, 238.0]]])
+    corners = np.concatenate(
+        [detect_corners(image, NONE, 100, 10.0), [[1.0, 1.0], [318.0, 238.0]]]
+    )
     described = describe(image, corners)
     assert described.shape == (102, 32)
     assert np.array_equal(describe(image, corners[::-1]), described[::-1])

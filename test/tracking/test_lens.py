@@ -6,7 +6,9 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.lens import Lens
 
-FR1 = PinholeCamera(640, 480, 517.3, 516.5, 318.6, 255.3, (0.2624, -0.9531, -0.0054, 0.0026, 1.1633))
+FR1 = PinholeCamera(
+    640, 480, 517.3, 516.5, 318.6, 255.3, (0.2624, -0.9531, -0.0054, 0.0026, 1.1633)
+)
 STRAIGHT = FR1.undistorted()
 PIXELS = np.random.default_rng(0).uniform((10, 10), (630, 470), (200, 2))
 

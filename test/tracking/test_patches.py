@@ -12,7 +12,9 @@ NONE = np.zeros((0, 2))
 def run(first: np.ndarray, second: np.ndarray, corners: np.ndarray, starts: np.ndarray, warp=None):
     warps = np.tile(np.eye(2) if warp is None else warp, (len(corners), 1, 1))
     which = np.zeros(len(corners), np.int64)
-    return align([image_levels(first, 3)], which, corners, warps, image_levels(second, 3), starts, 2)
+    return align(
+        [image_levels(first, 3)], which, corners, warps, image_levels(second, 3), starts, 2
+    )
 
 
 def inner(image: np.ndarray) -> np.ndarray:

@@ -29,7 +29,9 @@ def window(readout_s: float, assumed_s: float, speed: float = 1.0, seed: int = 0
         slope = assumed.row_slope(recorded[seen], ideal, turning)
         parts.append((np.full(len(seen), k), seen, ideal, slope, 1.0 / local[seen, 2]))
         poses.append(T)
-    camera, point, ideal, slope, inverse = (np.concatenate(part) for part in zip(*parts, strict=True))
+    camera, point, ideal, slope, inverse = (
+        np.concatenate(part) for part in zip(*parts, strict=True)
+    )
     return BundleProblem(
         np.stack(poses), np.arange(8) > 0, points + generator.normal(0.0, 0.1, points.shape),
         camera, point, ideal, inverse, np.full(len(point), 0.01),

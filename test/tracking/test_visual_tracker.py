@@ -145,7 +145,10 @@ def test_adjustments_that_never_come(frames: list[Frame]) -> None:
 
 
 def test_turning_alone_invents_no_translation(wall: np.ndarray) -> None:
-    path = [pose(turn=(8 * np.sin(a), 12 * np.sin(2 * a), 10 * np.sin(a))) for a in np.linspace(0, 6, 60)]
+    path = [
+        pose(turn=(8 * np.sin(a), 12 * np.sin(2 * a), 10 * np.sin(a)))
+        for a in np.linspace(0, 6, 60)
+    ]
     answers = run(VisualTracker(CONFIG), [frame(wall, i, T) for i, T in enumerate(path)])
     for answer, T in zip(answers, path, strict=True):
         assert answer.T_map_camera is not None
@@ -159,7 +162,9 @@ def test_standing_still_makes_nothing_grow(wall: np.ndarray) -> None:
     answers = []
     for i in range(240):  # 60 s at 4 Hz
         noisy = np.clip(still.image + generator.normal(0, 2, still.image.shape), 0, 255)
-        answers += run(tracker, [replace(with_image(still, noisy), stamp_ns=10**10 + i * 250_000_000)])
+        answers += run(
+            tracker, [replace(with_image(still, noisy), stamp_ns=10**10 + i * 250_000_000)]
+        )
     assert len(tracker.map.keyframes) == 1
     last = answers[-1].T_map_camera
     assert last is not None and np.linalg.norm(last[:3, 3]) < 0.005
