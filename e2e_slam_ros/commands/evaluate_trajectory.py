@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         E2ESlamError: see `commands.evaluate.run`.
     """
     from e2e_slam_ros.config.device import resolve_device
-    from e2e_slam_ros.evaluation.trajectory.keyframe_depth import keyframe_depth
+    from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
     from e2e_slam_ros.evaluation.trajectory.tracking_protocol import run_tracking
 
     seeds = 1 if arguments.seeds is None else arguments.seeds

@@ -45,19 +45,19 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
     from e2e_slam_ros.slam.depth_sources import depth_traits
 
     named = {text.partition("=")[0].strip() for text in assignments}
-    if config.pose.source != "topic":
+    if config.pose.source not in ("topic", "visual"):
         raise ConfigError.from_parts(
             "parameter pose.source",
             repr(config.pose.source),
-            "'topic': the player publishes camera/pose",
-            "set pose.source=topic",
+            "'topic' (the player publishes camera/pose) or 'visual'",
+            "set pose.source=topic or pose.source=visual",
         )
-    if not offer.has_pose:
+    if not offer.has_pose and config.pose.source == "topic":
         raise DataError.from_parts(
             "camera poses",
             offer.lacking,
             "a pose for each frame (groundtruth.txt, or a pose or odometry topic in a bag)",
-            "add them; without poses nothing can be mapped",
+            "add them, or find them from the images with --set pose.source=visual",
         )
     if lockstep and "runtime.offline" not in named:
         config = config.with_values({"runtime.offline": True})

@@ -21,7 +21,7 @@ class CameraFrame:
         frame_id: TF frame of the camera.
         image: (H, W, 3) uint8 RGB.
         camera: intrinsics of ``image``.
-        T_map_camera: (4, 4), camera optical frame to map.
+        T_map_camera: (4, 4), camera optical frame to map; None: to be found from the image.
         received_ns: wall clock when DDS received the image.
     """
 
@@ -29,7 +29,7 @@ class CameraFrame:
     frame_id: str
     image: npt.NDArray[np.uint8]
     camera: PinholeCamera
-    T_map_camera: npt.NDArray[np.float64]
+    T_map_camera: npt.NDArray[np.float64] | None
     received_ns: int
 
 

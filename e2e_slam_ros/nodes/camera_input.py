@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from rclpy.clock import Clock, ClockType
@@ -24,11 +24,12 @@ from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.observer import RunObserver
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
 from e2e_slam_ros.nodes.qos import image_subscription, small_subscription, wants_reliable
-from e2e_slam_ros.nodes.refusals import NoDepthError, refusal_kind
+from e2e_slam_ros.nodes.refusals import LostError, NoDepthError, refusal_kind
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
+from e2e_slam_ros.slam.pose_tracking import PoseTracking
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -48,8 +49,8 @@ class _WaitingKeyframe:
 class KeyframeChooser(Protocol):
     """The choice of keyframes, as the camera input drives it."""
 
-    def choose_keyframe(self, frame: Frame) -> KeyframeDecision:
-        """Return whether the frame becomes a keyframe."""
+    def choose_keyframe(self, frame: Frame, wanted: bool = False) -> KeyframeDecision:
+        """Return whether the frame becomes a keyframe; it does if it is ``wanted``."""
 
     def withdraw(self, stamp_ns: int) -> None:
         """Forget a keyframe that was dropped or refused."""
@@ -68,6 +69,7 @@ class CameraInput:
         diagnostics: counts problems and latencies.
         on_keyframe: takes each keyframe; must not block.
         observer: watches every frame; or None.
+        tracking: finds the poses of frames that come without one; or None.
         repeat: called with the stamp of an image that came twice; true: it answers for it.
     """
 
@@ -80,6 +82,7 @@ class CameraInput:
         on_keyframe: Callable[[KeyframeJob], None],
         observer: RunObserver | None = None,
         repeat: Callable[[int], bool] | None = None,
+        tracking: PoseTracking | None = None,
     ) -> None:
         self.frames = self.keyframes = 0
         self.epoch = 0
@@ -91,6 +94,7 @@ class CameraInput:
         self._on_keyframe = on_keyframe
         self._observer = observer
         self._repeat = repeat
+        self._tracking = tracking
         self._trajectory = TrajectoryOutput(node, config)
         self._poses = make_pose_source(node, config, self._poll)
         self._assembler = FrameAssembler(
@@ -141,6 +145,8 @@ class CameraInput:
         self._assembler.clear()
         self._depths.clear()
         self._trajectory.clear()
+        if self._tracking is not None:
+            self._tracking.reset()
 
     def on_frame(self, frame: CameraFrame) -> None:
         """Publish a complete frame's pose and hand it on if it becomes a keyframe."""
@@ -168,9 +174,13 @@ class CameraInput:
         self._diagnostics.problem(kind, text)
 
     def on_time_jump(self, stamp_ns: int) -> None:
-        """Start the keyframe rule anew; the map stays."""
+        """Start the keyframe rule anew; the map stays, if the poses come from outside."""
         self._depths.restart(stamp_ns)
         self._chooser.restart()
+        if self._tracking is not None:
+            # The tracker begins a map of its own: that of before would not fit.
+            self._tracking.reset()
+            self.epoch += 1
 
     def _patience_s(self) -> float:
         patience = self.config.publish.transform_tolerance_s
@@ -198,12 +208,17 @@ class CameraInput:
         self._match_depths()
 
     def _pass_on(self, frame: CameraFrame) -> None:
-        self._trajectory.publish(frame.stamp_ns, frame.frame_id, frame.T_map_camera)
-        self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
-        start = time.perf_counter()
         index = self.frames
         image = Frame(index, frame.stamp_ns, frame.image, frame.camera, None, frame.T_map_camera)
-        decision = self._chooser.choose_keyframe(image)
+        wanted = False
+        if self._tracking is not None:
+            image, wanted = self._tracked(image, self._tracking)
+            frame = replace(frame, T_map_camera=image.T_map_camera)
+        assert image.T_map_camera is not None
+        self._trajectory.publish(frame.stamp_ns, frame.frame_id, image.T_map_camera)
+        self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
+        start = time.perf_counter()
+        decision = self._chooser.choose_keyframe(image, wanted)
         self._latency("decide", (time.perf_counter() - start) * 1e3)
         if self._observer is not None:
             self._observer.on_frame(frame.stamp_ns, frame.T_map_camera)
@@ -215,6 +230,25 @@ class CameraInput:
         deadline_s = time.monotonic() + wait_s
         self._waiting.append(_WaitingKeyframe(frame, index, decision, deadline_s))
         self._match_depths()
+
+    def _tracked(self, image: Frame, tracking: PoseTracking) -> tuple[Frame, bool]:
+        """Return a frame at its tracked pose, and whether the tracker needs it mapped.
+
+        Raises:
+            LostError: the tracker has no pose for it.
+        """
+        start = time.perf_counter()
+        tracked = tracking.track(image)
+        self._latency("track", (time.perf_counter() - start) * 1e3)
+        if tracked.T_map_camera is None:
+            raise LostError.from_parts(
+                f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",
+                tracked.reason,
+                "an image of a known place",
+                "move the camera back to where it was tracked, slowly and with light",
+            )
+        wanted = tracking.needs_mapping and tracked.keyframe is not None
+        return replace(image, T_map_camera=tracked.T_map_camera), wanted
 
     def _match_depths(self) -> None:
         """Hand on the keyframes whose depth has come, in order; refuse what waited too long."""

@@ -172,7 +172,7 @@ class FrameAssembler:
         frame_id = self._camera_frame or item.msg.header.frame_id
         last_chance = last_chance or self._poses.passed(item.stamp_ns)
         pose = self._poses.pose(item.stamp_ns, frame_id, last_chance)
-        if pose is None:
+        if pose is None and self._poses.required:
             if last_chance:
                 raise NoPoseError.from_parts(
                     f"pose at {item.stamp_ns * 1e-9:.6f} s",

@@ -15,7 +15,7 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.config.errors import E2ESlamError
+from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.nodes.camera_input import CameraInput
 from e2e_slam_ros.nodes.conversions import depth_to_metres, image_message
@@ -58,6 +58,13 @@ class KeyframeNode(Node):  # type: ignore[misc]
         )
         self._settings = NodeParameters(self, self._reconfigure)
         config = self._settings.config
+        if config.pose.source == "visual":
+            raise ConfigError.from_parts(
+                "parameter pose.source",
+                "'visual' in keyframe_node",
+                "topic, odometry or tf: the tracker needs the depth that slam_node has",
+                "run slam_node, or give poses",
+            )
         use_threads(config.runtime.threads)
         # Preparing a keyframe takes milliseconds: the robot's CPU does it.
         self._preprocess = Preprocessor(config.camera, torch.device("cpu"))

@@ -27,6 +27,7 @@ class PoseSource(Protocol):
     """Interface of a pose source. It returns the camera's pose at an image stamp."""
 
     wanted: str
+    required: bool
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return ``T_map_camera``, or None if it has not arrived.
@@ -53,8 +54,33 @@ class PoseSource(Protocol):
         ...
 
 
+class ImagePoses:
+    """No poses from outside: the visual tracker finds them from the images."""
+
+    required = False
+    wanted = "none"
+
+    def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
+        """Return None."""
+
+    def passed(self, stamp_ns: int) -> bool:
+        """Return True: there is nothing to wait for."""
+        return True
+
+    def restart(self, stamp_ns: int) -> None:
+        """Nothing to forget."""
+
+    def reconfigure(self, config: Config) -> None:
+        """Nothing to change."""
+
+    def clear(self) -> None:
+        """Nothing to forget."""
+
+
 class TopicPoses:
     """Poses of the camera in the map frame, from PoseStamped on ``camera/pose``."""
+
+    required = True
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self.wanted = f"a PoseStamped on {node.resolve_topic_name('camera/pose')}"
@@ -118,6 +144,8 @@ class TfLookup:
 class OdometryPoses:
     """Poses from odometry of the robot's base on ``odom``, with base to camera from TF."""
 
+    required = True
+
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self.wanted = (
             f"Odometry on {node.resolve_topic_name('odom')} and a transform from its child frame "
@@ -166,6 +194,8 @@ class OdometryPoses:
 class TfPoses:
     """Poses from TF: ``odom -> camera`` at the image stamp."""
 
+    required = True
+
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self._odom = config.frames.odom
         self.wanted = f"a transform from {self._odom} to the camera on TF at the image stamp"
@@ -195,6 +225,8 @@ def make_pose_source(node: Node, config: Config, notify: Notify) -> PoseSource:
     """Return the pose source of ``pose.source``. ``notify`` is called when a pose arrives."""
     if config.pose.source == "odometry":
         return OdometryPoses(node, config, notify)
+    if config.pose.source == "visual":
+        return ImagePoses()
     if config.pose.source == "tf":
         return TfPoses(node, config, notify)
     return TopicPoses(node, config, notify)

@@ -9,6 +9,10 @@ class NoPoseError(PoseError):
     """No pose near an image's stamp arrived in time."""
 
 
+class LostError(PoseError):
+    """The visual tracker does not know where the camera is."""
+
+
 class NoCameraInfoError(CameraError):
     """No camera_info arrived in time."""
 
@@ -24,6 +28,7 @@ class UnsynchronisedError(MessageError):
 # Subclasses come first, because the first matching class gives the kind.
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (NoPoseError, "no_pose"),
+    (LostError, "lost"),
     (NoCameraInfoError, "no_camera_info"),
     (NoDepthError, "no_depth"),
     (UnsynchronisedError, "unsynchronised"),

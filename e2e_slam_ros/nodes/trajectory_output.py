@@ -24,7 +24,7 @@ _PATH_PERIOD_S = 1.0
 class TrajectoryOutput:
     """Publishes the camera's pose. The executor thread owns it.
 
-    With a pose topic, TF gets ``map -> camera``. With odometry or TF as pose source, the robot's
+    With a pose topic, or poses from the images, TF gets ``map -> camera``. With odometry or TF as pose source, the robot's
     own tree already connects ``odom`` to the camera, and a second parent would break the tree. TF
     then gets ``map -> odom``. It is the identity as long as nothing corrects the odometry.
     """
@@ -45,7 +45,7 @@ class TrajectoryOutput:
         """Publish a frame's pose on TF and as odometry, and append it to the path."""
         frames, stamp = self.config.frames, ns_to_stamp(stamp_ns)
         if self.config.publish.tf:
-            if self.config.pose.source == "topic":
+            if self.config.pose.source in ("topic", "visual"):
                 msg = transform_message(T_map_camera, stamp, frames.map, camera_frame)
             else:
                 msg = transform_message(np.eye(4), stamp, frames.map, frames.odom)

@@ -63,6 +63,7 @@ class KeyframeRule:
         T_map_camera: npt.NDArray[np.float64],
         camera: PinholeCamera,
         relative_sharpness: float,
+        wanted: bool = False,
     ) -> KeyframeDecision:
         """Return the decision; a frame that becomes a keyframe becomes the reference.
 
@@ -71,8 +72,11 @@ class KeyframeRule:
             T_map_camera: (4, 4) pose of the frame.
             camera: its intrinsics.
             relative_sharpness: sharpness over that of recent frames, 1 = as sharp.
+            wanted: another part of the system needs this keyframe.
         """
         decision = self._judge(stamp_ns, T_map_camera, camera, relative_sharpness)
+        if wanted and not decision.is_keyframe:
+            decision = replace(decision, is_keyframe=True, reason="wanted by tracking")
         if decision.is_keyframe:
             depth = self.reference.median_depth if self.reference else _ASSUMED_DEPTH_M
             self._chosen.append(Reference(stamp_ns, T_map_camera.copy(), depth))

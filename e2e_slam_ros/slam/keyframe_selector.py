@@ -40,8 +40,12 @@ class KeyframeSelector:
         self._sharpness = RelativeSharpness()
         self._lock = threading.Lock()
 
-    def choose_keyframe(self, frame: Frame) -> KeyframeDecision:
+    def choose_keyframe(self, frame: Frame, wanted: bool = False) -> KeyframeDecision:
         """Return whether the frame becomes a keyframe, and why; its depth may still be missing.
+
+        Args:
+            frame: with its pose.
+            wanted: it becomes a keyframe whatever the rule says.
 
         Raises:
             PoseError: there is no pose, or it is not finite or not rigid.
@@ -54,7 +58,7 @@ class KeyframeSelector:
         check_rigid(torch.from_numpy(np.asarray(pose, dtype=np.float64)))
         with self._lock:
             relative = self._sharpness.update(frame.stamp_ns, frame.image)
-            return self._rule.decide(frame.stamp_ns, pose, frame.camera, relative)
+            return self._rule.decide(frame.stamp_ns, pose, frame.camera, relative, wanted)
 
     @torch.inference_mode()
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:

@@ -1,0 +1,64 @@
+"""Depth of single frames for the visual tracker, from the configured depth source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.depth.network import NetworkDepth
+from e2e_slam_ros.slam.depth_sources import depth_traits
+from e2e_slam_ros.slam.preprocess import Preprocessor
+from e2e_slam_ros.tracking.depth_prior import DepthImage
+
+DepthOf: TypeAlias = Callable[[Frame], DepthImage]
+
+
+class NetworkFrameDepth:
+    """The network's depth of a frame, in the network's own metres.
+
+    Its weights are those of the file: the tracker's map keeps one scale while another copy of the
+    network may be adapted to the room.
+
+    Example:
+        >>> NetworkFrameDepth(Config(), torch.device("cpu")).sigma
+        0.6
+    """
+
+    def __init__(self, config: Config, device: torch.device) -> None:
+        self._network = NetworkDepth(config.depth, device)
+        self._preprocess = Preprocessor(config.camera, device)
+        self._device = device
+        self.sigma = config.tracking.adjustment.network_sigma
+
+    def __call__(self, frame: Frame) -> DepthImage:
+        """Return the depth at the working size, with its relative standard deviation."""
+        working = self._preprocess(frame)
+        with torch.inference_mode():
+            intrinsics = working.camera.matrix(self._device).unsqueeze(0)
+            depth = self._network.predict(working.image, intrinsics)[0, 0]
+        return DepthImage(depth.float().cpu().numpy(), working.camera, self.sigma)
+
+
+def keyframe_depth(config: Config, device: torch.device) -> DepthOf | None:
+    """Return the function that gives frames depth; None: a sensor measures it.
+
+    Raises:
+        ConfigError: a source that needs poses, which tracking is there to find.
+        DepthError: the network's weights cannot be used.
+    """
+    traits = depth_traits(config)
+    if traits.needs_sensor:
+        return None
+    if not traits.has_network:
+        raise ConfigError.from_parts(
+            "parameter depth.source",
+            repr(traits.name),
+            "sensor or network",
+            "choose one of these: the others need the poses that are looked for here",
+        )
+    return NetworkFrameDepth(config, device)

@@ -1,0 +1,189 @@
+"""The visual tracker as the system runs it: its thread, its depth, and the map that follows it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.slam.keyframe_depth import DepthOf
+from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
+from e2e_slam_ros.tracking.visual_tracker import VisualTracker
+
+Matrix = npt.NDArray[np.float64]
+
+# The first camera looks level along the map's x axis, as REP-103 has it: z forward becomes x.
+T_MAP_FIRST = np.array(
+    [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+)
+# A mapped keyframe moves when its pose was corrected by more than this.
+_MOVED_M, _MOVED_DEG = 0.01, 0.3
+# Frames whose place relative to the tracker's map is kept, for those that are still to be mapped.
+_REMEMBERED = 1000
+# Longest time that the adjustment of a keyframe waits for its measured depth, seconds.
+_DEPTH_WAIT_S = 1.0
+
+
+class PoseTracking:
+    """Poses of camera frames from their images.
+
+    `track` runs at camera rate on the receiving thread. The adjustment of the tracker's keyframes
+    runs on a thread of its own; offline it runs at once, so that equal input gives equal poses.
+
+    Args:
+        config: ``tracking`` and ``runtime.offline``.
+        depth_of: gives the tracker's keyframes their depth; None: it is measured, and arrives by
+            `mapped`.
+    """
+
+    def __init__(self, config: Config, depth_of: DepthOf | None) -> None:
+        self._tracker = VisualTracker(config.tracking)
+        self._sigmas = config.tracking.adjustment
+        self._depth_of = depth_of
+        self._offline = config.runtime.offline
+        self._relative: OrderedDict[int, tuple[int, Matrix]] = OrderedDict()
+        self._mapped: dict[int, int] = {}
+        self._waiting: deque[Frame] = deque()
+        self._condition = threading.Condition()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        if not self._offline:
+            self._thread = threading.Thread(target=self._run, name="pose-tracking", daemon=True)
+            self._thread.start()
+
+    @property
+    def needs_mapping(self) -> bool:
+        """Whether the tracker's keyframes must be mapped, because that brings their depth."""
+        return self._depth_of is None
+
+    @property
+    def state(self) -> TrackingState:
+        """Whether the camera is tracked."""
+        return self._tracker.state
+
+    @property
+    def loops(self) -> int:
+        """Number of loops closed."""
+        return len(self._tracker.loops)
+
+    def track(self, frame: Frame) -> TrackedPose:
+        """Return the pose of a frame in the map; the pose is None while the camera is lost."""
+        tracked = self._tracker.track(replace(frame, depth=None, T_map_camera=None))
+        if tracked.T_map_camera is None:
+            return tracked
+        relative = self._tracker.relative
+        assert relative is not None
+        self._relative[frame.stamp_ns] = relative
+        while len(self._relative) > _REMEMBERED:
+            self._relative.popitem(last=False)
+        if tracked.keyframe is not None:
+            self._on_keyframe(frame)
+        return replace(tracked, T_map_camera=T_MAP_FIRST @ tracked.T_map_camera)
+
+    def refreshed(self, frame: Frame) -> Frame:
+        """Return a frame at its pose as the last adjustment left it."""
+        relative = self._relative.get(frame.stamp_ns)
+        return frame if relative is None else replace(frame, T_map_camera=self._pose(relative))
+
+    def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
+        """Learn that a keyframe is in the map, and take its measured depth.
+
+        Args:
+            keyframe: at the working size.
+            depth: (1, 1, H, W) metres, 0 = unknown.
+        """
+        self._mapped[keyframe.index] = keyframe.stamp_ns
+        if self._depth_of is not None:
+            return
+        values = depth.detach().reshape(depth.shape[-2:]).float().cpu().numpy()
+        image = DepthImage(
+            values, keyframe.camera, self._sigmas.sensor_sigma, self._sigmas.sensor_sigma_m
+        )
+        self._tracker.give_depth(keyframe.stamp_ns, image)
+        if self._offline:
+            self._adjust()
+            return
+        with self._condition:
+            kept = [frame for frame in self._waiting if frame.stamp_ns > keyframe.stamp_ns]
+            self._waiting = deque(kept)
+            self._condition.notify_all()
+
+    def corrections(self, poses: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+        """Return the corrections of mapped keyframes, index -> T_new_old (4, 4) float64.
+
+        Args:
+            poses: index -> T_map_camera of the keyframes as they are in the map.
+        """
+        moves = {}
+        for index, old in poses.items():
+            relative = self._relative.get(self._mapped.get(index, -1))
+            if relative is None:
+                continue
+            T_new_old = self._pose(relative) @ np.linalg.inv(old.numpy())
+            moved_m = np.linalg.norm(self._pose(relative)[:3, 3] - old.numpy()[:3, 3])
+            cosine = (np.trace(T_new_old[:3, :3]) - 1.0) / 2.0
+            turned_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+            if moved_m > _MOVED_M or turned_deg > _MOVED_DEG:
+                moves[index] = torch.from_numpy(T_new_old)
+        return moves
+
+    def reset(self) -> None:
+        """Forget everything; the next frame is the origin of a new map."""
+        with self._condition:
+            self._waiting.clear()
+        self._tracker.reset()
+        self._relative.clear()
+        self._mapped.clear()
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._condition:
+            self._stopping = True
+            self._condition.notify_all()
+        if self._thread is not None:
+            self._thread.join(10.0)
+
+    def _pose(self, relative: tuple[int, Matrix]) -> Matrix:
+        return T_MAP_FIRST @ self._tracker.pose_of(*relative)
+
+    def _on_keyframe(self, frame: Frame) -> None:
+        """Have a tracker's keyframe adjusted, once it has depth."""
+        if not self._offline:
+            with self._condition:
+                self._waiting.append(frame)
+                self._condition.notify_all()
+        elif self._depth_of is not None:
+            self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
+            self._adjust()
+
+    def _adjust(self) -> None:
+        while self._tracker.adjust():
+            pass
+
+    def _run(self) -> None:
+        """Adjust keyframes in turn (own thread)."""
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._waiting or self._stopping)
+                if self._stopping:
+                    return
+                frame = self._waiting[0]
+                if self._depth_of is None:
+                    # Measured depth comes by `mapped`, which takes the frame away.
+                    self._condition.wait_for(
+                        lambda: self._stopping or frame not in self._waiting, _DEPTH_WAIT_S
+                    )
+                if frame in self._waiting:
+                    self._waiting.remove(frame)
+            if self._depth_of is not None:
+                self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
+            self._adjust()
