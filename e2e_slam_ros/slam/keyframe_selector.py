@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -80,6 +80,11 @@ class KeyframeSelector:
         with self._lock:
             self._rule.withdraw(stamp_ns)
             self._sharpness.forget(stamp_ns)
+
+    def move(self, T_new_old: Mapping[int, torch.Tensor]) -> None:
+        """Correct the poses that frames are compared with; see `KeyframeRule.move`."""
+        with self._lock:
+            self._rule.move(T_new_old)
 
     @contextmanager
     def withdrawn_on_error(self, stamp_ns: int) -> Iterator[None]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -21,6 +19,7 @@ from e2e_slam_ros.slam.depth_sources import build_depth_source
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
+from e2e_slam_ros.slam.stage_timer import StageTimer
 
 # Keyframes whose images are kept beside those that wait: neighbours are chosen among them.
 _KEPT = 12
@@ -98,7 +97,7 @@ class SlamPipeline:
 
     def map_keyframe(self, frame: Frame, decision: KeyframeDecision) -> KeyframeResult:
         """Map one keyframe: prepare, estimate depth, make it metric, fuse, revise."""
-        refine, timer = self._config.refine, _StageTimer(self.device)
+        refine, timer = self._config.refine, StageTimer(self.device)
         with self.selector.withdrawn_on_error(frame.stamp_ns):
             with timer("prepare"):
                 keyframe = self._prepare(frame, decision)
@@ -164,6 +163,33 @@ class SlamPipeline:
         self.keyframes.add(MappedKeyframe(keyframe))
         return keyframe
 
+    def move_keyframes(self, T_new_old: Mapping[int, torch.Tensor]) -> int:
+        """Correct the poses of keyframes everywhere: in the map, in memory and in the rule.
+
+        Call it on the mapping thread, after a loop was closed. Keyframes that are not given stay.
+        A chosen keyframe that is not mapped yet keeps the pose of its frame.
+
+        Args:
+            T_new_old: keyframe index -> (4, 4) similarity from the map before to the map after:
+                the new pose times the inverse of the old one. Unknown indices are ignored.
+
+        Returns:
+            How many surfels moved.
+
+        Raises:
+            PoseError: a transform is no finite similarity.
+            MapError: surfels would be too far from the map's origin. Nothing is changed in
+                either case.
+        """
+        # The map refuses all that the memory refuses, so after it nothing can fail.
+        surfels = self.surfels.move(T_new_old)
+        self.keyframes.move(T_new_old)
+        kept = {index: self.keyframes.get(index) for index in T_new_old}
+        self.selector.move(
+            {item.keyframe.stamp_ns: T_new_old[i] for i, item in kept.items() if item is not None}
+        )
+        return surfels
+
     def withdraw(self, stamp_ns: int) -> None:
         """Forget a chosen keyframe that was dropped; the next frame takes its place."""
         self.selector.withdraw(stamp_ns)
@@ -220,24 +246,6 @@ class SlamPipeline:
         if not wanted or len(self.surfels) == 0:
             return None
         return self.surfels.points_in_view(keyframe.camera, keyframe.T_map_camera)
-
-
-class _StageTimer:
-    """Wall-clock milliseconds of each stage."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.latency_ms: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str, wanted: bool = True) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        if not wanted:
-            return
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        self.latency_ms[stage] = (time.perf_counter() - start) * 1e3
 
 
 def kept_keyframes(config: Config) -> int:
