@@ -17,7 +17,7 @@ from e2e_slam_ros.depth.gate import require_depth
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.refine.correction import Correction, MotionCorrection, RangeGate
-from e2e_slam_ros.refine.counts import RefinementTally
+from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
 from e2e_slam_ros.refine.motion_cue import DepthCue, measured_cue, motion_cue
 from e2e_slam_ros.refine.refiner import GuardedRefiner, check_strategy, sized_as_predicted
@@ -49,7 +49,7 @@ class DepthStage:
         self._depth, self._source = config.depth, source
         self._history = ScaleHistory()
         self._refiners = Refiners(config.depth, source.network, device)
-        self.tally = RefinementTally()
+        self.counts = RefinementCounts()
         self.check(config.refine)
 
     @property
@@ -148,13 +148,13 @@ class DepthStage:
         if metric.outcome is not None:
             self._refiners.of(metric.config).keep(metric.outcome)
             if counted:
-                self.tally.note(metric.outcome)
+                self.counts.add(metric.outcome)
 
     def forget_learned(self) -> None:
         """Go back to the first weights; forget scales and counts."""
         self._refiners.reset()
         self._history = ScaleHistory()
-        self.tally = RefinementTally()
+        self.counts = RefinementCounts()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return what was learned, on the CPU: adapted weights and the last scale."""
