@@ -51,9 +51,7 @@ def adaptation_facts(depth_stage: DepthStage, strategy: str) -> dict[str, object
         return facts
     facts |= {"refine.refined": counts.refined, "refine.rolled_back": counts.rolled_back}
     facts |= {f"refine.refused.{why}": count for why, count in sorted(counts.refused.items())}
-    if counts.loss_before is not None and counts.loss_after is not None:
-        facts |= {
-            "refine.loss_first": f"{counts.loss_before:.5f}",
-            "refine.loss": f"{counts.loss_after:.5f}",
-        }
+    before, after = counts.loss_before, counts.loss_after
+    if before is not None and after is not None:
+        facts |= {"refine.loss_first": f"{before:.5f}", "refine.loss": f"{after:.5f}"}
     return facts

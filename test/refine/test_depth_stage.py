@@ -153,11 +153,8 @@ def test_output_refinement_corrects_what_no_scale_can() -> None:
     assert error(last.estimate.depth) < 0.4 * error(last.unrefined.depth)
     counts = staged.stage.counts
     assert (counts.refined, counts.refused) == (2, {"no sources": 1})
-    assert (
-        counts.loss_before is not None
-        and counts.loss_after is not None
-        and counts.loss_after < counts.loss_before
-    )
+    assert counts.loss_before is not None and counts.loss_after is not None
+    assert counts.loss_after < counts.loss_before
     assert 0 < counts.mean_steps <= 20
 
 
