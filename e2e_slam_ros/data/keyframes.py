@@ -28,6 +28,15 @@ class MappedKeyframe:
         estimate: the depth that is in the map; None: the keyframe is only a view.
         motion_weight: (1, 1, H, W) >= 0, support of ``estimate`` by known motion; or None.
         between: camera frames before it that became no keyframe, the newest first.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, KeyframeDecision(True, "first"))
+        >>> MappedKeyframe(seen).estimate is None  # only a view
+        True
     """
 
     keyframe: Keyframe

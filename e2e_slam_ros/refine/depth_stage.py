@@ -43,6 +43,24 @@ class DepthStage:
 
     Raises:
         ConfigError: the network strategy without a network.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.data.keyframes import Keyframes
+        >>> from e2e_slam_ros.depth.sensor import SensorDepth
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> measured, decision = torch.full((1, 1, 6, 8), 2.0), KeyframeDecision(True, "first")
+        >>> keyframe = Keyframe(0, 0, 0, image, camera, pose, measured, decision)
+        >>> config, memory = Config(), Keyframes(capacity=12)
+        >>> source = SensorDepth(config.depth)
+        >>> stage = DepthStage(config, source, torch.device("cpu"))
+        >>> raw = source.estimate(keyframe, memory)
+        >>> metric = stage(keyframe, raw, memory, config.refine)
+        >>> metric.estimate.scale_source, float(metric.estimate.depth.max())
+        ('sensor', 2.0)
+        >>> stage.keep(metric)  # once the map has taken it
     """
 
     def __init__(self, config: Config, source: DepthSource, device: torch.device) -> None:

@@ -27,6 +27,10 @@ class Reference:
         T_map_camera: (4, 4) float64.
         median_depth: metres.
         points: (P, 3) float64, a thin grid of its surface in its own camera frame; P may be 0.
+
+    Example:
+        >>> Reference(stamp_ns=0, T_map_camera=np.eye(4)).median_depth
+        2.0
     """
 
     stamp_ns: int

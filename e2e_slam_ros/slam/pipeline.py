@@ -47,6 +47,22 @@ class SlamPipeline:
 
     Raises:
         E2ESlamError: a configuration that makes no sense, or a source that cannot be built.
+
+    Example:
+        >>> import numpy as np
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> image, wall = np.zeros((48, 64, 3), np.uint8), np.full((48, 64), 2.0, np.float32)
+        >>> frame = Frame(0, 0, image, camera, wall, T_map_camera=np.eye(4))
+        >>> pipeline = SlamPipeline(Config(), torch.device("cpu"))
+        >>> decision = pipeline.choose_keyframe(frame)
+        >>> decision.reason
+        'first'
+        >>> result = pipeline.map_keyframe(frame, decision)
+        >>> result.fusion.added == len(pipeline.surfels) > 2800
+        True
+        >>> float(pipeline.surfels.snapshot().positions[:, 2].max())
+        2.0
     """
 
     def __init__(
