@@ -74,6 +74,16 @@ class SurfelMap:
         """The number of fusions so far; a revised keyframe counts again."""
         return self._keyframes
 
+    @property
+    def slot_count(self) -> int:
+        """The number of surfels that the memory in use holds, free places included."""
+        return len(self._store.slots)
+
+    @property
+    def block_count(self) -> int:
+        """The number of voxel blocks that the surfels lie in."""
+        return len(self._blocks)
+
     @torch.inference_mode()
     def fuse(self, keyframe: Keyframe, estimate: DepthEstimate) -> FusionStats:
         """Merge a keyframe's depth into the map.
