@@ -9,7 +9,12 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class CameraConfig:
-    """The working image."""
+    """The working image.
+
+    Example:
+        >>> CameraConfig().working_width
+        320
+    """
 
     working_width: int = leaf(
         320, "width in pixels that images are reduced to; 0 keeps the camera's size", low=0

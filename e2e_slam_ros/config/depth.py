@@ -9,7 +9,12 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The single-image depth network."""
+    """The single-image depth network.
+
+    Example:
+        >>> NetworkConfig().width
+        256
+    """
 
     architecture: str = leaf(
         "efficientnet_lite0",
@@ -29,7 +34,12 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """Depth from known motion (``depth.source: motion_stereo``)."""
+    """Depth from known motion (``depth.source: motion_stereo``).
+
+    Example:
+        >>> MotionConfig().planes
+        64
+    """
 
     width: int = leaf(160, "image width of the plane sweep in pixels", low=32)
     planes: int = leaf(64, "depths tried, evenly spaced in inverse depth", low=8, high=512)
@@ -50,7 +60,12 @@ class MotionConfig:
 
 @dataclass(frozen=True)
 class DepthConfig:
-    """Where a keyframe's depth comes from."""
+    """Where a keyframe's depth comes from.
+
+    Example:
+        >>> DepthConfig(source="network").motion.near_m
+        0.4
+    """
 
     source: str = leaf(
         "sensor",

@@ -9,7 +9,12 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class KeyframeConfig:
-    """When a frame becomes a keyframe."""
+    """When a frame becomes a keyframe.
+
+    Example:
+        >>> KeyframeConfig().parallax
+        0.06
+    """
 
     parallax: float = leaf(
         0.06, "translation since the last keyframe over scene depth that makes a keyframe", low=0.0

@@ -9,7 +9,12 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class MapConfig:
-    """PointFusion (Keller et al. 2013)."""
+    """PointFusion (Keller et al. 2013).
+
+    Example:
+        >>> MapConfig().distance_m
+        0.05
+    """
 
     max_surfels: int = leaf(2_000_000, "hard bound on the number of surfels", low=1000)
     distance_m: float = leaf(

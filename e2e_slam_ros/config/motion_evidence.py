@@ -9,7 +9,12 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class MotionEvidenceConfig:
-    """What each kind of evidence weighs; a fair match of images costs 0.5, none at all 1."""
+    """What each kind of evidence weighs; a fair match of images costs 0.5, none at all 1.
+
+    Example:
+        >>> MotionEvidenceConfig().neighbours
+        6
+    """
 
     enabled: bool = leaf(
         True,

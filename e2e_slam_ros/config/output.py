@@ -9,7 +9,12 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class PublishConfig:
-    """What is published, and how much of it."""
+    """What is published, and how much of it.
+
+    Example:
+        >>> PublishConfig().max_points
+        500000
+    """
 
     tf: bool = leaf(True, "publish the camera pose (or map -> odom) on TF", live=True)
     transform_tolerance_s: float = leaf(
@@ -27,7 +32,12 @@ class PublishConfig:
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """How the stages are run."""
+    """How the stages are run.
+
+    Example:
+        >>> RuntimeConfig().device
+        'auto'
+    """
 
     device: str = leaf("auto", "auto, cpu, cuda or cuda:N")
     threads: int = leaf(

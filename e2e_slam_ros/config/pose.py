@@ -9,7 +9,12 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """Where camera poses come from."""
+    """Where camera poses come from.
+
+    Example:
+        >>> PoseConfig().source
+        'topic'
+    """
 
     source: str = leaf(
         "topic",
@@ -24,7 +29,12 @@ class PoseConfig:
 
 @dataclass(frozen=True)
 class FramesConfig:
-    """TF frame names (REP-105)."""
+    """TF frame names (REP-105).
+
+    Example:
+        >>> FramesConfig().base
+        'base_link'
+    """
 
     map: str = leaf("map", "the fixed frame the map is in")
     odom: str = leaf("odom", "the odometry frame; used when pose.source is odometry or tf")

@@ -10,7 +10,12 @@ from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 
 @dataclass(frozen=True)
 class LossWeightsConfig:
-    """What each loss term weighs; 0 leaves it out and saves its time."""
+    """What each loss term weighs; 0 leaves it out and saves its time.
+
+    Example:
+        >>> LossWeightsConfig().photometric
+        1.0
+    """
 
     photometric: float = leaf(
         1.0, "weight of the photometric loss (paper eq. 3)", low=0.0, live=True
@@ -32,7 +37,12 @@ class LossWeightsConfig:
 
 @dataclass(frozen=True)
 class OutputRefineConfig:
-    """Refinement of the depth map itself (paper B.3)."""
+    """Refinement of the depth map itself (paper B.3).
+
+    Example:
+        >>> OutputRefineConfig().levels
+        5
+    """
 
     width: int = leaf(160, "image width the corrections are found at, pixels", low=32, live=True)
     levels: int = leaf(5, "levels of the pyramid of corrections", low=1, high=8, live=True)
@@ -47,7 +57,12 @@ class OutputRefineConfig:
 
 @dataclass(frozen=True)
 class NetworkRefineConfig:
-    """Refinement of the network's parameters (paper 3.1, 4.2)."""
+    """Refinement of the network's parameters (paper 3.1, 4.2).
+
+    Example:
+        >>> NetworkRefineConfig().parameters
+        'decoder'
+    """
 
     parameters: str = leaf(
         "decoder",
@@ -77,7 +92,12 @@ class NetworkRefineConfig:
 
 @dataclass(frozen=True)
 class GuardConfig:
-    """When a keyframe is not refined, and when a refinement is given up."""
+    """When a keyframe is not refined, and when a refinement is given up.
+
+    Example:
+        >>> GuardConfig().held_back
+        0.1
+    """
 
     held_back: float = leaf(
         0.1, "share of the pixels that only judge the result", low=0.0, high=0.5, live=True
@@ -101,7 +121,12 @@ class GuardConfig:
 
 @dataclass(frozen=True)
 class ScaleConfig:
-    """Where a network's depth gets its metres from."""
+    """Where a network's depth gets its metres from.
+
+    Example:
+        >>> ScaleConfig().source
+        'motion'
+    """
 
     source: str = leaf(
         "motion",
@@ -125,7 +150,12 @@ class ScaleConfig:
 
 @dataclass(frozen=True)
 class RefineConfig:
-    """Online adaptation."""
+    """Online adaptation.
+
+    Example:
+        >>> RefineConfig(strategy="output").weights.chamfer
+        1.0
+    """
 
     strategy: str = leaf(
         "none",

@@ -35,7 +35,15 @@ from e2e_slam_ros.config.tracking import TrackingConfig
 
 @dataclass(frozen=True)
 class Config:
-    """Every parameter of the system. Immutable; `with_values` makes changed copies."""
+    """Every parameter of the system. Immutable; `with_values` makes changed copies.
+
+    Example:
+        >>> config = Config().with_values({"keyframe.parallax": 0.1})
+        >>> config.keyframe.parallax, Config().keyframe.parallax
+        (0.1, 0.06)
+        >>> Config.from_yaml(config.to_yaml()) == config
+        True
+    """
 
     camera: CameraConfig = field(default_factory=CameraConfig)
     pose: PoseConfig = field(default_factory=PoseConfig)

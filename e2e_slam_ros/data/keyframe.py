@@ -20,6 +20,10 @@ class KeyframeDecision:
         parallax: translation since the last keyframe over the scene's median depth.
         rotation_deg: rotation since the last keyframe, degrees.
         has_parallax: the motion says something about depth (refinement may use the pair).
+
+    Example:
+        >>> KeyframeDecision(True, "parallax", parallax=0.07).rotation_deg
+        0.0
     """
 
     is_keyframe: bool
@@ -42,6 +46,13 @@ class Keyframe:
         T_map_camera: (4, 4) float64, camera optical frame to map.
         sensor_depth: (1, 1, H, W) float32, z in metres, 0 = invalid; or None.
         decision: why it became a keyframe.
+
+    Example:
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> decision = KeyframeDecision(True, "first")
+        >>> Keyframe(0, 0, 0, image, camera, pose, None, decision).camera.width
+        8
     """
 
     index: int
@@ -65,6 +76,10 @@ class RawDepth:
         source: name of the depth source: "sensor", "motion_stereo" or "network".
         unit: the origin of its unit, in words ("sensor", "motion", "network (learned metric
             scale)").
+
+    Example:
+        >>> RawDepth(torch.ones(1, 1, 6, 8), None, "sensor", "sensor").unit
+        'sensor'
     """
 
     depth: torch.Tensor
@@ -82,6 +97,11 @@ class DepthEstimate:
         confidence: (1, 1, H, W) float32 in [0, 1]; None: all pixels alike.
         source: name of the depth source.
         scale_source: the origin of the metres, in words ("sensor", "motion", "fixed factor").
+
+    Example:
+        >>> estimate = DepthEstimate(torch.ones(1, 1, 6, 8), None, "network", "fixed factor")
+        >>> estimate.scale_source
+        'fixed factor'
     """
 
     depth: torch.Tensor
@@ -92,7 +112,12 @@ class DepthEstimate:
 
 @dataclass(frozen=True)
 class FusionStats:
-    """What one fusion did to the map, counted in surfels."""
+    """What one fusion did to the map, counted in surfels.
+
+    Example:
+        >>> FusionStats(added=3, merged=5, removed=1, total=20).total
+        20
+    """
 
     added: int
     merged: int

@@ -9,10 +9,10 @@ from typing import Protocol
 
 import torch
 
-from e2e_slam_ros.config.errors import PoseError
 from e2e_slam_ros.data.between_frames import BetweenFrames
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
+from e2e_slam_ros.geometry.se3 import check_corrections, similarity_scale
 
 # Views turned away by more than this share of the field of view overlap too little.
 _MAX_TURN = 0.75
@@ -28,6 +28,15 @@ class MappedKeyframe:
         estimate: the depth that is in the map; None: the keyframe is only a view.
         motion_weight: (1, 1, H, W) >= 0, support of ``estimate`` by known motion; or None.
         between: camera frames before it that became no keyframe, the newest first.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, KeyframeDecision(True, "first"))
+        >>> MappedKeyframe(seen).estimate is None  # only a view
+        True
     """
 
     keyframe: Keyframe
@@ -182,23 +191,26 @@ class Keyframes:
     def move(self, T_new_old: Mapping[int, torch.Tensor]) -> None:
         """Correct the poses of keyframes, for every reader.
 
-        The frames between keyframes move with the keyframe that follows them. A similarity also
-        scales a keyframe's depth.
+        The frames between keyframes move with the keyframe that follows them; those after the
+        newest keyframe are forgotten. A similarity also scales a keyframe's depth.
 
         Args:
             T_new_old: index -> (4, 4) similarity from the map before to the map after. Unknown
                 indices are ignored.
 
         Raises:
-            PoseError: a transform is not finite or not a similarity. No pose is changed then.
+            PoseError: a transform is no finite (4, 4) similarity. No pose is changed then.
         """
-        scales = {index: _similarity_scale(T) for index, T in T_new_old.items()}
+        check_corrections(T_new_old)
         for index, T in T_new_old.items():
             if index not in self._poses:
                 continue
-            self._poses[index] = _moved(self._poses[index], T.double().cpu(), scales[index])
+            scale = similarity_scale(T)
+            self._poses[index] = _moved(self._poses[index], T.double().cpu(), scale)
             if index in self._kept:
-                self._kept[index] = _moved_keyframe(self._kept[index], T, scales[index])
+                self._kept[index] = _moved_keyframe(self._kept[index], T, scale)
+        # No keyframe follows the newest frames yet: they would keep their old poses.
+        self.restart()
 
     def restart(self) -> None:
         """Forget the camera frames between keyframes: time jumped."""
@@ -233,23 +245,6 @@ def _good_neighbours(
     ]
     far_enough = [item for metres, item in facing if metres >= baseline_m]
     return (far_enough or [item for _, item in facing])[:count]
-
-
-def _similarity_scale(T: torch.Tensor) -> float:
-    """Return the scale of a (4, 4) similarity; raise `PoseError` where it is none."""
-    T = T.double().cpu()
-    scale = float(torch.linalg.det(T[:3, :3]).clamp_min(0.0)) ** (1.0 / 3.0)
-    last_row = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=torch.float64)
-    gram = T[:3, :3] @ T[:3, :3].T
-    fits = torch.allclose(gram, scale**2 * torch.eye(3, dtype=torch.float64), rtol=0, atol=1e-4)
-    if not (bool(torch.isfinite(T).all()) and scale > 0 and fits and torch.equal(T[3], last_row)):
-        raise PoseError.from_parts(
-            "move of a keyframe",
-            T.tolist(),
-            "a finite similarity, (4, 4)",
-            "check the loop closure that gave it",
-        )
-    return scale
 
 
 def _moved(pose: torch.Tensor, T: torch.Tensor, scale: float) -> torch.Tensor:

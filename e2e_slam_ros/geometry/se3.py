@@ -8,6 +8,8 @@ everywhere a derivative exists, including at the identity.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from e2e_slam_ros.config.errors import PoseError
@@ -123,6 +125,38 @@ def check_similarity(
     scale = matrix[..., :3, :3].square().sum((-1, -2)).div(3.0).sqrt().clamp_min(1e-12)
     rotation = matrix[..., :3, :3] / _lift(scale)
     _check_rotation(rotation, matrix[..., 3, :], what, expected, tolerance)
+
+
+def check_corrections(T_new_old: Mapping[int, torch.Tensor]) -> None:
+    """Refuse corrected poses of keyframes that are not one (4, 4) similarity each.
+
+    The memory of keyframes and the map both call this, so that neither accepts a correction
+    which the other refuses.
+
+    >>> check_corrections({7: torch.eye(4)})
+
+    Args:
+        T_new_old: keyframe index -> transform from the old to the new map frame.
+
+    Raises:
+        PoseError: another shape, values that are not finite, or no similarity.
+    """
+    for index, transform in T_new_old.items():
+        what = f"T_new_old of keyframe {index}"
+        if transform.dim() != 2:
+            raise PoseError.from_parts(
+                what, f"shape {tuple(transform.shape)}", "(4, 4)", "give each keyframe one"
+            )
+        check_similarity(transform, what)
+
+
+def similarity_scale(transform: torch.Tensor) -> float:
+    """Return the scale of a (4, 4) similarity.
+
+    >>> similarity_scale(torch.diag(torch.tensor([2.0, 2.0, 2.0, 1.0])))
+    2.0
+    """
+    return float(torch.linalg.det(transform[:3, :3].double())) ** (1.0 / 3.0)
 
 
 def _finite(transform: torch.Tensor, what: str, expected: str) -> torch.Tensor:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from e2e_slam_ros.config.errors import PoseError
-from e2e_slam_ros.geometry.se3 import check_similarity
+from e2e_slam_ros.geometry.se3 import check_corrections
 
 # Surfels moved at a time: each one's transform is copied, and 5 million would take 0.5 GB.
 _AT_ONCE = 1 << 18
@@ -49,13 +48,7 @@ class KeyframeMotion:
             PoseError: a transform is not a finite (4, 4) similarity.
         """
         indices = sorted(index for index in T_new_old if index >= 0)
-        for index, transform in T_new_old.items():
-            what = f"T_new_old of keyframe {index}"
-            if transform.dim() != 2:
-                raise PoseError.from_parts(
-                    what, f"shape {tuple(transform.shape)}", "(4, 4)", "give each keyframe one"
-                )
-            check_similarity(transform, what)
+        check_corrections(T_new_old)
         stacked = torch.empty((len(indices), 4, 4), dtype=torch.float64, device=device)
         for row, index in enumerate(indices):
             stacked[row] = T_new_old[index]

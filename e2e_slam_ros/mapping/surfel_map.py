@@ -12,21 +12,14 @@ from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.se3 import check_rigid
-from e2e_slam_ros.mapping.association import (
-    Projection,
-    ShownSurfels,
-    associate,
-    index_map,
-    outdated,
-)
-from e2e_slam_ros.mapping.block_index import BlockIndex, DepthPyramid
+from e2e_slam_ros.mapping.block_index import BlockIndex
 from e2e_slam_ros.mapping.checks import check_keyframe
-from e2e_slam_ros.mapping.contribution import Change, Contribution, Contributions, without
+from e2e_slam_ros.mapping.contribution import Contribution, Contributions, without
 from e2e_slam_ros.mapping.correction import merge_overlaps, move_surfels
 from e2e_slam_ros.mapping.eviction import make_room
-from e2e_slam_ros.mapping.fusion import as_surfels, average, gather_evidence
+from e2e_slam_ros.mapping.integration import Integration
 from e2e_slam_ros.mapping.motion import KeyframeMotion
-from e2e_slam_ros.mapping.observation import Observation, observe
+from e2e_slam_ros.mapping.observation import observe
 from e2e_slam_ros.mapping.placement import insert, project_pages
 from e2e_slam_ros.mapping.snapshot import take_snapshot
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
@@ -81,6 +74,16 @@ class SurfelMap:
         """The number of fusions so far; a revised keyframe counts again."""
         return self._keyframes
 
+    @property
+    def slot_count(self) -> int:
+        """The number of surfels that the memory in use holds, free places included."""
+        return len(self._store.slots)
+
+    @property
+    def block_count(self) -> int:
+        """The number of voxel blocks that the surfels lie in."""
+        return len(self._blocks)
+
     @torch.inference_mode()
     def fuse(self, keyframe: Keyframe, estimate: DepthEstimate) -> FusionStats:
         """Merge a keyframe's depth into the map.
@@ -94,13 +97,8 @@ class SurfelMap:
         observation = observe(
             estimate.depth, keyframe.image, camera, T_map_camera, self.config, estimate.confidence
         )
-        pages, visible = self._look(observation, camera, T_map_camera)
-        cells = index_map(visible, camera, self.config.distance_m)
-        shown = self._shown(cells)
-        matches = associate(cells, shown, observation, camera, self.config)
-        merged = self._merge(observation, cells, shown, matches)
-        removed = self._clear_away(visible, observation, pages)
-        added = self._add(observation, observation.valid & (matches < 0), keyframe.index)
+        integration = Integration(self._store, self._blocks, self.config, self._keyframes)
+        merged, added, removed = integration.of(observation, camera, T_map_camera, keyframe.index)
         if (most := self.config.revisable_keyframes) > 0:
             share = Contribution.of(merged, self._keyframes)
             share = share.joined(Contribution.of(added, self._keyframes))
@@ -189,62 +187,6 @@ class SurfelMap:
         return merge_overlaps(
             self._store, self._blocks, self._shares, camera, T_map_camera, self.config
         )
-
-    def _look(
-        self, observation: Observation, camera: PinholeCamera, T_map_camera: torch.Tensor
-    ) -> tuple[torch.Tensor, Projection]:
-        """Return the pages a keyframe has to look at, and their surfels inside its image."""
-        measured = torch.where(observation.valid, observation.depth, 0.0)
-        pyramid = DepthPyramid.of(measured.reshape(1, 1, camera.height, camera.width))
-        # Association reaches this far behind the surface it measures.
-        margin = self.config.distance_m * (measured.amax() / 2.0).clamp_min(1.0)
-        in_view = self._blocks.in_view(camera, T_map_camera, pyramid, margin)
-        self._blocks.last_seen.masked_fill_(in_view, self._keyframes)
-        pages = self._store.pages_of(in_view)
-        return pages, project_pages(self._store, pages, camera, T_map_camera)
-
-    def _shown(self, cells: torch.Tensor) -> ShownSurfels:
-        """Return the columns that association needs of the surfels in an index map."""
-        if len(self) == 0:
-            nothing = torch.zeros((cells.numel(), 3), device=self.device)
-            return ShownSurfels(nothing, nothing, nothing[:, 0])
-        slots, occupied = self._store.slots, cells.clamp_min(0)
-        return ShownSurfels(
-            slots.positions.index_select(0, occupied),
-            slots.normals.index_select(0, occupied),
-            slots.radius.index_select(0, occupied),
-        )
-
-    def _merge(
-        self,
-        observation: Observation,
-        cells: torch.Tensor,
-        shown: ShownSurfels,
-        matches: torch.Tensor,
-    ) -> Change:
-        """Average every matched pixel into its surfel, weighted by confidence."""
-        evidence = gather_evidence(observation, matches, shown.radius)
-        slots = cells[evidence.cell]
-        before = self._store.slots[slots]
-        after = average(before, evidence, self.config.max_confidence, self._keyframes)
-        self._store.update(slots, after, before)
-        return Change(slots, before, after)
-
-    def _clear_away(
-        self, visible: Projection, observation: Observation, pages: torch.Tensor
-    ) -> int:
-        """Remove surfels in space that the keyframe shows to be empty, and unconfirmed ones."""
-        updated = self._store.slots.updated
-        gone = outdated(visible, observation, updated, self._keyframes, self.config)
-        self._store.remove(gone)
-        self._store.release_empty_pages(pages)
-        return int(gone.numel())
-
-    def _add(self, observation: Observation, mask: torch.Tensor, keyframe: int) -> Change:
-        """Give every measured pixel in ``mask`` a surfel of its own."""
-        pixels = torch.nonzero(mask).squeeze(1)
-        surfels = as_surfels(observation, pixels, keyframe, self._keyframes)
-        return insert(self._store, self._blocks, surfels, surfels.updated.long())
 
     @torch.inference_mode()
     def active(self, camera: PinholeCamera, T_map_camera: torch.Tensor) -> torch.Tensor:

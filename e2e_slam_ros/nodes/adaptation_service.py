@@ -44,13 +44,14 @@ class AdaptationService:
 def adaptation_facts(depth_stage: DepthStage, strategy: str) -> dict[str, object]:
     """Return what diagnostics show of the refinement."""
     facts: dict[str, object] = {"refine.strategy": strategy}
-    tally, scale = depth_stage.tally, depth_stage.scale
+    counts, scale = depth_stage.counts, depth_stage.scale
     if scale is not None:
         facts["scale"] = f"{scale.factor:.4f}"
-    if tally.attempts == 0:
+    if counts.attempts == 0:
         return facts
-    facts |= {"refine.refined": tally.refined, "refine.rolled_back": tally.rolled_back}
-    facts |= {f"refine.refused.{why}": count for why, count in sorted(tally.refused.items())}
-    if tally.first is not None and tally.last is not None:
-        facts |= {"refine.loss_first": f"{tally.first:.5f}", "refine.loss": f"{tally.last:.5f}"}
+    facts |= {"refine.refined": counts.refined, "refine.rolled_back": counts.rolled_back}
+    facts |= {f"refine.refused.{why}": count for why, count in sorted(counts.refused.items())}
+    before, after = counts.loss_before, counts.loss_after
+    if before is not None and after is not None:
+        facts |= {"refine.loss_first": f"{before:.5f}", "refine.loss": f"{after:.5f}"}
     return facts

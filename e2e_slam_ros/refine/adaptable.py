@@ -121,6 +121,17 @@ class NetworkInput:
         image: (1, 3, H, W) in [0, 1].
         camera: its intrinsics.
         width, height: of the network's input; multiples of 32.
+
+    Example:
+        >>> from e2e_slam_ros.depth.architecture import Prediction
+        >>> class Constant(DepthNetwork):
+        ...     def predict(self, image: torch.Tensor) -> Prediction:
+        ...         return Prediction(torch.full_like(image[:, :1], 0.5), None)
+        >>> camera = PinholeCamera(width=80, height=60, fx=80.0, fy=80.0, cx=39.5, cy=29.5)
+        >>> given = NetworkInput(torch.zeros(1, 3, 60, 80), camera, width=96, height=64)
+        >>> depth = given.depth(Constant(), width=80, height=60)
+        >>> depth.shape, float(depth.mean())
+        (torch.Size([1, 1, 60, 80]), 2.0)
     """
 
     def __init__(

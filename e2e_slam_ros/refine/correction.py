@@ -20,6 +20,10 @@ class CorrectedDepth:
         depth: (1, 1, H, W) metres, 0 = invalid.
         confidence: (1, 1, H, W) in [0, 1]; None: that of the source holds.
         motion_weight: (1, 1, H, W) >= 0, support of ``depth`` by known motion; or None.
+
+    Example:
+        >>> CorrectedDepth(torch.ones(1, 1, 2, 2)).motion_weight is None
+        True
     """
 
     depth: torch.Tensor
@@ -42,7 +46,13 @@ class Correction(Protocol):
 
 @dataclass(frozen=True)
 class RangeGate:
-    """No correction: depth outside the range becomes 0."""
+    """No correction: depth outside the range becomes 0.
+
+    Example:
+        >>> gate = RangeGate(DepthConfig(max_m=8.0))
+        >>> gate.correct(torch.tensor([[[[2.0, 9.0]]]]), None).depth
+        tensor([[[[2., 0.]]]])
+    """
 
     depth: DepthConfig
 
@@ -53,7 +63,13 @@ class RangeGate:
 
 @dataclass(frozen=True)
 class MotionCorrection:
-    """Planes chosen from images and other keyframes, completed by the network's shape."""
+    """Planes chosen from images and other keyframes, completed by the network's shape.
+
+    Example:
+        >>> correction = MotionCorrection(DepthConfig(max_m=8.0))
+        >>> correction.correct(torch.tensor([[[[2.0, 9.0]]]]), sweep=None).depth
+        tensor([[[[2., 0.]]]])
+    """
 
     depth: DepthConfig
 

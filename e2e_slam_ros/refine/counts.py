@@ -1,4 +1,4 @@
-"""How a run's refinements ended, counted."""
+"""Counts of how a run's refinements ended."""
 
 from __future__ import annotations
 
@@ -7,24 +7,32 @@ from collections import Counter
 from e2e_slam_ros.refine.result import ROLLED_BACK, RefineOutcome
 
 
-class RefinementTally:
-    """Counts outcomes.
+class RefinementCounts:
+    """Counts how refinements ended.
+
+    Example:
+        >>> import torch
+        >>> from e2e_slam_ros.refine.result import Refusal, refusal
+        >>> counts = RefinementCounts()
+        >>> counts.add(refusal(torch.ones(1, 1, 2, 2), Refusal.NO_SOURCES))
+        >>> counts.attempts, dict(counts.refused)
+        (1, {'no sources': 1})
 
     Attributes:
         refined: keyframes whose depth was changed.
         refused: reason -> keyframes.
         rolled_back: keyframes whose refinement was undone.
         steps: updates made in all keyframes that were not refused.
-        first, last: total loss of the last keyframe before and after; None before the first.
+        loss_before, loss_after: total loss of the last refined keyframe; None before the first.
     """
 
     def __init__(self) -> None:
         self.refined = self.rolled_back = self.steps = 0
         self.refused: Counter[str] = Counter()
-        self.first: float | None = None
-        self.last: float | None = None
+        self.loss_before: float | None = None
+        self.loss_after: float | None = None
 
-    def note(self, outcome: RefineOutcome) -> None:
+    def add(self, outcome: RefineOutcome) -> None:
         """Count one keyframe."""
         if outcome.refused is not None:
             self.refused[str(outcome.refused)] += 1
@@ -32,7 +40,7 @@ class RefinementTally:
         self.refined += int(outcome.changed)
         self.rolled_back += int(outcome.stopped in ROLLED_BACK)
         self.steps += outcome.steps_done
-        self.first, self.last = outcome.first_total, outcome.best_total
+        self.loss_before, self.loss_after = outcome.first_total, outcome.best_total
 
     @property
     def attempts(self) -> int:

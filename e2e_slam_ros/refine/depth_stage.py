@@ -16,14 +16,14 @@ from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.gate import require_depth
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.geometry.masks import known
-from e2e_slam_ros.refine.correction import Correction, MotionCorrection, RangeGate
-from e2e_slam_ros.refine.counts import RefinementTally
+from e2e_slam_ros.refine.correction import RangeGate
+from e2e_slam_ros.refine.counts import RefinementCounts
+from e2e_slam_ros.refine.depth_plan import DepthPlan
 from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
-from e2e_slam_ros.refine.motion_cue import DepthCue, measured_cue, motion_cue
-from e2e_slam_ros.refine.refiner import GuardedRefiner, check_strategy, sized_as_predicted
+from e2e_slam_ros.refine.motion_cue import DepthCue
+from e2e_slam_ros.refine.refiner import check_strategy, sized_as_predicted
 from e2e_slam_ros.refine.refiners import Refiners
 from e2e_slam_ros.refine.scale import Scale
-from e2e_slam_ros.refine.scale_estimators import ScaleEstimator, build_scale_estimator
 from e2e_slam_ros.refine.scale_history import FoundScale, ScaleHistory, find_scale
 from e2e_slam_ros.refine.views import RefineViews
 
@@ -43,13 +43,31 @@ class DepthStage:
 
     Raises:
         ConfigError: the network strategy without a network.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.data.keyframes import Keyframes
+        >>> from e2e_slam_ros.depth.sensor import SensorDepth
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> measured, decision = torch.full((1, 1, 6, 8), 2.0), KeyframeDecision(True, "first")
+        >>> keyframe = Keyframe(0, 0, 0, image, camera, pose, measured, decision)
+        >>> config, memory = Config(), Keyframes(capacity=12)
+        >>> source = SensorDepth(config.depth)
+        >>> stage = DepthStage(config, source, torch.device("cpu"))
+        >>> raw = source.estimate(keyframe, memory)
+        >>> metric = stage(keyframe, raw, memory, config.refine)
+        >>> metric.estimate.scale_source, float(metric.estimate.depth.max())
+        ('sensor', 2.0)
+        >>> stage.keep(metric)  # once the map has taken it
     """
 
     def __init__(self, config: Config, source: DepthSource, device: torch.device) -> None:
         self._depth, self._source = config.depth, source
         self._history = ScaleHistory()
         self._refiners = Refiners(config.depth, source.network, device)
-        self.tally = RefinementTally()
+        self.counts = RefinementCounts()
         self.check(config.refine)
 
     @property
@@ -67,12 +85,14 @@ class DepthStage:
 
     def active(self, config: RefineConfig) -> bool:
         """Return whether depth is scaled or refined at all."""
-        return config.strategy != "none" or self._estimator(config) is not None
+        return self._plan(config).is_active
 
     def corrects(self, config: RefineConfig) -> bool:
         """Return whether known motion corrects depth pixel by pixel."""
-        estimator = self._estimator(config)
-        return config.motion.enabled and estimator is not None and estimator.by_motion
+        return self._plan(config).corrects
+
+    def _plan(self, config: RefineConfig) -> DepthPlan:
+        return DepthPlan(self._depth, config, self._source.traits)
 
     @torch.inference_mode()
     def __call__(
@@ -96,15 +116,16 @@ class DepthStage:
             ConfigError: ``refine.scale.source`` is not available.
             DepthError: no pixel is within the depth range once it is metric.
         """
-        if not self.active(config):
+        plan = self._plan(config)
+        if not plan.is_active:
             return self._as_given(keyframe, raw, config)
-        cue = self._cue(keyframe, raw, views, config)
-        refine_views = self._views(keyframe, raw, views, config, map_points, cue)
-        found = self._scale(refine_views, raw, config)
-        if found.scale is None and self._unit is DepthUnit.UNKNOWN:
+        cue = plan.cue(keyframe, views, self._typical_m(raw))
+        refine_views = self._views(keyframe, raw, views, plan, map_points, cue)
+        found = self._scale(refine_views, raw, plan)
+        if found.scale is None and plan.traits.unit is DepthUnit.UNKNOWN:
             return only_a_view(keyframe, raw, found, config)
         metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
-        corrected = self._correction(config).correct(metric, cue.sweep)
+        corrected = plan.correction.correct(metric, cue.sweep)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
         unrefined = DepthEstimate(corrected.depth, confidence, raw.source, found.words)
         self._require(unrefined, keyframe)
@@ -115,13 +136,13 @@ class DepthStage:
             unrefined=unrefined,
             estimate=unrefined,
             motion_weight=corrected.motion_weight,
-            scale=None if self._estimator(config) is None else found.scale,
+            scale=None if plan.estimator is None else found.scale,
             outcome=None,
             notices=(str(found.notice),) if told else (),
             history=found.history,
             config=config,
         )
-        return self._refined(result, raw, refine_views, config, cue)
+        return self._refined(result, raw, refine_views, plan, cue)
 
     def _as_given(self, keyframe: Keyframe, raw: RawDepth, config: RefineConfig) -> MetricDepth:
         """Return depth that is neither scaled nor refined: the range gate alone."""
@@ -148,13 +169,13 @@ class DepthStage:
         if metric.outcome is not None:
             self._refiners.of(metric.config).keep(metric.outcome)
             if counted:
-                self.tally.note(metric.outcome)
+                self.counts.add(metric.outcome)
 
     def forget_learned(self) -> None:
         """Go back to the first weights; forget scales and counts."""
         self._refiners.reset()
         self._history = ScaleHistory()
-        self.tally = RefinementTally()
+        self.counts = RefinementCounts()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return what was learned, on the CPU: adapted weights and the last scale."""
@@ -179,48 +200,17 @@ class DepthStage:
         self._refiners.load_state_dict(weights, config)
         self._history = ScaleHistory.starting_from(scale)
 
-    def _estimator(self, config: RefineConfig) -> ScaleEstimator | None:
-        """Return the scale estimator; None where depth is metric or keeps its unit."""
-        if self._unit is DepthUnit.METRES:
-            return None
-        return build_scale_estimator(config, self._depth)
-
-    def _by_sensor(self, config: RefineConfig) -> bool:
-        """Return whether the sensor's depth, not motion, gives the labels."""
-        estimator = build_scale_estimator(config, self._depth)
-        by_scale = estimator is not None and estimator.by_sensor
-        return self._source.traits.needs_sensor or by_scale
-
-    @property
-    def _unit(self) -> DepthUnit:
-        return self._source.traits.unit
-
-    def _correction(self, config: RefineConfig) -> Correction:
-        return MotionCorrection(self._depth) if self.corrects(config) else RangeGate(self._depth)
-
-    def _cue(
-        self, keyframe: Keyframe, raw: RawDepth, views: KeyframeViews, config: RefineConfig
-    ) -> DepthCue:
-        """Return what is known of the keyframe's depth, where a later step uses it."""
-        if self._by_sensor(config):
-            return measured_cue(keyframe, self._depth)
-        estimator = self._estimator(config)
-        by_motion = estimator is not None and estimator.by_motion
-        labels = config.strategy != "none" and config.weights.labels > 0
-        if not (labels or by_motion):
-            return DepthCue()
-        typical_m, corrects = self._typical_m(raw), self.corrects(config)
-        return motion_cue(keyframe, views, self._depth, config.motion, typical_m, corrects)
-
     def _views(
         self,
         keyframe: Keyframe,
         raw: RawDepth,
         views: KeyframeViews,
-        config: RefineConfig,
+        plan: DepthPlan,
         map_points: torch.Tensor | None,
         cue: DepthCue,
     ) -> RefineViews:
+        """Return all that bears on a keyframe's depth."""
+        config = plan.refine
         least_m = config.guard.min_parallax * (self._typical_m(raw) or 0.0)
         count = config.neighbours
         neighbours = [
@@ -235,15 +225,15 @@ class DepthStage:
             source_depths=tuple(depths),
             map_points=map_points,
             labels=cue.labels,
-            poses_believed=cue.sweep is not None or not self.corrects(config),
+            poses_believed=cue.sweep is not None or not plan.corrects,
         )
 
-    def _scale(self, views: RefineViews, raw: RawDepth, config: RefineConfig) -> FoundScale:
+    def _scale(self, views: RefineViews, raw: RawDepth, plan: DepthPlan) -> FoundScale:
         """Return the keyframe's scale; 1 where depth is metric or keeps the source's unit."""
-        estimator, history = self._estimator(config), self._history
+        estimator, history = plan.estimator, self._history
         if estimator is None:
             return FoundScale(Scale(), raw.unit, history)
-        limit = config.scale.max_change if estimator.by_motion else 0.0
+        limit = plan.refine.scale.max_change if estimator.by_motion else 0.0
         return find_scale(estimator, views, history, limit, raw.unit)
 
     def _refined(
@@ -251,14 +241,15 @@ class DepthStage:
         result: MetricDepth,
         raw: RawDepth,
         views: RefineViews,
-        config: RefineConfig,
+        plan: DepthPlan,
         cue: DepthCue,
     ) -> MetricDepth:
         """Return the result with its depth refined, where a refinement is configured."""
+        config = plan.refine
         if config.strategy == "none":
             return result
         refiner = self._refiners.of(config)
-        anchor = self._anchor(refiner, result.scale, config)
+        anchor = plan.anchor(result.scale, refiner.changes_source)
         views = replace(views, depth=result.unrefined.depth, scale=anchor)
         outcome = refiner.refine(views, sized_as_predicted(config, self._depth))
         notices = result.notices if outcome.notice is None else (*result.notices, outcome.notice)
@@ -268,7 +259,7 @@ class DepthStage:
         if refiner.changes_source:
             ratio = _median_ratio(outcome.depth, anchor(raw.depth))
             result = replace(result, history=result.history.followed(ratio))
-            corrected = self._correction(config).correct(outcome.depth, cue.sweep)
+            corrected = plan.correction.correct(outcome.depth, cue.sweep)
         else:
             corrected = RangeGate(self._depth).correct(outcome.depth, None)
         if not bool((corrected.depth > 0).any()):
@@ -280,20 +271,9 @@ class DepthStage:
         weight = result.motion_weight if weight is None else weight
         return replace(result, estimate=estimate, motion_weight=weight)
 
-    def _anchor(self, refiner: GuardedRefiner, scale: Scale | None, config: RefineConfig) -> Scale:
-        """Return the scale of the network's depth while the network is adapted.
-
-        A network that knows metres learns those of the room. With each keyframe's scale applied
-        instead, nothing would keep the network's own scale from drifting.
-        """
-        roughly = self._unit is DepthUnit.ROUGH_METRES
-        if refiner.changes_source and roughly and self.corrects(config):
-            return Scale()
-        return scale or Scale()
-
     def _typical_m(self, raw: RawDepth) -> float | None:
         """Return the median depth in metres; None where the unit is not known yet."""
-        unit, last = self._unit, self._history.last
+        unit, last = self._source.traits.unit, self._history.last
         if last is None and unit is DepthUnit.UNKNOWN:
             return None
         used = known(raw.depth)

@@ -23,6 +23,12 @@ class Descent:
 
     Attributes:
         refused: the first evaluation spoke for too few pixels, or was not finite.
+
+    Example:
+        >>> trace, held_back = torch.tensor([[3.0], [1.0]]), torch.zeros(2)
+        >>> course = Descent(trace, held_back, best=1, steps_done=1, stopped=StopReason.STEPS_DONE)
+        >>> float(course.trace[course.best].sum())
+        1.0
     """
 
     trace: torch.Tensor

@@ -19,6 +19,13 @@ class ScaleHead(nn.Module):
     Args:
         scale, shift: where it begins; the shift is learned only if ``with_shift``.
         with_shift: learn the bias too, as published.
+
+    Example:
+        >>> head = ScaleHead(scale=2.0)
+        >>> head(torch.full((1, 1, 1, 2), 1.5)).detach()
+        tensor([[[[3., 3.]]]])
+        >>> head.scale().factor
+        2.0
     """
 
     def __init__(self, scale: float = 1.0, shift: float = 0.0, with_shift: bool = True) -> None:
@@ -35,8 +42,8 @@ class ScaleHead(nn.Module):
 
     def scale(self) -> Scale:
         """Return the learned scale and shift."""
-        shift = 0.0 if self.conv.bias is None else float(self.conv.bias)
-        return Scale(float(self.conv.weight), shift)
+        shift = 0.0 if self.conv.bias is None else float(self.conv.bias.detach())
+        return Scale(float(self.conv.weight.detach()), shift)
 
 
 def learn_scale(

@@ -22,6 +22,14 @@ class MapTarget:
         T_map_camera: (4, 4), camera to map.
         most: at most so many points of either cloud.
         limit_m: a distance beyond it pulls no more.
+
+    Example:
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> cloud = torch.tensor([[0.0, 0.0, 2.0], [0.0, 0.0, -2.0]])
+        >>> pose = torch.eye(4, dtype=torch.float64)
+        >>> target = MapTarget(cloud, camera, pose, most=100, limit_m=0.2)
+        >>> len(target)  # the other one is behind the camera
+        1
     """
 
     def __init__(

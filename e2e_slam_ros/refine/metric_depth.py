@@ -28,6 +28,18 @@ class MetricDepth:
         notices: sentences for the user.
         history: scales including this keyframe's, for `DepthStage.keep`.
         config: of the refinement, as it was for this keyframe.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, KeyframeDecision(True, "first"))
+        >>> raw = RawDepth(torch.ones(1, 1, 6, 8), None, "network", "network")
+        >>> unknown = FoundScale(None, "network", ScaleHistory(), "0 labels")
+        >>> metric = only_a_view(seen, raw, unknown, RefineConfig())
+        >>> metric.scale is None, float(metric.estimate.depth.max())
+        (True, 0.0)
     """
 
     keyframe: Keyframe

@@ -23,6 +23,10 @@ class DepthCue:
     Attributes:
         labels: pixels of known depth, metres; None: there are none.
         sweep: the plane sweep that gave them; None: they were measured, or there are none.
+
+    Example:
+        >>> DepthCue().labels is None
+        True
     """
 
     labels: SparseLabels | None = None

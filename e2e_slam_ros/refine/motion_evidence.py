@@ -33,6 +33,15 @@ class MotionEvidence:
         depth: (1, 1, h, w) metres, known everywhere, at the size of the sweep.
         weight: (1, 1, h, w) >= 0, square of the images' agreement and what other keyframes add.
         smoothing, own_error: see `MotionEvidenceConfig`.
+
+    Example:
+        >>> depth, weight = torch.full((1, 1, 10, 10), 2.0), torch.full((1, 1, 10, 10), 0.5)
+        >>> evidence = MotionEvidence(depth, weight, smoothing=0.05, own_error=0.0)
+        >>> evidence.enough
+        True
+        >>> corrected, _ = evidence.complete(torch.full((1, 1, 20, 20), 2.2))
+        >>> round(float(corrected.mean()), 2)
+        2.0
     """
 
     depth: torch.Tensor

@@ -34,6 +34,22 @@ class MotionSweep:
         seen_again: other keyframes' depth as this one sees it.
         first: the planes chosen by these alone.
         config: weights.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> decision, depth = KeyframeDecision(True, "first"), torch.full((1, 1, 48, 64), 2.3)
+        >>> def seen_from(x_m: float) -> Keyframe:  # a patterned wall at 2 m
+        ...     x = (torch.arange(64.0) - camera.cx) / camera.fx * 2.0 + x_m
+        ...     image = (0.5 + 0.3 * torch.sin(9.0 * x)).expand(1, 3, 48, 64)
+        ...     pose = torch.eye(4, dtype=torch.float64)
+        ...     pose[0, 3] = x_m
+        ...     return Keyframe(0, 0, 0, image, camera, pose, None, decision)
+        >>> others = [seen_from(-0.1), seen_from(0.1)]
+        >>> sweep = sweep_neighbours(seen_from(0.0), others, DepthConfig(), MotionEvidenceConfig())
+        >>> round(float(sweep.first.depth.median()), 1)
+        2.0
     """
 
     volume: CostVolume

@@ -33,6 +33,22 @@ class NetworkStrategy:
         network: shared with the depth source that gave D_0.
         parameters: the parameters to adapt, see `adapted_parameters`.
         learning_rate: of Adam.
+
+    Example:
+        >>> from e2e_slam_ros.depth.architecture import Prediction
+        >>> class OneNumber(DepthNetwork):
+        ...     def __init__(self) -> None:
+        ...         super().__init__()
+        ...         self.level = torch.nn.Parameter(torch.tensor(0.5))
+        ...     def predict(self, image: torch.Tensor) -> Prediction:
+        ...         return Prediction(self.level.expand_as(image[:, :1]), None)
+        >>> strategy = NetworkStrategy(OneNumber(), "decoder", learning_rate=1e-3)
+        >>> strategy.state_dict()
+        {'level': tensor(0.5000)}
+        >>> strategy.load_state_dict({"level": torch.tensor(0.25)})
+        >>> strategy.reset()
+        >>> strategy.state_dict()
+        {'level': tensor(0.5000)}
     """
 
     changes_source = True

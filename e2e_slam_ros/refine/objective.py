@@ -33,6 +33,12 @@ class Evaluation:
         terms: (6,) each term with its weight, in the order of `TERMS`; they add up to the total.
         held_back: scalar, weighted error of the pixels that take no part in the total.
         valid_share: scalar, share of the pixels that photometric loss and labels speak for.
+
+    Example:
+        >>> terms = torch.tensor([1.0, 0.5, 0.0, 0.25, 0.0, 0.0])
+        >>> now = Evaluation(terms.sum(), terms, torch.tensor(1.0), torch.tensor(0.9))
+        >>> dict(zip(TERMS, now.terms.tolist()))["chamfer"]
+        0.5
     """
 
     total: torch.Tensor
@@ -52,6 +58,27 @@ class Objective:
         initial: (1, 1, h, w) metres, D_0 of the regulariser, in the scale of the depths to come.
         held_back: (1, 1, h, w) bool, pixels that only judge.
         config: weights and limits.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import Keyframe
+        >>> from e2e_slam_ros.refine.views import RefineViews
+        >>> from e2e_slam_ros.refine.views import at_width
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> decision, depth = KeyframeDecision(True, "first"), torch.full((1, 1, 48, 64), 2.3)
+        >>> def seen_from(x_m: float) -> Keyframe:  # a patterned wall at 2 m
+        ...     x = (torch.arange(64.0) - camera.cx) / camera.fx * 2.0 + x_m
+        ...     image = (0.5 + 0.3 * torch.sin(9.0 * x)).expand(1, 3, 48, 64)
+        ...     pose = torch.eye(4, dtype=torch.float64)
+        ...     pose[0, 3] = x_m
+        ...     return Keyframe(0, 0, 0, image, camera, pose, None, decision)
+        >>> views = RefineViews(seen_from(0.0), (seen_from(-0.1), seen_from(0.1)), depth)
+        >>> working, config = at_width(views, 64), RefineConfig()
+        >>> held_back = held_back_pixels(48, 64, 0.1, seed=0, device=torch.device("cpu"))
+        >>> loss = Objective(working, working.depth, held_back, config)
+        >>> bool(loss(torch.full_like(depth, 2.0)).total < loss(depth).total)
+        True
     """
 
     def __init__(

@@ -30,6 +30,13 @@ class Corrections(nn.Module):
         height, width: of the finest level.
         levels: how many.
         device: where.
+
+    Example:
+        >>> corrections = Corrections(48, 64, levels=5, device=torch.device("cpu"))
+        >>> [tuple(level.shape[-2:]) for level in corrections.levels]
+        [(48, 64), (24, 32), (12, 16), (6, 8), (3, 4)]
+        >>> corrections(96, 128).shape
+        torch.Size([1, 1, 96, 128])
     """
 
     def __init__(self, height: int, width: int, levels: int, device: torch.device) -> None:
@@ -58,7 +65,26 @@ class Corrections(nn.Module):
 
 
 class OutputStrategy:
-    """Finds the corrections of one keyframe's depth; keeps nothing from one to the next."""
+    """Finds the corrections of one keyframe's depth; keeps nothing from one to the next.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import Keyframe
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> decision, depth = KeyframeDecision(True, "first"), torch.full((1, 1, 48, 64), 2.3)
+        >>> def seen_from(x_m: float) -> Keyframe:  # a patterned wall at 2 m
+        ...     x = (torch.arange(64.0) - camera.cx) / camera.fx * 2.0 + x_m
+        ...     image = (0.5 + 0.3 * torch.sin(9.0 * x)).expand(1, 3, 48, 64)
+        ...     pose = torch.eye(4, dtype=torch.float64)
+        ...     pose[0, 3] = x_m
+        ...     return Keyframe(0, 0, 0, image, camera, pose, None, decision)
+        >>> views = RefineViews(seen_from(0.0), (seen_from(-0.1), seen_from(0.1)), depth)
+        >>> config = RefineConfig(strategy="output")
+        >>> attempt = OutputStrategy().run(views, config, width_factor=1.0)
+        >>> bool((attempt.depth - 2.0).abs().mean() < (depth - 2.0).abs().mean())
+        True
+    """
 
     changes_source = False
 

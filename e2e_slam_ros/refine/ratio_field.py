@@ -26,6 +26,13 @@ class RatioField:
         scale: of the whole image.
         logarithm: (1, 1, h, w), 0 = the scale alone.
         evidence: (1, 1, h, w) in [0, 1], mean weight of the labels around.
+
+    Example:
+        >>> depth = torch.full((1, 1, 16, 16), 1.5)
+        >>> labels = SparseLabels(2.0 * depth, torch.ones_like(depth))
+        >>> field = ratio_field(depth, labels)
+        >>> field.scale, float(field.logarithm.abs().max())
+        (2.0, 0.0)
     """
 
     scale: float

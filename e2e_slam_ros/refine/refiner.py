@@ -64,6 +64,26 @@ class GuardedRefiner:
     Args:
         strategy: does the work.
         near_m, far_m: the range of depth that is used, metres.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import Keyframe
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> decision, depth = KeyframeDecision(True, "first"), torch.full((1, 1, 48, 64), 2.3)
+        >>> def seen_from(x_m: float) -> Keyframe:  # a patterned wall at 2 m
+        ...     x = (torch.arange(64.0) - camera.cx) / camera.fx * 2.0 + x_m
+        ...     image = (0.5 + 0.3 * torch.sin(9.0 * x)).expand(1, 3, 48, 64)
+        ...     pose = torch.eye(4, dtype=torch.float64)
+        ...     pose[0, 3] = x_m
+        ...     return Keyframe(0, 0, 0, image, camera, pose, None, decision)
+        >>> views = RefineViews(seen_from(0.0), (seen_from(-0.1), seen_from(0.1)), depth)
+        >>> refiner, config = GuardedRefiner(OutputStrategy()), RefineConfig(strategy="output")
+        >>> refiner.refine(views, config).changed
+        True
+        >>> alone = refiner.refine(replace(views, sources=()), config)
+        >>> str(alone.refused), alone.depth is depth
+        ('no sources', True)
     """
 
     def __init__(self, strategy: RefineStrategy, near_m: float = 0.1, far_m: float = 50.0) -> None:

@@ -18,7 +18,12 @@ class _Words(str, Enum):
 
 
 class Refusal(_Words):
-    """Why a keyframe was not refined."""
+    """Why a keyframe was not refined.
+
+    Example:
+        >>> str(Refusal.IMAGE_BLACK)
+        'image black'
+    """
 
     NO_STEPS = "no steps"
     NO_SOURCES = "no sources"
@@ -35,7 +40,12 @@ class Refusal(_Words):
 
 
 class StopReason(_Words):
-    """Why a refinement ended."""
+    """Why a refinement ended.
+
+    Example:
+        >>> StopReason.LOSS_ROSE in ROLLED_BACK, str(StopReason.CONVERGED)
+        (True, 'loss stopped falling')
+    """
 
     STEPS_DONE = "steps done"
     CONVERGED = "loss stopped falling"
@@ -55,6 +65,10 @@ class LearnedWeights:
     Attributes:
         weights: copies of the adapted parameters, by name.
         optimiser: state of the optimiser, as its ``state_dict`` returns it.
+
+    Example:
+        >>> list(LearnedWeights({"bias": torch.zeros(1)}, {}).weights)
+        ['bias']
     """
 
     weights: Mapping[str, torch.Tensor]
@@ -77,6 +91,11 @@ class RefineOutcome:
         seconds: wall-clock time.
         notice: something to tell the user, said once by each refiner; or None.
         learned: new weights, which the refiner takes over by `Refiner.keep`; or None.
+
+    Example:
+        >>> outcome = refusal(torch.ones(1, 1, 6, 8), Refusal.NO_SOURCES)
+        >>> outcome.changed, outcome.first_total is None
+        (False, True)
     """
 
     depth: torch.Tensor

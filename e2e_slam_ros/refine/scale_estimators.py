@@ -59,7 +59,18 @@ class ScaleEstimator(Protocol):
 
 @dataclass(frozen=True)
 class FixedScale:
-    """A constant factor (``fixed``)."""
+    """A constant factor (``fixed``).
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> truth, decision = torch.full((1, 1, 6, 8), 3.0), KeyframeDecision(True, "first")
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, truth, decision)
+        >>> FixedScale(2.0).fit(RefineViews(seen, (), torch.ones(1, 1, 6, 8)), last=None).factor
+        2.0
+    """
 
     factor: float
     words: str = "fixed factor"
@@ -73,7 +84,22 @@ class FixedScale:
 
 @dataclass(frozen=True)
 class LabelScale:
-    """The factor that fits labels best (``motion``: triangulated; ``depth_topic``: measured)."""
+    """The factor that fits labels best (``motion``: triangulated; ``depth_topic``: measured).
+
+    Example:
+        >>> from e2e_slam_ros.refine.views import SparseLabels
+        >>> from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> truth, decision = torch.full((1, 1, 6, 8), 3.0), KeyframeDecision(True, "first")
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, truth, decision)
+        >>> labels = SparseLabels(truth, torch.ones_like(truth))
+        >>> views = RefineViews(seen, (), torch.ones(1, 1, 6, 8), labels=labels)
+        >>> estimator = LabelScale(ScaleConfig(min_points=2), "depth topic", by_sensor=True)
+        >>> round(estimator.fit(views, last=None).factor, 3)
+        3.0
+    """
 
     config: ScaleConfig
     words: str
@@ -90,7 +116,13 @@ class LabelScale:
 
 @dataclass(frozen=True)
 class LearnedScale:
-    """The paper's scale head, learned from the photometric loss (``learned``, B.2)."""
+    """The paper's scale head, learned from the photometric loss (``learned``, B.2).
+
+    Example:
+        >>> estimator = LearnedScale(RefineConfig(), DepthConfig())
+        >>> estimator.words, estimator.by_motion
+        ('learned from images', False)
+    """
 
     config: RefineConfig
     depth: DepthConfig
@@ -135,7 +167,19 @@ class LearnedScale:
 
 @dataclass(frozen=True)
 class GroundtruthMedianScale:
-    """Ratio of medians to the true depth (``groundtruth_median``): for evaluation alone."""
+    """Ratio of medians to the true depth (``groundtruth_median``): for evaluation alone.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> truth, decision = torch.full((1, 1, 6, 8), 3.0), KeyframeDecision(True, "first")
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, truth, decision)
+        >>> views = RefineViews(seen, (), torch.ones(1, 1, 6, 8))
+        >>> GroundtruthMedianScale().fit(views, last=None).factor
+        3.0
+    """
 
     words: str = "ground truth median"
     by_motion: bool = False

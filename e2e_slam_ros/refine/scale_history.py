@@ -85,6 +85,12 @@ class FoundScale:
         words: the origin of the metres, for `DepthEstimate.scale_source`.
         history: including this keyframe.
         notice: the reason why this keyframe says nothing of its scale; or None.
+
+    Example:
+        >>> history = ScaleHistory().with_found(Scale(2.0))
+        >>> found = FoundScale(history.last, "motion", history)
+        >>> found.scale.factor, found.notice is None
+        (2.0, True)
     """
 
     scale: Scale | None

@@ -22,6 +22,13 @@ class RefineAttempt:
         depth: (1, 1, H, W) metres; that of the views where nothing was changed.
         course: of the descent.
         learned: new weights of the network; None: nothing was learned.
+
+    Example:
+        >>> from e2e_slam_ros.refine.result import StopReason
+        >>> trace, held_back = torch.tensor([[3.0], [1.0]]), torch.zeros(2)
+        >>> course = Descent(trace, held_back, best=1, steps_done=1, stopped=StopReason.STEPS_DONE)
+        >>> RefineAttempt(torch.ones(1, 1, 6, 8), course).learned is None
+        True
     """
 
     depth: torch.Tensor

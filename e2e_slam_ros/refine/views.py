@@ -21,6 +21,11 @@ class SparseLabels:
     Attributes:
         depth: (1, 1, H, W) metres, 0 = unknown.
         weight: (1, 1, H, W) >= 0, the confidence.
+
+    Example:
+        >>> depth = torch.tensor([[[[0.0, 2.0]]]])
+        >>> SparseLabels(depth, (depth > 0).float()).weight
+        tensor([[[[0., 1.]]]])
     """
 
     depth: torch.Tensor
@@ -40,6 +45,16 @@ class RefineViews:
         labels: sparse depth, or None.
         scale: from the depth network's unit to metres in this keyframe.
         poses_believed: false where parallax is no more than what errors of the poses look like.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> decision = KeyframeDecision(True, "first")
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, decision)
+        >>> views = RefineViews(seen, (seen,), torch.ones(1, 1, 6, 8))
+        >>> views.scale.factor, len(views.sources)
+        (1.0, 1)
     """
 
     target: Keyframe
@@ -61,6 +76,10 @@ class SourceView:
         intrinsics: (3, 3).
         T_source_target: (4, 4) float64.
         depth: (1, 1, h, w) metres or None.
+
+    Example:
+        >>> SourceView(torch.zeros(1, 3, 6, 8), torch.eye(3), torch.eye(4), None).depth is None
+        True
     """
 
     image: torch.Tensor
@@ -81,6 +100,16 @@ class WorkingViews:
         sources: see `SourceView`.
         map_points: (N, 3) or None.
         labels: at the working size, or None.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> decision = KeyframeDecision(True, "first")
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, decision)
+        >>> working = at_width(RefineViews(seen, (seen,), torch.ones(1, 1, 6, 8)), width=4)
+        >>> working.image.shape, working.camera.fx, len(working.sources)
+        (torch.Size([1, 3, 4, 4]), 4.0, 1)
     """
 
     image: torch.Tensor

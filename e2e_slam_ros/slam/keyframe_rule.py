@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from e2e_slam_ros.config import KeyframeConfig
 from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.se3 import similarity_scale
 
 # Median depth assumed until a keyframe's depth is known: the middle of a room.
 _ASSUMED_DEPTH_M = 2.0
@@ -24,6 +27,10 @@ class Reference:
         T_map_camera: (4, 4) float64.
         median_depth: metres.
         points: (P, 3) float64, a thin grid of its surface in its own camera frame; P may be 0.
+
+    Example:
+        >>> Reference(stamp_ns=0, T_map_camera=np.eye(4)).median_depth
+        2.0
     """
 
     stamp_ns: int
@@ -143,9 +150,31 @@ class KeyframeRule:
         """Forget a keyframe that could not be mapped, so that the next frame may replace it."""
         self._chosen = [item for item in self._chosen if item.stamp_ns != stamp_ns]
 
+    def move(self, T_new_old: Mapping[int, torch.Tensor]) -> None:
+        """Correct the poses that frames are compared with, after keyframes moved in the map.
+
+        A scale goes to the depth of the keyframe: its camera stays rigid.
+
+        Args:
+            T_new_old: stamp in nanoseconds -> (4, 4) similarity from the map before to the map
+                after. Stamps of no keyframe are ignored.
+        """
+        self._chosen = [
+            _moved(item, T_new_old[item.stamp_ns]) if item.stamp_ns in T_new_old else item
+            for item in self._chosen
+        ]
+
     def reset(self) -> None:
         """Forget everything."""
         self._chosen.clear()
+
+
+def _moved(reference: Reference, T_new_old: torch.Tensor) -> Reference:
+    scale = similarity_scale(T_new_old)
+    pose = T_new_old.double().cpu().numpy() @ reference.T_map_camera
+    pose[:3, :3] /= scale
+    points = None if reference.points is None else scale * reference.points
+    return Reference(reference.stamp_ns, pose, scale * reference.median_depth, points)
 
 
 def rotation_angle_deg(rotation: npt.NDArray[np.float64]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -32,6 +32,18 @@ class KeyframeSelector:
     Args:
         config: of the rule.
         traits: of the depth source; a sensor sees depth without any motion.
+
+    Example:
+        >>> from e2e_slam_ros.depth.source import DepthUnit
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> image = np.zeros((48, 64, 3), np.uint8)
+        >>> sensor = DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True)
+        >>> selector = KeyframeSelector(KeyframeConfig(), sensor)
+        >>> selector.choose_keyframe(Frame(0, 0, image, camera, T_map_camera=np.eye(4))).reason
+        'first'
+        >>> selector.choose_keyframe(Frame(1, 10**8, image, camera, T_map_camera=np.eye(4))).reason
+        'too near'
     """
 
     def __init__(self, config: KeyframeConfig, traits: DepthTraits) -> None:
@@ -84,6 +96,11 @@ class KeyframeSelector:
         with self._lock:
             self._rule.withdraw(stamp_ns)
             self._sharpness.forget(stamp_ns)
+
+    def move(self, T_new_old: Mapping[int, torch.Tensor]) -> None:
+        """Correct the poses that frames are compared with; see `KeyframeRule.move`."""
+        with self._lock:
+            self._rule.move(T_new_old)
 
     @contextmanager
     def withdrawn_on_error(self, stamp_ns: int) -> Iterator[None]:

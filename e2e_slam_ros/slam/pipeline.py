@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -21,6 +19,7 @@ from e2e_slam_ros.slam.depth_sources import build_depth_source
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
+from e2e_slam_ros.slam.stage_timer import StageTimer
 
 # Keyframes whose images are kept beside those that wait: neighbours are chosen among them.
 _KEPT = 12
@@ -48,6 +47,22 @@ class SlamPipeline:
 
     Raises:
         E2ESlamError: a configuration that makes no sense, or a source that cannot be built.
+
+    Example:
+        >>> import numpy as np
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> image, wall = np.zeros((48, 64, 3), np.uint8), np.full((48, 64), 2.0, np.float32)
+        >>> frame = Frame(0, 0, image, camera, wall, T_map_camera=np.eye(4))
+        >>> pipeline = SlamPipeline(Config(), torch.device("cpu"))
+        >>> decision = pipeline.choose_keyframe(frame)
+        >>> decision.reason
+        'first'
+        >>> result = pipeline.map_keyframe(frame, decision)
+        >>> result.fusion.added == len(pipeline.surfels) > 2800
+        True
+        >>> float(pipeline.surfels.snapshot().positions[:, 2].max())
+        2.0
     """
 
     def __init__(
@@ -98,7 +113,7 @@ class SlamPipeline:
 
     def map_keyframe(self, frame: Frame, decision: KeyframeDecision) -> KeyframeResult:
         """Map one keyframe: prepare, estimate depth, make it metric, fuse, revise."""
-        refine, timer = self._config.refine, _StageTimer(self.device)
+        refine, timer = self._config.refine, StageTimer(self.device)
         with self.selector.withdrawn_on_error(frame.stamp_ns):
             with timer("prepare"):
                 keyframe = self._prepare(frame, decision)
@@ -164,6 +179,33 @@ class SlamPipeline:
         self.keyframes.add(MappedKeyframe(keyframe))
         return keyframe
 
+    def move_keyframes(self, T_new_old: Mapping[int, torch.Tensor]) -> int:
+        """Correct the poses of keyframes everywhere: in the map, in memory and in the rule.
+
+        Call it on the mapping thread, after a loop was closed. Keyframes that are not given stay.
+        A chosen keyframe that is not mapped yet keeps the pose of its frame.
+
+        Args:
+            T_new_old: keyframe index -> (4, 4) similarity from the map before to the map after:
+                the new pose times the inverse of the old one. Unknown indices are ignored.
+
+        Returns:
+            How many surfels moved.
+
+        Raises:
+            PoseError: a transform is no finite similarity.
+            MapError: surfels would be too far from the map's origin. Nothing is changed in
+                either case.
+        """
+        # The map refuses all that the memory refuses, so after it nothing can fail.
+        surfels = self.surfels.move(T_new_old)
+        self.keyframes.move(T_new_old)
+        kept = {index: self.keyframes.get(index) for index in T_new_old}
+        self.selector.move(
+            {item.keyframe.stamp_ns: T_new_old[i] for i, item in kept.items() if item is not None}
+        )
+        return surfels
+
     def withdraw(self, stamp_ns: int) -> None:
         """Forget a chosen keyframe that was dropped; the next frame takes its place."""
         self.selector.withdraw(stamp_ns)
@@ -220,24 +262,6 @@ class SlamPipeline:
         if not wanted or len(self.surfels) == 0:
             return None
         return self.surfels.points_in_view(keyframe.camera, keyframe.T_map_camera)
-
-
-class _StageTimer:
-    """Wall-clock milliseconds of each stage."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.latency_ms: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, stage: str, wanted: bool = True) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        if not wanted:
-            return
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        self.latency_ms[stage] = (time.perf_counter() - start) * 1e3
 
 
 def kept_keyframes(config: Config) -> int:

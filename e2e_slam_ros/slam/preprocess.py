@@ -26,6 +26,11 @@ class WorkingImage:
         image: (1, 3, H, W) float32 in [0, 1].
         depth: (1, 1, H, W) float32 metres, 0 = invalid; or None.
         camera: intrinsics of both, without distortion.
+
+    Example:
+        >>> camera = PinholeCamera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
+        >>> WorkingImage(torch.zeros(1, 3, 48, 64), None, camera).camera.width
+        64
     """
 
     image: torch.Tensor
@@ -34,7 +39,15 @@ class WorkingImage:
 
 
 class Preprocessor:
-    """Undistorts and resizes; keeps the sampling grid of the last camera seen."""
+    """Undistorts and resizes; keeps the sampling grid of the last camera seen.
+
+    Example:
+        >>> camera = PinholeCamera(width=640, height=480, fx=600.0, fy=600.0, cx=319.5, cy=239.5)
+        >>> frame = Frame(0, 0, np.zeros((480, 640, 3), np.uint8), camera)
+        >>> working = Preprocessor(CameraConfig(working_width=320), torch.device("cpu"))(frame)
+        >>> working.image.shape, working.camera.fx
+        (torch.Size([1, 3, 240, 320]), 300.0)
+    """
 
     def __init__(self, config: CameraConfig, device: torch.device) -> None:
         self._config = config

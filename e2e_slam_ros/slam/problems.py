@@ -6,7 +6,15 @@ import threading
 
 
 class ProblemCounter:
-    """Counts problems by kind; safe to use from several threads."""
+    """Counts problems by kind; safe to use from several threads.
+
+    Example:
+        >>> counter = ProblemCounter()
+        >>> counter.count("no_pose"), counter.count("no_pose")
+        (1, 2)
+        >>> counter.totals()
+        {'no_pose': 2}
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

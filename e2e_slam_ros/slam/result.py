@@ -18,6 +18,18 @@ class Revision:
         unrefined: its metric depth before the second refinement.
         estimate: its depth in the map now.
         outcome: of its second refinement.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> import torch
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> decision = KeyframeDecision(True, "first")
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, decision)
+        >>> depth = DepthEstimate(torch.ones(1, 1, 6, 8), None, "network", "motion")
+        >>> Revision(seen, depth, depth, outcome=None).estimate.scale_source
+        'motion'
     """
 
     keyframe: Keyframe
@@ -42,6 +54,20 @@ class KeyframeResult:
         scale: from the source's unit to metres; None: none was needed.
         revision: of an earlier keyframe; None: there was none.
         notices: what the user should know, in sentences.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> import torch
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4, dtype=torch.float64)
+        >>> decision = KeyframeDecision(True, "first")
+        >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, decision)
+        >>> raw = RawDepth(torch.ones(1, 1, 6, 8), None, "sensor", "sensor")
+        >>> depth = DepthEstimate(raw.depth, None, "sensor", "sensor")
+        >>> fusion = FusionStats(added=24, merged=0, removed=0, total=24)
+        >>> KeyframeResult(seen, raw, depth, depth, fusion).revision is None
+        True
     """
 
     keyframe: Keyframe

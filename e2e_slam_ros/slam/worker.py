@@ -21,6 +21,15 @@ class KeyframeWorker(Generic[T]):
             its place and the older is counted in ``dropped``.
         on_error: called with the item and what its work raised.
         on_drop: called with an item that a newer one replaced.
+
+    Example:
+        >>> done: list[int] = []
+        >>> worker = KeyframeWorker(done.append, offline=True, on_error=lambda item, error: None)
+        >>> for number in range(3):
+        ...     worker.submit(number)
+        >>> worker.drain(timeout_s=10.0), done
+        (True, [0, 1, 2])
+        >>> worker.stop()
     """
 
     def __init__(

@@ -11,7 +11,9 @@ import torch
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.config.errors import MapError, PoseError
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.mapping.block_index import BlockIndex
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.mapping.surfel_store import PAGE
 from synthetic import CAMERA, estimate, keyframe, pose, wall_depth
 
 CPU = torch.device("cpu")
@@ -162,12 +164,13 @@ def test_duplicates_on_a_measured_surface_go_when_nothing_confirms_them() -> Non
         target = surfel_map(unconfirmed_keyframes=6, stable_confidence=2.0)
         fuse(target, pose())
         # Normals turned away: the surfels are in the right place but match nothing.
-        live = target._store.live()
-        target._store.slots.normals[live] = torch.tensor([1.0, 0.0, 0.0])
+        size, away = len(target), torch.tensor([1.0, 0.0, 0.0])
+        turned = dataclasses.replace(target.surfels, normals=away.repeat(size, 1))
+        target.restore(turned, target.keyframes)
         for index in range(1, keyframes + 1):
             fuse(target, pose(), index)
         stray = (target.surfels.normals[:, 0] > 0.9).sum()
-        assert (int(stray) > 0) == kept and int(stray) in (0, len(live))
+        assert (int(stray) > 0) == kept and int(stray) in (0, size)
 
 
 def test_depth_edges_make_no_surfels_in_the_air() -> None:
@@ -317,10 +320,14 @@ def test_an_empty_map_can_be_asked_anything() -> None:
 def test_the_hash_sees_every_column() -> None:
     target = surfel_map()
     fuse(target, pose())
+    surfels = target.surfels
+    target.restore(surfels, 1)
     seen = {target.state_hash()}
-    names = [column.name for column in dataclasses.fields(target.surfels)]
+    names = [column.name for column in dataclasses.fields(surfels)]
     for name in names:
-        getattr(target._store.slots, name)[target._store.live()[5]] += 1
+        column = getattr(surfels, name).clone()
+        column[5] += 1
+        target.restore(dataclasses.replace(surfels, **{name: column}), 1)
         seen.add(target.state_hash())
     assert len(seen) == 1 + len(names) == 9
 
@@ -355,20 +362,24 @@ def test_a_surfel_takes_no_more_than_64_bytes() -> None:
     assert sum(column.nbytes for column in columns) == 56 * len(target)
 
 
-def test_culling_by_blocks_changes_nothing() -> None:
+def every_block(blocks: BlockIndex, *_: object) -> torch.Tensor:
+    """Stands for `BlockIndex.in_view` and leaves out nothing."""
+    return torch.ones(len(blocks), dtype=torch.bool)
+
+
+def test_culling_by_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     # The map that looks at every block at every keyframe is the reference.
     culled, exhaustive = surfel_map(), surfel_map()
-    exhaustive._blocks.in_view = (  # type: ignore[method-assign]
-        lambda *_: torch.ones(len(exhaustive._blocks), dtype=torch.bool)
-    )
     generator = torch.Generator().manual_seed(4)
     for index in range(25):
         T = pose(x=0.3 * index, z=-0.1 * (index % 5), yaw_deg=23.0 * index)
         depth = wall_depth(T, 2.0 + 0.5 * (index % 3))
         depth = depth + 0.01 * torch.randn(depth.shape, generator=generator)
         depth = torch.where((depth > 0) & (depth < 12), depth, 0.0)
-        stats = [m.fuse(keyframe(T, index), estimate(depth)) for m in (culled, exhaustive)]
-        assert stats[0] == stats[1]
+        stats = culled.fuse(keyframe(T, index), estimate(depth))
+        with monkeypatch.context() as patch:
+            patch.setattr(BlockIndex, "in_view", every_block)
+            assert stats == exhaustive.fuse(keyframe(T, index), estimate(depth))
     assert culled.state_hash() == exhaustive.state_hash() and len(culled) > 5000
 
 
@@ -378,6 +389,6 @@ def test_slots_of_a_full_map_stay_bounded() -> None:
     for index in range(60):
         fuse(target, pose(x=0.5 * index, yaw_deg=5.0 * (index % 7)), index)
         assert len(target) == len(target.surfels)
-        slots.append(len(target._store.slots))
+        slots.append(target.slot_count)
     assert max(slots[30:]) <= max(slots[:30]) * 1.1
-    assert len(target._blocks) <= len(target._store.page_block)
+    assert target.block_count <= target.slot_count / PAGE

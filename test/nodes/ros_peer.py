@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import rclpy
+import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
@@ -22,12 +25,15 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 
+from e2e_slam_ros.config import Config
 from e2e_slam_ros.nodes.conversions import camera_info_message, image_message
+from e2e_slam_ros.nodes.keyframe_output import DepthOutput, KeyframeOutput
 from e2e_slam_ros.nodes.pose_messages import pose_message
 from e2e_slam_ros.nodes.qos import image_publisher, latched, reliable
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.nodes.stamps import ns_to_stamp, stamp_to_ns
-from synthetic import CAMERA, pose, textured_image, wall_depth
+from e2e_slam_ros.slam.result import KeyframeResult
+from synthetic import CAMERA, estimate, keyframe, pose, textured_image, wall_depth
 
 REPO = Path(__file__).resolve().parent.parent.parent
 OPTICAL = "camera_optical_frame"
@@ -133,6 +139,51 @@ class Peer(Node):
         future = client.call_async(Trigger.Request())
         wait_for(future.done, f"answer of {service}", timeout_s)
         return future.result()
+
+
+class Watching:
+    """An observer that keeps the mapped keyframes."""
+
+    def __init__(self) -> None:
+        self.results: list[KeyframeResult] = []
+
+    def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
+        """Nothing."""
+
+    def on_keyframe(self, result: KeyframeResult) -> None:
+        """Keep it."""
+        self.results.append(result)
+
+    def on_latency(self, stage: str, ms: float) -> None:
+        """Nothing."""
+
+
+class KeyframeSender:
+    """Sends keyframes with their depth to a mapper, as the nodes before it do."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._keyframes, self._depths = KeyframeOutput(peer, Config()), DepthOutput(peer)
+
+    def wait_for_mapper(self) -> None:
+        """Wait until the mapper reports and has subscribed."""
+        wait_for(lambda: "/mapper_node" in self._peer.status, "mapper_node")
+        topics = ("image", "camera_info", "pose", "depth", "uncertainty")
+        names = [f"keyframe/{topic}" for topic in topics]
+        wait_for(lambda: all(map(self._peer.count_subscribers, names)), "subscriptions")
+        time.sleep(0.3)
+
+    def send(self, index: int, confidence: torch.Tensor | None = None) -> None:
+        """Publish keyframe ``index`` in front of the wall."""
+        seen = keyframe(pose(), index)
+        assert seen.sensor_depth is not None
+        self._keyframes.publish(seen, OPTICAL)
+        self._depths.publish(seen, estimate(seen.sensor_depth, confidence), OPTICAL)
+
+
+def status(node: Any) -> dict[str, str]:
+    """What a node of this process says of itself now."""
+    return {item.key: item.value for item in node.diagnostics.status().values}
 
 
 class NodeProcess:

@@ -32,7 +32,7 @@ from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.slam_node import SlamNode
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
-from nodes.ros_peer import OPTICAL, Peer, peer_in, wait_for
+from nodes.ros_peer import OPTICAL, Peer, Watching, peer_in, status, wait_for
 from refine.rooms import network_config, use_tiny_network, wall_frame
 from refine.scene import CAMERA, TinyNetwork
 
@@ -55,10 +55,10 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> TinyNetwork:
 
 
 @contextmanager
-def spinning(kind: type[Node], domain: int, config: Config) -> Iterator[Any]:
+def spinning(kind: type[Node], domain: int, config: Config, **more: object) -> Iterator[Any]:
     context = rclpy.Context()
     rclpy.init(args=[], context=context, domain_id=domain)
-    node = kind(context, overrides(config))
+    node = kind(context, overrides(config), **more)
     try:
         with SpinThread(node):
             yield node
@@ -97,15 +97,12 @@ def bias(network: TinyNetwork) -> float:
     return float(network.disparity.bias.detach())  # type: ignore[operator,union-attr]
 
 
-def status(node: Any) -> dict[str, str]:
-    return {item.key: item.value for item in node.diagnostics.status().values}
-
-
 def test_refinement_is_seen_steered_and_reset_while_it_runs(
     ros_domain: int, tiny: TinyNetwork
 ) -> None:
-    start = bias(tiny)
-    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain, CONFIG) as node:
+    start, watch = bias(tiny), Watching()
+    run = spinning(SlamNode, ros_domain, CONFIG, observer=watch)
+    with peer_in(ros_domain) as peer, run as node:
         wait_for_slam(peer)
         send(peer, 0, 1, 2)
         shown = status(node)
@@ -119,14 +116,15 @@ def test_refinement_is_seen_steered_and_reset_while_it_runs(
         (fixed,) = node.set_parameters([Parameter("refine.wait_keyframes", value=1)])
         assert good.successful and not bad.successful and not fixed.successful
         send(peer, 3)
-        assert node._last.outcome.steps_done == 2
+        outcome = watch.results[-1].outcome
+        assert outcome is not None and outcome.steps_done == 2
         answer = peer.call("/slam_node/reset_adaptation")
         assert answer.success and bias(tiny) == start
         assert "refine.refined" not in status(node)
         (off,) = node.set_parameters([Parameter("refine.strategy", value="none")])
         assert off.successful
         send(peer, 4)
-        assert node._last.outcome is None and bias(tiny) == start
+        assert watch.results[-1].outcome is None and bias(tiny) == start
 
 
 def test_a_strategy_the_depth_source_cannot_follow_is_refused(

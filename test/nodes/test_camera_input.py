@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
@@ -16,13 +17,12 @@ from rclpy.parameter import Parameter
 
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import KeyframeDecision
-from e2e_slam_ros.nodes.conversions import image_message
 from e2e_slam_ros.nodes.mapper_node import MapperNode
 from e2e_slam_ros.nodes.observer import Observers
 from e2e_slam_ros.nodes.slam_node import SlamNode
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.result import KeyframeResult
-from nodes.ros_peer import OPTICAL, REPO, peer_in, wait_for
+from nodes.ros_peer import REPO, KeyframeSender, Watching, peer_in, wait_for
 from nodes.test_resets import spinning
 
 NAMES = ("dataset_player", "slam_node", "keyframe_node", "depth_node", "mapper_node")
@@ -42,9 +42,8 @@ class Broken:
 
 
 def test_a_viewer_that_fails_costs_no_frame(ros_domain: int) -> None:
-    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
-        watch = Observers(Broken(), on_problem=node.diagnostics.problem)
-        node._observer = node.camera_input._observer = watch
+    broken = Broken()
+    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain, observer=broken) as node:
         peer.wait_for_slam("slam_node")
         peer.send_good(1.0)
         peer.send_good(2.0, x=0.3)
@@ -100,14 +99,15 @@ def test_the_pose_tolerance_changes_while_running(ros_domain: int) -> None:
 
 
 def test_keyframe_numbers_go_on_after_a_time_jump(ros_domain: int) -> None:
-    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
+    watch = Watching()
+    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain, observer=watch) as node:
         peer.wait_for_slam("slam_node")
-        indices = []
         for second, x in ((5.0, 0.0), (6.0, 0.3), (1.0, 0.1)):
             peer.send_good(second, x)
-            indices.append(node._last.keyframe.index)
         assert node.diagnostics.problems.totals() == {"time_jump": 1}
-        assert indices == [0, 1, 2] and node._last.keyframe.decision.reason == "first"
+        keyframes = [result.keyframe for result in watch.results]
+        assert [keyframe.index for keyframe in keyframes] == [0, 1, 2]
+        assert keyframes[-1].decision.reason == "first"
 
 
 def test_an_image_that_comes_again_after_an_older_one_is_answered(ros_domain: int) -> None:
@@ -140,16 +140,14 @@ def test_the_mapper_trusts_depth_less_where_it_is_uncertain(
             return fuse(keyframe, estimate)
 
         monkeypatch.setattr(node.surfels, "fuse", spy)
-        image, info, depth, at = peer.messages(1.0)
-        values = np.full((48, 64), doubt or 0.0, np.float32)
-        values[0, 0] = np.nan
-        uncertain = image_message(values, "32FC1", image.header.stamp, OPTICAL)
-        if doubt is not None:
-            node._receive_doubt(uncertain)
-        for subscriber, msg in zip(node._input._filters, (image, info, at, depth), strict=True):
-            subscriber.signalMessage(msg)
+        sender = KeyframeSender(peer)
+        sender.wait_for_mapper()
+        confidence = torch.full((1, 1, 48, 64), 1.0 - (doubt or 0.0))
+        confidence[..., 0, 0] = torch.nan
+        sender.send(1, None if doubt is None else confidence)
+        wait_for(lambda: confidences, "the fusion", 10.0)
         assert node.worker.drain(10.0) and len(confidences) == 1
-        assert node.diagnostics.problems.totals() == {} and node._doubts == {}
+        assert node.diagnostics.problems.totals() == {}
         if doubt is None:
             assert confidences[0] is None
         else:

@@ -16,14 +16,17 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.mapping import map_checkpoint
+from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.nodes import map_output
 from e2e_slam_ros.nodes.keyframe_node import KeyframeNode
+from e2e_slam_ros.nodes.map_output import MapOutput
 from e2e_slam_ros.nodes.mapper_node import MapperNode
 from e2e_slam_ros.nodes.parameters import overrides
 from e2e_slam_ros.nodes.slam_node import SlamNode
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.slam.preprocess import Preprocessor
-from nodes.ros_peer import Peer, peer_in, wait_for
+from nodes.ros_peer import KeyframeSender, Peer, Watching, peer_in, status, wait_for
 
 CONFIG = Config().with_values(
     {"runtime.offline": True, "keyframe.parallax": 0.0, "keyframe.min_sharpness": 0.0}
@@ -31,10 +34,12 @@ CONFIG = Config().with_values(
 
 
 @contextmanager
-def spinning(kind: type[Node], domain: int, config: Config = CONFIG) -> Iterator[Any]:
+def spinning(
+    kind: type[Node], domain: int, config: Config = CONFIG, **more: object
+) -> Iterator[Any]:
     context = rclpy.Context()
     rclpy.init(args=[], context=context, domain_id=domain)
-    node = kind(context, overrides(config))
+    node = kind(context, overrides(config), **more)
     try:
         with SpinThread(node):
             yield node
@@ -44,18 +49,42 @@ def spinning(kind: type[Node], domain: int, config: Config = CONFIG) -> Iterator
         context.try_shutdown()
 
 
+@contextmanager
+def held(surfels: SurfelMap, output: MapOutput, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hold the map: its publisher takes long to copy it."""
+    holding, go_on = threading.Event(), threading.Event()
+    snapshot = surfels.snapshot
+
+    def slow(*arguments: Any) -> SurfelCloud:
+        holding.set()
+        assert go_on.wait(20.0)
+        return snapshot(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(surfels, "snapshot", slow)
+        output.changed(0)
+        try:
+            assert holding.wait(10.0)
+            yield
+        finally:
+            go_on.set()
+
+
 def begin(peer: Peer, service: str) -> Any:
     client = peer.create_client(Trigger, service)
     assert client.wait_for_service(20.0)
     return client.call_async(Trigger.Request())
 
 
-def test_resetting_waits_for_the_map_and_images_do_not(ros_domain: int) -> None:
-    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
+def test_resetting_waits_for_the_map_and_images_do_not(
+    ros_domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = Watching()
+    with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain, observer=watch) as node:
         peer.wait_for_slam("slam_node")
         peer.send_good(1.0)
         assert len(node.pipeline.surfels) > 0
-        with node._map_lock:
+        with held(node.pipeline.surfels, node.map_output, monkeypatch):
             answer = begin(peer, "slam_node/reset")
             wait_for(lambda: node.camera_input.epoch == 1, "the reset", 5.0)
             stamp_ns = peer.send(*peer.messages(2.0, x=0.2))
@@ -71,13 +100,15 @@ def test_resetting_waits_for_the_map_and_images_do_not(ros_domain: int) -> None:
         assert peer.status["/slam_node"]["scale_source"] == "none yet"
         assert len(node.pipeline.surfels) == 0
         peer.send_good(3.0)
-        assert node._last.keyframe.index == 0 and node.mapped == 1
+        assert watch.results[-1].keyframe.index == 0 and node.mapped == 1
 
 
-def test_a_keyframe_of_before_a_reset_is_not_mapped(ros_domain: int) -> None:
+def test_a_keyframe_of_before_a_reset_is_not_mapped(
+    ros_domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain) as node:
         peer.wait_for_slam("slam_node")
-        with node._map_lock:
+        with held(node.pipeline.surfels, node.map_output, monkeypatch):
             old = peer.send(*peer.messages(1.0))
             wait_for(lambda: node.worker.pending == 1, "a keyframe at work", 5.0)
             answer = begin(peer, "slam_node/reset")
@@ -93,14 +124,14 @@ def test_a_map_is_loaded_while_images_go_on(
 ) -> None:
     config = CONFIG.with_values({"runtime.output": str(tmp_path), "runtime.offline": False})
     reading, go_on = threading.Event(), threading.Event()
-    read = map_checkpoint._read
+    read = map_output.read_map
 
     def slow(*arguments: Any) -> Any:
         reading.set()
         assert go_on.wait(20.0)
         return read(*arguments)
 
-    monkeypatch.setattr(map_checkpoint, "_read", slow)
+    monkeypatch.setattr(map_output, "read_map", slow)
     with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain, config) as node:
         peer.wait_for_slam("slam_node")
         peer.send_good(1.0)
@@ -118,18 +149,23 @@ def test_a_map_is_loaded_while_images_go_on(
         assert answer.result().success and len(node.pipeline.surfels) == surfels
 
 
-def test_the_mapper_answers_while_its_map_is_held(ros_domain: int) -> None:
+def test_the_mapper_answers_while_its_map_is_held(
+    ros_domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with peer_in(ros_domain) as peer, spinning(MapperNode, ros_domain) as node:
-        wait_for(lambda: "/mapper_node" in peer.status, "mapper_node")
-        node._fused = 7
-        with node._map_lock:
+        sender = KeyframeSender(peer)
+        sender.wait_for_mapper()
+        sender.send(1)
+        wait_for(lambda: status(node)["keyframes"] == "1", "a keyframe", 10.0)
+        with held(node.surfels, node.map_output, monkeypatch):
             answer = begin(peer, "mapper_node/reset")
-            wait_for(lambda: node._epoch == 1, "the reset", 5.0)
-            peer.status.clear()
-            wait_for(lambda: "/mapper_node" in peer.status, "a report meanwhile", 5.0)
+            # The first report may be older than the request.
+            for _ in range(2):
+                peer.status.clear()
+                wait_for(lambda: "/mapper_node" in peer.status, "a report meanwhile", 5.0)
             assert not answer.done()
         wait_for(answer.done, "the answer", 5.0)
-        assert answer.result().success and node._facts()["keyframes"] == 0
+        assert answer.result().success and status(node)["keyframes"] == "0"
 
 
 def test_keyframe_node_sends_nothing_of_before_a_reset(
@@ -155,7 +191,7 @@ def test_keyframe_node_sends_nothing_of_before_a_reset(
         finally:
             go_on.set()
         assert node.worker.drain(10.0)
-        assert node._facts()["keyframes"] == 0 and peer.keyframes == []
+        assert status(node)["keyframes"] == "0" and peer.keyframes == []
         peer.send(*peer.messages(2.0))
         wait_for(lambda: peer.keyframes, "the next keyframe", 5.0)
         assert peer.keyframes[0].header.stamp.sec == 2 and len(peer.keyframes) == 1

@@ -151,10 +151,11 @@ def test_output_refinement_corrects_what_no_scale_can() -> None:
     assert first.estimate is first.unrefined
     assert last.outcome is not None and last.outcome.changed
     assert error(last.estimate.depth) < 0.4 * error(last.unrefined.depth)
-    tally = staged.stage.tally
-    assert (tally.refined, tally.refused) == (2, {"no sources": 1})
-    assert tally.first is not None and tally.last is not None and tally.last < tally.first
-    assert 0 < tally.mean_steps <= 20
+    counts = staged.stage.counts
+    assert (counts.refined, counts.refused) == (2, {"no sources": 1})
+    assert counts.loss_before is not None and counts.loss_after is not None
+    assert counts.loss_after < counts.loss_before
+    assert 0 < counts.mean_steps <= 20
 
 
 def test_motion_corrects_what_no_scale_can() -> None:
@@ -226,19 +227,19 @@ def test_the_network_learns_the_wall_and_keeps_it_when_switched_off(
     start = bias(tiny)
     walk(staged, 4)
     learned = bias(tiny)
-    assert learned != start and staged.stage.tally.refined > 0
+    assert learned != start and staged.stage.counts.refined > 0
     staged.configure(**{"refine.strategy": "none"})
     metric = staged.step(keyframe(0.5, 5))
     assert metric.outcome is None and bias(tiny) == learned
     assert error(metric.estimate.depth) < 0.6 * error(torch.full(SHAPE, 2.3))
     staged.stage.forget_learned()
-    assert bias(tiny) == start and staged.stage.tally.refined == 0
+    assert bias(tiny) == start and staged.stage.counts.refined == 0
 
 
 def test_settings_change_from_the_next_keyframe_on(monkeypatch: pytest.MonkeyPatch) -> None:
     staged, tiny = adapting(monkeypatch, **{"refine.steps": 2})
     walk(staged, 2)
-    assert staged.stage.tally.steps == 2
+    assert staged.stage.counts.steps == 2
     changed = {"refine.steps": 3, "refine.network.learning_rate": 1e-8}
     staged.configure(**changed, **{"refine.weights.smoothness": 0.0})
     before = bias(tiny)

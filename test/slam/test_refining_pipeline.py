@@ -11,7 +11,7 @@ import torch
 
 from e2e_slam_ros.config.errors import ConfigError, DepthError, PoseError
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.refine.counts import RefinementTally
+from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.refine.result import Refusal
 from e2e_slam_ros.slam.pipeline import SlamPipeline
@@ -51,9 +51,9 @@ def unrefined_went_on(system: SlamPipeline, result: KeyframeResult, reason: Refu
     assert result.outcome is not None and result.outcome.refused is reason
     assert result.estimate is result.unrefined
     assert result.fusion.added + result.fusion.merged > 0
-    tally = RefinementTally()
-    tally.note(result.outcome)
-    assert tally.refused == {str(reason): 1} and tally.attempts == 1
+    counts = RefinementCounts()
+    counts.add(result.outcome)
+    assert counts.refused == {str(reason): 1} and counts.attempts == 1
     network = system.source.network
     assert network is not None
     assert all(bool(torch.isfinite(p).all()) for p in network.parameters())
@@ -66,7 +66,7 @@ def test_refined_depth_is_what_is_fused(make: Make) -> None:
     for result in results[1:]:
         assert result.outcome is not None and result.outcome.refused is None
         assert list(result.latency_ms) == ["prepare", "depth", "refine", "fuse"]
-    assert system.depth_stage.tally.refined > 0
+    assert system.depth_stage.counts.refined > 0
     assert not results[-1].estimate.depth.requires_grad
     system.reset()
     assert error(integrate(system, wall_frame(0, 0.0))) == pytest.approx(error(results[0]))

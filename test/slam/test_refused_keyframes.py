@@ -104,13 +104,13 @@ def state(system: SlamPipeline) -> dict[str, object]:
             None if item.motion_weight is None else float(item.motion_weight.double().sum()),
             [view.stamp_ns for view in item.between],
         )
-    tally = system.depth_stage.tally
+    counts = system.depth_stage.counts
     return {
         "memory": memory,
         "poses": {index: pose.tolist() for index, pose in system.keyframes.poses().items()},
         "map": system.surfels.state_hash(),
         "learned": {name: v.tolist() for name, v in system.state_dict().items()},
-        "counts": (tally.refined, tally.rolled_back, tally.steps, dict(tally.refused)),
+        "counts": (counts.refined, counts.rolled_back, counts.steps, dict(counts.refused)),
     }
 
 

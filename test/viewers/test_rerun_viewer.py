@@ -59,11 +59,15 @@ def test_without_the_package_it_says_what_to_install(
         RerunViewer(tmp_path)
 
 
-class Stream:
-    """Stands for a recording stream: keeps what is logged."""
+# Entity, kind and values of each thing that was shown.
+Logged = list[tuple[str, str, Any]]
 
-    def __init__(self, _: str) -> None:
-        self.logged: list[tuple[str, str, Any]] = []
+
+class Stream:
+    """Stands for a recording stream: tells what is logged."""
+
+    def __init__(self, logged: Logged) -> None:
+        self.logged = logged
 
     def log(self, entity: str, item: tuple[str, Any], static: bool = False) -> None:
         self.logged.append((entity, *item))
@@ -75,8 +79,10 @@ class Stream:
         pass
 
 
-def stub() -> Any:
-    """A `rerun` that makes (kind, arguments) of each thing to show."""
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Logged:
+    """What viewers show, with a `rerun` that makes (kind, arguments) of each thing."""
+    shown: Logged = []
 
     def kind(name: str) -> Any:
         return lambda *values, **named: (name, values or named)
@@ -84,21 +90,18 @@ def stub() -> Any:
     kinds = ("Transform3D", "Pinhole", "Image", "DepthImage", "Points3D", "LineStrips3D")
     made = {name: kind(name) for name in (*kinds, "Scalars", "Clear")}
     coordinates = SimpleNamespace(RIGHT_HAND_Z_UP=("coordinates", None))
-    return SimpleNamespace(RecordingStream=Stream, ViewCoordinates=coordinates, **made)
+    stub = SimpleNamespace(
+        RecordingStream=lambda _: Stream(shown), ViewCoordinates=coordinates, **made
+    )
+    monkeypatch.setitem(sys.modules, "rerun", stub)
+    return shown
 
 
-def lines(viewer: RerunViewer) -> list[tuple[str, np.ndarray]]:
-    return [
-        (entity, values[0][0])
-        for entity, name, values in viewer._stream.logged
-        if name == "LineStrips3D"
-    ]
+def lines(logged: Logged) -> list[tuple[str, np.ndarray]]:
+    return [(entity, values[0][0]) for entity, name, values in logged if name == "LineStrips3D"]
 
 
-def test_each_keyframe_adds_one_piece_of_the_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "rerun", stub())
+def test_each_keyframe_adds_one_piece_of_the_path(tmp_path: Path, logged: Logged) -> None:
     viewer = RerunViewer(tmp_path, record=True)
     pipeline = SlamPipeline(Config(), torch.device("cpu"))
     for number, x in ((10, 0.0), (11, 0.2), (12, 0.4), (1, 0.6), (2, 0.8)):
@@ -106,24 +109,21 @@ def test_each_keyframe_adds_one_piece_of_the_path(
             pipeline.restart()
         item = frame(number, pose(x=x))
         viewer.on_keyframe(pipeline.map_keyframe(item, pipeline.choose_keyframe(item)))
-    drawn = lines(viewer)
+    drawn = lines(logged)
     # Keyframe 3 came after a jump back in time: nothing leads there from keyframe 2.
     assert [entity for entity, _ in drawn] == [f"map/path/{index}" for index in (1, 2, 4)]
     np.testing.assert_allclose(drawn[1][1], [[0.2, 0, 0], [0.4, 0, 0]], atol=1e-9)
-    clouds = [e for e, name, _ in viewer._stream.logged if name == "Points3D"]
+    clouds = [e for e, name, _ in logged if name == "Points3D"]
     assert clouds == [f"map/keyframes/{index}" for index in range(5)]
 
 
-def test_after_a_reset_nothing_of_before_is_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "rerun", stub())
+def test_after_a_reset_nothing_of_before_is_shown(tmp_path: Path, logged: Logged) -> None:
     viewer = RerunViewer(tmp_path, record=True)
     pipeline = SlamPipeline(Config(), torch.device("cpu"))
     for number in (0, 1):
         item = frame(number, pose(x=0.2 * number))
         viewer.on_keyframe(pipeline.map_keyframe(item, pipeline.choose_keyframe(item)))
         pipeline.reset()
-    assert lines(viewer) == []
-    cleared = [e for e, name, _ in viewer._stream.logged if name == "Clear"]
+    assert lines(logged) == []
+    cleared = [e for e, name, _ in logged if name == "Clear"]
     assert cleared == ["map/keyframes", "map/path"] * 2

@@ -34,7 +34,7 @@ from e2e_slam_ros.evaluation.run.summary import (
 from e2e_slam_ros.evaluation.run.truth import ObservedReader
 from e2e_slam_ros.evaluation.trajectory.errors import trajectory_metrics
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
-from e2e_slam_ros.refine.counts import RefinementTally
+from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 
 Metrics = TypeVar("Metrics")
@@ -67,7 +67,7 @@ class RunRecorder:
         self._records: list[KeyframeRecord] = []
         self._samples: EvenSample[KeyframeSample] = EvenSample(_SAMPLES)
         self._measured: EvenSample[npt.NDArray[np.float32]] = EvenSample(_FIT_KEYFRAMES)
-        self._refinement = RefinementTally()
+        self._refinement = RefinementCounts()
         self._revised = 0
         self._last: DepthEstimate | None = None
         self._device: str | None = None
@@ -97,7 +97,7 @@ class RunRecorder:
         measured = measured_points(result, truth, limits.min_m, limits.max_m)
         with self._lock:
             if result.outcome is not None:
-                self._refinement.note(result.outcome)
+                self._refinement.add(result.outcome)
             if measured is not None:
                 self._measured.offer(measured)
             wanted = self._samples.wants_next()

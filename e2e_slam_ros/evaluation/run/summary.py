@@ -13,7 +13,7 @@ from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
 from e2e_slam_ros.evaluation.run.map_fit import MapMetrics
 from e2e_slam_ros.evaluation.trajectory.errors import TrajectoryMetrics
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.refine.counts import RefinementTally
+from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.slam.depth_sources import is_measured
 
 
@@ -82,12 +82,12 @@ class RefinementSummary:
     revised: int = 0
 
     @classmethod
-    def of(cls, tally: RefinementTally, revised: int) -> RefinementSummary | None:
-        """Return the numbers of a tally; None where no refinement was tried."""
-        if tally.attempts == 0:
+    def of(cls, counts: RefinementCounts, revised: int) -> RefinementSummary | None:
+        """Return the numbers of the counts; None where no refinement was tried."""
+        if counts.attempts == 0:
             return None
-        refused = dict(tally.refused)
-        return cls(tally.refined, refused, tally.rolled_back, tally.mean_steps, revised)
+        refused = dict(counts.refused)
+        return cls(counts.refined, refused, counts.rolled_back, counts.mean_steps, revised)
 
 
 @dataclass(frozen=True, eq=False)
