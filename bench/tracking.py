@@ -25,10 +25,10 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.evaluation.machine import machine_line
-from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
 from e2e_slam_ros.evaluation.trajectory.tracking_plot import trajectory_plot
 from e2e_slam_ros.evaluation.trajectory.tracking_protocol import TrackingRun, run_tracking
 from e2e_slam_ros.simulation.reader import ProceduralReader
+from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
 
 CPU = torch.device("cpu")
 

@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         E2ESlamError: see `commands.evaluate.run`.
     """
     from e2e_slam_ros.config.device import resolve_device
-    from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
     from e2e_slam_ros.evaluation.trajectory.tracking_protocol import run_tracking
+    from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
 
     seeds = 1 if arguments.seeds is None else arguments.seeds
     if seeds < 1:

@@ -32,6 +32,7 @@ from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
 from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
 from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
@@ -93,6 +94,7 @@ class SlamNode(Node):  # type: ignore[misc]
             self.diagnostics,
             self.worker.submit,
             self._observer,
+            tracking=self.pipeline.tracking,
         )
         self._map_services = MapServices(
             self, self.map_output, self.diagnostics, self.camera_input.reset, self._clear
@@ -124,6 +126,8 @@ class SlamNode(Node):  # type: ignore[misc]
     def close(self, save: bool = True) -> None:
         """End the threads; an offline run with an output folder saves its map."""
         self.worker.stop()
+        if self.pipeline.tracking is not None:
+            self.pipeline.tracking.close()
         self.map_output.close()
         if self._viewer is not None:
             self._viewer.close()
@@ -218,9 +222,17 @@ class SlamNode(Node):  # type: ignore[misc]
             "memory_mb": memory_mb(),
             "device": self.pipeline.device,
             "depth_source": self.config.depth.source,
+            **tracking_facts(self.pipeline.tracking),
             "scale_source": last.estimate.scale_source if last else "none yet",
             **adaptation_facts(self.pipeline.depth_stage, self.config.refine.strategy),
         }
+
+
+def tracking_facts(tracking: PoseTracking | None) -> dict[str, object]:
+    """Return what diagnostics show of the visual tracker."""
+    if tracking is None:
+        return {}
+    return {"tracking": str(tracking.state.value), "loops": tracking.loops}
 
 
 def _viewer(config: Config) -> RerunViewer | None:

@@ -24,9 +24,10 @@ _PATH_PERIOD_S = 1.0
 class TrajectoryOutput:
     """Publishes the camera's pose. The executor thread owns it.
 
-    With a pose topic, or poses from the images, TF gets ``map -> camera``. With odometry or TF as pose source, the robot's
-    own tree already connects ``odom`` to the camera, and a second parent would break the tree. TF
-    then gets ``map -> odom``. It is the identity as long as nothing corrects the odometry.
+    With a pose topic, or poses from the images, TF gets ``map -> camera``. With odometry or TF as
+    pose source, the robot's own tree already connects ``odom`` to the camera, and a second parent
+    would break the tree. TF then gets ``map -> odom``. It is the identity as long as nothing
+    corrects the odometry.
     """
 
     def __init__(self, node: Node, config: Config) -> None:

@@ -16,7 +16,9 @@ from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.slam.depth_sources import build_depth_source
+from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
+from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 from e2e_slam_ros.slam.stage_timer import StageTimer
@@ -44,6 +46,8 @@ class SlamPipeline:
         source: the depth source.
         depth_stage: from raw depth to the depth that is fused.
         surfels: the map.
+        tracking: finds the poses of frames with ``pose.source: visual``; else None. `reset`
+            leaves it alone: it runs at camera rate, and is reset there.
 
     Raises:
         E2ESlamError: a configuration that makes no sense, or a source that cannot be built.
@@ -85,6 +89,9 @@ class SlamPipeline:
         if self.source.traits.unit is not DepthUnit.METRES:
             between = BetweenFrames(config.refine.motion.min_baseline_m, self._as_view)
         self.keyframes = Keyframes(kept_keyframes(config), between)
+        self.tracking: PoseTracking | None = None
+        if config.pose.source == "visual":
+            self.tracking = PoseTracking(config, keyframe_depth(config, device))
 
     @property
     def config(self) -> Config:
@@ -100,13 +107,17 @@ class SlamPipeline:
         self.depth_stage.check(config.refine)
         self._config = config
 
-    def choose_keyframe(self, frame: Frame) -> KeyframeDecision:
+    def choose_keyframe(self, frame: Frame, wanted: bool = False) -> KeyframeDecision:
         """Return whether the frame becomes a keyframe; its depth may still be missing.
+
+        Args:
+            frame: with its pose.
+            wanted: it becomes a keyframe whatever the rule says.
 
         Raises:
             PoseError: there is no pose, or it is not finite or not rigid.
         """
-        decision = self.selector.choose_keyframe(frame)
+        decision = self.selector.choose_keyframe(frame, wanted)
         if not decision.is_keyframe:
             self.keyframes.offer(frame)
         return decision
@@ -115,6 +126,8 @@ class SlamPipeline:
         """Map one keyframe: prepare, estimate depth, make it metric, fuse, revise."""
         refine, timer = self._config.refine, StageTimer(self.device)
         with self.selector.withdrawn_on_error(frame.stamp_ns):
+            if self.tracking is not None:
+                frame = self.tracking.refreshed(frame)
             with timer("prepare"):
                 keyframe = self._prepare(frame, decision)
             with timer("depth"):
@@ -129,6 +142,7 @@ class SlamPipeline:
         self.keyframes.add(metric.remembered(raw, between))
         self.depth_stage.keep(metric)
         self.selector.mapped(keyframe, metric.estimate.depth)
+        self._follow_tracking(keyframe, metric.estimate.depth)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
         return KeyframeResult(
@@ -237,6 +251,15 @@ class SlamPipeline:
         self.forget_keyframes()
         self.depth_stage.forget_learned()
         self.surfels.clear()
+
+    def _follow_tracking(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
+        """Tell the tracker of a mapped keyframe; move what its adjustment has corrected."""
+        if self.tracking is None:
+            return
+        self.tracking.mapped(keyframe, depth)
+        moved = self.tracking.corrections(self.keyframes.poses())
+        if moved:
+            self.move_keyframes(moved)
 
     def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)

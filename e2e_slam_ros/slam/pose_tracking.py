@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,11 @@ class PoseTracking:
         config: ``tracking`` and ``runtime.offline``.
         depth_of: gives the tracker's keyframes their depth; None: it is measured, and arrives by
             `mapped`.
+
+    Example:
+        >>> tracking = PoseTracking(Config().with_values({"runtime.offline": True}), None)
+        >>> tracking.state.value, tracking.needs_mapping, tracking.loops
+        ('initialising', True, 0)
     """
 
     def __init__(self, config: Config, depth_of: DepthOf | None) -> None:
@@ -179,11 +185,12 @@ class PoseTracking:
                 frame = self._waiting[0]
                 if self._depth_of is None:
                     # Measured depth comes by `mapped`, which takes the frame away.
-                    self._condition.wait_for(
-                        lambda: self._stopping or frame not in self._waiting, _DEPTH_WAIT_S
-                    )
+                    self._condition.wait_for(partial(self._settled, frame), _DEPTH_WAIT_S)
                 if frame in self._waiting:
                     self._waiting.remove(frame)
             if self._depth_of is not None:
                 self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
             self._adjust()
+
+    def _settled(self, frame: Frame) -> bool:
+        return self._stopping or frame not in self._waiting

@@ -1,0 +1,111 @@
+"""The visual tracker inside the pipeline: poses from images alone make the map."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.slam.pose_tracking import T_MAP_FIRST, PoseTracking
+from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.state import TrackingState
+from tracking.plane import CAMERA, depth, frame, texture, walk
+
+CPU = torch.device("cpu")
+VALUES = {"pose.source": "visual", "runtime.offline": True, "tracking.corners": 200}
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    wall = texture()
+    return [frame(wall, i, T) for i, T in enumerate(walk(40))]
+
+
+def run(system: SlamPipeline, frames: list[Frame]) -> list[np.ndarray]:
+    """Track and map frames that come without a pose; return their poses."""
+    assert system.tracking is not None
+    poses = []
+    for one in frames:
+        tracked = system.tracking.track(replace(one, T_map_camera=None))
+        assert tracked.T_map_camera is not None
+        poses.append(tracked.T_map_camera)
+        located = replace(one, T_map_camera=tracked.T_map_camera)
+        decision = system.choose_keyframe(located, tracked.keyframe is not None)
+        if decision.is_keyframe:
+            system.map_keyframe(located, decision)
+    return poses
+
+
+def test_the_map_is_made_where_the_camera_was(frames: list[Frame]) -> None:
+    system = SlamPipeline(Config().with_values(VALUES), CPU)
+    poses = run(system, frames)
+    first = frames[0].T_map_camera
+    assert first is not None
+    for pose, one in zip(poses, frames, strict=True):
+        assert one.T_map_camera is not None
+        true = T_MAP_FIRST @ np.linalg.inv(first) @ one.T_map_camera
+        assert np.linalg.norm(pose[:3, 3] - true[:3, 3]) < 0.02
+    # The wall is in front of the camera: along x of the map.
+    cloud = system.surfels.snapshot().positions
+    assert len(cloud) > 5000 and np.median(cloud[:, 0]) > 1.0
+    # Memory and map are at the poses that the last adjustment left.
+    assert system.tracking is not None
+    assert system.tracking.corrections(system.keyframes.poses()) == {}
+
+
+def test_the_same_frames_give_the_same_poses(frames: list[Frame]) -> None:
+    one, other = (
+        run(SlamPipeline(Config().with_values(VALUES), CPU), frames[:20]) for _ in range(2)
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_a_black_image_is_lost_and_a_reset_begins_anew(frames: list[Frame]) -> None:
+    system = SlamPipeline(Config().with_values(VALUES), CPU)
+    run(system, frames[:10])
+    tracking = system.tracking
+    assert tracking is not None
+    black = replace(frames[10], image=np.zeros_like(frames[10].image))
+    lost = tracking.track(black)
+    assert lost.T_map_camera is None and tracking.state is TrackingState.LOST
+    assert "landmarks" in lost.reason
+    tracking.reset()
+    again = tracking.track(frames[0])
+    assert again.T_map_camera is not None
+    assert np.allclose(again.T_map_camera, T_MAP_FIRST)
+
+
+def test_live_adjustment_has_a_thread_of_its_own(frames: list[Frame]) -> None:
+    true = {one.stamp_ns: one.T_map_camera for one in frames}
+
+    def depth_of(one: Frame) -> DepthImage:
+        pose = true[one.stamp_ns]
+        assert pose is not None
+        return DepthImage(depth(pose), CAMERA, 0.05)
+
+    config = Config().with_values(VALUES | {"runtime.offline": False})
+    tracking = PoseTracking(config, depth_of)
+    try:
+        poses = []
+        for one in frames:
+            for _ in range(200):
+                tracked = tracking.track(replace(one, T_map_camera=None))
+                if tracked.T_map_camera is not None or tracking.state is TrackingState.LOST:
+                    break
+                one = replace(one, stamp_ns=one.stamp_ns + 1)
+                true[one.stamp_ns] = one.T_map_camera
+            poses.append(tracked.T_map_camera)
+        assert sum(pose is not None for pose in poses) > 0.9 * len(frames)
+    finally:
+        tracking.close()
+
+
+def test_a_source_that_needs_poses_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sensor or network"):
+        SlamPipeline(Config().with_values(VALUES | {"depth.source": "motion_stereo"}), CPU)
