@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,26 @@ def test_two_lock_step_runs_of_real_frames_make_the_same_map(
     assert (first.frames, first.dropped, first.problems) == (10, 0, {})
     assert 2 <= first.keyframes == second.keyframes
     assert threading.active_count() == threads, "threads are left behind"
+
+
+class WithoutPoses(FrameSlice):
+    """Frames as a plain camera delivers them."""
+
+    def __getitem__(self, index: int) -> Frame:
+        return replace(super().__getitem__(index), T_map_camera=None)
+
+
+def test_poses_from_images_are_the_same_twice(ros_domain: int, shared_data: Path) -> None:
+    reader = TumReader(shared_data / "tum" / "rgbd_dataset_freiburg1_rpy_excerpt")
+    plain = WithoutPoses(reader, 0, 16)
+    config = CONFIG.with_values({"pose.source": "visual"})
+    hashes = []
+    for _ in range(2):
+        outcome = run_replay(plain, config, lockstep=True, progress=False)
+        assert outcome.frames == 16 and outcome.keyframes > 2
+        assert not set(outcome.problems) - {"no_depth"}
+        hashes.append(outcome.map_hash)
+    assert hashes[0] == hashes[1]
 
 
 def test_the_recorder_sees_every_frame_and_keyframe(ros_domain: int) -> None:
