@@ -17,6 +17,6 @@ class CameraConfig:
     """
 
     working_width: int = leaf(
-        320, "width in pixels that images are reduced to; 0 keeps the camera's size", low=0
+        320, "images are reduced to this width, pixels; 0 keeps the camera's size", low=0
     )
     undistort: bool = leaf(True, "remove lens distortion given in camera_info")

@@ -23,12 +23,12 @@ class NetworkConfig:
         choices=("efficientnet_lite0", "disp_resnet18"),
     )
     checkpoint: str = leaf(
-        "", "path of its weights (.safetensors, .pth.tar); empty: those of the package"
+        "", "path of the weights (.safetensors, .pth.tar); empty: those of the package"
     )
     width: int = leaf(256, "network input width in pixels, a multiple of 32", low=64)
     height: int = leaf(192, "network input height in pixels, a multiple of 32", low=64)
     confidence: bool = leaf(
-        False, "pixels weigh less in the map where the network expects larger errors"
+        False, "true: pixels weigh less in the map where the network expects larger errors"
     )
 
 
@@ -44,15 +44,15 @@ class MotionConfig:
     width: int = leaf(160, "image width of the plane sweep in pixels", low=32)
     planes: int = leaf(64, "depths tried, evenly spaced in inverse depth", low=8, high=512)
     near_m: float = leaf(0.4, "nearest depth tried, metres", low=0.05)
-    neighbours: int = leaf(4, "earlier keyframes compared with", low=1, high=16)
+    neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
     min_baseline_m: float = leaf(
         0.06,
-        "distance to an earlier keyframe under which it says nothing about depth, metres",
+        "earlier keyframes nearer than this are left out, metres: they show no parallax",
         low=0.0,
     )
     min_evidence: float = leaf(
         0.02,
-        "share of trusted pixels around a pixel under which its depth is left out",
+        "a pixel gets no depth if a smaller share of the pixels around it is trusted",
         low=0.0,
         high=1.0,
     )
@@ -60,7 +60,7 @@ class MotionConfig:
 
 @dataclass(frozen=True)
 class DepthConfig:
-    """Where a keyframe's depth comes from.
+    """The source of a keyframe's depth.
 
     Example:
         >>> DepthConfig(source="network").motion.near_m
@@ -69,22 +69,22 @@ class DepthConfig:
 
     source: str = leaf(
         "sensor",
-        "sensor: the aligned depth topic; motion_stereo: from the images and poses of the last "
-        "keyframes; network: predicted from one image",
+        "sensor: the aligned depth topic; motion_stereo: depth from the images and poses of the "
+        "last keyframes; network: depth predicted from one image",
         choices=("sensor", "motion_stereo", "network"),
     )
     min_m: float = leaf(0.1, "nearest depth used, metres", low=0.0)
     max_m: float = leaf(8.0, "farthest depth used, metres", low=0.1)
     sync_tolerance_s: float = leaf(
         0.02,
-        "farthest a depth image may be from its colour image, seconds",
+        "largest time difference between a depth image and its colour image, seconds",
         low=0.0,
         high=1.0,
         live=True,
     )
     wait_s: float = leaf(
         0.5,
-        "how long a keyframe waits for its depth image, seconds",
+        "longest time that a keyframe waits for its depth image, seconds",
         low=0.0,
         high=10.0,
         live=True,

@@ -1,4 +1,4 @@
-"""Which device the tensors live on."""
+"""The device that tensors live on."""
 
 from __future__ import annotations
 

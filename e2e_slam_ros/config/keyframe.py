@@ -9,7 +9,7 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class KeyframeConfig:
-    """When a frame becomes a keyframe.
+    """Limits from which on a frame becomes a keyframe.
 
     Example:
         >>> KeyframeConfig().parallax
@@ -17,25 +17,30 @@ class KeyframeConfig:
     """
 
     parallax: float = leaf(
-        0.06, "translation since the last keyframe over scene depth that makes a keyframe", low=0.0
+        0.06,
+        "a frame becomes a keyframe when its distance from the last one, over the scene's median "
+        "depth, reaches this",
+        low=0.0,
     )
     rotation_deg: float = leaf(
         12.0,
-        "rotation since the last keyframe that makes a keyframe, degrees",
+        "a frame becomes a keyframe when it is turned from the last one by this angle, degrees",
         low=0.0,
         high=180.0,
     )
     min_overlap: float = leaf(
         0.75,
-        "share of the last keyframe still in view under which a keyframe is made",
+        "a frame becomes a keyframe when a smaller share of the last one is still in view",
         low=0.0,
         high=1.0,
     )
     max_interval_s: float = leaf(
-        5.0, "time after which a moved camera gets a keyframe anyway, seconds", low=0.0
+        5.0,
+        "a camera that has moved gets a keyframe after this time at the latest, seconds",
+        low=0.0,
     )
     min_parallax: float = leaf(
-        0.01, "translation over scene depth under which motion says nothing about depth", low=0.0
+        0.01, "with less translation over scene depth, motion says nothing about depth", low=0.0
     )
     pure_rotation: str = leaf(
         "sensor_only",
@@ -44,7 +49,8 @@ class KeyframeConfig:
     )
     min_sharpness: float = leaf(
         0.3,
-        "image sharpness relative to recent frames under which a frame waits; 0 turns it off",
+        "a frame less sharp than this share of the recent frames' sharpness waits; 0 turns the "
+        "rule off",
         low=0.0,
         high=1.0,
     )

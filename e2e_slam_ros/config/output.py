@@ -1,4 +1,4 @@
-"""Parameters of what is published and of how the stages run."""
+"""Parameters of the published topics, and of the way that stages run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class PublishConfig:
-    """What is published, and how much of it.
+    """The published topics, and their limits.
 
     Example:
         >>> PublishConfig().max_points
@@ -18,21 +18,27 @@ class PublishConfig:
 
     tf: bool = leaf(True, "publish the camera pose (or map -> odom) on TF", live=True)
     transform_tolerance_s: float = leaf(
-        0.1, "how long TF look-ups wait for a transform, seconds", low=0.0, high=10.0, live=True
+        0.1,
+        "longest time that a TF look-up waits for a transform, seconds",
+        low=0.0,
+        high=10.0,
+        live=True,
     )
-    max_points: int = leaf(500_000, "most points in a published map", low=1, live=True)
+    max_points: int = leaf(
+        500_000, "largest number of points in a published map", low=1, live=True
+    )
     period_s: float = leaf(
         1.0, "shortest time between two published maps, seconds", low=0.0, live=True
     )
     min_confidence: float = leaf(
         0.0, "surfels below this confidence are not published", low=0.0, live=True
     )
-    path_length: int = leaf(2000, "most poses kept in the published path", low=1)
+    path_length: int = leaf(2000, "largest number of poses in the published path", low=1)
 
 
 @dataclass(frozen=True)
 class RuntimeConfig:
-    """How the stages are run.
+    """The way that stages run.
 
     Example:
         >>> RuntimeConfig().device
@@ -44,7 +50,9 @@ class RuntimeConfig:
         1, "CPU threads of the mapping worker; 0 leaves the choice to torch", low=0
     )
     offline: bool = leaf(
-        False, "true: map every keyframe, in order; false: newest keyframe wins, drops counted"
+        False,
+        "true: map every keyframe, in order; false: a newer keyframe replaces one that waits, and "
+        "the drops are counted",
     )
     reliability: str = leaf(
         "auto",
@@ -53,7 +61,7 @@ class RuntimeConfig:
     )
     silence_s: float = leaf(
         5.0,
-        "seconds without images after which the likely reason is logged; 0 never",
+        "after so many seconds without images the likely reason is logged; 0: never",
         low=0.0,
         live=True,
     )
@@ -62,8 +70,8 @@ class RuntimeConfig:
     )
     map_file: str = leaf(
         "map.ply",
-        "what ~/save_map writes there: .ply, .pcd or .png, and beside it the .safetensors that "
-        "~/load_map reads",
+        "file that ~/save_map writes there: .ply, .pcd or .png; the .safetensors file that "
+        "~/load_map reads is written beside it",
         live=True,
     )
     viewer: str = leaf(

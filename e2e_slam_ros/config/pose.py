@@ -9,7 +9,7 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class PoseConfig:
-    """Where camera poses come from.
+    """The source of camera poses.
 
     Example:
         >>> PoseConfig().source
@@ -23,7 +23,11 @@ class PoseConfig:
         choices=("topic", "odometry", "tf", "visual"),
     )
     tolerance_s: float = leaf(
-        0.05, "farthest a pose may be from the image stamp, seconds", low=0.0, high=5.0, live=True
+        0.05,
+        "largest time difference between a pose and the image stamp, seconds",
+        low=0.0,
+        high=5.0,
+        live=True,
     )
 
 
@@ -36,7 +40,7 @@ class FramesConfig:
         'base_link'
     """
 
-    map: str = leaf("map", "the fixed frame the map is in")
+    map: str = leaf("map", "the fixed frame of the map")
     odom: str = leaf("odom", "the odometry frame; used when pose.source is odometry or tf")
     base: str = leaf("base_link", "the robot's base; used when pose.source is odometry or tf")
     camera: str = leaf(

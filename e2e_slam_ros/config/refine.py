@@ -10,7 +10,7 @@ from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 
 @dataclass(frozen=True)
 class LossWeightsConfig:
-    """What each loss term weighs; 0 leaves it out and saves its time.
+    """Weights of the loss terms. A term with weight 0 is left out and costs no time.
 
     Example:
         >>> LossWeightsConfig().photometric
@@ -44,11 +44,12 @@ class OutputRefineConfig:
         5
     """
 
-    width: int = leaf(160, "image width the corrections are found at, pixels", low=32, live=True)
+    width: int = leaf(160, "image width at which corrections are found, pixels", low=32, live=True)
     levels: int = leaf(5, "levels of the pyramid of corrections", low=1, high=8, live=True)
     learning_rate: float = leaf(
         0.02,
-        "first step of the logarithm of inverse depth, all levels together; falls to a tenth",
+        "first step of the logarithm of inverse depth, all levels together; later steps fall to a "
+        "tenth of it",
         low=1e-6,
         high=1.0,
         live=True,
@@ -66,22 +67,22 @@ class NetworkRefineConfig:
 
     parameters: str = leaf(
         "decoder",
-        "what is adapted: all, decoder, or norm_and_last (norm layers' weights, last layer)",
+        "parameters to adapt: all, decoder, or norm_and_last (weights of norm layers, last layer)",
         choices=("all", "decoder", "norm_and_last"),
     )
-    learning_rate: float = leaf(2e-5, "step of Adam", low=1e-8, high=0.1, live=True)
+    learning_rate: float = leaf(2e-5, "step size of Adam", low=1e-8, high=0.1, live=True)
     reset_per_keyframe: bool = leaf(
         False,
-        "begin every keyframe with the weights of the file instead of the adapted ones",
+        "true: every keyframe begins with the weights of the file, not with the adapted ones",
         live=True,
     )
     loss_width: int = leaf(
-        160, "image width the losses are computed at, pixels", low=32, live=True
+        160, "image width at which losses are computed, pixels", low=32, live=True
     )
     width: int = leaf(
         0,
-        "width of the network's input, pixels, a multiple of 32; 0: depth.network.width. At "
-        "another size it learns what does not hold for its predictions",
+        "width of the network's input, pixels, a multiple of 32; 0: depth.network.width. What the "
+        "network learns at another size does not hold for its predictions",
         low=0,
         live=True,
     )
@@ -92,7 +93,7 @@ class NetworkRefineConfig:
 
 @dataclass(frozen=True)
 class GuardConfig:
-    """When a keyframe is not refined, and when a refinement is given up.
+    """Limits under which a keyframe is not refined, or a refinement is given up.
 
     Example:
         >>> GuardConfig().held_back
@@ -100,28 +101,36 @@ class GuardConfig:
     """
 
     held_back: float = leaf(
-        0.1, "share of the pixels that only judge the result", low=0.0, high=0.5, live=True
+        0.1,
+        "share of the pixels that are kept out of the loss and only judge the result",
+        low=0.0,
+        high=0.5,
+        live=True,
     )
     min_parallax: float = leaf(
-        0.02, "translation over median depth under which a source says nothing", low=0.0, live=True
+        0.02, "a source with less translation over median depth is left out", low=0.0, live=True
     )
     min_valid: float = leaf(
-        0.1, "share of pixels a refinement must rest on", low=0.0, high=1.0, live=True
+        0.1, "smallest share of pixels that a refinement may rest on", low=0.0, high=1.0, live=True
     )
     patience: int = leaf(
         10,
-        "steps without a lower loss after which refinement stops; 0 never stops",
+        "the refinement stops after so many steps without a lower loss; 0: it does not stop early",
         low=0,
         live=True,
     )
     min_gain: float = leaf(
-        1e-3, "relative fall of the loss that counts as lower", low=0.0, high=1.0, live=True
+        1e-3,
+        "smallest relative fall of the loss that counts as lower",
+        low=0.0,
+        high=1.0,
+        live=True,
     )
 
 
 @dataclass(frozen=True)
 class ScaleConfig:
-    """Where a network's depth gets its metres from.
+    """The source of the scale of a network's depth.
 
     Example:
         >>> ScaleConfig().source
@@ -135,14 +144,19 @@ class ScaleConfig:
         choices=("motion", "depth_topic", "fixed", "learned", "groundtruth_median"),
     )
     shift: bool = leaf(
-        False, "also fit a shift of inverse depth (motion and depth_topic)", live=True
+        False, "true: also fit a shift of inverse depth (motion and depth_topic)", live=True
     )
-    factor: float = leaf(1.0, "metres per network unit where the source is fixed", low=1e-3)
-    learning_rate: float = leaf(0.04, "step of the learned scale", low=1e-6, high=1.0, live=True)
-    min_points: int = leaf(50, "fewest labels an alignment is made from", low=2, live=True)
+    factor: float = leaf(1.0, "metres per network unit, if the source is fixed", low=1e-3)
+    learning_rate: float = leaf(
+        0.04, "step size of the learned scale", low=1e-6, high=1.0, live=True
+    )
+    min_points: int = leaf(
+        50, "smallest number of labels that a scale is fitted to", low=2, live=True
+    )
     max_change: float = leaf(
         0.3,
-        "how far a scale from motion may be from the median of the last nine, relative; 0: any",
+        "largest relative difference of a scale from motion from the median of the last nine; 0: "
+        "any",
         low=0.0,
         live=True,
     )
@@ -159,36 +173,43 @@ class RefineConfig:
 
     strategy: str = leaf(
         "none",
-        "none; output: the depth map is corrected; network: the depth network is adapted",
+        "none: no refinement; output: the depth map is corrected; network: the depth network is "
+        "adapted",
         choices=("none", "output", "network"),
         live=True,
     )
-    steps: int = leaf(5, "most steps a keyframe", low=0, high=500, live=True)
-    neighbours: int = leaf(3, "views a keyframe is compared with", low=1, high=8, live=True)
+    steps: int = leaf(5, "largest number of steps for a keyframe", low=0, high=500, live=True)
+    neighbours: int = leaf(
+        3, "number of views that a keyframe is compared with", low=1, high=8, live=True
+    )
     wait_keyframes: int = leaf(
         0,
-        "later keyframes after which a keyframe is refined again, with views from both sides; "
-        "needs map.revisable_keyframes of at least 2 n + 1; 0 never",
+        "a keyframe is refined again after n later keyframes, with views from both sides; needs "
+        "map.revisable_keyframes of at least 2 n + 1; 0: never",
         low=0,
         high=8,
     )
     stationary_mask: bool = leaf(
         False,
-        "leave out pixels that unwarped views explain at least as well as the first depth does",
+        "true: leave out pixels that unwarped views explain at least as well as views warped by "
+        "the first depth",
         live=True,
     )
     chamfer_points: int = leaf(
-        3000, "points compared with the map, and of the map, each step", low=100, live=True
+        3000,
+        "largest number of points of the keyframe, and of the map, that are compared in a step",
+        low=100,
+        live=True,
     )
     chamfer_limit_m: float = leaf(
         0.2,
-        "distance to the map beyond which a point is not drawn to it, metres",
+        "a point farther from the map than this is not drawn to it, metres",
         low=1e-3,
         live=True,
     )
     label_space: str = leaf(
         "log",
-        "labels are compared in: log, inverse or metric depth",
+        "the depth that labels are compared in: log, inverse or metric",
         choices=("log", "inverse", "metric"),
         live=True,
     )
