@@ -48,4 +48,4 @@ class MessageError(E2ESlamError):
 
 
 class TrainingError(E2ESlamError):
-    """A network cannot be trained with what was given."""
+    """A network cannot be trained with the given data or settings."""

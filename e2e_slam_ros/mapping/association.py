@@ -183,7 +183,7 @@ def outdated(
     fusion: int,
     config: MapConfig,
 ) -> torch.Tensor:
-    """Return (R,) slots of unstable surfels that the keyframe speaks against.
+    """Return (R,) slots of unstable surfels that the keyframe contradicts.
 
     Confident surfels stay (Keller et al. 2013, section 4.3). The others go when their pixel
 

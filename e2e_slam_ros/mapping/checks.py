@@ -1,4 +1,4 @@
-"""What the map refuses before it changes."""
+"""Checks of the map's input, made before the map changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one keyframe put into the map, kept so that it can be taken out again."""
+"""The share of one keyframe in the map, kept so that it can be taken out again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ALONE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What a fusion wrote: (M,) slots, the surfels there before (None: nothing) and after.
+    """The result of a fusion: (M,) slots, and their surfels before (None: no surfels) and after.
 
     >>> made = Surfels.empty(2, torch.device("cpu"))
     >>> len(Change(torch.tensor([4, 7]), None, made).after)
@@ -162,7 +162,7 @@ class Contributions:
         return min((share.fused for share in self._shares.values()), default=now)
 
     def drop_gone(self, slots: Surfels) -> None:
-        """Forget what is left of surfels that are no longer in ``slots``."""
+        """Forget the shares in surfels that are no longer in ``slots``."""
         for index, share in self._shares.items():
             self._shares[index] = share.select(share.still_there(slots))
 

@@ -15,14 +15,14 @@ from e2e_slam_ros.mapping.overlap import overlapping, united
 from e2e_slam_ros.mapping.placement import project_pages, rehouse
 from e2e_slam_ros.mapping.surfel_store import PAGE, SurfelStore
 
-# How often overlaps are looked for that the last pass has made possible: chains are short.
+# A pass can make further overlaps possible. Chains of them are short.
 _MOST_PASSES = 4
 
 
 def move_surfels(
     store: SurfelStore, blocks: BlockIndex, shares: Contributions, motion: KeyframeMotion
 ) -> int:
-    """Move the surfels that the keyframes of ``motion`` created; returns how many.
+    """Move the surfels that the keyframes of ``motion`` created; return their number.
 
     Raises:
         MapError: surfels would lie too far from the origin. Nothing is changed then.
@@ -56,7 +56,7 @@ def merge_overlaps(
     T_map_camera: torch.Tensor,
     config: MapConfig,
 ) -> int:
-    """Merge surfels that show one surface twice in a camera's image; returns how many went."""
+    """Merge surfels that show one surface twice in an image; return the number removed."""
     before = len(store)
     for _ in range(_MOST_PASSES):
         pages = store.pages_of(blocks.in_view(camera, T_map_camera, None, 0.0))

@@ -27,7 +27,7 @@ def make_room(
     before = len(store)
     wanted = before - int((1.0 - _SLACK) * config.max_surfels)
     order = torch.argsort(blocks.last_seen, stable=True)
-    # Compaction moves surfels, and what may still be revised is known by its slots.
+    # Compaction moves surfels, and revisable keyframes know their surfels by slot.
     recent = blocks.last_seen.amax().clamp_max(revisable_since)
     out_of_view = order[blocks.last_seen[order] < recent]
     confidence = store.page_confidence()
@@ -64,7 +64,7 @@ def _free(
         count: number of blocks.
         order: blocks to visit.
         candidates: (P, PAGE) bool over the slots.
-        wanted: how many to free at least, if there are so many.
+        wanted: smallest number to free, if there are so many.
     """
     owner = store.page_block
     owned = owner >= 0

@@ -23,7 +23,7 @@ _READABLE = (1, _VERSION)
 _NAMES_1 = {"created": "first_seen", "updated": "last_seen"}
 _EXPECTED = f"a surfel checkpoint (.safetensors) of version 1 or {_VERSION}"
 _NAMES = tuple(item.name for item in fields(Surfels))
-# Before the names of what the refinement learned while the map was made.
+# Prefix of the tensors that the refinement learned while the map was made.
 _LEARNED = "learned."
 
 
@@ -108,7 +108,7 @@ def read_learned(path: str | Path) -> dict[str, torch.Tensor]:
 
 
 def _read(source: Path, max_surfels: int) -> tuple[Surfels, int]:
-    """Return the file's surfels, on the CPU, and how many fusions made them."""
+    """Return the file's surfels, on the CPU, and the number of fusions that made them."""
     try:
         with safe_open(source, framework="pt") as file:
             version, keyframes = _check_metadata(source, file.metadata() or {})

@@ -51,11 +51,11 @@ def save(
     Args:
         path: the file; missing folders are made.
         surfels: (N,) a copy of the map's surfels (`SurfelMap.surfels`).
-        keyframes: how many made them.
+        keyframes: number of fusions that made them.
         up: direction against gravity in the map frame, for pictures.
         outlier_sigma: above 0, clouds and pictures lose their statistical outliers
             (`statistical_outliers`); checkpoints keep everything.
-        learned: what the refinement learned meanwhile, kept in checkpoints.
+        learned: learned state of the refinement, kept in checkpoints.
 
     Raises:
         MapError: another suffix, a map without surfels, or a file that cannot be written. An

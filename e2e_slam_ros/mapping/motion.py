@@ -1,4 +1,4 @@
-"""How corrected poses move the surfels that keyframes created."""
+"""The motion of surfels whose keyframes got corrected poses."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def statistical_outliers(
 
     Args:
         positions: (N, 3) metres.
-        neighbours: how many nearest points are looked at.
+        neighbours: number of nearest points to look at.
         sigma: smaller removes more.
     """
     from scipy.spatial import cKDTree

@@ -126,7 +126,7 @@ class SurfelMap:
 
     @torch.inference_mode()
     def withdraw(self, index: int) -> int:
-        """Take keyframe number ``index`` out of the map; returns how many surfels went with it.
+        """Take keyframe number ``index`` out of the map; return the number of removed surfels.
 
         Surfels that were removed because its depth showed empty space do not come back.
 
@@ -146,8 +146,8 @@ class SurfelMap:
     def move(self, T_new_old: Mapping[int, torch.Tensor]) -> int:
         """Move the surfels that keyframes created, after their poses were corrected.
 
-        Surfels of other keyframes stay. What may be revised stays exact: the shares in a moved
-        surfel move with it, so `withdraw` before or after gives the same map.
+        Surfels of other keyframes stay. Keyframes can still be revised exactly: their shares in a
+        moved surfel move with it, so `withdraw` before or after gives the same map.
 
         Args:
             T_new_old: by `Keyframe.index`, (4, 4) float64 from the old to the new map frame (new
@@ -155,7 +155,7 @@ class SurfelMap:
                 radius follows. An index without surfels is ignored.
 
         Returns:
-            How many surfels moved.
+            The number of surfels that moved.
 
         Raises:
             PoseError: a transform is not a finite similarity.
@@ -170,14 +170,14 @@ class SurfelMap:
 
         Once `move` has closed a loop, a wall that was mapped on two visits lies in the map
         twice. Call this for the keyframes on both sides of the loop. A keyframe's own surfels
-        are not thinned. What may be revised follows the merged surfels.
+        are not thinned. Keyframes that can be revised follow the merged surfels.
 
         Args:
             camera: intrinsics of the view, without distortion.
             T_map_camera: (4, 4), its pose after the move.
 
         Returns:
-            How many surfels went.
+            The number of removed surfels.
 
         Raises:
             PoseError: the pose is not rigid or not finite. The map is unchanged.

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-# Surfels a page holds. A page is copied whole, which is what makes a block's surfels cheap to
-# get at; the last page of a block is half empty on average, a few per cent of its surfels.
+# Surfels of a page. Pages are copied whole, which makes the surfels of a block cheap to read. The
+# last page of a block is half empty on average, a few per cent of its surfels.
 PAGE = 32
 # Capacity grows by this factor: copies are rare, and the unused part is never touched.
 _GROWTH = 1.5
@@ -246,7 +246,7 @@ def rank_in_group(sorted_groups: torch.Tensor) -> torch.Tensor:
 
 
 def _counted_in_group(sorted_groups: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Return, for each element, how many of its group are ``counted``."""
+    """Return, for each element, the number of its group that are ``counted``."""
     unique, group = torch.unique_consecutive(sorted_groups, return_inverse=True)
     counts = torch.zeros(unique.numel(), dtype=torch.int64, device=group.device)
     return counts.index_add_(0, group, counted.long())[group]

@@ -21,7 +21,7 @@ Picture = npt.NDArray[np.uint8]
 _MOST_SURFELS = 2_000_000
 # A surfel is painted as a square of about this side, so that floors look closed.
 _SURFEL_M = 0.02
-# Per cent of the surfels on each side that do not decide what is in the picture.
+# Per cent of the surfels on each side that have no influence on the extent of the picture.
 _STRAY = 0.5
 _MARGIN_PX = 16
 _FOOTER_PX = 40

@@ -1,1 +1,1 @@
-"""Online adaptation: a keyframe's depth is corrected by what the views around it show."""
+"""Online adaptation: the views around a keyframe correct its depth."""

@@ -1,4 +1,4 @@
-"""Which of a depth network's parameters are adapted, and running it while they are."""
+"""The adapted parameters of a depth network, and its run during the adaptation."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _last_names(network: nn.Module) -> set[str]:
 def adapting(network: nn.Module, parameters: dict[str, nn.Parameter]) -> Iterator[None]:
     """Let gradients flow to ``parameters`` alone, with all norm layers' statistics frozen.
 
-    The whole network is in evaluation mode: also norm layers in shortcuts, and dropout. Where no
-    parameter of the encoder is adapted its features are computed once and kept.
+    The whole network is in evaluation mode, norm layers in shortcuts and dropout included. If no
+    parameter of the encoder is adapted, its features are computed once and kept.
     """
     required = {name: p.requires_grad for name, p in network.named_parameters()}
     training = network.training
@@ -99,7 +99,7 @@ def adapting(network: nn.Module, parameters: dict[str, nn.Parameter]) -> Iterato
 
 
 def _keep_features(encoder: nn.Module) -> None:
-    """Compute the encoder's answer once; it is shadowed by an attribute of the instance."""
+    """Compute the encoder's features once. An attribute of the instance hides its ``forward``."""
     original = encoder.forward
     kept: list[object] = []
 
@@ -115,7 +115,7 @@ def _keep_features(encoder: nn.Module) -> None:
 
 
 class NetworkInput:
-    """An image as the network takes it, and the network's answer at any size.
+    """An image at the network's input size, and the depth of the network at any size.
 
     Args:
         image: (1, 3, H, W) in [0, 1].

@@ -18,7 +18,7 @@ class CorrectedDepth:
 
     Attributes:
         depth: (1, 1, H, W) metres, 0 = invalid.
-        confidence: (1, 1, H, W) in [0, 1]; None: that of the source holds.
+        confidence: (1, 1, H, W) in [0, 1]; None: the source's confidence stays valid.
         motion_weight: (1, 1, H, W) >= 0, support of ``depth`` by known motion; or None.
 
     Example:
@@ -39,7 +39,7 @@ class Correction(Protocol):
 
         Args:
             metric: (1, 1, H, W) metres of any range, 0 = unknown.
-            sweep: None: the neighbours say nothing.
+            sweep: over the neighbours; None: they show no parallax.
         """
         ...
 
@@ -63,7 +63,9 @@ class RangeGate:
 
 @dataclass(frozen=True)
 class MotionCorrection:
-    """Planes chosen from images and other keyframes, completed by the network's shape.
+    """Replaces depth by planes that images and other keyframes agree on.
+
+    The network's shape fills the pixels between them.
 
     Example:
         >>> correction = MotionCorrection(DepthConfig(max_m=8.0))
@@ -74,7 +76,7 @@ class MotionCorrection:
     depth: DepthConfig
 
     def correct(self, metric: torch.Tensor, sweep: MotionSweep | None) -> CorrectedDepth:
-        """Return the corrected depth within range; only gated where motion says nothing."""
+        """Return the corrected depth within range. Without a sweep the depth is only gated."""
         gated = CorrectedDepth(gate_depth(metric, self.depth))
         if sweep is None:
             return gated

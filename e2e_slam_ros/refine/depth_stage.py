@@ -33,8 +33,8 @@ _WEIGHT, _SCALE = "weight.", "alignment"
 class DepthStage:
     """Makes raw depth metric and refines it, keyframe by keyframe.
 
-    A call changes nothing; `keep` takes over what a keyframe taught once it is in the map. One
-    thread at a time.
+    A call changes no state. `keep` takes over the scale and the weights of a keyframe that is in
+    the map. One thread at a time.
 
     Args:
         config: ``refine`` and ``depth``.
@@ -145,7 +145,7 @@ class DepthStage:
         return self._refined(result, raw, refine_views, plan, cue)
 
     def _as_given(self, keyframe: Keyframe, raw: RawDepth, config: RefineConfig) -> MetricDepth:
-        """Return depth that is neither scaled nor refined: the range gate alone."""
+        """Return depth that only the range gate has changed: neither scaled nor refined."""
         gated = RangeGate(self._depth).correct(raw.depth, None).depth
         estimate = DepthEstimate(gated, raw.confidence, raw.source, raw.unit)
         self._require(estimate, keyframe)
@@ -154,7 +154,7 @@ class DepthStage:
         )
 
     def _require(self, estimate: DepthEstimate, keyframe: Keyframe) -> None:
-        """Refuse depth without a pixel in range, except of a source that needs views first."""
+        """Refuse depth without a pixel in range, unless the source needs views first."""
         if not self._source.traits.needs_views:
             require_depth(estimate.depth, self._depth, keyframe)
 
@@ -178,7 +178,7 @@ class DepthStage:
         self.counts = RefinementCounts()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return what was learned, on the CPU: adapted weights and the last scale."""
+        """Return the learned state, on the CPU: adapted weights and the last scale."""
         weights = self._refiners.state_dict()
         state = {_WEIGHT + name: value.cpu() for name, value in weights.items()}
         if self.scale is not None:
@@ -186,7 +186,7 @@ class DepthStage:
         return state
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor], config: RefineConfig) -> None:
-        """Take up what `state_dict` returned; all or nothing.
+        """Restore the state that `state_dict` returned. After an error nothing has changed.
 
         Raises:
             DepthError: the weights do not fit the network, or a value is not finite.
@@ -209,7 +209,7 @@ class DepthStage:
         map_points: torch.Tensor | None,
         cue: DepthCue,
     ) -> RefineViews:
-        """Return all that bears on a keyframe's depth."""
+        """Return the keyframe with its neighbours, labels and map points."""
         config = plan.refine
         least_m = config.guard.min_parallax * (self._typical_m(raw) or 0.0)
         count = config.neighbours

@@ -1,4 +1,4 @@
-"""Steps of Adam that keep the best, stop when nothing falls, and go back when it got worse."""
+"""Steps of Adam with early stopping. The best step is kept; a worse result is rolled back."""
 
 from __future__ import annotations
 
@@ -47,17 +47,18 @@ def descend(
     guard: GuardConfig,
     before_step: Callable[[int], None] | None = None,
 ) -> Descent:
-    """Minimise; leaves ``parameters`` at the best step whose held-back pixels are no worse.
+    """Minimise a loss; leave ``parameters`` at the best step.
 
-    Where that is the start, parameters and the optimiser's state are what they were. The same
-    holds after anything that is not finite, and when an exception passes through.
+    The best step has the lowest loss among those whose held-back pixels are no worse than at the
+    start. If no step is better than the start, parameters and the optimiser's state are restored.
+    They are also restored when a value is not finite, or when an exception passes through.
 
     Args:
         parameters: leaves that require gradients, all in ``optimiser``.
         evaluate: the loss of their present values.
         optimiser: takes the steps.
-        steps: at most so many.
-        guard: least share of pixels, patience, gain.
+        steps: largest number of steps.
+        guard: smallest share of pixels, patience, gain.
         before_step: called with the number of each step.
     """
     keeper = _Keeper(parameters, optimiser)
@@ -93,7 +94,7 @@ def descend(
 
 
 class _Keeper:
-    """Holds the start and the best step of parameters, without waiting for the device."""
+    """Holds the first and the best values of parameters, without waiting for the device."""
 
     def __init__(
         self, parameters: Sequence[torch.Tensor], optimiser: torch.optim.Optimizer
@@ -110,7 +111,7 @@ class _Keeper:
 
     @torch.no_grad()
     def offer(self, step: int, total: torch.Tensor, held_back: torch.Tensor) -> None:
-        """Keep the present values if no admissible step had a lower loss (NaN never has)."""
+        """Keep the present values if their loss is the lowest so far. NaN is never lower."""
         if step == 0:
             self._lowest, self._held_at_start = total.clone(), held_back.clone()
             return
@@ -139,7 +140,7 @@ def _finish(rows: list[torch.Tensor], keeper: _Keeper, done: int, stopped: StopR
     totals, held = table[:, :-2].sum(1), table[:, -2]
     finite = bool(torch.isfinite(table).all())
     if not finite:
-        # Whatever led there is not to be trusted: all of it goes back.
+        # The steps before it cannot be trusted either: all of them are undone.
         keeper.back_to_start()
         best, stopped = 0, StopReason.NOT_FINITE
     elif best == 0 and done > 0:
@@ -158,7 +159,7 @@ def _refused(row: torch.Tensor, guard: GuardConfig) -> Refusal | None:
 
 
 def _verdict(rows: list[torch.Tensor], guard: GuardConfig) -> StopReason | None:
-    """Return why to stop now, or None to go on."""
+    """Return the reason to stop now, or None to go on."""
     totals = torch.stack(rows)[:, :-2].sum(1).tolist()
     if not all(abs(total) < float("inf") for total in totals):
         return StopReason.NOT_FINITE

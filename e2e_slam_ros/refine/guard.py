@@ -1,4 +1,4 @@
-"""What is refused before a refinement begins."""
+"""The checks of a keyframe before it is refined."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from e2e_slam_ros.refine.views import RefineViews
 _FLAT = 1.0 / 255.0
 # Mean grey beyond which a flat image is called black or saturated.
 _DARK, _BRIGHT = 0.04, 0.96
-# Share of pixels at the ends of the range that leaves too little between.
+# With a larger share of pixels at the ends of the range, too few are left between.
 _CLIPPED = 0.9
-# Mean difference below which two images are one image sent twice, a tenth of a grey level.
+# Two images that differ by less are one image sent twice; a tenth of a grey level.
 _SAME = 0.1 / 255.0
 
 
 def checked(
     views: RefineViews, guard: GuardConfig, near_m: float, far_m: float
 ) -> RefineViews | Refusal:
-    """Return the views with the usable sources alone, or why there is nothing to refine.
+    """Return the views with the usable sources only, or the reason for a refusal.
 
     Args:
         views: the keyframe.
         guard: limits.
-        near_m, far_m: metres; a depth map that lies at or beyond these is saturated.
+        near_m, far_m: metres; depth at or beyond these limits is saturated.
     """
     if not views.sources:
         return Refusal.NO_SOURCES
@@ -52,7 +52,7 @@ def checked(
 def _target_figures(
     views: RefineViews, near_m: float, far_m: float
 ) -> tuple[Refusal | None, float]:
-    """Return what is wrong with the target's image or depth, and its median depth."""
+    """Return the fault of the target's image or depth, if any, and the median depth."""
     depth = views.depth
     inside = torch.isfinite(depth) & (depth > 1.001 * near_m) & (depth < 0.999 * far_m)
     median = torch.where(inside, depth, torch.nan).nanmedian()
@@ -85,7 +85,7 @@ def _image_fault(figures: Sequence[float]) -> Refusal | None:
 def _usable(
     target: Keyframe, sources: Sequence[Keyframe], least_m: float
 ) -> tuple[list[int], Refusal | None]:
-    """Return which sources can be used, and what was wrong with the last of the others."""
+    """Return the indices of the usable sources, and the fault of the last unusable one."""
     rows = []
     for source in sources:
         same = source.image.shape == target.image.shape
@@ -113,5 +113,5 @@ def _source_fault(
         return fault
     if difference < _SAME:
         return Refusal.SAME_IMAGE
-    # Pure rotation says nothing about depth, whatever the images look like.
+    # Pure rotation gives no parallax, whatever the images look like.
     return Refusal.SMALL_PARALLAX if float(moved) < least_m else None

@@ -17,7 +17,7 @@ class ScaleHead(nn.Module):
     """``weight * depth + bias``, kept from one keyframe to the next.
 
     Args:
-        scale, shift: where it begins; the shift is learned only if ``with_shift``.
+        scale, shift: first values; the shift is learned only if ``with_shift``.
         with_shift: learn the bias too, as published.
 
     Example:
@@ -56,11 +56,11 @@ def learn_scale(
     """Improve ``head`` on one keyframe; the network's depth is a constant here.
 
     Args:
-        head: changed in place; as it was where the loss did not fall.
+        head: changed in place; unchanged if the loss did not fall.
         depth: (1, 1, h, w), the network's units.
         loss: `Objective` of depth in metres, photometric term only.
         config: learning rate of ``scale`` (paper: 0.04) and the guard.
-        steps: at most so many; the paper's 30.
+        steps: largest number of steps; 30 as in the paper.
     """
     optimiser = torch.optim.Adam(head.parameters(), lr=config.scale.learning_rate)
     fixed = depth.detach().clone()

@@ -1,4 +1,4 @@
-"""The part of the map that a view is compared with, prepared once for all steps of a keyframe."""
+"""The part of the map that a view is compared with. It is prepared once for a keyframe."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from e2e_slam_ros.losses.neighbours import build_tree, nearest_in_tree
 class MapTarget:
     """Symmetric Chamfer distance (paper eq. 5) from a depth map to a fixed cloud.
 
-    The map's points do not move while a keyframe is refined, so which of them are seen and their
-    search tree are found once. What is hidden is judged by the map itself: a depth that is still
-    to be corrected would hide the points that could correct it.
+    The map's points do not move while a keyframe is refined. The points in view and their search
+    tree are therefore found once. The map itself decides which points are hidden: a depth that is
+    still to be corrected would hide the points that could correct it.
 
     Args:
         points: (N, 3) metres, map frame.
         camera: of the depth maps to come.
         T_map_camera: (4, 4), camera to map.
-        most: at most so many points of either cloud.
-        limit_m: a distance beyond it pulls no more.
+        most: largest number of points of either cloud.
+        limit_m: metres; a larger distance has no gradient.
 
     Example:
         >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
@@ -54,7 +54,7 @@ class MapTarget:
             self._tree = build_tree((seen - self._centre).float())
 
     def __len__(self) -> int:
-        """Return how many points of the map are compared."""
+        """Return the number of map points that are compared."""
         return self.points.shape[0]
 
     def distance(self, depth: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""One keyframe's depth in metres, with the way it came about."""
+"""One keyframe's depth in metres, and how it was found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from e2e_slam_ros.refine.scale_history import FoundScale, ScaleHistory
 
 @dataclass(frozen=True, eq=False)
 class MetricDepth:
-    """One keyframe's depth in metres, and the way it came about.
+    """One keyframe's depth in metres, and how it was found.
 
     Attributes:
         keyframe: the keyframe.
@@ -60,7 +60,7 @@ class MetricDepth:
 def only_a_view(
     keyframe: Keyframe, raw: RawDepth, found: FoundScale, config: RefineConfig
 ) -> MetricDepth:
-    """Return no depth: without any scale the keyframe only serves later ones as a view."""
+    """Return a result without depth: a keyframe without a scale only serves others as a view."""
     nothing = DepthEstimate(torch.zeros_like(raw.depth), None, raw.source, found.words)
     notice = (
         f"keyframe {keyframe.index} gets no depth: the depth network has no scale yet "

@@ -1,4 +1,4 @@
-"""What the views around a keyframe say about its depth, before any scale is known."""
+"""The known depth of a keyframe before any scale is known: measured, or from known motion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SEEN_AGAIN = 7
 
 @dataclass(frozen=True, eq=False)
 class DepthCue:
-    """Known depth here and there in a keyframe.
+    """Known depth of some pixels of a keyframe.
 
     Attributes:
         labels: pixels of known depth, metres; None: there are none.
@@ -49,14 +49,14 @@ def motion_cue(
     typical_m: float | None,
     with_between: bool,
 ) -> DepthCue:
-    """Sweep planes over the frames and keyframes around a keyframe.
+    """Return the depth that a plane sweep over the views around a keyframe gives.
 
     Args:
         keyframe: whose depth is wanted.
         views: the memory of keyframes.
         depth: range and planes.
         motion: weights, number of views.
-        typical_m: median depth as far as known; None: unknown.
+        typical_m: median depth, metres; None: unknown.
         with_between: also use camera frames between keyframes.
     """
     if not with_between:

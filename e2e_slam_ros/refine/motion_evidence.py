@@ -1,4 +1,4 @@
-"""What known motion says about a keyframe's depth: metres, and shapes where images agree."""
+"""The depth that known motion gives a keyframe: its metres, and shapes where images agree."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from e2e_slam_ros.multiview.fill import fill
 from e2e_slam_ros.refine.ratio_field import ratio_field
 from e2e_slam_ros.refine.views import SparseLabels
 
-# Weight of a chosen plane from which on it is a label: an agreement of 0.2.
+# A chosen plane of this weight is a label: an agreement of 0.2.
 _LABEL = 0.04
 _FEWEST_LABELS = 50
 # Evidence at which a depth deserves half the confidence.
 _HALF_SURE = 0.01
-# Confidence where nothing speaks for a depth but the network.
+# Confidence where only the network gives a depth.
 _LEAST_CONFIDENCE = 0.1
-# Inverse depth of what is as far as can be, 1/m.
+# Inverse depth of the farthest surface, 1/m.
 _FARTHEST = 1e-3
-# What completes a depth changes it by a factor of 2.7 at most.
+# Depth changes by a factor of 2.7 at most.
 _MOST = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class MotionEvidence:
-    """The planes chosen for a keyframe's pixels, and how much speaks for each.
+    """The planes chosen for a keyframe's pixels, with the weight of their evidence.
 
     Attributes:
         depth: (1, 1, h, w) metres, known everywhere, at the size of the sweep.
-        weight: (1, 1, h, w) >= 0, square of the images' agreement and what other keyframes add.
+        weight: (1, 1, h, w) >= 0, square of the images' agreement, plus the agreement with other
+            keyframes' depth.
         smoothing, own_error: see `MotionEvidenceConfig`.
 
     Example:
@@ -51,7 +52,7 @@ class MotionEvidence:
 
     @property
     def enough(self) -> bool:
-        """Whether there are labels enough to find a scale from."""
+        """Whether there are enough labels to find a scale."""
         return int((self.weight >= _LABEL).sum()) >= _FEWEST_LABELS
 
     def labels(self, height: int, width: int) -> SparseLabels:
@@ -68,13 +69,13 @@ class MotionEvidence:
     def expected(self, network_depth: torch.Tensor, share: float) -> torch.Tensor:
         """Return the depth to expect everywhere, (1, 1, h, w) metres.
 
-        Between what motion is sure of, two guesses are as good as each other and wrong in
-        different places: the network's shape, made metric by a smooth field, and smooth inverse
-        depth.
+        Between the pixels that motion is sure of there are two guesses: the network's shape, made
+        metric by a smooth field, and smooth inverse depth. Both are equally good on average, and
+        wrong in different places.
 
         Args:
             network_depth: (1, 1, H, W) metres or the network's units, 0 = unknown.
-            share: of the network in the mean of the two logarithms.
+            share: weight of the network in the mean of the two logarithms, in [0, 1].
         """
         small = resized(_whole(network_depth).reciprocal(), size_of(self.depth)).reciprocal()
         field = ratio_field(small, SparseLabels(self.depth, self.weight), _FEWEST_LABELS)
@@ -86,8 +87,8 @@ class MotionEvidence:
     def complete(self, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return depth with the planes' large shapes and the network's small ones.
 
-        The ratio of the two is completed, not depth: where images say nothing the network's
-        shape remains.
+        The ratio of the two depths is filled in, not the depth itself. Where images do not agree,
+        the network's shape therefore remains.
 
         Args:
             depth: (1, 1, H, W) metres, a network's; 0 = unknown.
@@ -100,8 +101,8 @@ class MotionEvidence:
         small = resized(depth.reciprocal(), size).reciprocal()
         ratio = (self.depth / small).log().clamp(-_MOST, _MOST)
         field, _ = fill(ratio, self.weight + self.smoothing)
-        # Where the network fits as well as motion can tell, it is better left alone: shrunk as by
-        # James and Stein (1961).
+        # A network that fits as well as motion can tell is better left alone: the correction is
+        # shrunk as by James and Stein (1961).
         spread = field.abs().mean().clamp_min(1e-6)
         field = field * (1.0 - (self.own_error / spread).square()).clamp_min(0.0)
         _, evidence = fill(ratio, self.weight)
@@ -122,6 +123,6 @@ def resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 
 
 def _whole(depth: torch.Tensor) -> torch.Tensor:
-    """Return depth with the median of what is known where nothing is."""
+    """Return depth with the median of its known pixels in the unknown ones."""
     some = known(depth)
     return torch.where(some, depth, depth[some].median() if bool(some.any()) else 1.0)

@@ -1,4 +1,4 @@
-"""A keyframe compared with other views on planes, and planes chosen from what they cost."""
+"""A plane sweep over a keyframe's neighbours, and the choice of the cheapest planes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_swee
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence, resized, size_of
 from e2e_slam_ros.refine.views import SparseLabels
 
-# Width under which a coarse sweep is nothing but blur.
+# A coarse sweep of a smaller width shows only blur.
 _COARSEST = 32
 
 
@@ -30,9 +30,9 @@ class MotionSweep:
 
     Attributes:
         volume: of the sweep.
-        cost: (D, h, w) of images and other keyframes' depth.
-        seen_again: other keyframes' depth as this one sees it.
-        first: the planes chosen by these alone.
+        cost: (D, h, w) cost of each plane, from images and other keyframes' depth.
+        seen_again: other keyframes' depth, projected into this one.
+        first: the planes of least cost.
         config: weights.
 
     Example:
@@ -60,7 +60,7 @@ class MotionSweep:
 
     @torch.no_grad()
     def given(self, network_depth: torch.Tensor) -> MotionEvidence:
-        """Choose planes again, with the depth a network lets expect as a weak cost.
+        """Choose planes again, with a weak cost for a distance from the network's depth.
 
         Args:
             network_depth: (1, 1, H, W) metres or the network's units, 0 = unknown.
@@ -82,19 +82,19 @@ def sweep_neighbours(
     elsewhere: Sequence[MappedKeyframe] = (),
     typical_m: float | None = None,
 ) -> MotionSweep | None:
-    """Compare a keyframe with other views on planes; no ground truth is used.
+    """Return the plane sweep over other views; no ground truth is used.
 
     Args:
         target: whose depth is wanted.
         sources: other views, before or also after the target; those nearer than
-            ``config.min_baseline_m`` or of another camera are left out.
+            ``config.min_baseline_m``, or of another camera, are left out.
         depth: range of depth, planes of the sweep.
         config: weights.
-        elsewhere: other keyframes with depth that motion supports, seen again here.
-        typical_m: the target's depth as far as known, for the parallax; None: not checked.
+        elsewhere: other keyframes whose depth motion supports; it is projected into the target.
+        typical_m: the target's median depth, metres; None: the parallax is not checked.
 
     Returns:
-        None where views are too near for what their images agree on.
+        The sweep; None if the views are too near for the little that their images agree on.
     """
     others = _apart(target, sources, config.min_baseline_m)
     if not others:
@@ -106,7 +106,7 @@ def sweep_neighbours(
     if not first.enough:
         return None
     # Where a camera does little else than turn, errors of its poses look like depth. They also
-    # make images disagree: both together tell what to believe.
+    # make images disagree. Parallax and agreement together tell whether to trust the sweep.
     parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
     if typical_m is not None and parallax * float(first.weight.mean()) < config.min_information:
         return None
@@ -131,9 +131,9 @@ def _volume(
     depth: DepthConfig,
     config: MotionEvidenceConfig,
 ) -> CostVolume:
-    """Return correlation at the working size, with that at a quarter of it beside it.
+    """Return the weighted mean of the correlation at full and at a quarter of the width.
 
-    Coarse windows reach across what fine ones cannot tell from noise.
+    Coarse windows reach across regions in which fine windows see only noise.
     """
     width = min(config.width, target.camera.width)
     planes = inverse_planes(depth, target.image.device)
@@ -178,7 +178,7 @@ def _seen_again(
 def _cost_of(
     seen_again: Sequence[SparseLabels], volume: CostVolume, config: MotionEvidenceConfig
 ) -> torch.Tensor:
-    """Return (D, h, w): what leaving other keyframes' depth costs."""
+    """Return (D, h, w), the cost of a distance from other keyframes' depth."""
     cost = torch.zeros_like(volume.correlation)
     planes = volume.inverse_depth.log()[:, None, None]
     for labels in seen_again:
@@ -194,7 +194,7 @@ def _chosen(
     seen_again: Sequence[SparseLabels],
     config: MotionEvidenceConfig,
 ) -> MotionEvidence:
-    """Choose planes; what speaks for them are images and other keyframes' depth."""
+    """Return the cheapest planes, weighted by the agreement of images and other keyframes."""
     choice = choose_planes(volume, cost)
     farthest = 0.5 * float(volume.inverse_depth[0])
     depth = choice.inverse_depth.clamp_min(farthest).reciprocal()

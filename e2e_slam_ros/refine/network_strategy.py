@@ -24,10 +24,10 @@ from e2e_slam_ros.refine.views import RefineViews, WorkingViews, at_width
 
 
 class NetworkStrategy:
-    """Adapts a network, so that its next prediction knows the room.
+    """Adapts a network, so that its next prediction fits the room.
 
-    Weights and Adam's state are carried from keyframe to keyframe. `run` leaves both as they
-    were and returns the new ones; `keep` takes them over.
+    Weights and Adam's state are carried from keyframe to keyframe. `run` changes neither and
+    returns the new ones; `keep` takes them over.
 
     Args:
         network: shared with the depth source that gave D_0.
@@ -64,7 +64,7 @@ class NetworkStrategy:
         """Adapt to one keyframe; return its depth, the course and the new weights.
 
         D_0 of the regulariser is the network's prediction before the first step, at the same
-        scale as every D_i. ``views.depth`` is handed back where nothing was changed.
+        scale as every D_i. If nothing was changed, ``views.depth`` itself is returned.
 
         Args:
             views: checked.
@@ -129,7 +129,7 @@ class NetworkStrategy:
         return descend(parameters, evaluate, self._optimiser, config.steps, config.guard)
 
     def keep(self, learned: LearnedWeights) -> None:
-        """Take over weights and Adam's state that `run` returned."""
+        """Take over the weights and Adam's state that `run` returned."""
         with torch.no_grad():
             for name, parameter in self._parameters.items():
                 parameter.copy_(learned.weights[name])
@@ -143,7 +143,7 @@ class NetworkStrategy:
         return {name: p.detach().clone() for name, p in self._parameters.items()}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Put saved weights in; Adam begins anew.
+        """Use saved weights; Adam begins anew.
 
         Raises:
             DepthError: other parameters or shapes, or values that are not finite.

@@ -1,4 +1,4 @@
-"""What a refinement minimises: the sum of paper eq. 6 and the terms beside it."""
+"""The loss that a refinement minimises: the sum of paper eq. 6, and further terms."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _EDGE_WEIGHT = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The loss of one step; tensors on the device, so that nothing waits for them.
+    """The loss of one step. Its tensors stay on the device, so that nothing waits for them.
 
     Attributes:
         total: scalar, differentiable.
         terms: (6,) each term with its weight, in the order of `TERMS`; they add up to the total.
         held_back: scalar, weighted error of the pixels that take no part in the total.
-        valid_share: scalar, share of the pixels that photometric loss and labels speak for.
+        valid_share: scalar, share of the pixels that photometric loss or labels cover, the larger.
 
     Example:
         >>> terms = torch.tensor([1.0, 0.5, 0.0, 0.25, 0.0, 0.0])
@@ -50,8 +50,8 @@ class Evaluation:
 class Objective:
     """The loss of depth maps of one keyframe, comparable from step to step.
 
-    The first depth it is called with fixes what is compared: the pixels that count, whether later
-    depths move them out of view or not (a masked mean would fall as pixels leave the view).
+    The first depth fixes the pixels that count. They count even if a later depth moves them out
+    of view; otherwise the loss would fall as pixels leave the view.
 
     Args:
         views: the keyframe at the size of the depth maps to come.
@@ -123,7 +123,7 @@ class Objective:
                 weights.labels * labels,
             ]
         )
-        # The losses leave out pixels without depth: a depth that broke would otherwise cost less.
+        # The losses leave out pixels without depth, so a broken depth would cost less.
         sound = torch.isfinite(depth).all()
         terms = torch.where(sound, terms, torch.full_like(terms, torch.nan))
         held = weights.photometric * photo_held + weights.labels * labels_held
@@ -192,8 +192,8 @@ def held_back_pixels(
 ) -> torch.Tensor:
     """Return (1, 1, H, W) bool: random blocks of 4x4 pixels, ``share`` of the image.
 
-    Blocks, because the windows of SSIM reach into their neighbours: single pixels would be
-    judged by what the loss has seen. The same for the same seed.
+    Blocks, because the windows of SSIM reach into neighbouring pixels: the loss would have seen
+    most of the window of a single pixel. The same seed gives the same pixels.
     """
     generator = torch.Generator().manual_seed(seed)
     blocks = torch.rand((-(-height // 4), -(-width // 4)), generator=generator) < share

@@ -23,13 +23,13 @@ _MOST = 3.0
 class Corrections(nn.Module):
     """The logarithm of the correction of inverse depth, a sum over a pyramid of images.
 
-    Each level is half the size of the one before. A gradient at one pixel moves all levels, so
-    a few steps carry what textured pixels know into those around them: coarse to fine at once.
+    Each level is half the size of the one before. A gradient at one pixel moves all levels. A few
+    steps therefore carry the correction of textured pixels into the pixels around them.
 
     Args:
         height, width: of the finest level.
-        levels: how many.
-        device: where.
+        levels: largest number of levels.
+        device: of the levels.
 
     Example:
         >>> corrections = Corrections(48, 64, levels=5, device=torch.device("cpu"))
@@ -65,7 +65,7 @@ class Corrections(nn.Module):
 
 
 class OutputStrategy:
-    """Finds the corrections of one keyframe's depth; keeps nothing from one to the next.
+    """Finds the corrections of one keyframe's depth. It keeps no state between keyframes.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import Keyframe

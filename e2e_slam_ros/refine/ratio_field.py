@@ -14,7 +14,7 @@ from e2e_slam_ros.refine.views import SparseLabels
 
 # The field stays within this of the one scale, natural logarithm: a factor of 2.7.
 _MOST = 1.0
-# Difference of log depth beyond which a label loses its say, round by round.
+# Difference of log depth beyond which a label loses its weight, round by round.
 _TRUSTED = (0.6, 0.3, 0.15, 0.15)
 
 
@@ -41,11 +41,11 @@ class RatioField:
 
 
 def ratio_field(depth: torch.Tensor, labels: SparseLabels, min_points: int = 50) -> RatioField:
-    """Return the smooth field of ``log(label / depth)``, free of labels that stand alone.
+    """Return the smooth field of ``log(label / depth)``, robust against wrong labels.
 
-    What is completed is the ratio, so that between labels the network's shape remains. Labels
-    far from what the others around them say are weighted down (Geman and McClure 1985), in
-    rounds that grow stricter.
+    The ratio is filled in, not the depth: between labels the network's shape remains. Labels far
+    from the others around them get a smaller weight (Geman and McClure 1985). Each of four
+    rounds is at least as strict as the one before.
 
     Args:
         depth: (1, 1, h, w) > 0, the network's units.
@@ -60,7 +60,7 @@ def ratio_field(depth: torch.Tensor, labels: SparseLabels, min_points: int = 50)
     weight = torch.where(both, labels.weight, zero)
     whole = weighted_median(ratio[both], weight[both])
     residual = (ratio - whole).clamp(-_MOST, _MOST)
-    # Judged by its surroundings: at full size every label would agree with itself.
+    # A coarse field judges a label by its surroundings. At full size it would agree with itself.
     field = zero
     trusted = weight
     for reach in _TRUSTED:

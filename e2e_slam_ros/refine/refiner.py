@@ -34,7 +34,7 @@ class Refiner(Protocol):
         ...
 
     def refine(self, views: RefineViews, config: RefineConfig) -> RefineOutcome:
-        """Return the refined depth, or the unrefined with the reason; learns nothing yet."""
+        """Return the refined depth, or the unrefined depth with the reason. Changes no state."""
         ...
 
     def keep(self, outcome: RefineOutcome) -> None:
@@ -46,7 +46,7 @@ class Refiner(Protocol):
         ...
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return what was learned, to be saved with the map; empty if nothing is kept."""
+        """Return the learned state, to be saved with the map; empty if nothing is kept."""
         ...
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -59,10 +59,10 @@ class Refiner(Protocol):
 
 
 class GuardedRefiner:
-    """A strategy with everything around it: refusals, memory, time.
+    """Runs a strategy: refuses bad input, copes with too little memory, measures time.
 
     Args:
-        strategy: does the work.
+        strategy: corrects the depth.
         near_m, far_m: the range of depth that is used, metres.
 
     Example:
@@ -142,7 +142,7 @@ class GuardedRefiner:
     def _within_memory(
         self, run: Callable[[float], RefineAttempt]
     ) -> tuple[RefineAttempt | None, str | None]:
-        """Run at the largest size that fits; the smaller size stays, and is told once."""
+        """Run at the largest size that fits. A smaller size stays, and the notice comes once."""
         while self._width_factor >= _SMALLEST:
             try:
                 attempt = run(self._width_factor)
@@ -150,7 +150,7 @@ class GuardedRefiner:
                 self._width_factor /= 2
             else:
                 return attempt, self._notice()
-            # Outside the handler: the exception would hold on to what filled the memory.
+            # Outside the handler: the exception would keep the tensors that filled the memory.
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return None, None

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 
-class _Words(str, Enum):
-    """Members that print as their words on every Python."""
+class _PrintedReason(str, Enum):
+    """Reasons that print as their text on every Python version."""
 
     def __str__(self) -> str:
         return str(self.value)
 
 
-class Refusal(_Words):
-    """Why a keyframe was not refined.
+class Refusal(_PrintedReason):
+    """The reason that a keyframe was not refined.
 
     Example:
         >>> str(Refusal.IMAGE_BLACK)
@@ -39,8 +39,8 @@ class Refusal(_Words):
     OUT_OF_MEMORY = "out of memory"
 
 
-class StopReason(_Words):
-    """Why a refinement ended.
+class StopReason(_PrintedReason):
+    """The reason that a refinement ended.
 
     Example:
         >>> StopReason.LOSS_ROSE in ROLLED_BACK, str(StopReason.CONVERGED)
@@ -80,16 +80,16 @@ class RefineOutcome:
     """One keyframe's refinement.
 
     Attributes:
-        depth: (1, 1, H, W) metres at the keyframe's size; D_0 itself where nothing was changed.
+        depth: (1, 1, H, W) metres at the keyframe's size; D_0 itself if nothing was changed.
         trace: (steps + 1, 6) on the CPU, the loss terms (`objective.TERMS`) before each step and
             after the last; empty where refused.
         held_back: (steps + 1,) on the CPU, the held-back pixels' error beside it.
         best: row of the trace that ``depth`` belongs to.
         steps_done: updates made, whether kept or not.
-        stopped: why it ended.
-        refused: why it did not begin, or None.
+        stopped: the reason that it ended.
+        refused: the reason that it did not begin, or None.
         seconds: wall-clock time.
-        notice: something to tell the user, said once by each refiner; or None.
+        notice: a message for the user, given once by each refiner; or None.
         learned: new weights, which the refiner takes over by `Refiner.keep`; or None.
 
     Example:
@@ -111,7 +111,7 @@ class RefineOutcome:
 
     @property
     def changed(self) -> bool:
-        """Whether ``depth`` is anything but D_0."""
+        """Whether ``depth`` differs from D_0."""
         return self.refused is None and self.best > 0
 
     @property
@@ -126,7 +126,7 @@ class RefineOutcome:
 
 
 def refusal(depth: torch.Tensor, reason: Refusal, seconds: float = 0.0) -> RefineOutcome:
-    """Return the outcome that hands D_0 on."""
+    """Return the outcome of a refused keyframe: its depth is D_0."""
     return RefineOutcome(
         depth, torch.zeros((0, 6)), torch.zeros(0), 0, 0, StopReason.REFUSED, reason, seconds
     )

@@ -8,8 +8,8 @@ import torch
 
 from e2e_slam_ros.config.errors import DepthError
 
-# An aligned pixel farther than this is of no use. The bound keeps depth positive where a shift
-# would put it beyond infinity.
+# A scaled pixel farther than this is of no use. The bound keeps depth positive if a shift makes
+# its inverse negative.
 _FARTHEST_M = 1e3
 
 
@@ -19,14 +19,14 @@ class Scale:
 
     With ``inverse`` the metric inverse depth of a pixel is ``factor / d + shift``; otherwise its
     depth is ``factor * d + shift`` (paper B.2). The values are plain numbers, found once for each
-    keyframe, so no gradient flows through them: a ratio recomputed at every step would cancel
-    any change of scale that a loss asks for.
+    keyframe, and no gradient flows through them. A ratio that is computed again at every step
+    would cancel any change of scale that a loss asks for.
 
     Attributes:
         factor, shift: the two numbers.
-        inverse: they apply to inverse depth.
-        points: number of labels they rest on; 0 where none were needed.
-        error: mean absolute difference of log depth that remains at these labels.
+        inverse: whether they apply to inverse depth.
+        points: number of labels that they were fitted to; 0 if none were needed.
+        error: mean absolute difference of log depth at these labels, after the fit.
 
     Example:
         >>> Scale(2.0)(torch.tensor([1.0, 3.0]))

@@ -1,4 +1,4 @@
-"""Where a keyframe's scale comes from: one class for each value of ``refine.scale.source``."""
+"""The sources of a keyframe's scale: one class for each value of ``refine.scale.source``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from e2e_slam_ros.refine.views import RefineViews, at_width
 
 
 class ScaleEstimator(Protocol):
-    """Finds the scale of one keyframe; keeps nothing."""
+    """Finds the scale of one keyframe. It keeps no state."""
 
     @property
     def words(self) -> str:
@@ -51,7 +51,7 @@ class ScaleEstimator(Protocol):
             last: scale of the keyframe before.
 
         Raises:
-            DepthError: the keyframe says too little.
+            DepthError: the keyframe has too few labels or views.
             ConfigError: the configured source is not available.
         """
         ...
@@ -84,7 +84,9 @@ class FixedScale:
 
 @dataclass(frozen=True)
 class LabelScale:
-    """The factor that fits labels best (``motion``: triangulated; ``depth_topic``: measured).
+    """The factor that fits labels best.
+
+    Labels are triangulated (``motion``) or measured (``depth_topic``).
 
     Example:
         >>> from e2e_slam_ros.refine.views import SparseLabels
@@ -131,7 +133,7 @@ class LearnedScale:
     by_sensor: bool = False
 
     def fit(self, views: RefineViews, last: Scale | None) -> Scale:
-        """Go on from the last scale; the head has no other state."""
+        """Return the learned scale. Learning begins with the last scale, the head's only state."""
         start = last or Scale()
         near_m, far_m = self.depth.min_m, self.depth.max_m
         usable = checked(
@@ -186,7 +188,7 @@ class GroundtruthMedianScale:
     by_sensor: bool = False
 
     def fit(self, views: RefineViews, last: Scale | None) -> Scale:
-        """Return the ratio; evaluations show the true depth as the keyframe's sensor depth."""
+        """Return the ratio. In evaluations the keyframe's sensor depth is the true depth."""
         truth = views.target.sensor_depth
         if truth is None:
             raise ConfigError.from_parts(

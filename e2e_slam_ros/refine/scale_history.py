@@ -1,4 +1,4 @@
-"""The scales of the last keyframes, by which a new one is judged."""
+"""The scales of the last keyframes; a new scale is compared with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ScaleHistory:
     """The scales of the last keyframes. Immutable: a new keyframe makes a new history.
 
     Attributes:
-        last: of the keyframe before; None: none is known.
+        last: scale of the keyframe before; None: none is known.
         logarithms: natural logarithms of the last factors found, the oldest first.
 
     Example:
@@ -41,7 +41,7 @@ class ScaleHistory:
 
     @property
     def usual(self) -> Scale | None:
-        """The median of the last scales, for a keyframe that says too little."""
+        """The median of the last scales, for a keyframe without a scale of its own."""
         if self.last is None or not self.logarithms:
             return self.last
         return replace(self.last, factor=math.exp(statistics.median(self.logarithms)))
@@ -84,7 +84,7 @@ class FoundScale:
         scale: None: no scale is known.
         words: the origin of the metres, for `DepthEstimate.scale_source`.
         history: including this keyframe.
-        notice: the reason why this keyframe says nothing of its scale; or None.
+        notice: the reason that this keyframe has no scale of its own; or None.
 
     Example:
         >>> history = ScaleHistory().with_found(Scale(2.0))
@@ -106,12 +106,12 @@ def find_scale(
     max_change: float,
     unit: str,
 ) -> FoundScale:
-    """Return a keyframe's scale, or the usual one where the keyframe says too little.
+    """Return a keyframe's scale, or the usual scale if the keyframe gives none.
 
     Args:
         estimator: finds the scale.
         views: the keyframe with its raw depth and labels.
-        history: of the keyframes before.
+        history: scales of the keyframes before.
         max_change: see `ScaleHistory.with_found`.
         unit: of the raw depth, in words, for the case that no scale is known.
 

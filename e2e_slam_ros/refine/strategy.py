@@ -19,8 +19,8 @@ class RefineAttempt:
     """One run of a strategy.
 
     Attributes:
-        depth: (1, 1, H, W) metres; that of the views where nothing was changed.
-        course: of the descent.
+        depth: (1, 1, H, W) metres; the depth of the views if nothing was changed.
+        course: course of the descent.
         learned: new weights of the network; None: nothing was learned.
 
     Example:
@@ -49,7 +49,7 @@ class RefineStrategy(Protocol):
         ...
 
     def keep(self, learned: LearnedWeights) -> None:
-        """Take over what `run` learned."""
+        """Take over the weights that `run` learned."""
         ...
 
     def state_dict(self) -> dict[str, torch.Tensor]:

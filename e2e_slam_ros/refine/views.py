@@ -1,4 +1,4 @@
-"""The input of a refinement: one keyframe and everything that bears on its depth."""
+"""The input of a refinement: one keyframe, its neighbours, labels and map points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from e2e_slam_ros.refine.scale import Scale
 
 @dataclass(frozen=True, eq=False)
 class SparseLabels:
-    """Depth that is known here and there.
+    """Depth that is known at some pixels.
 
     Attributes:
         depth: (1, 1, H, W) metres, 0 = unknown.
@@ -34,7 +34,7 @@ class SparseLabels:
 
 @dataclass(frozen=True, eq=False)
 class RefineViews:
-    """A keyframe to refine and all that may say something about its depth.
+    """A keyframe to refine, and all data that its depth is compared with.
 
     Attributes:
         target: the keyframe.
@@ -44,7 +44,7 @@ class RefineViews:
         map_points: (N, 3) metres, map frame, or None: surfels in the field of view.
         labels: sparse depth, or None.
         scale: from the depth network's unit to metres in this keyframe.
-        poses_believed: false where parallax is no more than what errors of the poses look like.
+        poses_believed: false if the parallax may be no more than errors of the poses.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -90,7 +90,7 @@ class SourceView:
 
 @dataclass(frozen=True, eq=False)
 class WorkingViews:
-    """`RefineViews` at the size that the losses are computed at.
+    """`RefineViews` at the size of the losses.
 
     Attributes:
         image: (1, 3, h, w).
@@ -164,7 +164,7 @@ def _small_depth(depth: torch.Tensor, width: int, height: int) -> torch.Tensor:
 
 
 def _small_labels(labels: SparseLabels, width: int, height: int) -> SparseLabels:
-    """Keep every label's say where several fall into one working pixel: their weighted mean."""
+    """Return smaller labels. Several that fall into one pixel give their weighted mean."""
     if labels.depth.shape[-2:] == (height, width):
         return SparseLabels(labels.depth.clone(), labels.weight.clone())
     known = torch.isfinite(labels.depth) & (labels.depth > 0)

@@ -1,4 +1,4 @@
-"""When a frame becomes a keyframe."""
+"""The rule that makes a frame a keyframe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ASSUMED_DEPTH_M = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The last keyframe, as the rule sees it.
+    """The facts about a keyframe that the rule needs.
 
     Attributes:
         stamp_ns: its image time.
@@ -42,9 +42,9 @@ class Reference:
 class KeyframeRule:
     """Decides from motion, overlap, time and sharpness; measures from the last keyframe.
 
-    Keyframes are chosen faster than they are mapped: the rule keeps the last mapped one and all
-    chosen since, so that each of these can be withdrawn. Not thread-safe; `KeyframeSelector`
-    guards it.
+    Keyframes are chosen faster than they are mapped. The rule therefore keeps the last mapped
+    keyframe and all that were chosen since, so that each of these can be withdrawn. It is not
+    thread-safe; `KeyframeSelector` guards it.
 
     Example:
         >>> from e2e_slam_ros.config import KeyframeConfig
@@ -129,7 +129,7 @@ class KeyframeRule:
         median_depth: float | None = None,
         points: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Note that a keyframe is in the map, and the depth it saw.
+        """Record that a keyframe is in the map, and its depth.
 
         Args:
             stamp_ns: its image time.

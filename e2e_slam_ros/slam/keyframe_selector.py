@@ -74,7 +74,7 @@ class KeyframeSelector:
 
     @torch.inference_mode()
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
-        """Note that a keyframe is in the map, and what it saw.
+        """Record that a keyframe is in the map, and its depth.
 
         Args:
             keyframe: at the working size.

@@ -1,4 +1,4 @@
-"""The system without ROS: one object, one method a keyframe."""
+"""The system without ROS: one object, and one method that maps a keyframe."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class SlamPipeline:
     Args:
         config: of all stages.
         device: where keyframes and map live.
-        source: gives depth; None: the configured one.
-        prepared: changes each keyframe before it is mapped (evaluations hide its true depth).
+        source: the depth source; None: the configured one.
+        prepared: changes each keyframe before it is mapped; evaluations hide true depth with it.
 
     Attributes:
         keyframes: the memory of keyframes; written here alone.
@@ -99,7 +99,7 @@ class SlamPipeline:
         return self._config
 
     def configure(self, config: Config) -> None:
-        """Take live parameters that changed, from the next keyframe on; any thread.
+        """Use changed live parameters from the next keyframe on; any thread.
 
         Raises:
             ConfigError: the depth source cannot follow them. Nothing is changed then.
@@ -188,7 +188,7 @@ class SlamPipeline:
         return Revision(item.keyframe, metric.unrefined, metric.estimate, metric.outcome)
 
     def remember_view(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
-        """Take a frame as a view of the scene alone: it gets no depth and is not mapped."""
+        """Remember a frame as a view only: it gets no depth and is not mapped."""
         keyframe = self._prepare(frame, decision)
         self.keyframes.add(MappedKeyframe(keyframe))
         return keyframe
@@ -204,7 +204,7 @@ class SlamPipeline:
                 the new pose times the inverse of the old one. Unknown indices are ignored.
 
         Returns:
-            How many surfels moved.
+            The number of surfels that moved.
 
         Raises:
             PoseError: a transform is no finite similarity.
@@ -225,7 +225,7 @@ class SlamPipeline:
         self.selector.withdraw(stamp_ns)
 
     def restart(self) -> None:
-        """Begin the choice of keyframes anew, because time jumped; the map stays."""
+        """Choose keyframes anew after a jump in time; the map stays."""
         self.selector.restart()
         self.keyframes.restart()
 
@@ -234,11 +234,11 @@ class SlamPipeline:
         self.keyframes.clear(next_index)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return what was learned, on the CPU, to be saved with the map."""
+        """Return the learned state, on the CPU, to be saved with the map."""
         return self.depth_stage.state_dict()
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take up what `state_dict` returned; all or nothing.
+        """Restore the state that `state_dict` returned. After an error nothing has changed.
 
         Raises:
             DepthError: the weights do not fit the depth network, or a value is not finite.
@@ -246,7 +246,7 @@ class SlamPipeline:
         self.depth_stage.load_state_dict(state, self._config.refine)
 
     def reset(self) -> None:
-        """Forget everything: the map, the keyframes and what was learned."""
+        """Forget everything: the map, the keyframes and the learned state."""
         self.restart()
         self.forget_keyframes()
         self.depth_stage.forget_learned()

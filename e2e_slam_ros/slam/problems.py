@@ -1,4 +1,4 @@
-"""Counting what went wrong without stopping for it."""
+"""Counts of problems that do not stop the system."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ProblemCounter:
         self._totals: dict[str, int] = {}
 
     def count(self, kind: str) -> int:
-        """Count one problem and return how many of its kind there were, this one included."""
+        """Count one problem, and return the number of its kind, this one included."""
         with self._lock:
             self._totals[kind] = self._totals.get(kind, 0) + 1
             return self._totals[kind]

@@ -1,4 +1,4 @@
-"""What mapping one keyframe produced."""
+"""The result of mapping one keyframe."""
 
 from __future__ import annotations
 
@@ -40,20 +40,21 @@ class Revision:
 
 @dataclass(frozen=True, eq=False)
 class KeyframeResult:
-    """Everything one keyframe produced.
+    """Everything that one keyframe produced.
 
     Attributes:
         keyframe: the input.
         raw: the depth source's answer.
         unrefined: metric depth before refinement.
         estimate: depth as it was fused; ``unrefined`` itself where it was not refined.
-        fusion: what it did to the map.
+        fusion: the change of the map.
         latency_ms: stage name -> milliseconds ("prepare", "depth", "fuse"; "refine" where depth
             is aligned or refined; "revise" where an earlier keyframe is refined again).
-        outcome: trace and end of the refinement, or why there was none; None: not configured.
+        outcome: trace and end of the refinement, or the reason that there was none; None: no
+            refinement is configured.
         scale: from the source's unit to metres; None: none was needed.
         revision: of an earlier keyframe; None: there was none.
-        notices: what the user should know, in sentences.
+        notices: sentences for the user.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision

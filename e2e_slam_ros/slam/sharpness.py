@@ -1,4 +1,4 @@
-"""Motion blur: how sharp an image is next to the ones before it."""
+"""Motion blur: the sharpness of an image relative to the images before it."""
 
 from __future__ import annotations
 

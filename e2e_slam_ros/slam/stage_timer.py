@@ -1,4 +1,4 @@
-"""How long each stage of a keyframe takes."""
+"""The run time of each stage of a keyframe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thread that maps keyframes, and the rule for those that come faster than it works."""
+"""The thread that maps keyframes, and the rule for keyframes that come too fast."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class KeyframeWorker(Generic[T]):
     """Runs ``process(item)`` in one background thread.
 
     Args:
-        process: the work; what it raises goes to ``on_error`` and the thread lives on.
+        process: the work; an exception of it goes to ``on_error``, and the thread lives on.
         offline: true: every item, in order; false: one item waits at most, a newer one takes
             its place and the older is counted in ``dropped``.
-        on_error: called with the item and what its work raised.
+        on_error: called with the item and the exception that its work raised.
         on_drop: called with an item that a newer one replaced.
 
     Example:
@@ -53,12 +53,12 @@ class KeyframeWorker(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """How many items a newer one replaced."""
+        """The number of items that a newer one replaced."""
         return self._dropped
 
     @property
     def pending(self) -> int:
-        """How many items wait or are being worked on."""
+        """The number of items that wait or are being worked on."""
         with self._condition:
             return len(self._waiting) + int(self._busy)
 
