@@ -15,7 +15,7 @@ from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
-from e2e_slam_ros.refine import depth_stage
+from e2e_slam_ros.refine import depth_plan, depth_stage
 from e2e_slam_ros.refine.refiner import GuardedRefiner
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.preprocess import Preprocessor
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 STAGES: dict[str, tuple[object, str]] = {
     "prepare": (Preprocessor, "keyframe"),
     "depth": (type("NotYet", (), {}), "estimate"),
-    "motion": (depth_stage, "motion_cue"),
+    "motion": (depth_plan, "motion_cue"),
     "scale": (depth_stage, "find_scale"),
     "refine": (GuardedRefiner, "refine"),
     "fuse": (SurfelMap, "fuse"),
