@@ -162,7 +162,9 @@ def _linearised(
         slope * local[:, 1],
         -slope * local[:, 0],
     )
-    residual[behind], jacobian[behind] = 1e3, 0.0
+    # Behind the camera, or where the lens model does not reach: far off, and without a pull.
+    unusable = behind | ~np.isfinite(residual).all(1)
+    residual[unusable], jacobian[unusable] = 1e3, 0.0
     return residual, jacobian
 
 
