@@ -56,7 +56,7 @@ ROS_GENERATORS = (
 JAZZY_GENERATORS = ("python-cmake-module", "fastrtps-cmake-module")
 LATER_GENERATORS = ("ament-cmake-ros-core",)
 
-# Tests compare our undistortion with it. A ROS distribution has its own, which cv_bridge uses.
+# Left out of requirements.txt where ROS 2 is installed: its own OpenCV is what cv_bridge uses.
 OPENCV = "opencv-python-headless"
 
 
@@ -166,9 +166,8 @@ def install_torch(options: Options) -> None:
 
 def install_requirements(options: Options) -> None:
     """Product and developer requirements, keeping a ROS distribution's NumPy and OpenCV."""
-    arguments = ["-r", str(REPO / "requirements.txt"), "-r", str(REPO / "requirements-dev.txt")]
-    if not options.system_ros:
-        arguments.append(OPENCV)
+    product = product_requirements(bool(options.system_ros))
+    arguments = [*product, "-r", str(REPO / "requirements-dev.txt")]
     if options.system_ros:
         # The distribution's compiled packages (cv_bridge) were built against this NumPy.
         probe = subprocess.run(
@@ -179,6 +178,13 @@ def install_requirements(options: Options) -> None:
         if probe.returncode == 0:
             arguments.append(f"numpy=={probe.stdout.strip()}")
     pip_install(options, arguments)
+
+
+def product_requirements(system_ros: bool) -> list[str]:
+    """The lines of requirements.txt, without OpenCV where a ROS distribution brings its own."""
+    lines = (REPO / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    wanted = [line.partition("#")[0].strip() for line in lines]
+    return [line for line in wanted if line and not (system_ros and line.startswith(OPENCV))]
 
 
 def install_open3d(options: Options) -> None:
@@ -238,7 +244,7 @@ def steps(options: Options) -> list[Step]:
         torch_step(options),
         Step(
             "Python packages (requirements.txt, requirements-dev.txt)",
-            digest(OPENCV, *requirements),
+            digest(*requirements),
             lambda: install_requirements(options),
         ),
         Step(

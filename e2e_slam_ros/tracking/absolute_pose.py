@@ -85,7 +85,7 @@ def refine_pose(
     """
     T = T_camera_map.copy()
     for step in range(_STEPS):
-        width = max(1.0, widest * 0.5**step)
+        width = max(1.0, widest * 0.3**step)
         residual, jacobian = _linearised(sightings, lens, T, pixel_sigma)
         weight = _weights(residual, width)
         weighted = jacobian * weight[..., None]
@@ -93,7 +93,7 @@ def refine_pose(
         gradient = np.einsum("nri,nr->i", weighted, residual)
         delta = -np.linalg.solve(hessian + 1e-9 * np.trace(hessian) * np.eye(6) + 1e-12, gradient)
         T = rigid.exp(delta) @ T
-        if width == 1.0 and np.abs(delta).max() < 1e-5:
+        if width == 1.0 and np.abs(delta).max() < 3e-5:
             break
     residual, jacobian = _linearised(sightings, lens, T, pixel_sigma)
     square = (residual[:, :2] ** 2).sum(1)
@@ -162,7 +162,9 @@ def _linearised(
         slope * local[:, 1],
         -slope * local[:, 0],
     )
-    residual[behind], jacobian[behind] = 1e3, 0.0
+    # Behind the camera, or where the lens model does not reach: far off, and without a pull.
+    unusable = behind | ~np.isfinite(residual).all(1)
+    residual[unusable], jacobian[unusable] = 1e3, 0.0
     return residual, jacobian
 
 

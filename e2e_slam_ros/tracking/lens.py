@@ -11,16 +11,15 @@ from functools import cached_property
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.geometry.undistort import undistort_points
 from e2e_slam_ros.tracking.rigid import Floats
 
 _NEAREST_M = 1e-3
 # Patches reach this far over the edge of the image.
 _MARGIN_PX = 8.0
 _STEP_S = 1e-3
+_INVERSIONS, _INVERTED_PX = 25, 0.02
 
 
 class Lens:
@@ -68,9 +67,15 @@ class Lens:
         """Ideal minus recorded pixel (H, W, 2) of every pixel; smooth, so a table will do."""
         v, u = np.indices((self.camera.height, self.camera.width), dtype=np.float64)
         pixels = np.stack([u, v], axis=-1)
-        bent = torch.from_numpy((pixels - self.centre) / self.focal)
-        straight = undistort_points(bent, self.camera.distortion).numpy()
-        return np.asarray(straight * self.focal + self.centre - pixels, dtype=np.float32)
+        ideal = pixels.copy()
+        # Fixed point: what the lens adds at the estimate is taken off the recorded pixel. It
+        # contracts wherever the lens model is one-to-one and not extreme.
+        with np.errstate(all="ignore"):  # it flies apart where the model folds back on itself
+            for _ in range(_INVERSIONS):
+                ideal += pixels - self._with_distortion(ideal)
+            error = np.linalg.norm(pixels - self._with_distortion(ideal), axis=-1)
+            ideal[~(error < _INVERTED_PX)] = np.nan
+        return np.asarray(ideal - pixels, dtype=np.float32)
 
     def recorded(self, ideal: Floats, turning: Floats | None = None) -> Floats:
         """Return where the lens and the shutter put ideal pixels (N, 2); see `ideal`."""

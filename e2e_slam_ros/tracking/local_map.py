@@ -86,7 +86,7 @@ class LocalMap:
         for position, k in enumerate(cameras):
             keyframe = self.keyframes[k]
             point = lookup[keyframe.seen.ids]
-            use = point >= 0
+            use = (point >= 0) & np.isfinite(keyframe.seen.ideal).all(1)
             parts.append(
                 (np.full(int(use.sum()), position), point[use], keyframe.seen.chosen(use))
             )

@@ -8,7 +8,7 @@ from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.rigid import Floats
 
 # After a gap this long the last velocity says nothing any more.
-_LONGEST_S = 0.5
+_LONGEST_S = 1.0
 
 
 class MotionModel:

@@ -40,7 +40,8 @@ def recognise(
 ) -> Relocation | None:
     """Return where an image was taken, by its corners alone; None if it is nowhere known."""
     none = np.zeros((0, 2))
-    pixels = detect_corners(view.image, none, config.corners, config.corner_distance_px)
+    # Corners found anew seldom fall on those that were tracked: twice as many, closer together.
+    pixels = detect_corners(view.image, none, 2 * config.corners, config.corner_distance_px / 2.0)
     descriptors = describe(view.image, pixels)
     count = len(places)
     newest = list(range(count - 1, max(-1, count - 1 - _NEWEST), -1))

@@ -21,12 +21,13 @@ NODES = {"dataset_player", "slam_node", "keyframe_node", "depth_node", "mapper_n
 # Where the rosdep key or the pip name is not the module's.
 ROSDEP_KEYS = {
     "PIL": "python3-pil",
+    "cv2": "python3-opencv",
     "open3d": "python3-open3d-pip",
     "rosbags": "python3-rosbags-pip",
     "torch": "python3-pytorch-pip",
     "yaml": "python3-yaml",
 }
-PIP_NAMES = {"PIL": "pillow", "yaml": "pyyaml"}
+PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "pyyaml"}
 # No rosdep key exists; package.xml says so in a comment.
 NO_ROSDEP_KEY = {"safetensors"}
 # Imported when asked for; the error says what to install.

@@ -179,6 +179,15 @@ def test_wheels_of_each_distribution(tmp_path, distribution, module, core):
     assert (f"ros-{distribution}-ament-cmake-ros-core" in wheels) is core
 
 
+def test_a_distribution_keeps_its_own_opencv():
+    from make_venv import product_requirements
+
+    ours = product_requirements(system_ros=False)
+    theirs = product_requirements(system_ros=True)
+    assert [line for line in ours if line not in theirs] == ["opencv-python-headless>=4.5.4"]
+    assert "numpy>=1.26" in theirs and not any("#" in line for line in ours)
+
+
 def test_digest_sees_contents(tmp_path):
     from make_venv import digest
 

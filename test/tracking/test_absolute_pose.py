@@ -71,3 +71,11 @@ def test_the_same_twice() -> None:
     first, second = find_pose(seen, LENS, 1.0), find_pose(seen, LENS, 1.0)
     assert first is not None and second is not None
     assert np.array_equal(first.T_camera_map, second.T_camera_map)
+
+
+def test_pixels_that_are_no_numbers_do_not_pull() -> None:
+    seen = sightings()
+    seen.pixels[:30] = np.nan
+    pose = refine_pose(seen, LENS, np.eye(4), 1.0, 64.0)
+    assert np.abs(error(pose.T_camera_map)).max() < 1e-6
+    assert pose.inliers.sum() == 170
