@@ -58,6 +58,8 @@ LATER_GENERATORS = ("ament-cmake-ros-core",)
 
 # Left out of requirements.txt where ROS 2 is installed: its own OpenCV is what cv_bridge uses.
 OPENCV = "opencv-python-headless"
+# A reference for tests. Its wheels need pytest 9, which breaks the launch tests of a distribution.
+GTSAM = 'gtsam>=4.3; python_version >= "3.11"'
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,9 @@ def install_requirements(options: Options) -> None:
     """Product and developer requirements, keeping a ROS distribution's NumPy and OpenCV."""
     product = product_requirements(bool(options.system_ros))
     arguments = [*product, "-r", str(REPO / "requirements-dev.txt")]
-    if options.system_ros:
+    if not options.system_ros:
+        arguments.append(GTSAM)
+    else:
         # The distribution's compiled packages (cv_bridge) were built against this NumPy.
         probe = subprocess.run(
             [sys.executable, "-c", "import numpy; print(numpy.__version__)"],
