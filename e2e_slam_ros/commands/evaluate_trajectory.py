@@ -74,9 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _settings(arguments: argparse.Namespace, offer: Offer) -> Config:
     """Return the parameters; without measured depth the network is the source."""
+    from e2e_slam_ros.slam.depth_sources import depth_traits
+
     config = read_settings(arguments.config, arguments.assignments)
     named = {text.partition("=")[0].strip() for text in arguments.assignments}
-    if config.depth.source == "sensor" and not offer.has_depth:
+    if depth_traits(config).needs_sensor and not offer.has_depth:
         if "depth.source" in named:
             raise DataError.from_parts(
                 "depth images",
@@ -120,6 +122,7 @@ def _write(
     """Write what was asked for, each file whole or not at all, and print where it is."""
     from e2e_slam_ros.data.atomic import write_bytes_atomic, write_text_atomic
     from e2e_slam_ros.evaluation.trajectory.tracking_plot import trajectory_plot
+    from e2e_slam_ros.slam.depth_sources import depth_traits
 
     written = []
     if figures is not None:
@@ -128,7 +131,7 @@ def _write(
         written.append(figures)
     if pictures is not None:
         title = f"{name}, depth: {config.depth.source}"
-        picture = trajectory_plot(runs[0], title, config.depth.source != "sensor")
+        picture = trajectory_plot(runs[0], title, not depth_traits(config).needs_sensor)
         written.append(pictures / PICTURE)
         write_bytes_atomic(written[-1], picture)
     for path in written:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import torch
 
@@ -259,7 +260,9 @@ class SlamPipeline:
         self.tracking.mapped(keyframe, depth)
         moved = self.tracking.corrections(self.keyframes.poses())
         if moved:
-            self.move_keyframes(moved)
+            # A correction that map or memory refuse is left out: the keyframe is mapped already.
+            with suppress(E2ESlamError):
+                self.move_keyframes(moved)
 
     def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)
