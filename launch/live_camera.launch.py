@@ -20,7 +20,7 @@ TOPICS = {
 }
 ARGUMENTS = (
     *((name, theirs, f"the driver's topic for {ours}") for name, (theirs, ours) in TOPICS.items()),
-    ("pose_source", "tf", "topic, odometry or tf: where the camera's poses come from"),
+    ("pose_source", "tf", "topic, odometry, tf, or visual: found from the images"),
     ("depth_source", "sensor", "sensor: the depth topic; network: predicted"),
     (
         "params_file",
