@@ -84,8 +84,7 @@ class BagFile:
             # Recordings of Humble and older hold no message definitions. The standard types
             # used here are the same in every ROS 2 distribution.
             self._reader = AnyReader(
-                [_resolved(self.path)],
-                default_typestore=get_typestore(Stores.ROS2_HUMBLE),
+                [_resolved(self.path)], default_typestore=get_typestore(Stores.ROS2_HUMBLE)
             )
             self._reader.open()
             self._open = True

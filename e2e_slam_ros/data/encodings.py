@@ -45,11 +45,7 @@ _YUV422 = {
     "uyvy": (1, 3, 0, 2),
     "yuv422": (1, 3, 0, 2),
 }
-_DEPTH = {
-    "16UC1": _Layout("u2", 1),
-    "mono16": _Layout("u2", 1),
-    "32FC1": _Layout("f4", 1),
-}
+_DEPTH = {"16UC1": _Layout("u2", 1), "mono16": _Layout("u2", 1), "32FC1": _Layout("f4", 1)}
 COLOR_ENCODINGS = (*_COLOR, *_YUV422)
 DEPTH_ENCODINGS = tuple(_DEPTH)
 # Header of compressed_depth_image_transport: format number and two quantisation terms.
@@ -151,13 +147,7 @@ def decode_compressed_depth(image_format: str, data: object, what: str) -> npt.N
 
 
 def _pixels(
-    layout: _Layout,
-    width: int,
-    height: int,
-    step: int,
-    big_endian: bool,
-    data: object,
-    what: str,
+    layout: _Layout, width: int, height: int, step: int, big_endian: bool, data: object, what: str
 ) -> npt.NDArray[np.generic]:
     """Return a view (H, W, channels) of the message's bytes."""
     dtype = np.dtype(layout.dtype).newbyteorder(">" if big_endian else "<")
@@ -191,8 +181,7 @@ def _yuv422(
     blue = np.repeat(quads[..., order[2]], 2, axis=1) - 128.0
     red = np.repeat(quads[..., order[3]], 2, axis=1) - 128.0
     rgb = np.stack(
-        [luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue],
-        axis=-1,
+        [luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], axis=-1
     )
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 

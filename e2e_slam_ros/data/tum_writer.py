@@ -48,10 +48,7 @@ class TumWriter:
     """
 
     def __init__(
-        self,
-        folder: Path | str,
-        camera: PinholeCamera,
-        depth_factor: float = TUM_DEPTH_FACTOR,
+        self, folder: Path | str, camera: PinholeCamera, depth_factor: float = TUM_DEPTH_FACTOR
     ) -> None:
         self._folder = Path(folder)
         self._camera = camera

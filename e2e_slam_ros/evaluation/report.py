@@ -88,10 +88,7 @@ def protocol_page(
 
 
 def figure(
-    uri: str,
-    alt: str,
-    caption: str = "",
-    kind: Literal["photo", "chart"] = "photo",
+    uri: str, alt: str, caption: str = "", kind: Literal["photo", "chart"] = "photo"
 ) -> str:
     """Return a picture given as ``data:`` address; a "chart" has no background."""
     text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""

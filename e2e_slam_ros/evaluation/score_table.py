@@ -106,10 +106,7 @@ class ScoreTable:
     def rich(self) -> Table:
         """Return the table for the terminal, without its notes."""
         table = Table(
-            title=rich_escape(self.title) or None,
-            title_justify="left",
-            box=None,
-            pad_edge=False,
+            title=rich_escape(self.title) or None, title_justify="left", box=None, pad_edge=False
         )
         table.add_column(rich_escape(self.label_title), no_wrap=True)
         for column in self.columns:

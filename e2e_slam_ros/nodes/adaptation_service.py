@@ -29,10 +29,7 @@ class AdaptationService:
         self._reset = reset
         # As for the map's services: images must be received while an answer is awaited.
         self._service = node.create_service(
-            Trigger,
-            "~/reset_adaptation",
-            self._on_reset,
-            callback_group=ReentrantCallbackGroup(),
+            Trigger, "~/reset_adaptation", self._on_reset, callback_group=ReentrantCallbackGroup()
         )
 
     async def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

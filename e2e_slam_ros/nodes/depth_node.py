@@ -17,11 +17,7 @@ from e2e_slam_ros.config import Config, RefineConfig
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
-from e2e_slam_ros.nodes.adaptation_service import (
-    RESET_DONE,
-    AdaptationService,
-    adaptation_facts,
-)
+from e2e_slam_ros.nodes.adaptation_service import RESET_DONE, AdaptationService, adaptation_facts
 from e2e_slam_ros.nodes.cloud_messages import cloud_arrays
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_input import KeyframeInput, KeyframeMessages, keyframe_of
@@ -45,9 +41,7 @@ class DepthNode(Node):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        context: Context | None = None,
-        parameter_overrides: Sequence[Parameter] = (),
+        self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__(
             "depth_node", context=context, parameter_overrides=list(parameter_overrides)

@@ -49,9 +49,7 @@ class KeyframeNode(Node):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        context: Context | None = None,
-        parameter_overrides: Sequence[Parameter] = (),
+        self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__(
             "keyframe_node", context=context, parameter_overrides=list(parameter_overrides)
@@ -74,12 +72,7 @@ class KeyframeNode(Node):  # type: ignore[misc]
             self._prepare, config.runtime.offline, self._on_failure, self._on_drop
         )
         self.camera_input = CameraInput(
-            self,
-            config,
-            self._selector,
-            self.diagnostics,
-            self.worker.submit,
-            repeat=self._repeat,
+            self, config, self._selector, self.diagnostics, self.worker.submit, repeat=self._repeat
         )
         self._feedback = self.create_subscription(
             Image, "keyframe/depth", self._on_depth, reliable()

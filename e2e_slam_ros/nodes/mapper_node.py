@@ -52,9 +52,7 @@ class MapperNode(Node):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        context: Context | None = None,
-        parameter_overrides: Sequence[Parameter] = (),
+        self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__(
             "mapper_node", context=context, parameter_overrides=list(parameter_overrides)

@@ -24,12 +24,7 @@ class SilenceWatch:
     """
 
     def __init__(
-        self,
-        node: Node,
-        topic: str,
-        reliable: bool,
-        limit_s: float,
-        report: Callable[[str], None],
+        self, node: Node, topic: str, reliable: bool, limit_s: float, report: Callable[[str], None]
     ) -> None:
         self.limit_s = limit_s
         self._node = node

@@ -15,11 +15,7 @@ from std_srvs.srv import Trigger
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.device import resolve_device
-from e2e_slam_ros.nodes.adaptation_service import (
-    RESET_DONE,
-    AdaptationService,
-    adaptation_facts,
-)
+from e2e_slam_ros.nodes.adaptation_service import RESET_DONE, AdaptationService, adaptation_facts
 from e2e_slam_ros.nodes.camera_input import CameraInput
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
@@ -87,12 +83,7 @@ class SlamNode(Node):  # type: ignore[misc]
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
         self.camera_input = CameraInput(
-            self,
-            config,
-            self.pipeline,
-            self.diagnostics,
-            self.worker.submit,
-            self._observer,
+            self, config, self.pipeline, self.diagnostics, self.worker.submit, self._observer
         )
         self._map_services = MapServices(
             self, self.map_output, self.diagnostics, self.camera_input.reset, self._clear

@@ -44,8 +44,6 @@ class SlowAnswers:
         """
         answer = Future(executor=self._node.executor)
         threading.Thread(
-            target=lambda: answer.set_result(self.now(kind, work)),
-            name=f"{kind}-map",
-            daemon=True,
+            target=lambda: answer.set_result(self.now(kind, work)), name=f"{kind}-map", daemon=True
         ).start()
         return answer

@@ -8,16 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from e2e_slam_ros.simulation.scene import (
-    BALL,
-    BOX,
-    CYLINDER,
-    FACES,
-    HULL,
-    Lamps,
-    Scene,
-    Surfaces,
-)
+from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, FACES, HULL, Lamps, Scene, Surfaces
 
 Vector = tuple[float, float, float]
 

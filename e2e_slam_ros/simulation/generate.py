@@ -47,10 +47,7 @@ _AT_WALL = (
 
 
 def generate_scene(
-    seed: int,
-    device: torch.device | str = "cpu",
-    texture_size: int = 256,
-    shadow_size: int = 256,
+    seed: int, device: torch.device | str = "cpu", texture_size: int = 256, shadow_size: int = 256
 ) -> Scene:
     """Return a random room. The same seed gives the same room.
 

@@ -180,12 +180,7 @@ def _spline(controls: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
     """
     first = time.floor().long().clamp(0, len(controls) - 4)
     t = (time - first).unsqueeze(-1)
-    weights = (
-        (1 - t) ** 3,
-        3 * t**3 - 6 * t**2 + 4,
-        -3 * t**3 + 3 * t**2 + 3 * t + 1,
-        t**3,
-    )
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
     terms = [w * controls[first + i] for i, w in enumerate(weights)]
     return torch.stack(terms).sum(0) / 6.0
 

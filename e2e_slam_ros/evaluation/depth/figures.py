@@ -31,9 +31,7 @@ def sample_grid(samples: Sequence[DepthSample], max_m: float) -> bytes:
             Panel(np.where(known, truth, np.nan), "depth"),
             Panel(np.where(answered, scaled, np.nan), "depth", f"x {sample.scale:.2f}"),
             Panel(
-                np.where(known & answered, error, np.nan),
-                "error",
-                f"abs_rel {sample.abs_rel:.3f}",
+                np.where(known & answered, error, np.nan), "error", f"abs_rel {sample.abs_rel:.3f}"
             ),
         )
         rows.append((f"frame {sample.index}", panels))

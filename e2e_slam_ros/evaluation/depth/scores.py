@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from e2e_slam_ros.evaluation.depth.metrics import (
-    DepthMetrics,
-    depth_metrics,
-    mean_depth_metrics,
-)
+from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
 from e2e_slam_ros.evaluation.score_table import Cell, Column
 
 _TITLES = {

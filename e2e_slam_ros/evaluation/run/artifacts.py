@@ -80,11 +80,7 @@ def refuse_earlier_run(folder: Path) -> None:
 
 
 def write_run(
-    folder: Path | str,
-    summary: RunSummary,
-    cloud: SurfelCloud,
-    config: Config,
-    command: str = "",
+    folder: Path | str, summary: RunSummary, cloud: SurfelCloud, config: Config, command: str = ""
 ) -> RunFiles:
     """Write map.ply, trajectory.txt, config.yaml, metrics.json and report.html, in this order.
 

@@ -15,11 +15,7 @@ import torch
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
-from e2e_slam_ros.evaluation.depth.metrics import (
-    DepthMetrics,
-    depth_metrics,
-    mean_depth_metrics,
-)
+from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
 from e2e_slam_ros.evaluation.even_sample import EvenSample
 from e2e_slam_ros.evaluation.run.excerpts import keyframe_sample, measured_points
 from e2e_slam_ros.evaluation.run.map_fit import map_metrics

@@ -76,11 +76,7 @@ class SCSfMModel(nn.Module):
         return PredictedView(image, disparity, depth, log_u, seen)
 
     def _motion(
-        self,
-        target: PredictedView,
-        source: PredictedView,
-        batch: PairBatch,
-        which: torch.Tensor,
+        self, target: PredictedView, source: PredictedView, batch: PairBatch, which: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return T_source_target and T_target_source: known ones, else predicted ones."""
         known, has_pose = batch.T_source_target[which], batch.has_pose[which]
