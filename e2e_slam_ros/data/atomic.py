@@ -28,13 +28,12 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
     Raises:
         DataError (or ``error``): the folder or file cannot be written, or the disk is full.
 
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with open_atomic(Path(folder) / "map.bin") as file:
-        ...         _ = file.write(b"12")
-        ...     (Path(folder) / "map.bin").read_bytes()
-        b'12'
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open_atomic(Path(folder) / "map.bin") as file:
+    ...         _ = file.write(b"12")
+    ...     (Path(folder) / "map.bin").read_bytes()
+    b'12'
     """
     path = Path(path)
     # The name holds the writer, so that two writers do not share a file.

@@ -24,9 +24,8 @@ _STAMP_OFFSET = 4
 class Topic:
     """A topic of the recording: name, type ("sensor_msgs/msg/Image") and message count.
 
-    Example:
-        >>> Topic("/camera/image_raw", "sensor_msgs/msg/Image", 300).count
-        300
+    >>> Topic("/camera/image_raw", "sensor_msgs/msg/Image", 300).count
+    300
     """
 
     name: str
@@ -38,9 +37,8 @@ class Topic:
 class MessageKey:
     """Key of a stamped message: its stamp and its time of recording, nanoseconds.
 
-    Example:
-        >>> MessageKey(stamp_ns=1_000, recorded_ns=1_500).stamp_ns
-        1000
+    >>> MessageKey(stamp_ns=1_000, recorded_ns=1_500).stamp_ns
+    1000
     """
 
     stamp_ns: int
@@ -63,17 +61,16 @@ class BagFile:
     Raises:
         DataError: not a recording, damaged, or of a kind that `rosbags` does not support.
 
-    Example:
-        >>> import tempfile
-        >>> from rosbags.rosbag2 import Writer
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with Writer(Path(folder) / "run", version=9):  # a recording without topics
-        ...         pass
-        ...     bag = BagFile(Path(folder) / "run")
-        ...     topics = bag.topics()
-        ...     bag.close()
-        >>> topics
-        []
+    >>> import tempfile
+    >>> from rosbags.rosbag2 import Writer
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Writer(Path(folder) / "run", version=9):  # a recording without topics
+    ...         pass
+    ...     bag = BagFile(Path(folder) / "run")
+    ...     topics = bag.topics()
+    ...     bag.close()
+    >>> topics
+    []
     """
 
     def __init__(self, path: Path | str) -> None:

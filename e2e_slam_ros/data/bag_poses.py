@@ -37,19 +37,18 @@ class BagPoses:
         tolerance_ns: largest time difference between an image and a recorded pose.
         report: receives notes and counts.
 
-    Example:
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> from rosbags.rosbag2 import Writer
-        >>> image, report = Topic("/camera/image_raw", "sensor_msgs/msg/Image", 1), ReaderReport()
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with Writer(Path(folder) / "run", version=9):  # a recording without poses
-        ...         pass
-        ...     bag = BagFile(Path(folder) / "run")
-        ...     pose_at = BagPoses(bag, [image], image, "camera", None, 10**8, report).find(None)
-        ...     bag.close()
-        >>> pose_at is None, report.notes
-        (True, ['no pose topic, odometry or moving TF: the frames have no pose'])
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from rosbags.rosbag2 import Writer
+    >>> image, report = Topic("/camera/image_raw", "sensor_msgs/msg/Image", 1), ReaderReport()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Writer(Path(folder) / "run", version=9):  # a recording without poses
+    ...         pass
+    ...     bag = BagFile(Path(folder) / "run")
+    ...     pose_at = BagPoses(bag, [image], image, "camera", None, 10**8, report).find(None)
+    ...     bag.close()
+    >>> pose_at is None, report.notes
+    (True, ['no pose topic, odometry or moving TF: the frames have no pose'])
     """
 
     def __init__(

@@ -43,9 +43,8 @@ class Calibration:
         depth_factor: depth counts per metre.
         source: origin of the calibration, in words.
 
-    Example:
-        >>> Calibration(tum_camera("fr1"), 5000.0, "built in").camera.fx
-        517.3
+    >>> Calibration(tum_camera("fr1"), 5000.0, "built in").camera.fx
+    517.3
     """
 
     camera: PinholeCamera
@@ -71,13 +70,12 @@ def read_calibration(path: Path) -> Calibration:
         DataError: the file cannot be read, a key is missing or unknown, or the values do not
             describe a camera.
 
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "calibration.yaml"
-        ...     write_calibration(path, PinholeCamera(64, 48, 50.0, 50.0, 31.5, 23.5), 1000.0)
-        ...     read_calibration(path).depth_factor
-        1000.0
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "calibration.yaml"
+    ...     write_calibration(path, PinholeCamera(64, 48, 50.0, 50.0, 31.5, 23.5), 1000.0)
+    ...     read_calibration(path).depth_factor
+    1000.0
     """
     try:
         content = yaml.safe_load(read_text(path))

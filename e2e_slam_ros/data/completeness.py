@@ -12,12 +12,11 @@ from e2e_slam_ros.data.frame import ReaderReport
 class FrameParts(Protocol):
     """An entry of a sequence with its depth and its pose. None means that the part is missing.
 
-    Example:
-        >>> from e2e_slam_ros.data.folder_sequence import FrameFiles
-        >>> from pathlib import Path
-        >>> entry: FrameParts = FrameFiles(0, Path("rgb/0.png"))
-        >>> entry.depth is None
-        True
+    >>> from e2e_slam_ros.data.folder_sequence import FrameFiles
+    >>> from pathlib import Path
+    >>> entry: FrameParts = FrameFiles(0, Path("rgb/0.png"))
+    >>> entry.depth is None
+    True
     """
 
     @property

@@ -22,9 +22,8 @@ def tum_sequence_name(name: str) -> str:
     Raises:
         DataError: the name is none of these.
 
-    Example:
-        >>> tum_sequence_name("fr1/desk")
-        'rgbd_dataset_freiburg1_desk'
+    >>> tum_sequence_name("fr1/desk")
+    'rgbd_dataset_freiburg1_desk'
     """
     found = re.fullmatch(
         r"(?:rgbd_dataset_)?(?:fr|freiburg)([123])[/_]([a-z0-9_]+)", name.strip().lower()

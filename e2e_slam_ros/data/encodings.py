@@ -73,9 +73,8 @@ def decode_color(
     Raises:
         DataError: another encoding, or fewer bytes than the size needs.
 
-    Example:
-        >>> decode_color("bgr8", 1, 1, 3, False, bytes([1, 2, 3]), "image").tolist()
-        [[[3, 2, 1]]]
+    >>> decode_color("bgr8", 1, 1, 3, False, bytes([1, 2, 3]), "image").tolist()
+    [[[3, 2, 1]]]
     """
     order = _YUV422.get(encoding)
     if order is not None:
@@ -99,9 +98,8 @@ def decode_depth(
     Raises:
         DataError: not one of `DEPTH_ENCODINGS`, or fewer bytes than the size needs.
 
-    Example:
-        >>> decode_depth("16UC1", 2, 1, 4, False, bytes([0xE8, 0x03, 0, 0]), "depth").tolist()
-        [[1.0, 0.0]]
+    >>> decode_depth("16UC1", 2, 1, 4, False, bytes([0xE8, 0x03, 0, 0]), "depth").tolist()
+    [[1.0, 0.0]]
     """
     layout = _DEPTH.get(encoding)
     if layout is None:

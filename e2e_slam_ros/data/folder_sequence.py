@@ -26,9 +26,8 @@ class FrameFiles:
         depth: depth image file; or None.
         T_map_camera: (4, 4) float64; or None.
 
-    Example:
-        >>> FrameFiles(1_000_000_000, Path("rgb/1.000000.png")).depth is None
-        True
+    >>> FrameFiles(1_000_000_000, Path("rgb/1.000000.png")).depth is None
+    True
     """
 
     stamp_ns: int
@@ -53,17 +52,16 @@ class FolderSequence(SequenceReader):
     Raises:
         DataError: no frame is left, or the calibration has another image size.
 
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
-        >>> calibration = Calibration(PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0), 5000.0, "example")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder) / "0.png"
-        ...     Image.new("RGB", (4, 3)).save(file)
-        ...     files = [FrameFiles(0, file)]
-        ...     FolderSequence("tiny", files, calibration, ReaderReport(), False)[0].image.shape
-        (3, 4, 3)
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+    >>> calibration = Calibration(PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0), 5000.0, "example")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "0.png"
+    ...     Image.new("RGB", (4, 3)).save(file)
+    ...     files = [FrameFiles(0, file)]
+    ...     FolderSequence("tiny", files, calibration, ReaderReport(), False)[0].image.shape
+    (3, 4, 3)
     """
 
     def __init__(

@@ -29,10 +29,9 @@ class HttpStream:
     Raises:
         DataError: no network or no such file. While reading: the connection broke.
 
-    Example:
-        >>> with HttpStream("data:,hello", timeout=1.0, progress=False, do="") as stream:
-        ...     stream.read()
-        b'hello'
+    >>> with HttpStream("data:,hello", timeout=1.0, progress=False, do="") as stream:
+    ...     stream.read()
+    b'hello'
     """
 
     def __init__(self, url: str, timeout: float, progress: bool | None, do: str) -> None:

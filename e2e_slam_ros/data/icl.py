@@ -59,16 +59,15 @@ class IclReader(FolderSequence):
     Raises:
         DataError: not such a folder, no image, or a pose file of neither format.
 
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for part, mode in (("rgb", "RGB"), ("depth", "I;16")):
-        ...         (Path(folder) / part).mkdir()
-        ...         Image.new(mode, (640, 480)).save(Path(folder) / part / "0.png")
-        ...     frame = IclReader(folder)[0]
-        >>> frame.stamp_ns, frame.camera.fy
-        (1000000000, 480.0)
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part, mode in (("rgb", "RGB"), ("depth", "I;16")):
+    ...         (Path(folder) / part).mkdir()
+    ...         Image.new(mode, (640, 480)).save(Path(folder) / part / "0.png")
+    ...     frame = IclReader(folder)[0]
+    >>> frame.stamp_ns, frame.camera.fy
+    (1000000000, 480.0)
     """
 
     def __init__(

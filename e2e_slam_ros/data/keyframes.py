@@ -71,11 +71,10 @@ class Keyframes:
         capacity: keyframes whose images and depths are kept.
         between: camera frames between keyframes; None: none are kept.
 
-    Example:
-        >>> from e2e_slam_ros.data.keyframes import Keyframes
-        >>> memory = Keyframes(capacity=12)
-        >>> memory.next_index, len(memory)
-        (0, 0)
+    >>> from e2e_slam_ros.data.keyframes import Keyframes
+    >>> memory = Keyframes(capacity=12)
+    >>> memory.next_index, len(memory)
+    (0, 0)
     """
 
     def __init__(self, capacity: int, between: BetweenFrames | None = None) -> None:

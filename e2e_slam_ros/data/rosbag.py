@@ -64,18 +64,17 @@ class BagReader(SequenceReader):
     Raises:
         DataError: not a recording, no image, no usable camera_info, or a named topic is missing.
 
-    Example:
-        >>> import tempfile
-        >>> from rosbags.rosbag2 import Writer
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with Writer(Path(folder) / "run", version=9):  # a recording without images
-        ...         pass
-        ...     try:
-        ...         for frame in BagReader(Path(folder) / "run"):
-        ...             print(frame.stamp_ns, frame.image.shape)
-        ...     except DataError as refusal:
-        ...         print("refused:", "image" in str(refusal))
-        refused: True
+    >>> import tempfile
+    >>> from rosbags.rosbag2 import Writer
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Writer(Path(folder) / "run", version=9):  # a recording without images
+    ...         pass
+    ...     try:
+    ...         for frame in BagReader(Path(folder) / "run"):
+    ...             print(frame.stamp_ns, frame.image.shape)
+    ...     except DataError as refusal:
+    ...         print("refused:", "image" in str(refusal))
+    refused: True
     """
 
     def __init__(

@@ -16,17 +16,16 @@ class SequenceReader(ABC):
     ``reader[i]`` raises `DataError` for an unreadable frame. ``for frame in reader`` leaves it
     out. Both count it in ``report``, once for each frame. Several threads may read frames.
 
-    Example:
-        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
-        >>> class Black(SequenceReader):
-        ...     def __len__(self) -> int:
-        ...         return 2
-        ...     def _read(self, index: int) -> Frame:
-        ...         camera = PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0)
-        ...         return Frame(index, 0, np.zeros((3, 4, 3), np.uint8), camera)
-        >>> import numpy as np
-        >>> [frame.index for frame in Black("black", ReaderReport())]
-        [0, 1]
+    >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+    >>> class Black(SequenceReader):
+    ...     def __len__(self) -> int:
+    ...         return 2
+    ...     def _read(self, index: int) -> Frame:
+    ...         camera = PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0)
+    ...         return Frame(index, 0, np.zeros((3, 4, 3), np.uint8), camera)
+    >>> import numpy as np
+    >>> [frame.index for frame in Black("black", ReaderReport())]
+    [0, 1]
     """
 
     def __init__(self, name: str, report: ReaderReport) -> None:
@@ -96,10 +95,9 @@ class SequenceReader(ABC):
 class WrappedReader:
     """A `FrameReader` that forwards to another reader. Subclasses override what they change.
 
-    Example:
-        >>> from e2e_slam_ros.simulation import ProceduralReader
-        >>> WrappedReader(ProceduralReader(0, 2, 32, 24, texture_size=64)).name
-        'procedural_0'
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> WrappedReader(ProceduralReader(0, 2, 32, 24, texture_size=64)).name
+    'procedural_0'
     """
 
     def __init__(self, reader: FrameReader) -> None:

@@ -48,18 +48,17 @@ class TumReader(FolderSequence):
         DataError: not such a folder, an empty list, no image left, or a calibration that does not
             fit.
 
-    Example:
-        >>> import tempfile
-        >>> from e2e_slam_ros.data.frame import Frame
-        >>> import numpy as np
-        >>> from e2e_slam_ros.data.tum_writer import TumWriter
-        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with TumWriter(folder, camera) as writer:
-        ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
-        ...     frame = TumReader(folder)[0]
-        >>> frame.image.shape, frame.depth is None
-        ((3, 4, 3), True)
+    >>> import tempfile
+    >>> from e2e_slam_ros.data.frame import Frame
+    >>> import numpy as np
+    >>> from e2e_slam_ros.data.tum_writer import TumWriter
+    >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with TumWriter(folder, camera) as writer:
+    ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
+    ...     frame = TumReader(folder)[0]
+    >>> frame.image.shape, frame.depth is None
+    ((3, 4, 3), True)
     """
 
     def __init__(

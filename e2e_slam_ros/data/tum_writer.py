@@ -37,14 +37,13 @@ class TumWriter:
     Raises:
         DataError: the folder already holds a recording or cannot be written.
 
-    Example:
-        >>> import tempfile
-        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with TumWriter(folder, camera) as writer:
-        ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
-        ...     (Path(folder) / "rgb.txt").is_file()
-        True
+    >>> import tempfile
+    >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with TumWriter(folder, camera) as writer:
+    ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
+    ...     (Path(folder) / "rgb.txt").is_file()
+    True
     """
 
     def __init__(

@@ -27,9 +27,8 @@ class PublishedWeights:
         sha256: 64 hexadecimal digits; "" where none is published.
         size: bytes; None where unknown.
 
-    Example:
-        >>> find_published(PUBLISHED[0].name) is PUBLISHED[0]
-        True
+    >>> find_published(PUBLISHED[0].name) is PUBLISHED[0]
+    True
     """
 
     name: str

@@ -122,9 +122,8 @@ class Panel:
         kind: of ``values``.
         caption: text below it.
 
-    Example:
-        >>> Panel(np.full((48, 64), 2.0), "depth", "frame 7").kind
-        'depth'
+    >>> Panel(np.full((48, 64), 2.0), "depth", "frame 7").kind
+    'depth'
     """
 
     values: npt.NDArray[np.floating[Any]]

@@ -24,11 +24,10 @@ class Report:
         lines: below the title.
         command: the line that made it; empty leaves it out.
 
-    Example:
-        >>> page = Report("desk", "mapping run")
-        >>> page.section("Problems", lambda: bullets(["1 frame has no pose"]))
-        >>> "<li>1 frame has no pose</li>" in page.html()
-        True
+    >>> page = Report("desk", "mapping run")
+    >>> page.section("Problems", lambda: bullets(["1 frame has no pose"]))
+    >>> "<li>1 frame has no pose</li>" in page.html()
+    True
     """
 
     def __init__(

@@ -24,10 +24,9 @@ class MotionStereoDepth:
         config: range, size and number of neighbours.
         device: where keyframes live.
 
-    Example:
-        >>> from e2e_slam_ros.config import DepthConfig
-        >>> MotionStereoDepth(DepthConfig(), torch.device("cpu")).traits.needs_views
-        True
+    >>> from e2e_slam_ros.config import DepthConfig
+    >>> MotionStereoDepth(DepthConfig(), torch.device("cpu")).traits.needs_views
+    True
     """
 
     traits = DepthTraits("motion_stereo", DepthUnit.METRES, needs_views=True)

@@ -18,10 +18,9 @@ class Atlas:
         start: (layers, levels) int32, first texel of a layer's level.
         size: edge of level 0 in texels, a power of two; level k has ``size >> k``.
 
-    Example:
-        >>> atlas = build_atlas([torch.rand(2, 8, 8, 3)])
-        >>> atlas.levels, tuple(atlas.start.shape)
-        (4, (2, 4))
+    >>> atlas = build_atlas([torch.rand(2, 8, 8, 3)])
+    >>> atlas.levels, tuple(atlas.start.shape)
+    (4, (2, 4))
     """
 
     texels: torch.Tensor

@@ -58,11 +58,10 @@ class ProceduralReader:
     Raises:
         DataError: an impossible size or rate, or a camera of another size.
 
-    Example:
-        >>> reader = ProceduralReader(seed=0, frames=2, width=32, height=24, texture_size=64)
-        >>> frame = reader[0]
-        >>> len(reader), frame.image.shape, bool((frame.depth > 0).all())
-        (2, (24, 32, 3), True)
+    >>> reader = ProceduralReader(seed=0, frames=2, width=32, height=24, texture_size=64)
+    >>> frame = reader[0]
+    >>> len(reader), frame.image.shape, bool((frame.depth > 0).all())
+    (2, (24, 32, 3), True)
     """
 
     def __init__(

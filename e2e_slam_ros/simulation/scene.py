@@ -30,10 +30,9 @@ class Surfaces:
         tint: (P, 6, 3), linear colour that multiplies the texture.
         finish: (P, 6, 4): specular strength, emission, texture layer, repeats per metre.
 
-    Example:
-        >>> ones = torch.ones(1, 6, 4)
-        >>> Surfaces(ones[..., :3], ones, ones, ones[..., :3], ones).tint.shape
-        torch.Size([1, 6, 3])
+    >>> ones = torch.ones(1, 6, 4)
+    >>> Surfaces(ones[..., :3], ones, ones, ones[..., :3], ones).tint.shape
+    torch.Size([1, 6, 3])
     """
 
     normal: torch.Tensor
@@ -53,10 +52,9 @@ class Lamps:
         ambient: (2, 3), linear: on faces that look down, on faces that look up.
         shadow: (L, 6, S, S) depth cube maps in metres from `shadow.bake_shadows`, or None.
 
-    Example:
-        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
-        >>> lamps.shadow is None
-        True
+    >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
+    >>> lamps.shadow is None
+    True
     """
 
     position: torch.Tensor
@@ -79,13 +77,12 @@ class Scene:
         lamps: the light.
         exposure: () float32, the factor from radiance to the camera's response.
 
-    Example:
-        >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
-        >>> build = SceneBuilder()
-        >>> build.hull((4.0, 3.0, 2.5), (Material(texture=0),) * 6)
-        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
-        >>> build.build(torch.ones(1, 8, 8, 3), lamps).half
-        tensor([[2.0000, 1.5000, 1.2500]])
+    >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
+    >>> build = SceneBuilder()
+    >>> build.hull((4.0, 3.0, 2.5), (Material(texture=0),) * 6)
+    >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
+    >>> build.build(torch.ones(1, 8, 8, 3), lamps).half
+    tensor([[2.0000, 1.5000, 1.2500]])
     """
 
     kind: torch.Tensor

@@ -29,9 +29,8 @@ class MotionStyle:
         clearance_m: smallest distance from the camera to any surface.
         tremor: strength of the hand's shaking: 1 for a careful person, 0 for a tripod.
 
-    Example:
-        >>> MotionStyle(tremor=0.0).speed_m_s
-        0.7
+    >>> MotionStyle(tremor=0.0).speed_m_s
+    0.7
     """
 
     speed_m_s: float = 0.7

@@ -27,11 +27,10 @@ class DepthScores:
 
     None where no pixel counts.
 
-    Example:
-        >>> truth = torch.full((4, 4), 2.0)
-        >>> scores = depth_scores(truth * 1.5, truth, torch.tensor(1 / 1.5), 0.1, 8.0)
-        >>> abs_rel(scores.raw), round(abs_rel(scores.median_scaled), 6)
-        (0.5, 0.0)
+    >>> truth = torch.full((4, 4), 2.0)
+    >>> scores = depth_scores(truth * 1.5, truth, torch.tensor(1 / 1.5), 0.1, 8.0)
+    >>> abs_rel(scores.raw), round(abs_rel(scores.median_scaled), 6)
+    (0.5, 0.0)
     """
 
     raw: DepthMetrics | None
@@ -42,11 +41,10 @@ class DepthScores:
 class TextureScores:
     """Scores of one depth map by set of pixels; all are scaled by the scale of ``every``.
 
-    Example:
-        >>> truth, textured = torch.full((2, 2), 2.0), torch.tensor([[True, False]] * 2)
-        >>> scores = texture_scores(truth * 1.5, truth, textured, torch.tensor(1.0), 0.1, 8.0)
-        >>> scores.textured.raw.pixels, scores.every.raw.pixels
-        (2, 4)
+    >>> truth, textured = torch.full((2, 2), 2.0), torch.tensor([[True, False]] * 2)
+    >>> scores = texture_scores(truth * 1.5, truth, textured, torch.tensor(1.0), 0.1, 8.0)
+    >>> scores.textured.raw.pixels, scores.every.raw.pixels
+    (2, 4)
     """
 
     every: DepthScores

@@ -36,10 +36,9 @@ class MapCamera:
             and ceilings.
         width, height: size in pixels.
 
-    Example:
-        >>> plan = MapCamera("plan", np.eye(4), 50.0, orthographic=True, cull=True)
-        >>> plan.to_view(np.array([[1.0, 2.0, 3.0]])).tolist()
-        [[1.0, 2.0, 3.0]]
+    >>> plan = MapCamera("plan", np.eye(4), 50.0, orthographic=True, cull=True)
+    >>> plan.to_view(np.array([[1.0, 2.0, 3.0]])).tolist()
+    [[1.0, 2.0, 3.0]]
     """
 
     title: str

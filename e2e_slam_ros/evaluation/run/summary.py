@@ -118,10 +118,9 @@ class TrackedPoses:
         estimated: (N, 4, 4) float64 camera-to-map.
         truth: (N, 4, 4) float64, NaN where there is none.
 
-    Example:
-        >>> poses = np.tile(np.eye(4), (2, 1, 1))
-        >>> TrackedPoses(np.array([0, 1]), poses, poses * np.nan).has_truth
-        False
+    >>> poses = np.tile(np.eye(4), (2, 1, 1))
+    >>> TrackedPoses(np.array([0, 1]), poses, poses * np.nan).has_truth
+    False
     """
 
     stamps_ns: npt.NDArray[np.int64]
