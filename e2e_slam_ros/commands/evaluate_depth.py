@@ -17,7 +17,7 @@ from e2e_slam_ros.commands.outputs import (
     write_files,
 )
 from e2e_slam_ros.commands.sequence import open_sequence
-from e2e_slam_ros.commands.settings import read_settings
+from e2e_slam_ros.commands.settings import named_in, read_settings
 from e2e_slam_ros.commands.terminal import progress_wanted, say
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = DepthReport(
         data=reader.name,
         asked=len(reader),
-        skipped=frames.skipped,
+        skipped=frames.left_out.counts,
         source=config.depth.source,
         scores=tuple(result.scores),
         machine=machine_line(str(device)),
@@ -79,8 +79,7 @@ def _settings(arguments: argparse.Namespace) -> Config:
     from e2e_slam_ros.slam.depth_sources import depth_traits
 
     config = read_settings(arguments.config, arguments.assignments)
-    named = {text.partition("=")[0].strip() for text in arguments.assignments}
-    if depth_traits(config).needs_sensor and "depth.source" not in named:
+    if depth_traits(config).needs_sensor and "depth.source" not in named_in(arguments.assignments):
         config = config.with_values({"depth.source": "network"})
     if arguments.baseline_frames is not None and arguments.baselines is None:
         raise ConfigError.from_parts(

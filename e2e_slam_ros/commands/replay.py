@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
-from e2e_slam_ros.commands.settings import fitted, read_settings
+from e2e_slam_ros.commands.settings import add_settings, fitted, read_settings
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, progress_wanted, say
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import E2ESlamError
@@ -52,15 +52,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--rate", type=float, default=1.0, help="times real time (default: %(default)s)"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="change a parameter; may be repeated (list: e2e-slam parameters)",
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="ROS parameter file")
+    add_settings(parser, "parameter", "e2e-slam parameters", "ROS parameter file")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: out/<time>)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,24 @@ from e2e_slam_ros.commands.sequence import Offer
 from e2e_slam_ros.commands.terminal import say
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError, DataError
+
+
+def add_settings(parser: argparse.ArgumentParser, what: str, listing: str, file: str) -> None:
+    """Add ``--set`` and ``--config``, with words for a setting, the list of all, and the file."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help=f"change a {what}; may be repeated (list: {listing})",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help=file)
+
+
+def named_in(assignments: Sequence[str]) -> set[str]:
+    """Return the names of ``key=value`` texts."""
+    return {text.partition("=")[0].strip() for text in assignments}
 
 
 def read_settings(file: Path | None, assignments: Sequence[str]) -> Config:
@@ -44,7 +63,7 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
     """
     from e2e_slam_ros.slam.depth_sources import depth_traits
 
-    named = {text.partition("=")[0].strip() for text in assignments}
+    named = named_in(assignments)
     if config.pose.source != "topic":
         raise ConfigError.from_parts(
             "parameter pose.source",

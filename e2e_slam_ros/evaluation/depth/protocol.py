@@ -23,7 +23,7 @@ from e2e_slam_ros.evaluation.depth.scores import (
 )
 from e2e_slam_ros.evaluation.depth.sparsification import Sparsification, sparsification
 from e2e_slam_ros.evaluation.depth.texture import is_textured
-from e2e_slam_ros.evaluation.working_frames import WorkingFrames, no_frame_scored
+from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 from e2e_slam_ros.slam.depth_sources import depth_traits
 
 
@@ -120,13 +120,9 @@ class DepthProtocol:
             if len(result.samples) < samples and keyframe.index >= due:
                 result.samples.append(self._sample(keyframe, guess, score))
         if not result.scores:
-            raise no_frame_scored(
-                len(frames),
-                frames.skipped,
-                frames.first_problem,
-                "frames with true depth",
-                "choose a sequence with registered depth images, or other --frames",
-                self._config,
+            do = "choose a sequence with registered depth images, or other --frames"
+            raise frames.left_out.refusal(
+                len(frames), "frames with true depth", do, self._config.depth
             )
         return result
 
@@ -137,23 +133,22 @@ class DepthProtocol:
         truth = keyframe.sensor_depth
         has_truth = truth is not None and bool(in_range(truth, *self._range).any())
         if self._moves and not frames.has_pose(keyframe):
-            frames.skip("no pose")
+            frames.left_out.add("no pose")
             return None
         if not has_truth and not self._moves:
-            frames.skip("no true depth in range")
+            frames.left_out.add("no true depth in range")
             return None
         try:
             guess = self._predict(keyframe)
         except E2ESlamError as problem:
-            frames.skip("no prediction")
-            frames.first_problem = frames.first_problem or str(problem)
+            frames.left_out.add("no prediction", problem)
             return None
         if truth is None or not has_truth:
-            frames.skip("no true depth in range")
+            frames.left_out.add("no true depth in range")
             return None
         score = self._score(keyframe, guess, truth[0, 0])
         if score is None:
-            frames.skip("no pixel with both depths")
+            frames.left_out.add("no pixel with both depths")
             return None
         return score, guess.depth[0, 0]
 

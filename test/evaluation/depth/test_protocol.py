@@ -53,7 +53,7 @@ def measure(
     report = DepthReport(
         data=reader.name,
         asked=len(reader),
-        skipped=frames.skipped,
+        skipped=frames.left_out.counts,
         source=config.depth.source,
         scores=tuple(outcome.scores),
         machine="here",
