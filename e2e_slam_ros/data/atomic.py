@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -51,6 +52,39 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
         # After the rename the hidden file is gone. Only a failed write leaves one.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def made_folder(path: Path, error: type[E2ESlamError] = DataError) -> Iterator[Path]:
+    """Make a folder that can be written; when the block fails with nothing in it, take it away.
+
+    Raises:
+        DataError (or ``error``): it cannot be written.
+    """
+    # Path.exists raises for an impossible path. Such a path is refused with a reason below.
+    made = [item for item in (path, *path.parents) if not os.path.lexists(item)]
+    try:
+        require_writable(path, error)
+        yield path
+    except BaseException:
+        for item in made:
+            with suppress(OSError):  # not empty, or never made
+                item.rmdir()
+        raise
+
+
+def require_writable(folder: Path, error: type[E2ESlamError] = DataError) -> None:
+    """Make a folder, and refuse it unless a file can be written in it.
+
+    Permissions are not enough: a file system can be read-only, and root may do anything.
+    """
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"probe")
+        probe.unlink()
+    except OSError as problem:
+        raise write_error(folder, problem, error) from problem
 
 
 def write_bytes_atomic(path: Path | str, data: bytes) -> None:

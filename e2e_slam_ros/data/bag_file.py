@@ -176,14 +176,12 @@ class BagFile:
         return int(seconds) * 10**9 + int(nanoseconds)
 
     def _damaged(self, topic: str, problem: Exception) -> DataError:
-        error = DataError.from_parts(
+        return DataError.from_parts(
             f"topic {topic} in {self.path}",
             f"{type(problem).__name__}: {problem}",
             "a readable message",
             "the recording is damaged; 'ros2 bag reindex' or a new copy may help",
         )
-        assert isinstance(error, DataError)
-        return error
 
 
 def _storage_files(folder: Path) -> list[Path]:

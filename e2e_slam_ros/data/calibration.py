@@ -107,14 +107,8 @@ def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) ->
     Raises:
         DataError: the file cannot be written.
     """
-    content: dict[str, object] = {
-        "width": camera.width,
-        "height": camera.height,
-        "fx": float(camera.fx),
-        "fy": float(camera.fy),
-        "cx": float(camera.cx),
-        "cy": float(camera.cy),
-    }
+    content: dict[str, object] = {"width": camera.width, "height": camera.height}
+    content |= {name: float(getattr(camera, name)) for name in ("fx", "fy", "cx", "cy")}
     if camera.distortion:
         content["distortion"] = [float(value) for value in camera.distortion]
     content["depth_factor"] = float(depth_factor)
@@ -122,6 +116,4 @@ def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) ->
 
 
 def _refusal(path: Path, got: object, expected: str) -> DataError:
-    error = DataError.from_parts(f"calibration {path}", got, expected, "correct the file")
-    assert isinstance(error, DataError)
-    return error
+    return DataError.from_parts(f"calibration {path}", got, expected, "correct the file")

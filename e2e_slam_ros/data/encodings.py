@@ -46,6 +46,7 @@ _YUV422 = {
     "yuv422": (1, 3, 0, 2),
 }
 _DEPTH = {"16UC1": _Layout("u2", 1), "mono16": _Layout("u2", 1), "32FC1": _Layout("f4", 1)}
+LAYOUTS = {**_COLOR, **_DEPTH}
 COLOR_ENCODINGS = (*_COLOR, *_YUV422)
 DEPTH_ENCODINGS = tuple(_DEPTH)
 # Header of compressed_depth_image_transport: format number and two quantisation terms.
@@ -62,10 +63,12 @@ def decode_color(
 ) -> npt.NDArray[np.uint8]:
     """Return a raw image as (H, W, 3) uint8 RGB. Grey is repeated and alpha is dropped.
 
+    Dense rgb8 stays a view of ``data``.
+
     Args:
         encoding: one of `COLOR_ENCODINGS`.
         width, height: pixels.
-        step: bytes a row, padding included.
+        step: bytes a row, padding included; 0 = no padding.
         big_endian: byte order of 16-bit pixels.
         data: bytes of the message (any object with the buffer protocol).
         what: name of the image, for error messages.
@@ -85,7 +88,8 @@ def decode_color(
     pixels = _pixels(layout, width, height, step, big_endian, data, what)
     if layout.dtype == "u2":
         pixels = pixels.astype(np.uint16) >> 8
-    return np.ascontiguousarray(pixels[..., list(layout.rgb)], dtype=np.uint8)
+    rgb = pixels[..., :3] if layout.rgb == (0, 1, 2) else pixels[..., list(layout.rgb)]
+    return np.ascontiguousarray(rgb, dtype=np.uint8)
 
 
 def decode_depth(
@@ -101,13 +105,20 @@ def decode_depth(
     >>> decode_depth("16UC1", 2, 1, 4, False, bytes([0xE8, 0x03, 0, 0]), "depth").tolist()
     [[1.0, 0.0]]
     """
+    pixels = depth_view(encoding, width, height, step, big_endian, data, what)
+    if pixels.dtype.kind == "u":
+        return pixels.astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
+    return _valid_metres(pixels.astype(np.float32))
+
+
+def depth_view(
+    encoding: str, width: int, height: int, step: int, big_endian: bool, data: object, what: str
+) -> npt.NDArray[np.generic]:
+    """Return a view (H, W) of a raw depth image as it is stored; see `decode_depth`."""
     layout = _DEPTH.get(encoding)
     if layout is None:
         raise _unknown(encoding, DEPTH_ENCODINGS, what)
-    pixels = _pixels(layout, width, height, step, big_endian, data, what)[..., 0]
-    if layout.dtype == "u2":
-        return pixels.astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
-    return _valid_metres(pixels.astype(np.float32))
+    return _pixels(layout, width, height, step, big_endian, data, what)[..., 0]
 
 
 def decode_compressed_color(data: object, what: str) -> npt.NDArray[np.uint8]:
@@ -149,20 +160,19 @@ def _pixels(
 ) -> npt.NDArray[np.generic]:
     """Return a view (H, W, channels) of the message's bytes."""
     dtype = np.dtype(layout.dtype).newbyteorder(">" if big_endian else "<")
-    row = width * layout.channels * dtype.itemsize
-    raw = np.frombuffer(data, dtype=np.uint8)  # type: ignore[call-overload]
-    if width < 1 or height < 1 or step < row or raw.size < step * height:
+    pixel = layout.channels * dtype.itemsize
+    row, raw = width * pixel, np.frombuffer(data, dtype=np.uint8)  # type: ignore[call-overload]
+    step = step or row
+    # The last row needs no padding.
+    if width < 1 or height < 1 or step < row or raw.size < step * (height - 1) + row:
         raise DataError.from_parts(
             what,
             f"{width}x{height} pixels, {step} bytes a row, {raw.size} bytes",
             f"at least {row} bytes a row and that times the height",
-            "the recording is damaged or its driver fills in a wrong step",
+            "the data are damaged, or the driver fills in a wrong step",
         )
-    rows = raw[: step * height].reshape(height, step)[:, :row]
-    view: npt.NDArray[np.generic] = (
-        np.ascontiguousarray(rows).view(dtype).reshape(height, width, layout.channels)
-    )
-    return view
+    shape, strides = (height, width, layout.channels), (step, pixel, dtype.itemsize)
+    return np.ndarray(shape, dtype, buffer=raw.data, strides=strides)
 
 
 def _yuv422(
@@ -190,8 +200,6 @@ def _valid_metres(metres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _unknown(encoding: str, known: tuple[str, ...], what: str) -> DataError:
-    error = DataError.from_parts(
+    return DataError.from_parts(
         what, f"encoding {encoding!r}", " ".join(known), "convert the topic to one of these"
     )
-    assert isinstance(error, DataError)
-    return error

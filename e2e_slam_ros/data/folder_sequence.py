@@ -99,15 +99,13 @@ class FolderSequence(SequenceReader):
         path = self._files[index].depth
         if path is None:
             return None
-        try:
+
+        def read() -> npt.NDArray[np.float32]:
             depth = read_depth(path, str(path), self._calibration.depth_factor)
             check_size(depth.shape, self._calibration.camera, f"depth image {path}")
-        except DataError as problem:
-            if self._require_depth:
-                raise
-            self._count_once("unreadable depth image", index, str(problem))
-            return None
-        return depth
+            return depth
+
+        return self._depth_or_none(index, self._require_depth, read)
 
     def _check_calibration(self) -> None:
         """Raise early if the calibration's size fits none of a few images.

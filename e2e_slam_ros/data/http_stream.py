@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -77,12 +76,7 @@ class HttpStream:
     def __enter__(self) -> HttpStream:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._answer.close()
         self._bar.close()
 

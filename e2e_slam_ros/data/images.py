@@ -92,8 +92,6 @@ def _stream(source: Path | bytes) -> Path | IO[bytes]:
 
 
 def _unreadable(what: str, problem: BaseException, expected: str) -> DataError:
-    error = DataError.from_parts(
+    return DataError.from_parts(
         f"image {what}", f"{type(problem).__name__}: {problem}", expected, "copy the file again"
     )
-    assert isinstance(error, DataError)
-    return error

@@ -157,17 +157,15 @@ class BagReader(SequenceReader):
     def _read_depth(self, index: int, key: MessageKey | None) -> npt.NDArray[np.float32] | None:
         if key is None or self._depth_topic is None:
             return None
-        what = f"depth image {index} of {self._depth_topic.name}"
-        try:
-            message = self._bag.message(self._depth_topic.name, key)
-            depth = depth_of_message(message, self._depth_topic.type, what)
+        name, kind = self._depth_topic.name, self._depth_topic.type
+        what = f"depth image {index} of {name}"
+
+        def read() -> npt.NDArray[np.float32]:
+            depth = depth_of_message(self._bag.message(name, key), kind, what)
             check_size(depth.shape, self._camera, what)
-        except DataError as problem:
-            if self._require_depth:
-                raise
-            self._count_once("unreadable depth image", index, str(problem))
-            return None
-        return depth
+            return depth
+
+        return self._depth_or_none(index, self._require_depth, read)
 
     def _choose(
         self, topics: Sequence[Topic], image: str | None, depth: str | None

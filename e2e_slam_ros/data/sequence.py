@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
@@ -23,7 +26,6 @@ class SequenceReader(ABC):
     ...     def _read(self, index: int) -> Frame:
     ...         camera = PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0)
     ...         return Frame(index, 0, np.zeros((3, 4, 3), np.uint8), camera)
-    >>> import numpy as np
     >>> [frame.index for frame in Black("black", ReaderReport())]
     [0, 1]
     """
@@ -78,6 +80,18 @@ class SequenceReader(ABC):
         """
         return iterate_readable(self)
 
+    def _depth_or_none(
+        self, index: int, required: bool, read: Callable[[], npt.NDArray[np.float32]]
+    ) -> npt.NDArray[np.float32] | None:
+        """Return a frame's depth; None, counted, where it cannot be read and is not required."""
+        try:
+            return read()
+        except DataError as problem:
+            if required:
+                raise
+            self._count_once("unreadable depth image", index, str(problem))
+            return None
+
     def _count_once(self, reason: str, index: int, example: str) -> None:
         """Count frame ``index`` under ``reason``.
 
@@ -126,6 +140,26 @@ class WrappedReader:
             DataError: no frame is readable. It is the error of the first frame.
         """
         return iterate_readable(self)
+
+
+class PreloadedReader(WrappedReader):
+    """A sequence decoded in advance, so that it can be played faster than it is made.
+
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> scene = ProceduralReader(0, 2, 32, 24, texture_size=64)
+    >>> len(PreloadedReader(scene, list(scene)))
+    2
+    """
+
+    def __init__(self, reader: FrameReader, frames: Sequence[Frame]) -> None:
+        super().__init__(reader)
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> Frame:
+        return self._frames[index]
 
 
 def check_tolerance(name: str, value: float) -> None:

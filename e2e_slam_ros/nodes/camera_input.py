@@ -232,7 +232,7 @@ class CameraInput:
                 self._hand_on(item, msg)
             except Exception as error:
                 self._chooser.withdraw(stamp_ns)
-                self._diagnostics.problem(refusal_kind(error), error)
+                self._diagnostics.refused(error)
                 self.acknowledger.done(stamp_ns)
 
     def _hand_on(self, item: _WaitingKeyframe, msg: Image | None) -> None:

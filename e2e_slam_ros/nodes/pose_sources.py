@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import Pose, PoseStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.time import Time as RclpyTime
@@ -56,17 +56,31 @@ class PoseSource(Protocol):
 class TopicPoses:
     """Poses of the camera in the map frame, from PoseStamped on ``camera/pose``."""
 
-    def __init__(self, node: Node, config: Config, notify: Notify) -> None:
-        self.wanted = f"a PoseStamped on {node.resolve_topic_name('camera/pose')}"
+    def __init__(
+        self,
+        node: Node,
+        config: Config,
+        notify: Notify,
+        kind: type[PoseStamped | Odometry] = PoseStamped,
+        topic: str = "camera/pose",
+    ) -> None:
+        self.wanted = f"{kind.__name__} on {node.resolve_topic_name(topic)}"
         self._notify = notify
         self.reconfigure(config)
         self._buffer = PoseBuffer()
         self._subscription = node.create_subscription(
-            PoseStamped, "camera/pose", self._receive, small_subscription(config.runtime)
+            kind, topic, self._receive, small_subscription(config.runtime)
         )
 
-    def _receive(self, msg: PoseStamped) -> None:
-        self._buffer.add(stamp_to_ns(msg.header.stamp), _matrix_or_error(msg.pose))
+    def _receive(self, msg: Any) -> None:
+        self._add(msg, msg.pose)
+
+    def _add(self, msg: Any, pose: Pose) -> None:
+        try:
+            matrix: Matrix | PoseError = pose_to_matrix(pose)
+        except PoseError as error:
+            matrix = error
+        self._buffer.put(stamp_to_ns(msg.header.stamp), matrix)
         self._notify()
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
@@ -115,31 +129,22 @@ class TfLookup:
         self._buffer.clear()
 
 
-class OdometryPoses:
+class OdometryPoses(TopicPoses):
     """Poses from odometry of the robot's base on ``odom``, with base to camera from TF."""
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
-        self.wanted = (
-            f"Odometry on {node.resolve_topic_name('odom')} and a transform from its child frame "
-            "to the camera on TF"
-        )
-        self._notify = notify
-        self.reconfigure(config)
         self._base = config.frames.base
-        self._buffer = PoseBuffer()
         self._tf = TfLookup(node)
-        self._subscription = node.create_subscription(
-            Odometry, "odom", self._receive, small_subscription(config.runtime)
-        )
+        super().__init__(node, config, notify, Odometry, "odom")
+        self.wanted = f"{self.wanted} and a transform from its child frame to the camera on TF"
 
-    def _receive(self, msg: Odometry) -> None:
+    def _receive(self, msg: Any) -> None:
         self._base = msg.child_frame_id or self._base
-        self._buffer.add(stamp_to_ns(msg.header.stamp), _matrix_or_error(msg.pose.pose))
-        self._notify()
+        self._add(msg, msg.pose.pose)
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return odometry at the stamp, times base to camera. ``map -> odom`` is the identity."""
-        T_odom_base = self._buffer.at(stamp_ns, self._tolerance_ns, last_chance)
+        T_odom_base = super().pose(stamp_ns, camera_frame, last_chance)
         if T_odom_base is None or self._base == camera_frame:
             return T_odom_base
         # The camera's mount is fixed, so the latest transform is valid for every stamp.
@@ -149,18 +154,6 @@ class OdometryPoses:
     def passed(self, stamp_ns: int) -> bool:
         """Return false, because the mount may still arrive on TF until patience ends."""
         return False
-
-    def restart(self, stamp_ns: int) -> None:
-        """Forget the odometry of the round before the jump, which now lies in the future."""
-        self._buffer.restart(stamp_ns)
-
-    def reconfigure(self, config: Config) -> None:
-        """Apply the current ``pose.tolerance_s``."""
-        self._tolerance_ns = round(config.pose.tolerance_s * 1e9)
-
-    def clear(self) -> None:
-        """Forget the odometry."""
-        self._buffer.clear()
 
 
 class TfPoses:
@@ -198,10 +191,3 @@ def make_pose_source(node: Node, config: Config, notify: Notify) -> PoseSource:
     if config.pose.source == "tf":
         return TfPoses(node, config, notify)
     return TopicPoses(node, config, notify)
-
-
-def _matrix_or_error(pose: Any) -> Matrix | PoseError:
-    try:
-        return pose_to_matrix(pose)
-    except PoseError as error:
-        return error

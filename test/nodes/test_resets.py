@@ -124,7 +124,7 @@ def test_the_mapper_answers_while_its_map_is_held(ros_domain: int) -> None:
         node._fused = 7
         with node._map_lock:
             answer = begin(peer, "mapper_node/reset")
-            wait_for(lambda: node._epoch == 1, "the reset", 5.0)
+            wait_for(lambda: node.epoch == 1, "the reset", 5.0)
             peer.status.clear()
             wait_for(lambda: "/mapper_node" in peer.status, "a report meanwhile", 5.0)
             assert not answer.done()
