@@ -58,11 +58,7 @@ class Job:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Refine keyframes; print the table, write figures and pictures.
-
-    Raises:
-        E2ESlamError: see `commands.evaluate.run`.
-    """
+    """Refine keyframes; print the table, write figures and pictures."""
     from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationSetup
     from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
@@ -181,7 +177,7 @@ def _settings(arguments: argparse.Namespace, poor: bool) -> Config:
 
 
 def _check_settings(config: Config, poor: bool) -> None:
-    from e2e_slam_ros.slam.depth_sources import depth_traits
+    from e2e_slam_ros.evaluation.depth.predictor import refuse_sensor
 
     strategy = config.refine.strategy
     if strategy == "none":
@@ -198,13 +194,7 @@ def _check_settings(config: Config, poor: bool) -> None:
             "'output': a depth made from the truth has no network to adapt",
             "give --set refine.strategy=output, or weights that are poor",
         )
-    if depth_traits(config).needs_sensor:
-        raise ConfigError.from_parts(
-            "depth.source",
-            "'sensor'",
-            "a source that the sensor's depth can be compared with",
-            "give --set depth.source=network or --set depth.source=motion_stereo",
-        )
+    refuse_sensor(config)
 
 
 def _check_sequence(reader: FrameReader) -> None:
@@ -216,13 +206,7 @@ def _check_sequence(reader: FrameReader) -> None:
             "choose more --frames",
         )
     offer = look_at(reader)
-    if not offer.has_pose:
-        raise DataError.from_parts(
-            "camera poses",
-            offer.lacking,
-            "a pose for each frame (groundtruth.txt, or a pose or odometry topic in a bag)",
-            "add them; refinement compares views from known places",
-        )
+    offer.require_pose("add them; refinement compares views from known places")
     if not offer.has_depth:
         raise DataError.from_parts(
             "depth images",

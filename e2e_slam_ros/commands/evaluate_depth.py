@@ -35,11 +35,7 @@ _SAMPLES = 6
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare each frame's depth with the sensor's; print the table, write figures and pictures.
-
-    Raises:
-        E2ESlamError: see `commands.evaluate.run`.
-    """
+    """Compare each frame's depth with the sensor's; print the table, write the files."""
     from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.evaluation.depth.predictor import build_predictor
     from e2e_slam_ros.evaluation.depth.protocol import DepthProtocol

@@ -71,13 +71,7 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
             "'topic': the player publishes camera/pose",
             "set pose.source=topic",
         )
-    if not offer.has_pose:
-        raise DataError.from_parts(
-            "camera poses",
-            offer.lacking,
-            "a pose for each frame (groundtruth.txt, or a pose or odometry topic in a bag)",
-            "add them; without poses nothing can be mapped",
-        )
+    offer.require_pose("add them; without poses nothing can be mapped")
     if lockstep and "runtime.offline" not in named:
         config = config.with_values({"runtime.offline": True})
     if not depth_traits(config).needs_sensor or offer.has_depth:

@@ -23,7 +23,6 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
     folders are created.
 
     Args:
-        path: the file to write.
         error: class of the raised error, for callers with an error class of their own.
 
     Raises:

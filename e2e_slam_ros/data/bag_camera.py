@@ -14,7 +14,6 @@ def camera_of_info(info: Any, rectified: bool = False) -> PinholeCamera:
     """Return the camera of a CameraInfo message (ROS 1 or 2 field names).
 
     Args:
-        info: the message.
         rectified: true if the image is rectified. The intrinsics then come from the projection
             matrix P, and the distortion is ignored.
 

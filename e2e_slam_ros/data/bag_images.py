@@ -33,8 +33,7 @@ def color_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.uint8
     """
     if kind == COMPRESSED_IMAGE:
         return decode_compressed_color(message.data, what)
-    # Not a view: the frame outlives the message.
-    return decode_color(*_raw_arguments(message), what).copy()
+    return decode_color(*_raw_arguments(message), what)
 
 
 def depth_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.float32]:

@@ -29,13 +29,9 @@ class BagPoses:
     """Finds the pose source of a recording.
 
     Args:
-        bag: the recording.
-        topics: topics of the recording.
-        image: the colour image topic.
         camera_frame: optical frame of the camera (the images' frame_id).
         map_frame: frame of the poses from TF; None = map, world or odom, else the root.
         tolerance_ns: largest time difference between an image and a recorded pose.
-        report: receives notes and counts.
 
     >>> import tempfile
     >>> from pathlib import Path

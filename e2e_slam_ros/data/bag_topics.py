@@ -45,9 +45,7 @@ def choose_color(topics: Sequence[Topic], depth: set[str], report: ReaderReport)
     """Return the likeliest colour image topic. If there are several, a note names the choice.
 
     Args:
-        topics: all topics of the recording.
         depth: names of the image topics that hold depth.
-        report: receives the note.
 
     Raises:
         DataError: there is no colour image topic.

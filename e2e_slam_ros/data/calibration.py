@@ -101,6 +101,19 @@ def read_calibration(path: Path) -> Calibration:
     return Calibration(camera, factor, str(path))
 
 
+def calibration_of(folder: Path, given: PinholeCamera | None) -> Calibration | None:
+    """Return the calibration of a folder's images: a given camera, else that of its file.
+
+    None where there is neither. The depth factor is that of the file, else TUM's.
+    """
+    path = folder / CALIBRATION_FILE
+    beside = read_calibration(path) if path.is_file() else None
+    if given is None:
+        return beside
+    factor = beside.depth_factor if beside else TUM_DEPTH_FACTOR
+    return Calibration(given, factor, "the camera given")
+
+
 def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) -> None:
     """Write a file for `read_calibration`.
 

@@ -52,8 +52,6 @@ def download_tum(
         name: "fr1/desk" or the published name.
         folder: parent of the sequence's folder.
         timeout: seconds without an answer before the download fails.
-        progress: show a progress bar; None = only in a terminal.
-        base_url: address of the benchmark.
 
     Raises:
         DataError: no network, no such sequence, a damaged or unsafe archive, a full disk.

@@ -63,15 +63,12 @@ def decode_color(
 ) -> npt.NDArray[np.uint8]:
     """Return a raw image as (H, W, 3) uint8 RGB. Grey is repeated and alpha is dropped.
 
-    Dense rgb8 stays a view of ``data``.
-
     Args:
         encoding: one of `COLOR_ENCODINGS`.
         width, height: pixels.
         step: bytes a row, padding included; 0 = no padding.
         big_endian: byte order of 16-bit pixels.
         data: bytes of the message (any object with the buffer protocol).
-        what: name of the image, for error messages.
 
     Raises:
         DataError: another encoding, or fewer bytes than the size needs.
@@ -79,6 +76,13 @@ def decode_color(
     >>> decode_color("bgr8", 1, 1, 3, False, bytes([1, 2, 3]), "image").tolist()
     [[[3, 2, 1]]]
     """
+    return color_view(encoding, width, height, step, big_endian, data, what).copy()
+
+
+def color_view(
+    encoding: str, width: int, height: int, step: int, big_endian: bool, data: object, what: str
+) -> npt.NDArray[np.uint8]:
+    """Return the image of `decode_color`; dense rgb8 stays a view of ``data``."""
     order = _YUV422.get(encoding)
     if order is not None:
         return _yuv422(_pixels(_Layout("u1", 2), width, height, step, False, data, what), order)

@@ -43,10 +43,8 @@ class FolderSequence(SequenceReader):
     frame then comes without depth. With ``require_depth`` the frame is refused instead.
 
     Args:
-        name: short name of the sequence.
         files: frames in time order.
         calibration: camera and depth factor of all frames.
-        report: receives counts of left-out parts.
         require_depth: refuse frames without readable depth.
 
     Raises:

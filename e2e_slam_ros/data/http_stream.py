@@ -20,7 +20,6 @@ class HttpStream:
     """A file on a web server. It is read once from start to end, with a progress bar.
 
     Args:
-        url: address of the file.
         timeout: seconds without an answer before the download fails.
         progress: show a progress bar; None = only in a terminal.
         do: advice for the error when the server cannot be reached.

@@ -37,8 +37,6 @@ def read_depth(source: Path | bytes, what: str, factor: float) -> npt.NDArray[np
     """Return a 16-bit depth image as (H, W) float32 metres, 0 = invalid.
 
     Args:
-        source: a file or its bytes.
-        what: name of the image, for error messages.
         factor: counts per metre (TUM: 5000; millimetres: 1000).
 
     Raises:

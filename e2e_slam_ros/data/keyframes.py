@@ -119,7 +119,6 @@ class Keyframes:
 
         Args:
             keyframe: looked at; it need not be in the memory.
-            count: upper bound.
             baseline_m: wanted distance between the cameras, metres.
         """
         earlier = [item for item in self._kept.values() if item.keyframe.index < keyframe.index]

@@ -57,8 +57,6 @@ class BagReader(SequenceReader):
         tolerance_s: largest time difference between an image and its depth, seconds.
         pose_tolerance_s: largest time difference between an image and a recorded pose, seconds.
             Between two such poses the pose is interpolated.
-        require_depth: leave out images without depth.
-        require_pose: leave out images without a pose.
         map_frame, camera_frame: TF frames, if they do not have the usual names (`BagPoses`).
 
     Raises:

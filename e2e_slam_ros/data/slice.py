@@ -35,7 +35,6 @@ class FrameSlice(WrappedReader):
     Indices of the slice count from 0. ``Frame.index`` stays the index in the whole sequence.
 
     Args:
-        reader: the whole sequence.
         start: first frame; None = 0. A negative number counts from the end.
         stop: one past the last frame; None or a larger number = the end.
 

@@ -30,7 +30,6 @@ class TumWriter:
 
     Args:
         folder: a folder without a recording; created if missing.
-        camera: intrinsics of the frames.
         depth_factor: depth counts per metre.
 
     Raises:

@@ -65,7 +65,6 @@ def line_chart(
 
     Args:
         series: the lines, the first at the bottom.
-        x_label, y_label: titles of the axes, with units.
         equal: give both axes one scale.
         from_zero: start the y axis at 0.
         height: of the drawing, inches; it is 5.6 inches wide.
@@ -142,7 +141,6 @@ def panel_grid(
     """Return labelled rows of panels under column titles.
 
     Args:
-        titles: of the columns.
         rows: label and panels of each; a column holds one kind.
         depth_m: the depths at the ends of the range of colours, metres.
         error_high: the error at the end of its range of colours, which begins at 0.

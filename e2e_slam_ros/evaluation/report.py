@@ -19,9 +19,7 @@ class Report:
     """A page that is filled section by section.
 
     Args:
-        title: of the page.
         kind: what the page reports on, in small letters beside the title.
-        lines: below the title.
         command: the line that made it; empty leaves it out.
 
     >>> page = Report("desk", "mapping run")
@@ -52,7 +50,6 @@ class Report:
         """Add a section.
 
         Args:
-            name: its heading.
             draw: returns its HTML. When it fails the section says why, and the page goes on.
             warn: give the section the colour of a warning.
         """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+import numpy as np
 import torch
 
 from e2e_slam_ros.config import CameraConfig
@@ -52,18 +54,8 @@ class WorkingFrames:
         return keyframe.index in self._posed
 
     def _keyframe(self, position: int, frame: Frame) -> Keyframe:
-        working = self._preprocess(frame)
-        pose = torch.eye(4, dtype=torch.float64)
-        if frame.T_map_camera is not None:
-            pose = torch.tensor(frame.T_map_camera, dtype=torch.float64)
+        if frame.T_map_camera is None:
+            frame = replace(frame, T_map_camera=np.eye(4))
+        else:
             self._posed.add(position)
-        return Keyframe(
-            index=position,
-            frame_index=frame.index,
-            stamp_ns=frame.stamp_ns,
-            image=working.image,
-            camera=working.camera,
-            T_map_camera=pose,
-            sensor_depth=working.depth,
-            decision=_DECISION,
-        )
+        return self._preprocess.keyframe(frame, _DECISION, position)

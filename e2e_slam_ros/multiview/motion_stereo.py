@@ -20,10 +20,6 @@ class MotionStereoDepth:
     The poses give the metres. The first keyframe, and one whose neighbours did not move, get no
     depth: all pixels are 0. Needs no network and no labels.
 
-    Args:
-        config: range, size and number of neighbours.
-        device: where keyframes live.
-
     >>> from e2e_slam_ros.config import DepthConfig
     >>> MotionStereoDepth(DepthConfig(), torch.device("cpu")).traits.needs_views
     True

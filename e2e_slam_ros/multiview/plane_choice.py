@@ -70,7 +70,6 @@ def choose_planes(
     """Return the planes with the lowest cost after semi-global aggregation.
 
     Args:
-        volume: cost volume of the sweep.
         cost: (D, H, W), `match_cost` plus any other cost of a plane.
         small_step, large_step: penalty of a step of one plane, and of any larger step.
 

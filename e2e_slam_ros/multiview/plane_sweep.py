@@ -85,7 +85,6 @@ def plane_sweep(
     """Correlate the target with its sources on fronto-parallel planes (Collins 1996).
 
     Args:
-        target: the view whose depth is wanted.
         sources: at least one other view.
         inverse_depth: (D,) 1/m, ascending, evenly spaced.
 

@@ -62,12 +62,8 @@ class CameraInput:
     """Images in; TF, odometry and path out at camera rate; keyframes handed on.
 
     Args:
-        node: owns the subscriptions and publishers.
         config: may be replaced by `reconfigure`.
-        chooser: decides whether a frame becomes a keyframe.
-        diagnostics: counts problems and latencies.
         on_keyframe: takes each keyframe; must not block.
-        observer: watches every frame; or None.
         repeat: called with the stamp of an image that came twice; true: it answers for it.
     """
 

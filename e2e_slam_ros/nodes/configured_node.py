@@ -20,11 +20,6 @@ from e2e_slam_ros.slam.worker import KeyframeWorker
 class ConfiguredNode(Node):  # type: ignore[misc]
     """A node whose parameters are the configuration tree, with one worker thread.
 
-    Args:
-        name: of the node.
-        context: rclpy context; None: the default one.
-        parameter_overrides: values that win over parameter files.
-
     Raises:
         ConfigError: a parameter that cannot be used.
     """

@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 
 from e2e_slam_ros.config.errors import DataError, MessageError
 from e2e_slam_ros.data.bag_camera import camera_of_info
-from e2e_slam_ros.data.encodings import COLOR_ENCODINGS, LAYOUTS, decode_color, depth_view
+from e2e_slam_ros.data.encodings import COLOR_ENCODINGS, LAYOUTS, color_view, depth_view
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 _MM_TO_M = np.float32(1e-3)
@@ -34,7 +34,7 @@ def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
     encoding = "mono16" if msg.encoding == "16UC1" else msg.encoding
     if encoding not in LAYOUTS and encoding not in COLOR_ENCODINGS:
         return _through_cv_bridge(msg, "rgb8").astype(np.uint8, copy=False)
-    return _decoded(decode_color, msg, encoding)
+    return _decoded(color_view, msg, encoding)
 
 
 def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:

@@ -51,7 +51,6 @@ class FrameAssembler:
 
     Args:
         poses: pose source, asked at each image's stamp.
-        sink: receives frames and refusals.
         camera_frame: TF frame of the camera; empty takes it from the image header.
         patience_s: longest time that an image waits for camera_info and pose, wall time.
         now: monotonic clock, seconds.

@@ -40,14 +40,7 @@ class PlaybackReport:
 
 
 class Playback:
-    """Sends the frames of a reader, in real time or in lock-step. `run` blocks.
-
-    Args:
-        reader: the frames.
-        publisher: sends the frames.
-        options: rate, lock-step and its time-outs.
-        warn: receives sentences for the user.
-    """
+    """Sends the frames of a reader, in real time or in lock-step. `run` blocks."""
 
     def __init__(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,37 +24,41 @@ Matrix = npt.NDArray[np.float64]
 Notify = Callable[[], None]
 
 
-class PoseSource(Protocol):
-    """Interface of a pose source. It returns the camera's pose at an image stamp."""
+class PoseSource(ABC):
+    """A pose source. It returns the camera's pose at an image stamp.
+
+    Attributes:
+        wanted: what it listens for, in words.
+    """
 
     wanted: str
 
+    @abstractmethod
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return ``T_map_camera``, or None if it has not arrived.
 
         Raises:
             PoseError: the pose has arrived but cannot be used.
         """
-        ...
 
     def passed(self, stamp_ns: int) -> bool:
-        """Return whether waiting for that stamp is useless."""
-        ...
-
-    def restart(self, stamp_ns: int) -> None:
-        """Handle a jump back in time. Stamps start again at ``stamp_ns``."""
-        ...
+        """Return whether waiting for that stamp is useless. False: patience decides."""
+        return False
 
     def reconfigure(self, config: Config) -> None:
-        """Apply the current ``pose.tolerance_s``."""
-        ...
+        """Apply the current ``pose.tolerance_s``, where there is a tolerance."""
+        del config
 
+    def restart(self, stamp_ns: int) -> None:
+        """Handle a jump back in time: poses of the last round now lie in the future."""
+        self.clear()
+
+    @abstractmethod
     def clear(self) -> None:
         """Forget all received poses."""
-        ...
 
 
-class TopicPoses:
+class TopicPoses(PoseSource):
     """Poses of the camera in the map frame, from PoseStamped on ``camera/pose``."""
 
     def __init__(
@@ -156,8 +161,8 @@ class OdometryPoses(TopicPoses):
         return False
 
 
-class TfPoses:
-    """Poses from TF: ``odom -> camera`` at the image stamp."""
+class TfPoses(PoseSource):
+    """Poses from TF: ``odom -> camera`` at the image stamp, interpolated without a tolerance."""
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self._odom = config.frames.odom
@@ -167,17 +172,6 @@ class TfPoses:
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return the transform at the stamp. ``map -> odom`` is the identity."""
         return self._tf.matrix(self._odom, camera_frame, stamp_ns)
-
-    def passed(self, stamp_ns: int) -> bool:
-        """Return false. TF gives no reason for a missing transform, so patience decides."""
-        return False
-
-    def reconfigure(self, config: Config) -> None:
-        """Do nothing. TF interpolates between any two transforms, without a tolerance."""
-
-    def restart(self, stamp_ns: int) -> None:
-        """Forget the transforms, because those of the last round now lie in the future."""
-        self._tf.clear()
 
     def clear(self) -> None:
         """Forget the moving transforms."""

@@ -31,11 +31,6 @@ class SlamNode(MappingNode):
     The executor thread takes images at camera rate; a worker maps keyframes; a third thread
     publishes the map. What refuses input counts it and goes on.
 
-    Args:
-        context: rclpy context; None: the default one.
-        parameter_overrides: values that win over parameter files.
-        observer: watches the run from inside; or None.
-
     Raises:
         E2ESlamError: a parameter, device or depth source that cannot be used.
     """

@@ -18,7 +18,6 @@ class TriggerServices:
 
     Args:
         node: offers the services; its executor wakes the coroutine that waits for an answer.
-        diagnostics: counts failures.
     """
 
     def __init__(self, node: Node, diagnostics: Diagnostics) -> None:
@@ -52,7 +51,6 @@ class TriggerServices:
         because rclpy's MultiThreadedExecutor stalls for up to half a second.
 
         Args:
-            name: of the service.
             kind: name of the work in the log and in diagnostics.
             work: returns the sentence of the answer; raises where it fails.
             begin: called before in the executor thread; returns at once.

@@ -59,7 +59,6 @@ def sample(
     """Return trilinearly interpolated colours (N, 3).
 
     Args:
-        atlas: the textures.
         layer: (N,) int64.
         u, v: (N,) texture coordinates in repeats, any range.
         texels_apart: (N,) distance of neighbouring pixels in texels of level 0.

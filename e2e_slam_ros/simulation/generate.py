@@ -52,7 +52,6 @@ def generate_scene(
     """Return a random room. The same seed gives the same room.
 
     Args:
-        seed: any integer.
         device: device of the returned tensors. The scene is computed on the CPU.
         texture_size: edge of a texture in texels, a power of two from 64.
         shadow_size: edge of a face of the shadow cube maps in texels; 0 for no shadows.

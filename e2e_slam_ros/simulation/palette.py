@@ -40,7 +40,6 @@ class Palette:
     """Random materials by part of the room.
 
     Args:
-        dice: random numbers of the textures.
         size: edge of a texture in texels, a power of two.
 
     >>> palette = Palette(Dice(0), size=64)

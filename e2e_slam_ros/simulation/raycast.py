@@ -118,7 +118,6 @@ def cast(table: ViewTable, intrinsics: torch.Tensor, height: int, width: int) ->
     """Return the first hit of each pixel.
 
     Args:
-        table: table of B views.
         intrinsics: (B, 3, 3), pinhole without skew.
         height, width: image size in pixels.
     """

@@ -115,7 +115,6 @@ class Renderer:
         """Return image and normals (n, 3, h, W) of n views of one scene, for a band of h rows.
 
         Args:
-            scene_index: index of the scene that the views show.
             views, rows: the part of ``hits`` to shade.
             table, hits: table and hits of all views.
             pose, k: (n, 4, 4) and (n, 3, 3), pose and intrinsics of these views.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +17,8 @@ BALL = 3
 # Faces of a box: 2 * axis + (1 on the positive side). A cylinder has face 0 (mantle) and the caps
 # 4 and 5, a ball has face 0.
 FACES = 6
+
+Part = TypeVar("Part", "Scene", "Surfaces", "Lamps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,20 +107,16 @@ class Scene:
 
     def to(self, device: torch.device | str) -> Scene:
         """Return the scene with all tensors on ``device``."""
-        surfaces = Surfaces(*(getattr(self.surfaces, f.name).to(device) for f in fields(Surfaces)))
-        lamps = Lamps(
-            self.lamps.position.to(device),
-            self.lamps.color.to(device),
-            self.lamps.ambient.to(device),
-            None if self.lamps.shadow is None else self.lamps.shadow.to(device),
-        )
-        return Scene(
-            self.kind.to(device),
-            self.centre.to(device),
-            self.half.to(device),
-            self.rotation.to(device),
-            surfaces,
-            self.textures.to(device),
-            lamps,
-            self.exposure.to(device),
-        )
+        return _moved(self, device)
+
+
+def _moved(part: Part, device: torch.device | str) -> Part:
+    """Return a dataclass of tensors, and of such dataclasses, on another device."""
+    changes: dict[str, Any] = {}
+    for item in fields(part):
+        value = getattr(part, item.name)
+        if isinstance(value, torch.Tensor):
+            changes[item.name] = value.to(device)
+        elif value is not None:
+            changes[item.name] = _moved(value, device)
+    return replace(part, **changes)

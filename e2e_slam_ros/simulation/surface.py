@@ -80,7 +80,6 @@ def look_up(
     """Return the surface at N hit points.
 
     Args:
-        surfaces, table: tables of the batch.
         row: (N,) int64, hit row of ``table``.
         direction: (2, N), normalised image coordinates of the pixels.
         depth: (N,), z in metres.

@@ -54,9 +54,6 @@ def smooth_trajectory(
 
     Args:
         scene: the room. Planning happens on the CPU for any device.
-        frames: number of poses.
-        rate_hz: poses per second.
-        seed: seed of the path.
         style: speeds and clearance; `MotionStyle`'s defaults if None.
 
     Returns:

@@ -97,10 +97,6 @@ def new_folder(path: Path) -> Iterator[RunFolder]:
 def earlier_folder(path: Path, config_type: type[AnyConfig]) -> tuple[RunFolder, AnyConfig]:
     """Return the folder of an earlier run, which can be written, and its configuration.
 
-    Args:
-        path: the folder.
-        config_type: the class of the task's settings.
-
     Raises:
         TrainingError: there is no run in it, or it cannot be written.
         ConfigError: its configuration cannot be read by this version.

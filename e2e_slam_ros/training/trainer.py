@@ -46,11 +46,8 @@ class Trainer:
 
     Args:
         task: gives loss, validation figures and exported files.
-        learner: its networks and their optimiser.
         data: a source of batches for each stage's name.
         folder: where everything is written, by the first process.
-        context: the processes and the device.
-        log: the log.
     """
 
     def __init__(

@@ -55,7 +55,6 @@ class AdaptationSetup:
         left_out: the frames without a score.
 
     Args:
-        config, device: what to build, and where.
         degraded: start from the degraded truth instead of the configured source.
 
     Raises:

@@ -20,7 +20,6 @@ class Neighbourhood:
     """Frames with poses by position, the latest kept, and their neighbours.
 
     Args:
-        reader: the recording.
         apart_m: least distance of a neighbour from the frame and from nearer neighbours, metres.
         left_out: counts the frames that cannot be read or have no pose.
 

@@ -27,8 +27,6 @@ class OnlineProtocol:
     "before" is the depth by the original weights, without refinement.
 
     Args:
-        setup: the pipeline and the truth.
-        reader: the sequence.
         every: every n-th frame is a keyframe; None: the keyframe rule decides.
     """
 

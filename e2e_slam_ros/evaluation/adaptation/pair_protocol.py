@@ -27,10 +27,6 @@ class PairProtocol:
 
     Neighbours are the frames before it, ``refine.motion.min_baseline_m`` apart; with
     ``refine.wait_keyframes`` also that many after it. The refinement sees no map: a pair has none.
-
-    Args:
-        setup: the pipeline and the truth.
-        reader: the sequence.
     """
 
     def __init__(self, setup: AdaptationSetup, reader: FrameReader) -> None:

@@ -38,6 +38,19 @@ class RefinedKeyframe:
         outcome: end of the refinement.
         seconds: time of the whole refinement.
         geometric: motion stereo of the same views; or None.
+
+    >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+    >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+    >>> from e2e_slam_ros.refine.result import Refusal, refusal
+    >>> camera, truth = PinholeCamera(8, 6, 8.0, 8.0, 3.5, 2.5), torch.full((1, 1, 6, 8), 2.0)
+    >>> decision = KeyframeDecision(True, "first")
+    >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4)
+    >>> keyframe = Keyframe(0, 0, 0, image, camera, pose, None, decision)
+    >>> outcome = refusal(truth, Refusal.NO_STEPS)
+    >>> done = RefinedKeyframe(keyframe, truth, truth * 1.5, truth, truth, outcome, seconds=0.0)
+    >>> score = score_keyframe(done, min_m=0.1, max_m=8.0)
+    >>> score.before.every.raw.abs_rel, score.after.every.raw.abs_rel, score.refused
+    (0.5, 0.0, 'no steps')
     """
 
     keyframe: Keyframe

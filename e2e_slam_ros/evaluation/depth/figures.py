@@ -75,18 +75,14 @@ def comparison_grid(titles: Sequence[str], frames: Sequence[ComparedFrame]) -> b
 def sample_grid(samples: Sequence[DepthSample], max_m: float) -> bytes:
     """Return a PNG with a row a frame: image, true depth, scaled prediction, relative error."""
     frames = []
-    for sample in samples:
-        scaled = (
-            sample.predicted * sample.scale,
-            f"x {sample.scale:.2f}",
-            f"abs_rel {sample.abs_rel:.3f}",
-        )
-        known = in_range(sample.truth, 0.0, max_m)
-        frames.append(
-            ComparedFrame(
-                f"frame {sample.index}", "", sample.image, sample.truth, known, (scaled,)
-            )
-        )
+    for keyframe, predicted, score in samples:
+        truth, scaled = keyframe.sensor_depth, score.depth.every.median_scaled
+        assert truth is not None and scaled is not None  # it has been scored
+        truth, depth = truth[0, 0].cpu(), predicted.cpu() * score.scale
+        words = (f"x {score.scale:.2f}", f"abs_rel {scaled.abs_rel:.3f}")
+        label, image = f"frame {keyframe.frame_index}", keyframe.image[0].cpu()
+        known = in_range(truth, 0.0, max_m)
+        frames.append(ComparedFrame(label, "", image, truth, known, ((depth, *words),)))
     return comparison_grid(_TITLES, frames)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 
@@ -46,24 +47,8 @@ class FrameScore:
     curves: Sparsification | None
 
 
-@dataclass(frozen=True, eq=False)
-class DepthSample:
-    """One frame for the pictures; its tensors are on the CPU.
-
-    Attributes:
-        index: the frame's place in its sequence.
-        image: (3, H, W) in [0, 1].
-        truth, predicted: (H, W) metres; the prediction is not scaled.
-        scale: as `FrameScore.scale`.
-        abs_rel: median-scaled.
-    """
-
-    index: int
-    image: torch.Tensor
-    truth: torch.Tensor
-    predicted: torch.Tensor
-    scale: float
-    abs_rel: float
+# A keyframe with its truth, its depth (H, W) metres as predicted, and its score.
+DepthSample: TypeAlias = tuple[Keyframe, torch.Tensor, FrameScore]
 
 
 @dataclass
@@ -82,7 +67,6 @@ class DepthProtocol:
 
     Args:
         predict: called once a frame, in order.
-        config: range, working size and source.
         baselines: name -> (h, w) map in metres, the same for every frame.
     """
 
@@ -118,7 +102,7 @@ class DepthProtocol:
             result.scores.append(score)
             due = len(result.samples) * max(1, len(frames) - 1) // max(1, samples - 1)
             if len(result.samples) < samples and keyframe.index >= due:
-                result.samples.append(self._sample(keyframe, guess, score))
+                result.samples.append((keyframe, guess, score))
         if not result.scores:
             do = "choose a sequence with registered depth images, or other --frames"
             raise frames.left_out.refusal(
@@ -178,15 +162,3 @@ class DepthProtocol:
         depth = at_size(depth, *truth.shape).to(truth.device)
         scale = median_scale(depth, truth, in_range(truth, *self._range))
         return depth_scores(depth, truth, scale, *self._range)
-
-    def _sample(self, keyframe: Keyframe, depth: torch.Tensor, score: FrameScore) -> DepthSample:
-        truth, scaled = keyframe.sensor_depth, score.depth.every.median_scaled
-        assert truth is not None and scaled is not None  # it has been scored
-        return DepthSample(
-            index=keyframe.frame_index,
-            image=keyframe.image[0].cpu(),
-            truth=truth[0, 0].cpu(),
-            predicted=depth.cpu(),
-            scale=score.scale,
-            abs_rel=scaled.abs_rel,
-        )

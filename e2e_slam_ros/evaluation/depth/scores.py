@@ -92,7 +92,6 @@ def texture_scores(
     Args:
         depth, truth: metres, of equal shape; 0 = unknown.
         textured: bool, of the same shape; see `is_textured`.
-        scale: factor of the scaled scores.
         min_m, max_m: range of true depth that counts, metres.
     """
     parts = (truth, torch.where(textured, truth, 0.0), torch.where(textured, 0.0, truth))

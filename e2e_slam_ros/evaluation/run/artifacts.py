@@ -82,8 +82,6 @@ def write_run(
 
     Args:
         folder: where; made when missing.
-        summary, cloud: figures and map of the run.
-        config: the resolved parameters.
         command: the line that started the run, for the report.
     """
     target = Path(folder).expanduser().absolute()

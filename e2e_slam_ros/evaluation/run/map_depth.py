@@ -29,7 +29,6 @@ def map_depth(
     the nearest depth around it.
 
     Args:
-        cloud: the map.
         camera: intrinsics without distortion.
         T_map_camera: (4, 4) camera to map.
     """
@@ -40,28 +39,28 @@ def map_depth(
     z, focal, centre = points[:, 2], (camera.fx, camera.fy), (camera.cx, camera.cy)
     pixels = points[:, :2] / z[:, None] * np.array(focal) + np.array(centre)
     depth, around = (
-        nearest_square(pixels, z, np.full(len(z), side), camera.width, camera.height)[0]
-        for side in (1, _REACH)
+        nearest_square(pixels, z, side, camera.width, camera.height)[0] for side in (1, _REACH)
     )
     filled = np.where(depth > around * (1.0 + _GAP_STEP), around, depth)
     return np.where(np.isfinite(filled), filled, 0.0).astype(np.float32)
 
 
 def nearest_square(
-    pixels: Array, depth: Array, sides: npt.NDArray[np.int64], width: int, height: int
+    pixels: Array, depth: Array, size: npt.NDArray[np.int64] | int, width: int, height: int
 ) -> tuple[Array, npt.NDArray[np.int64]]:
     """Return the depth (H, W) of the nearest square at each pixel, infinity where none is.
 
     Args:
         pixels: (N, 2) finite centres of the squares, u and v.
         depth: (N,) finite.
-        sides: (N,) of the squares, pixels.
+        size: side of the squares, pixels; one for all or one a square, (N,).
         width, height: of the result.
 
     Returns:
         The depth, and the index of the square (H, W), -1 where none is.
     """
     nearest, index = np.full((height, width), np.inf), np.full((height, width), -1)
+    sides = np.broadcast_to(np.asarray(size), depth.shape)
     for side in np.unique(sides):
         chosen = np.flatnonzero(sides == side)
         corner = np.rint(pixels[chosen] - (side - 1) / 2).astype(np.int64)

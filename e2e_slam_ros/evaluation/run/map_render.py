@@ -67,8 +67,6 @@ def render(
     """Render the nearest surfels, with the camera path on top.
 
     Args:
-        cloud: the map.
-        view: the camera.
         path: (N, 3) camera positions in the map frame; None draws none.
 
     Returns:

@@ -45,7 +45,6 @@ class RunRecorder:
 
     Args:
         reader: the sequence that is played, the source of ground truth; None for live input.
-        config: the run's parameters (depth range, undistortion).
 
     Attributes:
         observed: play it instead of ``reader``: it notes the truth of the frames; None without
@@ -120,10 +119,7 @@ class RunRecorder:
         """Return the figures of the run, and keep them.
 
         Args:
-            cloud: the finished map.
             dropped: number of keyframes left unmapped.
-            problems: kind -> number.
-            wall_s: duration, seconds.
             map_hash: content hash of the map, if known.
         """
         with self._lock:

@@ -22,10 +22,6 @@ class RecordedViews:
     Frames are undistorted and reduced, and kept in memory: 0.5 MB a frame of 320x240 pixels. Those
     that cannot be read are left out and counted.
 
-    Args:
-        reader: the sequence.
-        config: image size, use of labels and poses, and limits on the motion of a pair.
-
     Raises:
         TrainingError: no frame can be read; one frame, or none with a partner, where pairs are
             needed; no depth and no pairs.

@@ -21,10 +21,7 @@ class SCSfMModel(nn.Module):
     """The depth network and the pose network: supervised by labels, else by the other view.
 
     Args:
-        network: the depth network.
         pose_net: for pairs without known motion; None where every pair's is known.
-        config: constants of the losses.
-        precision: of the networks.
     """
 
     def __init__(
