@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.calibration import TUM_DEPTH_FACTOR, Calibration, calibration_of
-from e2e_slam_ros.data.completeness import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.icl_poses import read_icl_poses
 from e2e_slam_ros.data.text_list import read_text
 from e2e_slam_ros.geometry.camera import PinholeCamera

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Iterator, Sequence
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
@@ -20,6 +17,7 @@ class SequenceReader(ABC):
     out. Both count it in ``report``, once for each frame. Several threads may read frames.
 
     >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+    >>> import numpy as np
     >>> class Black(SequenceReader):
     ...     def __len__(self) -> int:
     ...         return 2
@@ -79,18 +77,6 @@ class SequenceReader(ABC):
             DataError: no frame is readable. It is the error of the first frame.
         """
         return iterate_readable(self)
-
-    def _depth_or_none(
-        self, index: int, required: bool, read: Callable[[], npt.NDArray[np.float32]]
-    ) -> npt.NDArray[np.float32] | None:
-        """Return a frame's depth; None, counted, where it cannot be read and is not required."""
-        try:
-            return read()
-        except DataError as problem:
-            if required:
-                raise
-            self._count_once("unreadable depth image", index, str(problem))
-            return None
 
     def _count_once(self, reason: str, index: int, example: str) -> None:
         """Count frame ``index`` under ``reason``.

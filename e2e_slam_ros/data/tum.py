@@ -17,9 +17,9 @@ from e2e_slam_ros.data.calibration import (
     calibration_of,
     tum_camera,
 )
-from e2e_slam_ros.data.completeness import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.pose_track import PoseTrack
 from e2e_slam_ros.data.sequence import check_tolerance
 from e2e_slam_ros.data.text_list import ListEntry, read_list

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from html import escape
+from importlib.resources import files
 from typing import Literal
 
 from e2e_slam_ros.evaluation.figure import png_uri
-from e2e_slam_ros.evaluation.report_style import STYLE
 from e2e_slam_ros.evaluation.score_table import ScoreTable
 
 
@@ -62,10 +62,11 @@ class Report:
 
     def html(self) -> str:
         """Return the page."""
+        style = (files("e2e_slam_ros.evaluation") / "report.css").read_text(encoding="utf-8")
         head = (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{escape(self._title)} · e2e_slam_ros</title><style>{STYLE}</style></head>"
+            f"<title>{escape(self._title)} · e2e_slam_ros</title><style>{style}</style></head>"
             "<body><main>"
         )
         return "\n".join([head, *self._parts, "</main></body></html>"]) + "\n"
