@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from tqdm import tqdm
 
-from e2e_slam_ros.commands.outputs import (
-    PAGE_FILE,
-    json_text,
-    output_file,
-    output_folder,
-    write_files,
-)
+from e2e_slam_ros.commands.outputs import output_file, output_folder, write_files, write_report
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
 from e2e_slam_ros.commands.settings import named_in, read_settings
 from e2e_slam_ros.commands.terminal import progress_wanted, say
@@ -122,22 +116,15 @@ def _finish(job: Job, report: AdaptationReport, samples: list[Sample]) -> None:
         say(note)
     report.table().print(Console())
     outputs = job.outputs
-    if outputs.figures is not None:
-        write_files({outputs.figures: json_text(report.to_json())})
+    pictures = {}
+    if outputs.folder is not None:
+        depth = job.config.depth
+        grid = before_after_grid(samples, depth.min_m, depth.max_m)
+        pictures["Before and after"] = (GRID_PICTURE, grid)
+        pictures["Errors"] = (CURVES_PICTURE, error_curves(report.scores))
     if outputs.table is not None:
         write_files({outputs.table: report.table(digits=4).markdown()})
-    if outputs.folder is None:
-        return
-    depth = job.config.depth
-    grid = before_after_grid(samples, depth.min_m, depth.max_m)
-    curves = error_curves(report.scores)
-    pictures = {"Before and after": grid, "Errors": curves}
-    files: dict[Path, str | bytes] = {
-        outputs.folder / GRID_PICTURE: grid,
-        outputs.folder / CURVES_PICTURE: curves,
-        outputs.folder / PAGE_FILE: report.html(pictures),
-    }
-    write_files(files)
+    write_report(report, outputs.figures, outputs.folder, pictures)
 
 
 def _is_poor(arguments: argparse.Namespace) -> bool:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from tqdm import tqdm
 
-from e2e_slam_ros.commands.outputs import (
-    PAGE_FILE,
-    json_text,
-    output_file,
-    output_folder,
-    write_files,
-)
+from e2e_slam_ros.commands.outputs import output_file, output_folder, write_report
 from e2e_slam_ros.commands.sequence import open_sequence
 from e2e_slam_ros.commands.settings import named_in, read_settings
 from e2e_slam_ros.commands.terminal import progress_wanted, say
@@ -66,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     for note in reader.report.notes:
         say(note)
     report.table().print(Console())
-    _write(report, result.samples, config, figures, folder)
+    pictures = {} if folder is None else _pictures(report, result.samples, config)
+    write_report(report, figures, folder, pictures)
     return 0
 
 
@@ -100,23 +94,13 @@ def _baselines(arguments: argparse.Namespace, config: Config) -> dict[str, torch
     return baselines
 
 
-def _write(
-    report: DepthReport,
-    samples: list[DepthSample],
-    config: Config,
-    figures: Path | None,
-    folder: Path | None,
-) -> None:
-    """Write the files that were asked for and print their paths."""
+def _pictures(
+    report: DepthReport, samples: list[DepthSample], config: Config
+) -> dict[str, tuple[str, bytes]]:
     from e2e_slam_ros.evaluation.depth.figures import sample_grid, sparsification_plot
 
-    if figures is not None:
-        write_files({figures: json_text(report.to_json())})
-    if folder is None:
-        return
-    pictures, curves = {"Frames": sample_grid(samples, config.depth.max_m)}, report.curves()
-    files: dict[Path, str | bytes] = {folder / FRAMES_PICTURE: pictures["Frames"]}
+    grid, curves = sample_grid(samples, config.depth.max_m), report.curves()
+    pictures = {"Frames": (FRAMES_PICTURE, grid)}
     if curves is not None:
-        pictures["Sparsification"] = sparsification_plot(curves)
-        files[folder / CURVES_PICTURE] = pictures["Sparsification"]
-    write_files(files | {folder / PAGE_FILE: report.html(pictures)})
+        pictures["Sparsification"] = (CURVES_PICTURE, sparsification_plot(curves))
+    return pictures

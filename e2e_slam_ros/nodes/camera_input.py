@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from rclpy.clock import Clock, ClockType
@@ -39,8 +39,8 @@ _OFFLINE_PATIENCE_S = 1.0
 
 @dataclass(frozen=True, eq=False)
 class _WaitingKeyframe:
-    frame: CameraFrame
-    index: int
+    frame: Frame
+    frame_id: str
     decision: KeyframeDecision
     deadline_s: float
 
@@ -196,9 +196,8 @@ class CameraInput:
     def _pass_on(self, frame: CameraFrame) -> None:
         self._trajectory.publish(frame.stamp_ns, frame.frame_id, frame.T_map_camera)
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
-        start = time.perf_counter()
-        index = self.frames
-        image = Frame(index, frame.stamp_ns, frame.image, frame.camera, None, frame.T_map_camera)
+        start, pose = time.perf_counter(), frame.T_map_camera
+        image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, None, pose)
         decision = self._chooser.choose_keyframe(image)
         self._latency("decide", (time.perf_counter() - start) * 1e3)
         if self._observer is not None:
@@ -209,7 +208,7 @@ class CameraInput:
             return
         wait_s = self.config.depth.wait_s if self._awaits_depth else 0.0
         deadline_s = time.monotonic() + wait_s
-        self._waiting.append(_WaitingKeyframe(frame, index, decision, deadline_s))
+        self._waiting.append(_WaitingKeyframe(image, frame.frame_id, decision, deadline_s))
         self._match_depths()
 
     def _match_depths(self) -> None:
@@ -239,17 +238,10 @@ class CameraInput:
                 "registered depth on camera/depth/image_raw",
                 "check the stamps and depth.sync_tolerance_s, or set depth.source",
             )
-        source = item.frame
-        frame = Frame(
-            index=item.index,
-            stamp_ns=source.stamp_ns,
-            image=source.image,
-            camera=source.camera,
-            depth=None if msg is None else depth_to_metres(msg),
-            T_map_camera=source.T_map_camera,
-        )
+        depth = None if msg is None else depth_to_metres(msg)
+        frame = replace(item.frame, depth=depth)
         self.keyframes += 1
-        self._on_keyframe(KeyframeJob(frame, item.decision, source.frame_id, self.epoch))
+        self._on_keyframe(KeyframeJob(frame, item.decision, item.frame_id, self.epoch))
 
     def _latency(self, stage: str, ms: float) -> None:
         self._diagnostics.latency(stage, ms)

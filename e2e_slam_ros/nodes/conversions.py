@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 
 from e2e_slam_ros.config.errors import DataError, MessageError
 from e2e_slam_ros.data.bag_camera import camera_of_info
-from e2e_slam_ros.data.encodings import COLOR_ENCODINGS, LAYOUTS, color_view, depth_view
+from e2e_slam_ros.data.encodings import COLOR_ENCODINGS, LAYOUTS, RawImage, color_view, depth_view
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 _MM_TO_M = np.float32(1e-3)
@@ -34,7 +34,7 @@ def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
     encoding = "mono16" if msg.encoding == "16UC1" else msg.encoding
     if encoding not in LAYOUTS and encoding not in COLOR_ENCODINGS:
         return _through_cv_bridge(msg, "rgb8").astype(np.uint8, copy=False)
-    return _decoded(color_view, msg, encoding)
+    return _decoded(color_view, RawImage.of(msg)._replace(encoding=encoding))
 
 
 def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
@@ -45,17 +45,15 @@ def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
     Raises:
         MessageError: another encoding, or a buffer that does not fit the size.
     """
-    counts = _decoded(depth_view, msg, msg.encoding)
+    counts = _decoded(depth_view, RawImage.of(msg))
     if counts.dtype.kind == "f":
         return np.ascontiguousarray(counts, dtype=np.float32)
     return counts.astype(np.float32) * _MM_TO_M
 
 
-def _decoded(decode: Callable[..., npt.NDArray[Any]], msg: Image, encoding: str) -> Any:
+def _decoded(decode: Callable[..., Any], image: RawImage) -> Any:
     try:
-        return decode(
-            encoding, msg.width, msg.height, msg.step, bool(msg.is_bigendian), msg.data, "image"
-        )
+        return decode(image, "image")
     except DataError as error:
         raise MessageError(str(error)) from error
 

@@ -12,8 +12,8 @@ from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationResult, AdaptationSetup
 from e2e_slam_ros.evaluation.adaptation.report import Forgetting
-from e2e_slam_ros.evaluation.adaptation.score import RefinedKeyframe, stage_scores
-from e2e_slam_ros.evaluation.depth.scores import mean_scores
+from e2e_slam_ros.evaluation.adaptation.score import RefinedKeyframe
+from e2e_slam_ros.evaluation.depth.scores import mean_scores, texture_scores
 
 # Number of first keyframes that are predicted once more at the end.
 _ASKED_AGAIN = 20
@@ -100,7 +100,7 @@ class OnlineProtocol:
             assert refined.truth is not None  # it was scored
             truth = torch.where(both, refined.truth, 0.0)
             # Textured or not makes no difference here.
-            stages = (stage_scores(d, truth, both, limits.min_m, limits.max_m) for d in depths)
+            stages = (texture_scores(d, truth, both, limits.min_m, limits.max_m) for d in depths)
             scores.append([stage.every for stage in stages])
         original, adapted = zip(*scores, strict=True)
         return Forgetting(mean_scores(original), mean_scores(adapted), len(scores))

@@ -12,7 +12,6 @@ from e2e_slam_ros.evaluation.depth.scores import (
     abs_rel,
     in_range,
     is_predicted,
-    median_scale,
     texture_scores,
 )
 from e2e_slam_ros.evaluation.depth.texture import is_textured
@@ -124,11 +123,11 @@ def score_keyframe(refined: RefinedKeyframe, min_m: float, max_m: float) -> Keyf
     textured = is_textured(refined.keyframe.image)
     counted = torch.where(common, truth, 0.0)
     before, aligned, after = (
-        stage_scores(depth, counted, textured, min_m, max_m) for depth in stages
+        texture_scores(depth, counted, textured, min_m, max_m) for depth in stages
     )
     geometric = None
     if refined.geometric is not None:
-        geometric = stage_scores(refined.geometric, truth, textured, min_m, max_m)
+        geometric = texture_scores(refined.geometric, truth, textured, min_m, max_m)
     return KeyframeScore(
         frame=refined.keyframe.frame_index,
         before=before,
@@ -144,12 +143,3 @@ def score_keyframe(refined: RefinedKeyframe, min_m: float, max_m: float) -> Keyf
         rolled_back=outcome.stopped in ROLLED_BACK,
         seconds=refined.seconds,
     )
-
-
-def stage_scores(
-    depth: torch.Tensor, truth: torch.Tensor, textured: torch.Tensor, min_m: float, max_m: float
-) -> TextureScores:
-    """Return the scores of one depth map; all tensors are (1, 1, H, W)."""
-    counted = in_range(truth, min_m, max_m) & is_predicted(depth)
-    scale = median_scale(depth, truth, counted)
-    return texture_scores(depth, truth, textured, scale, min_m, max_m)

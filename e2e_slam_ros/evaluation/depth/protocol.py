@@ -144,15 +144,14 @@ class DepthProtocol:
         counted = wanted & is_predicted(depth)
         if not bool(counted.any()):
             return None
-        scale = median_scale(depth, truth, counted)
-        curves = None
-        if guess.log_uncertainty is not None:
-            error = ((depth * scale - truth).abs() / truth)[counted]
-            curves = sparsification(error, guess.log_uncertainty[0, 0][counted])
         textured = is_textured(keyframe.image)[0, 0]
+        scores, curves = texture_scores(depth, truth, textured, *self._range), None
+        if guess.log_uncertainty is not None:
+            error = ((depth * scores.scale - truth).abs() / truth)[counted]
+            curves = sparsification(error, guess.log_uncertainty[0, 0][counted])
         return FrameScore(
-            depth=texture_scores(depth, truth, textured, scale, *self._range),
-            scale=float(scale),
+            depth=scores,
+            scale=scores.scale,
             pixels=int(wanted.sum()),
             baselines={name: self._baseline(m, truth) for name, m in self._baselines.items()},
             curves=curves,

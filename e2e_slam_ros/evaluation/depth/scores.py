@@ -39,17 +39,18 @@ class DepthScores:
 
 @dataclass(frozen=True)
 class TextureScores:
-    """Scores of one depth map by set of pixels; all are scaled by the scale of ``every``.
+    """Scores of one depth map by set of pixels, all scaled by one ``scale``.
 
     >>> truth, textured = torch.full((2, 2), 2.0), torch.tensor([[True, False]] * 2)
-    >>> scores = texture_scores(truth * 1.5, truth, textured, torch.tensor(1.0), 0.1, 8.0)
-    >>> scores.textured.raw.pixels, scores.every.raw.pixels
-    (2, 4)
+    >>> scores = texture_scores(truth * 4.0, truth, textured, 0.1, 8.0)
+    >>> scores.textured.raw.pixels, scores.every.raw.pixels, scores.scale
+    (2, 4, 0.25)
     """
 
     every: DepthScores
     textured: DepthScores
     untextured: DepthScores
+    scale: float
 
 
 def in_range(truth: torch.Tensor, min_m: float, max_m: float) -> torch.Tensor:
@@ -80,12 +81,7 @@ def depth_scores(
 
 
 def texture_scores(
-    depth: torch.Tensor,
-    truth: torch.Tensor,
-    textured: torch.Tensor,
-    scale: torch.Tensor,
-    min_m: float,
-    max_m: float,
+    depth: torch.Tensor, truth: torch.Tensor, textured: torch.Tensor, min_m: float, max_m: float
 ) -> TextureScores:
     """Return the scores over all, the textured and the other pixels.
 
@@ -94,8 +90,10 @@ def texture_scores(
         textured: bool, of the same shape; see `is_textured`.
         min_m, max_m: range of true depth that counts, metres.
     """
+    scale = median_scale(depth, truth, in_range(truth, min_m, max_m) & is_predicted(depth))
     parts = (truth, torch.where(textured, truth, 0.0), torch.where(textured, 0.0, truth))
-    return TextureScores(*(depth_scores(depth, part, scale, min_m, max_m) for part in parts))
+    every, on, off = (depth_scores(depth, part, scale, min_m, max_m) for part in parts)
+    return TextureScores(every, on, off, float(scale))
 
 
 def mean_scores(each: Sequence[DepthScores]) -> DepthScores:
