@@ -11,7 +11,14 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["depth/weights/*", "training/recipes/*.yaml"]},
+    package_data={
+        PACKAGE: [
+            "depth/weights/*",
+            "evaluation/report.css",
+            "nodes/fastdds_profile.xml",
+            "training/recipes/*.yaml",
+        ]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

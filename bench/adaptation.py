@@ -45,6 +45,7 @@ from e2e_slam_ros.evaluation.adaptation.neighbours import Neighbourhood
 from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
 from e2e_slam_ros.evaluation.adaptation.pair_protocol import PairProtocol
 from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport
+from e2e_slam_ros.evaluation.left_out import LeftOut
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.losses.cloud import local_cloud
 from e2e_slam_ros.refine.adaptable import NetworkInput
@@ -86,7 +87,7 @@ def rendered_views(
 ) -> tuple[RefineViews, list[Keyframe]]:
     """Return a keyframe of a rendered room with three neighbours, and these."""
     reader = ProceduralReader(seed=5, frames=24, width=_WIDTH, height=_HEIGHT, rate_hz=6.0)
-    hood, last = Neighbourhood(reader, 0.06), len(reader) - 1
+    hood, last = Neighbourhood(reader, 0.06, LeftOut()), len(reader) - 1
     prepare, decision = Preprocessor(config.camera, device), KeyframeDecision(True, "benchmark")
     target, *sources = [
         prepare.keyframe(frame, decision, frame.index)
@@ -299,19 +300,14 @@ def _protocol(
     device = resolve_device(config.runtime.device)
     setup = AdaptationSetup(config, device, options.start == "poor")
     if options.protocol == "online":
-        online = OnlineProtocol(setup, options.every)
-        outcome = online.run(reader, range(len(reader)), samples=0)
-        left_out = online.left_out
+        outcome = OnlineProtocol(setup, reader, options.every).run(range(len(reader)))
     else:
-        pair = PairProtocol(setup, reader)
-        positions = range(0, len(reader), options.every or 1)
-        outcome = pair.run(positions, 0, len(positions))
-        left_out = pair.left_out
+        outcome = PairProtocol(setup, reader).run(range(0, len(reader), options.every or 1))
     return AdaptationReport(
         protocol=options.protocol,
         data=reader.name,
         frames=len(reader),
-        left_out=left_out,
+        left_out=setup.left_out.counts,
         source=setup.pipeline.source.traits.name,
         config=config,
         scores=tuple(outcome.scores),

@@ -21,12 +21,7 @@ from pathlib import Path
 import torch
 
 from e2e_slam_ros.config.device import resolve_device
-from e2e_slam_ros.simulation import (
-    ProceduralReader,
-    Renderer,
-    generate_scene,
-    smooth_trajectory,
-)
+from e2e_slam_ros.simulation import ProceduralReader, Renderer, generate_scene, smooth_trajectory
 from e2e_slam_ros.simulation.scene import Scene
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))

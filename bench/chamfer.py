@@ -74,10 +74,7 @@ def measure(pair: Pair, runs: int, device: torch.device) -> dict[str, object]:
     a, b = (cloud.detach().cpu().numpy() for cloud in pair)
 
     def scipy(workers: int) -> Callable[[], object]:
-        return lambda: (
-            cKDTree(b).query(a, workers=workers),
-            cKDTree(a).query(b, workers=workers),
-        )
+        return lambda: (cKDTree(b).query(a, workers=workers), cKDTree(a).query(b, workers=workers))
 
     truth = torch.from_numpy(cKDTree(b).query(a)[0])
     found = nearest(local.detach(), reference)

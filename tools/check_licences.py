@@ -73,7 +73,7 @@ BY_HAND = {
 EXCEPTIONS = {
     # NVIDIA's redistributable libraries. They come with torch's CUDA build and never with its
     # CPU build, and nothing here links against them.
-    r"nvidia-.+|cuda-.+": "redistributable, only with torch's CUDA build",
+    r"nvidia-.+|cuda-.+": "redistributable, only with torch's CUDA build"
 }
 # Distribution -> reason; an entry that is not needed any more is an error.
 TEMPORARY: dict[str, str] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from e2e_slam_ros.commands.terminal import say
 from e2e_slam_ros.config.errors import E2ESlamError
 
 if TYPE_CHECKING:
-    from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
+    from e2e_slam_ros.data.frame import FrameReader
 
 DEMO_SEQUENCE = "freiburg1_xyz"
 _TIMEOUT_S = 5.0
@@ -20,33 +19,6 @@ _TIMEOUT_S = 5.0
 # the same time. The size is the working size, so no detail is lost.
 _SCENE_SEED, _SCENE_RATE_HZ = 3, 10.0
 _SCENE_FRAMES, _SCENE_WIDTH, _SCENE_HEIGHT = 240, 320, 240
-
-
-class PreloadedReader:
-    """A sequence that is decoded in advance, so that it can be played faster than it is made."""
-
-    def __init__(self, reader: FrameReader) -> None:
-        self._frames: list[Frame] = list(rendered(reader))
-        self._reader = reader
-
-    @property
-    def name(self) -> str:
-        """Name of the sequence."""
-        return self._reader.name
-
-    @property
-    def report(self) -> ReaderReport:
-        """Counts of the sequence's left-out entries, and notes."""
-        return self._reader.report
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __getitem__(self, index: int) -> Frame:
-        return self._frames[index]
-
-    def __iter__(self) -> Iterator[Frame]:
-        return iter(self._frames)
 
 
 def demo_reader() -> FrameReader:
@@ -62,6 +34,7 @@ def demo_reader() -> FrameReader:
 
 def built_in_scene() -> FrameReader:
     """Return the rendered procedural sequence."""
+    from e2e_slam_ros.data.sequence import PreloadedReader
     from e2e_slam_ros.simulation import ProceduralReader
 
     with one_cpu_thread():
@@ -72,7 +45,7 @@ def built_in_scene() -> FrameReader:
             height=_SCENE_HEIGHT,
             rate_hz=_SCENE_RATE_HZ,
         )
-        return PreloadedReader(scene)
+        return PreloadedReader(scene, list(rendered(scene)))
 
 
 def _recording(folder: Path) -> FrameReader:

@@ -6,25 +6,20 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from e2e_slam_ros.commands import (
-    evaluate_depth,
-    evaluate_online,
-    evaluate_pair,
-    evaluate_trajectory,
-)
+from e2e_slam_ros.commands import evaluate_adaptation, evaluate_depth, evaluate_trajectory
+from e2e_slam_ros.commands.settings import add_settings
 from e2e_slam_ros.config.errors import ConfigError
 
 NAME = "evaluate"
 
-# Protocol -> what runs it. Each has a module of its own.
+# Protocol -> what runs it.
 PROTOCOLS: dict[str, Callable[[argparse.Namespace], int]] = {
     evaluate_depth.PROTOCOL: evaluate_depth.run,
-    evaluate_pair.PROTOCOL: evaluate_pair.run,
-    evaluate_online.PROTOCOL: evaluate_online.run,
     evaluate_trajectory.PROTOCOL: evaluate_trajectory.run,
+    **dict.fromkeys(evaluate_adaptation.PROTOCOLS, evaluate_adaptation.run),
 }
 
-_ADAPTATION = (evaluate_pair.PROTOCOL, evaluate_online.PROTOCOL)
+_ADAPTATION = tuple(evaluate_adaptation.PROTOCOLS)
 # Options that not every protocol has a use for -> those that have.
 _ONLY: dict[str, tuple[str, ...]] = {
     "baselines": (evaluate_depth.PROTOCOL,),
@@ -60,15 +55,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="folder (TUM RGB-D, ICL-NUIM) or bag with measured depth",
     )
     parser.add_argument("--frames", metavar="A:B", help="only frames A to B-1, as in Python")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="change a parameter; may be repeated (list: e2e-slam parameters)",
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="ROS parameter file")
+    add_settings(parser, "parameter", "e2e-slam parameters", "ROS parameter file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write pictures to this folder")
     parser.add_argument(

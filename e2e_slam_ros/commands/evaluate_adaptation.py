@@ -1,36 +1,35 @@
-"""What ``--protocol pair`` and ``--protocol online`` have in common: settings, input, output."""
+"""``e2e-slam evaluate --protocol pair`` (the paper's table 1) and ``--protocol online``."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from tqdm import tqdm
 
-from e2e_slam_ros.commands.outputs import (
-    PAGE_FILE,
-    json_text,
-    output_file,
-    output_folder,
-    write_files,
-)
+from e2e_slam_ros.commands.outputs import output_file, output_folder, write_files, write_report
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
-from e2e_slam_ros.commands.settings import read_settings
-from e2e_slam_ros.commands.terminal import say
+from e2e_slam_ros.commands.settings import named_in, read_settings
+from e2e_slam_ros.commands.terminal import progress_wanted, say
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader
-    from e2e_slam_ros.evaluation.adaptation.figures import AdaptationSample
+    from e2e_slam_ros.evaluation.adaptation.adaptation_setup import Sample
     from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport
 
 GRID_PICTURE, CURVES_PICTURE, TABLE_FILE = "before_after.png", "keyframes.png", "table.md"
 STARTS = ("source", "poor")
-SAMPLES = 6
+# Parameters of each protocol, unless the user says otherwise (paper, section 4.2). A keyframe that
+# is refined again when later ones are there begins anew too.
+PROTOCOLS: dict[str, dict[str, object]] = {
+    "pair": {"refine.steps": 25, "refine.network.reset_per_keyframe": True},
+    "online": {"refine.steps": 5},
+}
 
 
 @dataclass(frozen=True)
@@ -49,22 +48,52 @@ class Job:
     config: Config
     reader: FrameReader
     poor: bool
-    every: int | None
     outputs: Outputs
 
 
-def prepare(arguments: argparse.Namespace, defaults: Mapping[str, object]) -> Job:
-    """Check the arguments and the input.
+def run(arguments: argparse.Namespace) -> int:
+    """Refine keyframes; print the table, write figures and pictures."""
+    from e2e_slam_ros.config.device import resolve_device
+    from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationSetup
+    from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
+    from e2e_slam_ros.evaluation.adaptation.pair_protocol import PairProtocol
+    from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport
+    from e2e_slam_ros.evaluation.machine import machine_line
+    from e2e_slam_ros.evaluation.weights import weights_of
 
-    Args:
-        arguments: of the command.
-        defaults: the protocol's parameters, unless the user says otherwise.
+    job = _prepare(arguments)
+    device, reader = resolve_device(job.config.runtime.device), job.reader
+    setup = AdaptationSetup(job.config, device, job.poor)
+    protocol: PairProtocol | OnlineProtocol
+    unit = "keyframe" if arguments.protocol == "pair" else "frame"
+    if arguments.protocol == "pair":
+        protocol, positions = (
+            PairProtocol(setup, reader),
+            range(0, len(reader), arguments.every or 1),
+        )
+    else:
+        protocol, positions = OnlineProtocol(setup, reader, arguments.every), range(len(reader))
+    outcome = protocol.run(tqdm(positions, unit=unit, disable=not progress_wanted()))
+    report = AdaptationReport(
+        protocol=arguments.protocol,
+        data=reader.name,
+        frames=len(positions),
+        left_out=setup.left_out.counts,
+        source=setup.pipeline.source.traits.name,
+        config=job.config,
+        scores=tuple(outcome.scores),
+        forgetting=outcome.forgetting,
+        machine=machine_line(str(device)),
+        weights=None if job.poor else weights_of(job.config),
+    )
+    _finish(job, report, outcome.samples)
+    return 0
 
-    Raises:
-        E2ESlamError: anything that cannot be used; nothing is written.
-    """
+
+def _prepare(arguments: argparse.Namespace) -> Job:
+    """Check the arguments and the input; nothing is written."""
     poor = _is_poor(arguments)
-    config = _settings(arguments, poor, defaults)
+    config = _settings(arguments, poor)
     if arguments.every is not None and arguments.every < 1:
         raise ConfigError.from_parts(
             "--every", arguments.every, "1 or more", "every frame: 1, every tenth: 10"
@@ -76,10 +105,10 @@ def prepare(arguments: argparse.Namespace, defaults: Mapping[str, object]) -> Jo
     outputs = Outputs(output_file(arguments.json), table, folder)
     reader = open_sequence(arguments.data, arguments.frames)
     _check_sequence(reader)
-    return Job(config, reader, poor, arguments.every, outputs)
+    return Job(config, reader, poor, outputs)
 
 
-def finish(job: Job, report: AdaptationReport, samples: list[AdaptationSample]) -> None:
+def _finish(job: Job, report: AdaptationReport, samples: list[Sample]) -> None:
     """Print the report and write what was asked for, each file whole or not at all."""
     from e2e_slam_ros.evaluation.adaptation.figures import before_after_grid, error_curves
 
@@ -87,22 +116,15 @@ def finish(job: Job, report: AdaptationReport, samples: list[AdaptationSample]) 
         say(note)
     report.table().print(Console())
     outputs = job.outputs
-    if outputs.figures is not None:
-        write_files({outputs.figures: json_text(report.to_json())})
+    pictures = {}
+    if outputs.folder is not None:
+        depth = job.config.depth
+        grid = before_after_grid(samples, depth.min_m, depth.max_m)
+        pictures["Before and after"] = (GRID_PICTURE, grid)
+        pictures["Errors"] = (CURVES_PICTURE, error_curves(report.scores))
     if outputs.table is not None:
         write_files({outputs.table: report.table(digits=4).markdown()})
-    if outputs.folder is None:
-        return
-    depth = job.config.depth
-    grid = before_after_grid(samples, depth.min_m, depth.max_m)
-    curves = error_curves(report.scores)
-    pictures = {"Before and after": grid, "Errors": curves}
-    files: dict[Path, str | bytes] = {
-        outputs.folder / GRID_PICTURE: grid,
-        outputs.folder / CURVES_PICTURE: curves,
-        outputs.folder / PAGE_FILE: report.html(pictures),
-    }
-    write_files(files)
+    write_report(report, outputs.figures, outputs.folder, pictures)
 
 
 def _is_poor(arguments: argparse.Namespace) -> bool:
@@ -114,16 +136,16 @@ def _is_poor(arguments: argparse.Namespace) -> bool:
     return bool(start == "poor")
 
 
-def _settings(arguments: argparse.Namespace, poor: bool, defaults: Mapping[str, object]) -> Config:
+def _settings(arguments: argparse.Namespace, poor: bool) -> Config:
     """Return the parameters; what the user left open is what the protocol is about."""
     from e2e_slam_ros.slam.depth_sources import depth_traits
 
     config = read_settings(arguments.config, arguments.assignments)
-    named = {text.partition("=")[0].strip() for text in arguments.assignments}
+    named = named_in(arguments.assignments)
     given, usual = config.values(), Config().values()
     open_values = {
         name: value
-        for name, value in defaults.items()
+        for name, value in PROTOCOLS[arguments.protocol].items()
         if given[name] == usual[name] and name not in named
     }
     traits = depth_traits(config)
@@ -142,7 +164,7 @@ def _settings(arguments: argparse.Namespace, poor: bool, defaults: Mapping[str, 
 
 
 def _check_settings(config: Config, poor: bool) -> None:
-    from e2e_slam_ros.slam.depth_sources import depth_traits
+    from e2e_slam_ros.evaluation.depth.predictor import refuse_sensor
 
     strategy = config.refine.strategy
     if strategy == "none":
@@ -159,13 +181,7 @@ def _check_settings(config: Config, poor: bool) -> None:
             "'output': a depth made from the truth has no network to adapt",
             "give --set refine.strategy=output, or weights that are poor",
         )
-    if depth_traits(config).needs_sensor:
-        raise ConfigError.from_parts(
-            "depth.source",
-            "'sensor'",
-            "a source that the sensor's depth can be compared with",
-            "give --set depth.source=network or --set depth.source=motion_stereo",
-        )
+    refuse_sensor(config)
 
 
 def _check_sequence(reader: FrameReader) -> None:
@@ -177,13 +193,7 @@ def _check_sequence(reader: FrameReader) -> None:
             "choose more --frames",
         )
     offer = look_at(reader)
-    if not offer.has_pose:
-        raise DataError.from_parts(
-            "camera poses",
-            offer.lacking,
-            "a pose for each frame (groundtruth.txt, or a pose or odometry topic in a bag)",
-            "add them; refinement compares views from known places",
-        )
+    offer.require_pose("add them; refinement compares views from known places")
     if not offer.has_depth:
         raise DataError.from_parts(
             "depth images",

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from tqdm import tqdm
 
-from e2e_slam_ros.commands.outputs import (
-    PAGE_FILE,
-    json_text,
-    output_file,
-    output_folder,
-    write_files,
-)
+from e2e_slam_ros.commands.outputs import output_file, output_folder, write_report
 from e2e_slam_ros.commands.sequence import open_sequence
-from e2e_slam_ros.commands.settings import read_settings
+from e2e_slam_ros.commands.settings import named_in, read_settings
 from e2e_slam_ros.commands.terminal import progress_wanted, say
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError
@@ -35,11 +28,7 @@ _SAMPLES = 6
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare each frame's depth with the sensor's; print the table, write figures and pictures.
-
-    Raises:
-        E2ESlamError: see `commands.evaluate.run`.
-    """
+    """Compare each frame's depth with the sensor's; print the table, write the files."""
     from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.evaluation.depth.predictor import build_predictor
     from e2e_slam_ros.evaluation.depth.protocol import DepthProtocol
@@ -61,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     report = DepthReport(
         data=reader.name,
         asked=len(reader),
-        skipped=frames.skipped,
+        skipped=frames.left_out.counts,
         source=config.depth.source,
         scores=tuple(result.scores),
         machine=machine_line(str(device)),
@@ -70,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     for note in reader.report.notes:
         say(note)
     report.table().print(Console())
-    _write(report, result.samples, config, figures, folder)
+    pictures = {} if folder is None else _pictures(report, result.samples, config)
+    write_report(report, figures, folder, pictures)
     return 0
 
 
@@ -79,8 +69,7 @@ def _settings(arguments: argparse.Namespace) -> Config:
     from e2e_slam_ros.slam.depth_sources import depth_traits
 
     config = read_settings(arguments.config, arguments.assignments)
-    named = {text.partition("=")[0].strip() for text in arguments.assignments}
-    if depth_traits(config).needs_sensor and "depth.source" not in named:
+    if depth_traits(config).needs_sensor and "depth.source" not in named_in(arguments.assignments):
         config = config.with_values({"depth.source": "network"})
     if arguments.baseline_frames is not None and arguments.baselines is None:
         raise ConfigError.from_parts(
@@ -105,23 +94,13 @@ def _baselines(arguments: argparse.Namespace, config: Config) -> dict[str, torch
     return baselines
 
 
-def _write(
-    report: DepthReport,
-    samples: list[DepthSample],
-    config: Config,
-    figures: Path | None,
-    folder: Path | None,
-) -> None:
-    """Write the files that were asked for and print their paths."""
+def _pictures(
+    report: DepthReport, samples: list[DepthSample], config: Config
+) -> dict[str, tuple[str, bytes]]:
     from e2e_slam_ros.evaluation.depth.figures import sample_grid, sparsification_plot
 
-    if figures is not None:
-        write_files({figures: json_text(report.to_json())})
-    if folder is None:
-        return
-    pictures, curves = {"Frames": sample_grid(samples, config.depth.max_m)}, report.curves()
-    files: dict[Path, str | bytes] = {folder / FRAMES_PICTURE: pictures["Frames"]}
+    grid, curves = sample_grid(samples, config.depth.max_m), report.curves()
+    pictures = {"Frames": (FRAMES_PICTURE, grid)}
     if curves is not None:
-        pictures["Sparsification"] = sparsification_plot(curves)
-        files[folder / CURVES_PICTURE] = pictures["Sparsification"]
-    write_files(files | {folder / PAGE_FILE: report.html(pictures)})
+        pictures["Sparsification"] = (CURVES_PICTURE, sparsification_plot(curves))
+    return pictures

@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import write_bytes_atomic
@@ -62,9 +62,32 @@ def _check_writable(folder: Path) -> None:
         ) from problem
 
 
-def json_text(values: Mapping[str, Any]) -> str:
-    """Return the text of a JSON file."""
-    return json.dumps(values, indent=2, allow_nan=False) + "\n"
+class EvaluationReport(Protocol):
+    """What every protocol reports."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+
+    def html(self, pictures: Mapping[str, bytes]) -> str:
+        """Return a page of the tables and the pictures, heading -> PNG file."""
+
+
+def write_report(
+    report: EvaluationReport,
+    figures: Path | None,
+    folder: Path | None,
+    pictures: Mapping[str, tuple[str, bytes]],
+) -> None:
+    """Write figures as JSON, and pictures with their page, where they were asked for.
+
+    ``pictures`` is heading -> name and content of a PNG file.
+    """
+    if figures is not None:
+        write_files({figures: json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"})
+    if folder is not None:
+        files: dict[Path, str | bytes] = {folder / name: png for name, png in pictures.values()}
+        page = report.html({heading: png for heading, (_, png) in pictures.items()})
+        write_files({**files, folder / PAGE_FILE: page})
 
 
 def write_files(files: Mapping[Path, str | bytes]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
-from e2e_slam_ros.commands.settings import fitted, read_settings
+from e2e_slam_ros.commands.settings import add_settings, fitted, read_settings
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, progress_wanted, say
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import E2ESlamError
@@ -52,15 +51,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--rate", type=float, default=1.0, help="times real time (default: %(default)s)"
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="change a parameter; may be repeated (list: e2e-slam parameters)",
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="ROS parameter file")
+    add_settings(parser, "parameter", "e2e-slam parameters", "ROS parameter file")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: out/<time>)"
     )
@@ -136,20 +127,14 @@ def _replay(
 @contextmanager
 def _output_folder(given: Path | None, max_surfels: int) -> Iterator[Path]:
     """Create the output folder. If the block fails and the folder is empty, remove it again."""
+    from e2e_slam_ros.data.atomic import made_folder
     from e2e_slam_ros.evaluation.run.artifacts import prepare_folder, refuse_earlier_run
 
     folder = given or Path("out") / f"{datetime.now():%Y%m%d-%H%M%S}"
     folder = folder.expanduser().absolute()
     refuse_earlier_run(folder)
-    # Path.exists raises for an impossible path. Such a path is refused with a reason below.
-    made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
-    try:
+    with made_folder(folder):
         yield prepare_folder(folder, max_surfels)
-    except BaseException:
-        for path in made:
-            with suppress(OSError):  # not empty, or never created
-                path.rmdir()
-        raise
 
 
 def _import_replay() -> Callable[..., Any]:

@@ -33,6 +33,14 @@ class Offer:
         why = f" ({'; '.join(self.remarks)})" if self.remarks else ""
         return f"none in {self.looked_at} frames looked at{why}"
 
+    def require_pose(self, do: str) -> None:
+        """Raise `DataError`, with advice, unless there are poses."""
+        if not self.has_pose:
+            needed = (
+                "a pose for each frame (groundtruth.txt, or a pose or odometry topic in a bag)"
+            )
+            raise DataError.from_parts("camera poses", self.lacking, needed, do)
+
 
 def open_sequence(path: Path | None, frames: str | None) -> FrameReader:
     """Open a folder or bag, cut to ``frames`` ("A:B"). None opens the demonstration.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,24 @@ from e2e_slam_ros.commands.sequence import Offer
 from e2e_slam_ros.commands.terminal import say
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError, DataError
+
+
+def add_settings(parser: argparse.ArgumentParser, what: str, listing: str, file: str) -> None:
+    """Add ``--set`` and ``--config``, with words for a setting, the list of all, and the file."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help=f"change a {what}; may be repeated (list: {listing})",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help=file)
+
+
+def named_in(assignments: Sequence[str]) -> set[str]:
+    """Return the names of ``key=value`` texts."""
+    return {text.partition("=")[0].strip() for text in assignments}
 
 
 def read_settings(file: Path | None, assignments: Sequence[str]) -> Config:
@@ -44,7 +63,7 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
     """
     from e2e_slam_ros.slam.depth_sources import depth_traits
 
-    named = {text.partition("=")[0].strip() for text in assignments}
+    named = named_in(assignments)
     if config.pose.source not in ("topic", "visual"):
         raise ConfigError.from_parts(
             "parameter pose.source",
@@ -52,13 +71,8 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
             "'topic' (the player publishes camera/pose) or 'visual'",
             "set pose.source=topic or pose.source=visual",
         )
-    if not offer.has_pose and config.pose.source == "topic":
-        raise DataError.from_parts(
-            "camera poses",
-            offer.lacking,
-            "a pose for each frame (groundtruth.txt, or a pose or odometry topic in a bag)",
-            "add them, or find them from the images with --set pose.source=visual",
-        )
+    if config.pose.source == "topic":
+        offer.require_pose("add them, or find them from the images with --set pose.source=visual")
     if lockstep and "runtime.offline" not in named:
         config = config.with_values({"runtime.offline": True})
     if not depth_traits(config).needs_sensor or offer.has_depth:

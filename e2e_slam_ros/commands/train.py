@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from e2e_slam_ros.commands.settings import settings_text
+from e2e_slam_ros.commands.settings import add_settings, settings_text
 from e2e_slam_ros.commands.terminal import INTERRUPTED, progress_wanted, say
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.training.registry import TASKS, recipe_config, task_type
@@ -36,17 +36,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "there. Several processes: torchrun --nproc-per-node N -m e2e_slam_ros.cli train ...",
     )
     parser.add_argument("task", choices=list(TASKS), help="the training task, with its recipe")
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="YAML with settings that differ"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="change a setting; may be repeated (list: --print-config)",
-    )
+    add_settings(parser, "setting", "--print-config", "YAML with settings that differ")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: out/train-<time>)"
     )

@@ -8,14 +8,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import yaml
 
 from e2e_slam_ros.config.errors import ConfigError
 
 Scalar: TypeAlias = bool | int | float | str
-Tree = TypeVar("Tree")
+Tree = TypeVar("Tree", bound="Settings")
 # A number with an exponent and no point, which YAML 1.1 reads as text.
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 _RANGE = re.compile(r"[+-]?\d+(:\d+)+$")
@@ -149,28 +149,113 @@ def yaml_lines(node: Any, documented: bool, prefix: str = "", depth: int = 2) ->
         yield f"{pad}{item.name}: {text}"
 
 
-def with_leaves(
-    tree: Tree, known: Mapping[str, ParameterInfo], values: Mapping[str, object], what: str
-) -> Tree:
-    """Return a copy of a configuration with the given dotted names changed.
+class Settings:
+    """The base of a tree of settings: copies with changed values, and YAML.
 
-    Args:
-        tree: a configuration dataclass.
-        known: its leaves by name.
-        values: new values.
-        what: how a leaf is called in messages.
+    >>> @dataclass(frozen=True)
+    ... class Walk(Settings):
+    ...     speed: float = leaf(1.0, "metres per second", low=0.0)
+    >>> Walk().with_assignments(["speed=2"]).values()
+    {'speed': 2.0}
 
-    Raises:
-        ConfigError: an unknown name, a wrong type, or a value out of range.
+    Attributes:
+        called: how one of the settings is called in messages.
+        where: what to look at when a file is no mapping.
     """
-    for name, value in values.items():
-        if name not in known:
+
+    called: ClassVar[str] = "parameter"
+    where: ClassVar[str] = "see config/slam.yaml"
+
+    @classmethod
+    def settings(cls) -> tuple[ParameterInfo, ...]:
+        """Return every leaf of the tree with its default, documentation and range."""
+        return tuple(leaves(cls()))
+
+    @classmethod
+    def from_yaml(cls: type[Tree], text: str) -> Tree:
+        """Read the YAML of `to_yaml`; unknown names are errors, missing ones keep defaults."""
+        return cls().with_yaml(text)
+
+    def values(self) -> dict[str, Scalar]:
+        """Return every leaf as dotted name -> value, in the tree's order."""
+        return {info.name: get_leaf(self, info.name) for info in self.settings()}
+
+    def with_values(self: Tree, values: Mapping[str, object]) -> Tree:
+        """Return a copy with the given dotted names changed.
+
+        Raises:
+            ConfigError: an unknown name, a wrong type, a value out of range, or a combination
+                that `check` refuses.
+        """
+        known, changed = self._known(), self
+        for name, value in values.items():
+            if name not in known:
+                do = f"did you mean {nearest_name(name, known)}?"
+                raise ConfigError.from_parts(self.called, repr(name), "a known name", do)
+            changed = set_leaf(changed, name.split("."), known[name].check(value))
+        changed.check()
+        return changed
+
+    def with_assignments(self: Tree, assignments: Sequence[str]) -> Tree:
+        """Return a copy changed by ``key=value`` texts, the values read as YAML.
+
+        Raises:
+            ConfigError: a text that is no such pair, or `with_values` refuses a value.
+        """
+        values: dict[str, object] = {}
+        for text in assignments:
+            name, separator, value = text.partition("=")
+            if not separator:
+                raise ConfigError.from_parts("setting", repr(text), "key=value", "add the value")
+            try:
+                values[name.strip()] = yaml.load(value, _Loader) if value.strip() else ""
+            except yaml.YAMLError as error:
+                raise ConfigError.from_parts(
+                    "setting", repr(text), "a value in YAML", "quote it"
+                ) from error
+        return self.with_values(self._as_meant(values))
+
+    def with_yaml(self: Tree, text: str) -> Tree:
+        """Return a copy changed by nested names and values in YAML, also of a ROS parameter file.
+
+        Raises:
+            ConfigError: the text is no YAML, or `with_values` refuses a value.
+        """
+        what = f"{self.called.rpartition(' ')[0] or self.called} file"
+        try:
+            tree = yaml.load(text, _Loader) or {}
+        except yaml.YAMLError as error:
             raise ConfigError.from_parts(
-                what, repr(name), "a known name", f"did you mean {nearest_name(name, known)}?"
-            )
-        info = known[name]
-        tree = set_leaf(tree, name.split("."), info.check(value))
-    return tree
+                what, str(error).replace("\n", " "), "YAML", "correct the line it names"
+            ) from error
+        if isinstance(tree, Mapping) and isinstance(tree.get("/**"), Mapping):
+            tree = tree["/**"].get("ros__parameters") or {}
+        if not isinstance(tree, Mapping):
+            raise ConfigError.from_parts(what, type(tree).__name__, "names and values", self.where)
+        return self.with_values(self._as_meant(dict(flatten(tree))))
+
+    def to_yaml(self, documented: bool = False) -> str:
+        """Return the YAML that `from_yaml` reads back to an equal configuration."""
+        return "\n".join(yaml_lines(self, documented, depth=0)) + "\n"
+
+    def check(self) -> None:
+        """Refuse settings that make no sense together.
+
+        Raises:
+            ConfigError: naming the settings.
+        """
+
+    @classmethod
+    def _known(cls) -> dict[str, ParameterInfo]:
+        return {info.name: info for info in cls.settings()}
+
+    def _as_meant(self, values: Mapping[str, object]) -> dict[str, object]:
+        """Return values from a text with what YAML reads otherwise than people mean it mended.
+
+        1e6 and 1e-4 are numbers where one is wanted, and off is a word where it is a choice.
+        """
+        known = self._known()
+        return {n: _as_meant(v, known[n]) if n in known else v for n, v in values.items()}
 
 
 class _Loader(yaml.SafeLoader):
@@ -179,55 +264,6 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = {
         first: [("tag:yaml.org,2002:str", _RANGE), *others]
         for first, others in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-def read_assignments(
-    assignments: Sequence[str], known: Mapping[str, ParameterInfo]
-) -> dict[str, object]:
-    """Return name -> value of ``key=value`` texts, the values read as YAML, as they were meant.
-
-    Raises:
-        ConfigError: a text that is no such pair.
-    """
-    values: dict[str, object] = {}
-    for text in assignments:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise ConfigError.from_parts("setting", repr(text), "key=value", "add the value")
-        try:
-            values[name.strip()] = yaml.load(value, _Loader) if value.strip() else ""
-        except yaml.YAMLError as error:
-            raise ConfigError.from_parts(
-                "setting", repr(text), "a value in YAML", "quote it"
-            ) from error
-    return as_meant(values, known)
-
-
-def read_yaml(text: str, what: str) -> object:
-    """Return what a YAML text holds, an empty mapping for an empty one.
-
-    Raises:
-        ConfigError: it is not YAML; ``what`` names it.
-    """
-    try:
-        return yaml.load(text, _Loader) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError.from_parts(
-            what, str(error).replace("\n", " "), "YAML", "correct the line it names"
-        ) from error
-
-
-def as_meant(
-    values: Mapping[str, object], known: Mapping[str, ParameterInfo]
-) -> dict[str, object]:
-    """Return values from a text with what YAML reads otherwise than people mean it mended.
-
-    1e6 and 1e-4 are numbers where one is wanted, and off is a word where it is one of the choices.
-    """
-    return {
-        name: _as_meant(value, known[name]) if name in known else value
-        for name, value in values.items()
     }
 
 

@@ -7,25 +7,13 @@ generated from them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from e2e_slam_ros.config.camera import CameraConfig
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.config.keyframe import KeyframeConfig
-from e2e_slam_ros.config.leaf import (
-    ParameterInfo,
-    Scalar,
-    as_meant,
-    flatten,
-    get_leaf,
-    leaves,
-    read_assignments,
-    read_yaml,
-    with_leaves,
-    yaml_lines,
-)
+from e2e_slam_ros.config.leaf import ParameterInfo, Settings, yaml_lines
 from e2e_slam_ros.config.map import MapConfig
 from e2e_slam_ros.config.output import PublishConfig, RuntimeConfig
 from e2e_slam_ros.config.pose import FramesConfig, PoseConfig
@@ -34,7 +22,7 @@ from e2e_slam_ros.config.tracking import TrackingConfig
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Every parameter of the system. Immutable; `with_values` makes changed copies.
 
     Example:
@@ -56,19 +44,9 @@ class Config:
     publish: PublishConfig = field(default_factory=PublishConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
-    def values(self) -> dict[str, Scalar]:
-        """Return every leaf as dotted name -> value, in the tree's order."""
-        return {info.name: get_leaf(self, info.name) for info in parameters()}
-
-    def with_values(self, values: Mapping[str, object]) -> Config:
-        """Return a copy with the given dotted names changed.
-
-        Raises:
-            ConfigError: an unknown name, a wrong type, a value out of range, or a
-                combination that makes no sense (``depth.min_m >= depth.max_m``).
-        """
-        changed = with_leaves(self, _known(), values, "parameter")
-        depth = changed.depth
+    def check(self) -> None:
+        """Refuse a nearest depth that is not nearer than the farthest."""
+        depth = self.depth
         for name, nearest in (("min_m", depth.min_m), ("motion.near_m", depth.motion.near_m)):
             if nearest >= depth.max_m:
                 raise ConfigError.from_parts(
@@ -77,34 +55,13 @@ class Config:
                     f"less than depth.max_m ({depth.max_m})",
                     "lower it or raise depth.max_m",
                 )
-        return changed
-
-    def with_assignments(self, assignments: Sequence[str]) -> Config:
-        """Return a copy changed by ``key=value`` texts, the values read as YAML."""
-        return self.with_values(read_assignments(assignments, _known()))
 
     def to_yaml(self, documented: bool = False) -> str:
         """Return the ROS parameter file (``/**: ros__parameters:``) of this configuration."""
         lines = ["/**:", "  ros__parameters:", *yaml_lines(self, documented)]
         return "\n".join(lines) + "\n"
 
-    @staticmethod
-    def from_yaml(text: str) -> Config:
-        """Read a ROS parameter file; unknown names are errors."""
-        tree = read_yaml(text, "parameter file")
-        if isinstance(tree, Mapping) and isinstance(tree.get("/**"), Mapping):
-            tree = tree["/**"].get("ros__parameters") or {}
-        if not isinstance(tree, Mapping):
-            raise ConfigError.from_parts(
-                "parameter file", type(tree).__name__, "names and values", "see config/slam.yaml"
-            )
-        return Config().with_values(as_meant(dict(flatten(tree)), _known()))
-
 
 def parameters() -> tuple[ParameterInfo, ...]:
     """Return every leaf of the tree with its default, documentation and range."""
-    return tuple(leaves(Config()))
-
-
-def _known() -> dict[str, ParameterInfo]:
-    return {info.name: info for info in parameters()}
+    return Config.settings()

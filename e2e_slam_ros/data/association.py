@@ -22,9 +22,8 @@ def associate(
     Returns:
         (N,) index into ``second_ns``, -1 for a stamp without a partner.
 
-    Example:
-        >>> associate(np.array([0, 100, 200]), np.array([4, 205]), tolerance_ns=10).tolist()
-        [0, -1, 1]
+    >>> associate(np.array([0, 100, 200]), np.array([4, 205]), tolerance_ns=10).tolist()
+    [0, -1, 1]
     """
     result = np.full(len(first_ns), -1, dtype=np.int64)
     low = np.searchsorted(second_ns, first_ns - tolerance_ns, side="left")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,19 +23,17 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
     folders are created.
 
     Args:
-        path: the file to write.
         error: class of the raised error, for callers with an error class of their own.
 
     Raises:
         DataError (or ``error``): the folder or file cannot be written, or the disk is full.
 
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with open_atomic(Path(folder) / "map.bin") as file:
-        ...         _ = file.write(b"12")
-        ...     (Path(folder) / "map.bin").read_bytes()
-        b'12'
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open_atomic(Path(folder) / "map.bin") as file:
+    ...         _ = file.write(b"12")
+    ...     (Path(folder) / "map.bin").read_bytes()
+    b'12'
     """
     path = Path(path)
     # The name holds the writer, so that two writers do not share a file.
@@ -52,6 +51,39 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
         # After the rename the hidden file is gone. Only a failed write leaves one.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def made_folder(path: Path, error: type[E2ESlamError] = DataError) -> Iterator[Path]:
+    """Make a folder that can be written; when the block fails with nothing in it, take it away.
+
+    Raises:
+        DataError (or ``error``): it cannot be written.
+    """
+    # Path.exists raises for an impossible path. Such a path is refused with a reason below.
+    made = [item for item in (path, *path.parents) if not os.path.lexists(item)]
+    try:
+        require_writable(path, error)
+        yield path
+    except BaseException:
+        for item in made:
+            with suppress(OSError):  # not empty, or never made
+                item.rmdir()
+        raise
+
+
+def require_writable(folder: Path, error: type[E2ESlamError] = DataError) -> None:
+    """Make a folder, and refuse it unless a file can be written in it.
+
+    Permissions are not enough: a file system can be read-only, and root may do anything.
+    """
+    probe = folder / f".probe-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"probe")
+        probe.unlink()
+    except OSError as problem:
+        raise write_error(folder, problem, error) from problem
 
 
 def write_bytes_atomic(path: Path | str, data: bytes) -> None:

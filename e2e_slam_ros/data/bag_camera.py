@@ -14,7 +14,6 @@ def camera_of_info(info: Any, rectified: bool = False) -> PinholeCamera:
     """Return the camera of a CameraInfo message (ROS 1 or 2 field names).
 
     Args:
-        info: the message.
         rectified: true if the image is rectified. The intrinsics then come from the projection
             matrix P, and the distortion is ignored.
 
@@ -47,6 +46,6 @@ def _plumb_bob(model: str, coefficients: list[float]) -> tuple[float, ...]:
             "camera_info",
             f"distortion model {model or 'unnamed'} with {len(coefficients)} coefficients",
             "plumb_bob (k1 k2 p1 p2 k3)",
-            "rectify the images first and record image_rect",
+            "rectify the images first (image_proc) and use image_rect with its camera_info",
         )
     return tuple(coefficients[:5])

@@ -24,9 +24,8 @@ _STAMP_OFFSET = 4
 class Topic:
     """A topic of the recording: name, type ("sensor_msgs/msg/Image") and message count.
 
-    Example:
-        >>> Topic("/camera/image_raw", "sensor_msgs/msg/Image", 300).count
-        300
+    >>> Topic("/camera/image_raw", "sensor_msgs/msg/Image", 300).count
+    300
     """
 
     name: str
@@ -38,9 +37,8 @@ class Topic:
 class MessageKey:
     """Key of a stamped message: its stamp and its time of recording, nanoseconds.
 
-    Example:
-        >>> MessageKey(stamp_ns=1_000, recorded_ns=1_500).stamp_ns
-        1000
+    >>> MessageKey(stamp_ns=1_000, recorded_ns=1_500).stamp_ns
+    1000
     """
 
     stamp_ns: int
@@ -63,17 +61,16 @@ class BagFile:
     Raises:
         DataError: not a recording, damaged, or of a kind that `rosbags` does not support.
 
-    Example:
-        >>> import tempfile
-        >>> from rosbags.rosbag2 import Writer
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with Writer(Path(folder) / "run", version=9):  # a recording without topics
-        ...         pass
-        ...     bag = BagFile(Path(folder) / "run")
-        ...     topics = bag.topics()
-        ...     bag.close()
-        >>> topics
-        []
+    >>> import tempfile
+    >>> from rosbags.rosbag2 import Writer
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Writer(Path(folder) / "run", version=9):  # a recording without topics
+    ...         pass
+    ...     bag = BagFile(Path(folder) / "run")
+    ...     topics = bag.topics()
+    ...     bag.close()
+    >>> topics
+    []
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -84,8 +81,7 @@ class BagFile:
             # Recordings of Humble and older hold no message definitions. The standard types
             # used here are the same in every ROS 2 distribution.
             self._reader = AnyReader(
-                [_resolved(self.path)],
-                default_typestore=get_typestore(Stores.ROS2_HUMBLE),
+                [_resolved(self.path)], default_typestore=get_typestore(Stores.ROS2_HUMBLE)
             )
             self._reader.open()
             self._open = True
@@ -180,14 +176,12 @@ class BagFile:
         return int(seconds) * 10**9 + int(nanoseconds)
 
     def _damaged(self, topic: str, problem: Exception) -> DataError:
-        error = DataError.from_parts(
+        return DataError.from_parts(
             f"topic {topic} in {self.path}",
             f"{type(problem).__name__}: {problem}",
             "a readable message",
             "the recording is damaged; 'ros2 bag reindex' or a new copy may help",
         )
-        assert isinstance(error, DataError)
-        return error
 
 
 def _storage_files(folder: Path) -> list[Path]:

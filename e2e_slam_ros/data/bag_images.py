@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from e2e_slam_ros.data.bag_topics import COMPRESSED_IMAGE
 from e2e_slam_ros.data.encodings import (
+    RawImage,
     decode_color,
     decode_compressed_color,
     decode_compressed_depth,
@@ -33,7 +34,7 @@ def color_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.uint8
     """
     if kind == COMPRESSED_IMAGE:
         return decode_compressed_color(message.data, what)
-    return decode_color(*_raw_arguments(message), what)
+    return decode_color(RawImage.of(message), what)
 
 
 def depth_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.float32]:
@@ -44,16 +45,4 @@ def depth_of_message(message: Any, kind: str, what: str) -> npt.NDArray[np.float
     """
     if kind == COMPRESSED_IMAGE:
         return decode_compressed_depth(str(message.format), message.data, what)
-    return decode_depth(*_raw_arguments(message), what)
-
-
-def _raw_arguments(message: Any) -> tuple[str, int, int, int, bool, object]:
-    """Return encoding, width, height, row step, byte order and bytes of an Image message."""
-    return (
-        str(message.encoding),
-        int(message.width),
-        int(message.height),
-        int(message.step),
-        bool(message.is_bigendian),
-        message.data,
-    )
+    return decode_depth(RawImage.of(message), what)

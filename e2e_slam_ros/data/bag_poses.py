@@ -29,27 +29,22 @@ class BagPoses:
     """Finds the pose source of a recording.
 
     Args:
-        bag: the recording.
-        topics: topics of the recording.
-        image: the colour image topic.
         camera_frame: optical frame of the camera (the images' frame_id).
         map_frame: frame of the poses from TF; None = map, world or odom, else the root.
         tolerance_ns: largest time difference between an image and a recorded pose.
-        report: receives notes and counts.
 
-    Example:
-        >>> import tempfile
-        >>> from pathlib import Path
-        >>> from rosbags.rosbag2 import Writer
-        >>> image, report = Topic("/camera/image_raw", "sensor_msgs/msg/Image", 1), ReaderReport()
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with Writer(Path(folder) / "run", version=9):  # a recording without poses
-        ...         pass
-        ...     bag = BagFile(Path(folder) / "run")
-        ...     pose_at = BagPoses(bag, [image], image, "camera", None, 10**8, report).find(None)
-        ...     bag.close()
-        >>> pose_at is None, report.notes
-        (True, ['no pose topic, odometry or moving TF: the frames have no pose'])
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from rosbags.rosbag2 import Writer
+    >>> image, report = Topic("/camera/image_raw", "sensor_msgs/msg/Image", 1), ReaderReport()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Writer(Path(folder) / "run", version=9):  # a recording without poses
+    ...         pass
+    ...     bag = BagFile(Path(folder) / "run")
+    ...     pose_at = BagPoses(bag, [image], image, "camera", None, 10**8, report).find(None)
+    ...     bag.close()
+    >>> pose_at is None, report.notes
+    (True, ['no pose topic, odometry or moving TF: the frames have no pose'])
     """
 
     def __init__(

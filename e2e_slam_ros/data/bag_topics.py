@@ -45,9 +45,7 @@ def choose_color(topics: Sequence[Topic], depth: set[str], report: ReaderReport)
     """Return the likeliest colour image topic. If there are several, a note names the choice.
 
     Args:
-        topics: all topics of the recording.
         depth: names of the image topics that hold depth.
-        report: receives the note.
 
     Raises:
         DataError: there is no colour image topic.
@@ -60,11 +58,7 @@ def choose_color(topics: Sequence[Topic], depth: set[str], report: ReaderReport)
             "a colour image topic (sensor_msgs Image or CompressedImage)",
             "record the camera's image topic",
         )
-    found.sort(key=_color_rank)
-    if len(found) > 1:
-        others = ", ".join(t.name for t in found[1:])
-        report.note(f"image topic {found[0].name} chosen; also there: {others}")
-    return found[0]
+    return _first(sorted(found, key=_color_rank), "image", report)
 
 
 def choose_depth(
@@ -75,11 +69,7 @@ def choose_depth(
     if not found:
         report.note("no depth topic: the frames have no depth")
         return None
-    found.sort(key=lambda t: _depth_rank(t, color))
-    if len(found) > 1:
-        others = ", ".join(t.name for t in found[1:])
-        report.note(f"depth topic {found[0].name} chosen; also there: {others}")
-    return found[0]
+    return _first(sorted(found, key=lambda t: _depth_rank(t, color)), "depth", report)
 
 
 def choose_camera_info(topics: Sequence[Topic], image: Topic) -> Topic | None:
@@ -106,6 +96,13 @@ def base_topic(name: str) -> str:
 def is_rectified(name: str) -> bool:
     """Return whether an image topic is rectified, by the naming rule of image_proc."""
     return base_topic(name).rpartition("/")[2].startswith("image_rect")
+
+
+def _first(topics: Sequence[Topic], role: str, report: ReaderReport) -> Topic:
+    if len(topics) > 1:
+        others = ", ".join(t.name for t in topics[1:])
+        report.note(f"{role} topic {topics[0].name} chosen; also there: {others}")
+    return topics[0]
 
 
 def _color_rank(topic: Topic) -> tuple[bool, bool, bool, bool, str]:

@@ -26,10 +26,9 @@ class BetweenFrames:
         min_baseline_m: least distance between the cameras of two kept frames, metres.
         prepare: makes a view of a frame; a frame for which it raises `E2ESlamError` is left out.
 
-    Example:
-        >>> from e2e_slam_ros.data.between_frames import BetweenFrames
-        >>> BetweenFrames(0.03, prepare=lambda frame: None).before(stamp_ns=0, count=3)
-        ()
+    >>> from e2e_slam_ros.data.between_frames import BetweenFrames
+    >>> BetweenFrames(0.03, prepare=lambda frame: None).before(stamp_ns=0, count=3)
+    ()
     """
 
     def __init__(self, min_baseline_m: float, prepare: Callable[[Frame], Keyframe]) -> None:

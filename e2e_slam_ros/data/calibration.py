@@ -43,9 +43,8 @@ class Calibration:
         depth_factor: depth counts per metre.
         source: origin of the calibration, in words.
 
-    Example:
-        >>> Calibration(tum_camera("fr1"), 5000.0, "built in").camera.fx
-        517.3
+    >>> Calibration(tum_camera("fr1"), 5000.0, "built in").camera.fx
+    517.3
     """
 
     camera: PinholeCamera
@@ -71,13 +70,12 @@ def read_calibration(path: Path) -> Calibration:
         DataError: the file cannot be read, a key is missing or unknown, or the values do not
             describe a camera.
 
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "calibration.yaml"
-        ...     write_calibration(path, PinholeCamera(64, 48, 50.0, 50.0, 31.5, 23.5), 1000.0)
-        ...     read_calibration(path).depth_factor
-        1000.0
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "calibration.yaml"
+    ...     write_calibration(path, PinholeCamera(64, 48, 50.0, 50.0, 31.5, 23.5), 1000.0)
+    ...     read_calibration(path).depth_factor
+    1000.0
     """
     try:
         content = yaml.safe_load(read_text(path))
@@ -103,20 +101,27 @@ def read_calibration(path: Path) -> Calibration:
     return Calibration(camera, factor, str(path))
 
 
+def calibration_of(folder: Path, given: PinholeCamera | None) -> Calibration | None:
+    """Return the calibration of a folder's images: a given camera, else that of its file.
+
+    None where there is neither. The depth factor is that of the file, else TUM's.
+    """
+    path = folder / CALIBRATION_FILE
+    beside = read_calibration(path) if path.is_file() else None
+    if given is None:
+        return beside
+    factor = beside.depth_factor if beside else TUM_DEPTH_FACTOR
+    return Calibration(given, factor, "the camera given")
+
+
 def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) -> None:
     """Write a file for `read_calibration`.
 
     Raises:
         DataError: the file cannot be written.
     """
-    content: dict[str, object] = {
-        "width": camera.width,
-        "height": camera.height,
-        "fx": float(camera.fx),
-        "fy": float(camera.fy),
-        "cx": float(camera.cx),
-        "cy": float(camera.cy),
-    }
+    content: dict[str, object] = {"width": camera.width, "height": camera.height}
+    content |= {name: float(getattr(camera, name)) for name in ("fx", "fy", "cx", "cy")}
     if camera.distortion:
         content["distortion"] = [float(value) for value in camera.distortion]
     content["depth_factor"] = float(depth_factor)
@@ -124,6 +129,4 @@ def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) ->
 
 
 def _refusal(path: Path, got: object, expected: str) -> DataError:
-    error = DataError.from_parts(f"calibration {path}", got, expected, "correct the file")
-    assert isinstance(error, DataError)
-    return error
+    return DataError.from_parts(f"calibration {path}", got, expected, "correct the file")

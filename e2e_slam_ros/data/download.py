@@ -22,9 +22,8 @@ def tum_sequence_name(name: str) -> str:
     Raises:
         DataError: the name is none of these.
 
-    Example:
-        >>> tum_sequence_name("fr1/desk")
-        'rgbd_dataset_freiburg1_desk'
+    >>> tum_sequence_name("fr1/desk")
+    'rgbd_dataset_freiburg1_desk'
     """
     found = re.fullmatch(
         r"(?:rgbd_dataset_)?(?:fr|freiburg)([123])[/_]([a-z0-9_]+)", name.strip().lower()
@@ -53,8 +52,6 @@ def download_tum(
         name: "fr1/desk" or the published name.
         folder: parent of the sequence's folder.
         timeout: seconds without an answer before the download fails.
-        progress: show a progress bar; None = only in a terminal.
-        base_url: address of the benchmark.
 
     Raises:
         DataError: no network, no such sequence, a damaged or unsafe archive, a full disk.

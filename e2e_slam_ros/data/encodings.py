@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,30 @@ class _Layout:
     dtype: str
     channels: int
     rgb: tuple[int, int, int] = (0, 0, 0)
+
+
+class RawImage(NamedTuple):
+    """The content of an Image message (ROS 1 or 2).
+
+    ``step`` is bytes a row with padding, 0 = no padding; ``big_endian`` the byte order of pixels
+    of 16 and 32 bits; ``data`` any object with the buffer protocol.
+
+    >>> RawImage("mono8", width=2, height=1, step=2, big_endian=False, data=bytes(2)).encoding
+    'mono8'
+    """
+
+    encoding: str
+    width: int
+    height: int
+    step: int
+    big_endian: bool
+    data: object
+
+    @classmethod
+    def of(cls, message: Any) -> RawImage:
+        """Return the content of a message."""
+        size = (int(message.width), int(message.height), int(message.step))
+        return cls(str(message.encoding), *size, bool(message.is_bigendian), message.data)
 
 
 _COLOR = {
@@ -45,11 +70,8 @@ _YUV422 = {
     "uyvy": (1, 3, 0, 2),
     "yuv422": (1, 3, 0, 2),
 }
-_DEPTH = {
-    "16UC1": _Layout("u2", 1),
-    "mono16": _Layout("u2", 1),
-    "32FC1": _Layout("f4", 1),
-}
+_DEPTH = {"16UC1": _Layout("u2", 1), "mono16": _Layout("u2", 1), "32FC1": _Layout("f4", 1)}
+LAYOUTS = {**_COLOR, **_DEPTH}
 COLOR_ENCODINGS = (*_COLOR, *_YUV422)
 DEPTH_ENCODINGS = tuple(_DEPTH)
 # Header of compressed_depth_image_transport: format number and two quantisation terms.
@@ -61,59 +83,57 @@ def is_depth_encoding(encoding: str) -> bool:
     return encoding in ("16UC1", "32FC1") or "compressedDepth" in encoding
 
 
-def decode_color(
-    encoding: str, width: int, height: int, step: int, big_endian: bool, data: object, what: str
-) -> npt.NDArray[np.uint8]:
+def decode_color(image: RawImage, what: str) -> npt.NDArray[np.uint8]:
     """Return a raw image as (H, W, 3) uint8 RGB. Grey is repeated and alpha is dropped.
 
-    Args:
-        encoding: one of `COLOR_ENCODINGS`.
-        width, height: pixels.
-        step: bytes a row, padding included.
-        big_endian: byte order of 16-bit pixels.
-        data: bytes of the message (any object with the buffer protocol).
-        what: name of the image, for error messages.
+    ``what`` names the image in messages.
 
     Raises:
         DataError: another encoding, or fewer bytes than the size needs.
 
-    Example:
-        >>> decode_color("bgr8", 1, 1, 3, False, bytes([1, 2, 3]), "image").tolist()
-        [[[3, 2, 1]]]
+    >>> decode_color(RawImage("bgr8", 1, 1, 3, False, bytes([1, 2, 3])), "image").tolist()
+    [[[3, 2, 1]]]
     """
-    order = _YUV422.get(encoding)
+    return color_view(image, what).copy()
+
+
+def color_view(image: RawImage, what: str) -> npt.NDArray[np.uint8]:
+    """Return the image of `decode_color`; dense rgb8 stays a view of ``data``."""
+    order = _YUV422.get(image.encoding)
     if order is not None:
-        return _yuv422(_pixels(_Layout("u1", 2), width, height, step, False, data, what), order)
-    layout = _COLOR.get(encoding)
+        return _yuv422(_pixels(_Layout("u1", 2), image, what), order)
+    layout = _COLOR.get(image.encoding)
     if layout is None:
-        raise _unknown(encoding, COLOR_ENCODINGS, what)
-    pixels = _pixels(layout, width, height, step, big_endian, data, what)
+        raise _unknown(image.encoding, COLOR_ENCODINGS, what)
+    pixels = _pixels(layout, image, what)
     if layout.dtype == "u2":
         pixels = pixels.astype(np.uint16) >> 8
-    return np.ascontiguousarray(pixels[..., list(layout.rgb)], dtype=np.uint8)
+    rgb = pixels[..., :3] if layout.rgb == (0, 1, 2) else pixels[..., list(layout.rgb)]
+    return np.ascontiguousarray(rgb, dtype=np.uint8)
 
 
-def decode_depth(
-    encoding: str, width: int, height: int, step: int, big_endian: bool, data: object, what: str
-) -> npt.NDArray[np.float32]:
+def decode_depth(image: RawImage, what: str) -> npt.NDArray[np.float32]:
     """Return a raw depth image as (H, W) float32 metres, 0 = invalid.
-
-    The arguments are those of `decode_color`.
 
     Raises:
         DataError: not one of `DEPTH_ENCODINGS`, or fewer bytes than the size needs.
 
-    Example:
-        >>> decode_depth("16UC1", 2, 1, 4, False, bytes([0xE8, 0x03, 0, 0]), "depth").tolist()
-        [[1.0, 0.0]]
+    >>> image = RawImage("16UC1", 2, 1, 4, False, bytes([0xE8, 0x03, 0, 0]))
+    >>> decode_depth(image, "depth").tolist()
+    [[1.0, 0.0]]
     """
-    layout = _DEPTH.get(encoding)
-    if layout is None:
-        raise _unknown(encoding, DEPTH_ENCODINGS, what)
-    pixels = _pixels(layout, width, height, step, big_endian, data, what)[..., 0]
-    if layout.dtype == "u2":
+    pixels = depth_view(image, what)
+    if pixels.dtype.kind == "u":
         return pixels.astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
     return _valid_metres(pixels.astype(np.float32))
+
+
+def depth_view(image: RawImage, what: str) -> npt.NDArray[np.generic]:
+    """Return a view (H, W) of a raw depth image as it is stored; see `decode_depth`."""
+    layout = _DEPTH.get(image.encoding)
+    if layout is None:
+        raise _unknown(image.encoding, DEPTH_ENCODINGS, what)
+    return _pixels(layout, image, what)[..., 0]
 
 
 def decode_compressed_color(data: object, what: str) -> npt.NDArray[np.uint8]:
@@ -150,31 +170,24 @@ def decode_compressed_depth(image_format: str, data: object, what: str) -> npt.N
     return _valid_metres(np.where(counts > 0, metres, np.float32(0.0)).astype(np.float32))
 
 
-def _pixels(
-    layout: _Layout,
-    width: int,
-    height: int,
-    step: int,
-    big_endian: bool,
-    data: object,
-    what: str,
-) -> npt.NDArray[np.generic]:
+def _pixels(layout: _Layout, image: RawImage, what: str) -> npt.NDArray[np.generic]:
     """Return a view (H, W, channels) of the message's bytes."""
-    dtype = np.dtype(layout.dtype).newbyteorder(">" if big_endian else "<")
-    row = width * layout.channels * dtype.itemsize
-    raw = np.frombuffer(data, dtype=np.uint8)  # type: ignore[call-overload]
-    if width < 1 or height < 1 or step < row or raw.size < step * height:
+    width, height = image.width, image.height
+    dtype = np.dtype(layout.dtype).newbyteorder(">" if image.big_endian else "<")
+    pixel = layout.channels * dtype.itemsize
+    raw = np.frombuffer(image.data, dtype=np.uint8)  # type: ignore[call-overload]
+    row = width * pixel
+    step = image.step or row
+    # The last row needs no padding.
+    if width < 1 or height < 1 or step < row or raw.size < step * (height - 1) + row:
         raise DataError.from_parts(
             what,
             f"{width}x{height} pixels, {step} bytes a row, {raw.size} bytes",
             f"at least {row} bytes a row and that times the height",
-            "the recording is damaged or its driver fills in a wrong step",
+            "the data are damaged, or the driver fills in a wrong step",
         )
-    rows = raw[: step * height].reshape(height, step)[:, :row]
-    view: npt.NDArray[np.generic] = (
-        np.ascontiguousarray(rows).view(dtype).reshape(height, width, layout.channels)
-    )
-    return view
+    shape, strides = (height, width, layout.channels), (step, pixel, dtype.itemsize)
+    return np.ndarray(shape, dtype, buffer=raw.data, strides=strides)
 
 
 def _yuv422(
@@ -191,8 +204,7 @@ def _yuv422(
     blue = np.repeat(quads[..., order[2]], 2, axis=1) - 128.0
     red = np.repeat(quads[..., order[3]], 2, axis=1) - 128.0
     rgb = np.stack(
-        [luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue],
-        axis=-1,
+        [luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], axis=-1
     )
     return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 
@@ -203,8 +215,6 @@ def _valid_metres(metres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _unknown(encoding: str, known: tuple[str, ...], what: str) -> DataError:
-    error = DataError.from_parts(
+    return DataError.from_parts(
         what, f"encoding {encoding!r}", " ".join(known), "convert the topic to one of these"
     )
-    assert isinstance(error, DataError)
-    return error

@@ -3,67 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.calibration import Calibration
-from e2e_slam_ros.data.frame import Frame, ReaderReport
-from e2e_slam_ros.data.images import check_size, image_size, read_color, read_depth
-from e2e_slam_ros.data.sequence import SequenceReader
+from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.frame_parts import FrameParts, PartsSequence
+from e2e_slam_ros.data.images import image_size, read_color, read_depth
+
+FrameFiles: TypeAlias = FrameParts[Path]
 
 
-@dataclass(frozen=True, eq=False)
-class FrameFiles:
-    """Files and pose of one frame.
-
-    Attributes:
-        stamp_ns: image time in nanoseconds.
-        image: colour image file.
-        depth: depth image file; or None.
-        T_map_camera: (4, 4) float64; or None.
-
-    Example:
-        >>> FrameFiles(1_000_000_000, Path("rgb/1.000000.png")).depth is None
-        True
-    """
-
-    stamp_ns: int
-    image: Path
-    depth: Path | None = None
-    T_map_camera: npt.NDArray[np.float64] | None = None
-
-
-class FolderSequence(SequenceReader):
+class FolderSequence(PartsSequence[Path]):
     """A sequence of image files. Each image is decoded on demand.
 
-    A depth image that cannot be read, or has another size than the colour image, is counted. The
-    frame then comes without depth. With ``require_depth`` the frame is refused instead.
-
     Args:
-        name: short name of the sequence.
         files: frames in time order.
         calibration: camera and depth factor of all frames.
-        report: receives counts of left-out parts.
         require_depth: refuse frames without readable depth.
 
     Raises:
         DataError: no frame is left, or the calibration has another image size.
 
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
-        >>> calibration = Calibration(PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0), 5000.0, "example")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder) / "0.png"
-        ...     Image.new("RGB", (4, 3)).save(file)
-        ...     files = [FrameFiles(0, file)]
-        ...     FolderSequence("tiny", files, calibration, ReaderReport(), False)[0].image.shape
-        (3, 4, 3)
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+    >>> calibration = Calibration(PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0), 5000.0, "example")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "0.png"
+    ...     Image.new("RGB", (4, 3)).save(file)
+    ...     files = [FrameFiles(0, file)]
+    ...     FolderSequence("tiny", files, calibration, ReaderReport(), False)[0].image.shape
+    (3, 4, 3)
     """
 
     def __init__(
@@ -74,51 +49,25 @@ class FolderSequence(SequenceReader):
         report: ReaderReport,
         require_depth: bool,
     ) -> None:
-        super().__init__(name, report)
-        self._files = list(files)
-        self._calibration = calibration
-        self._require_depth = require_depth
+        super().__init__(name, report, require_depth)
+        self._parts = list(files)
+        self._calibration, self._camera = calibration, calibration.camera
         self._check_calibration()
 
-    def __len__(self) -> int:
-        return len(self._files)
+    def _decode_image(self, index: int, source: Path) -> tuple[npt.NDArray[np.uint8], str]:
+        return read_color(source, str(source)), f"image {source}"
 
-    def _read(self, index: int) -> Frame:
-        files, camera = self._files[index], self._calibration.camera
-        image = read_color(files.image, str(files.image))
-        check_size(image.shape, camera, f"image {files.image}")
-        pose = files.T_map_camera
-        return Frame(
-            index=index,
-            stamp_ns=files.stamp_ns,
-            image=image,
-            camera=camera,
-            depth=self._read_depth(index),
-            T_map_camera=None if pose is None else pose.copy(),
-        )
-
-    def _read_depth(self, index: int) -> npt.NDArray[np.float32] | None:
-        path = self._files[index].depth
-        if path is None:
-            return None
-        try:
-            depth = read_depth(path, str(path), self._calibration.depth_factor)
-            check_size(depth.shape, self._calibration.camera, f"depth image {path}")
-        except DataError as problem:
-            if self._require_depth:
-                raise
-            self._count_once("unreadable depth image", index, str(problem))
-            return None
-        return depth
+    def _decode_depth(self, index: int, source: Path) -> tuple[npt.NDArray[np.float32], str]:
+        factor = self._calibration.depth_factor
+        return read_depth(source, str(source), factor), f"depth image {source}"
 
     def _check_calibration(self) -> None:
         """Raise early if the calibration's size fits none of a few images.
 
         Only headers are read.
         """
-        camera = self._calibration.camera
-        count = len(self._files)
-        sizes = [image_size(self._files[i].image) for i in (0, count // 2, count - 1)]
+        camera, count = self._camera, len(self)
+        sizes = [image_size(self._parts[i].image) for i in (0, count // 2, count - 1)]
         known = [size for size in sizes if size is not None]
         if known and (camera.width, camera.height) not in known:
             raise DataError.from_parts(

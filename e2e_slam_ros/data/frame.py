@@ -24,10 +24,9 @@ class Frame:
         depth: (H, W) float32, z in metres, 0 = invalid; registered to ``image``; or None.
         T_map_camera: (4, 4) float64, camera optical frame to map; or None.
 
-    Example:
-        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
-        >>> Frame(0, 1_000_000_000, np.zeros((3, 4, 3), np.uint8), camera).depth is None
-        True
+    >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+    >>> Frame(0, 1_000_000_000, np.zeros((3, 4, 3), np.uint8), camera).depth is None
+    True
     """
 
     index: int
@@ -47,11 +46,10 @@ class ReaderReport:
         skipped: number of left-out entries for each reason.
         notes: sentences for the user, each one once.
 
-    Example:
-        >>> report = ReaderReport(listed=3)
-        >>> report.skip("missing file")
-        >>> report.skipped
-        {'missing file': 1}
+    >>> report = ReaderReport(listed=3)
+    >>> report.skip("missing file")
+    >>> report.skipped
+    {'missing file': 1}
     """
 
     listed: int = 0
@@ -75,10 +73,9 @@ class FrameReader(Protocol):
     ``reader[i]`` decodes frame i. It raises `DataError` when the file is unreadable. ``report``
     holds the entries that were left out when the lists were read.
 
-    Example:
-        >>> from e2e_slam_ros.simulation import ProceduralReader
-        >>> isinstance(ProceduralReader(0, 2, 32, 24, texture_size=64), FrameReader)
-        True
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> isinstance(ProceduralReader(0, 2, 32, 24, texture_size=64), FrameReader)
+    True
     """
 
     @property

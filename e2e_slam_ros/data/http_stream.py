@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -21,7 +20,6 @@ class HttpStream:
     """A file on a web server. It is read once from start to end, with a progress bar.
 
     Args:
-        url: address of the file.
         timeout: seconds without an answer before the download fails.
         progress: show a progress bar; None = only in a terminal.
         do: advice for the error when the server cannot be reached.
@@ -29,10 +27,9 @@ class HttpStream:
     Raises:
         DataError: no network or no such file. While reading: the connection broke.
 
-    Example:
-        >>> with HttpStream("data:,hello", timeout=1.0, progress=False, do="") as stream:
-        ...     stream.read()
-        b'hello'
+    >>> with HttpStream("data:,hello", timeout=1.0, progress=False, do="") as stream:
+    ...     stream.read()
+    b'hello'
     """
 
     def __init__(self, url: str, timeout: float, progress: bool | None, do: str) -> None:
@@ -78,12 +75,7 @@ class HttpStream:
     def __enter__(self) -> HttpStream:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._answer.close()
         self._bar.close()
 

@@ -10,15 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
-from e2e_slam_ros.data.calibration import (
-    CALIBRATION_FILE,
-    TUM_DEPTH_FACTOR,
-    Calibration,
-    read_calibration,
-)
-from e2e_slam_ros.data.completeness import keep_complete, note_unsynchronised
+from e2e_slam_ros.data.calibration import TUM_DEPTH_FACTOR, Calibration, calibration_of
 from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.icl_poses import read_icl_poses
 from e2e_slam_ros.data.text_list import read_text
 from e2e_slam_ros.geometry.camera import PinholeCamera
@@ -47,10 +42,7 @@ class IclReader(FolderSequence):
     y.
 
     Args:
-        folder: the sequence's folder.
         camera: intrinsics. Default: ``calibration.yaml`` in the folder, else the published ones.
-        require_depth: leave out images without depth.
-        require_pose: leave out images without a pose.
         poses: the pose file, if it is not in the folder.
         first_pose_image: number of the image of the first pose, if neither rule above fits the
             download.
@@ -59,16 +51,15 @@ class IclReader(FolderSequence):
     Raises:
         DataError: not such a folder, no image, or a pose file of neither format.
 
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for part, mode in (("rgb", "RGB"), ("depth", "I;16")):
-        ...         (Path(folder) / part).mkdir()
-        ...         Image.new(mode, (640, 480)).save(Path(folder) / part / "0.png")
-        ...     frame = IclReader(folder)[0]
-        >>> frame.stamp_ns, frame.camera.fy
-        (1000000000, 480.0)
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for part, mode in (("rgb", "RGB"), ("depth", "I;16")):
+    ...         (Path(folder) / part).mkdir()
+    ...         Image.new(mode, (640, 480)).save(Path(folder) / part / "0.png")
+    ...     frame = IclReader(folder)[0]
+    >>> frame.stamp_ns, frame.camera.fy
+    (1000000000, 480.0)
     """
 
     def __init__(
@@ -93,7 +84,9 @@ class IclReader(FolderSequence):
             for p, pose in zip(pairs, found, strict=True)
         ]
         files = keep_complete(folder.name, files, require_depth, require_pose, report)
-        calibration = _calibration(folder, camera)
+        calibration = calibration_of(folder, camera) or Calibration(
+            ICL_CAMERA, TUM_DEPTH_FACTOR, "the ICL-NUIM camera"
+        )
         super().__init__(folder.resolve().name, files, calibration, report, require_depth)
 
 
@@ -102,15 +95,6 @@ def is_icl_folder(folder: Path) -> bool:
     if _matching(folder, _POSE_PATTERNS):
         return True
     return (folder / "associations.txt").is_file() and not (folder / "rgb.txt").is_file()
-
-
-def _calibration(folder: Path, camera: PinholeCamera | None) -> Calibration:
-    path = folder / CALIBRATION_FILE
-    beside = read_calibration(path) if path.is_file() else None
-    if camera is not None:
-        factor = beside.depth_factor if beside else TUM_DEPTH_FACTOR
-        return Calibration(camera, factor, "the camera given")
-    return beside or Calibration(ICL_CAMERA, TUM_DEPTH_FACTOR, "the ICL-NUIM camera")
 
 
 def _pairs(folder: Path, report: ReaderReport) -> list[_Pair]:

@@ -35,9 +35,8 @@ class NumberedPoses:
             line. In a ``.sim`` file the matrices are counted from 0.
         numbered: true if the numbers come from the file.
 
-    Example:
-        >>> NumberedPoses({0: np.eye(4)}, numbered=False).poses[0].shape
-        (4, 4)
+    >>> NumberedPoses({0: np.eye(4)}, numbered=False).poses[0].shape
+    (4, 4)
     """
 
     poses: dict[int, npt.NDArray[np.float64]]

@@ -37,8 +37,6 @@ def read_depth(source: Path | bytes, what: str, factor: float) -> npt.NDArray[np
     """Return a 16-bit depth image as (H, W) float32 metres, 0 = invalid.
 
     Args:
-        source: a file or its bytes.
-        what: name of the image, for error messages.
         factor: counts per metre (TUM: 5000; millimetres: 1000).
 
     Raises:
@@ -92,8 +90,6 @@ def _stream(source: Path | bytes) -> Path | IO[bytes]:
 
 
 def _unreadable(what: str, problem: BaseException, expected: str) -> DataError:
-    error = DataError.from_parts(
+    return DataError.from_parts(
         f"image {what}", f"{type(problem).__name__}: {problem}", expected, "copy the file again"
     )
-    assert isinstance(error, DataError)
-    return error

@@ -80,11 +80,10 @@ class Keyframes:
         capacity: keyframes whose images and depths are kept.
         between: camera frames between keyframes; None: none are kept.
 
-    Example:
-        >>> from e2e_slam_ros.data.keyframes import Keyframes
-        >>> memory = Keyframes(capacity=12)
-        >>> memory.next_index, len(memory)
-        (0, 0)
+    >>> from e2e_slam_ros.data.keyframes import Keyframes
+    >>> memory = Keyframes(capacity=12)
+    >>> memory.next_index, len(memory)
+    (0, 0)
     """
 
     def __init__(self, capacity: int, between: BetweenFrames | None = None) -> None:
@@ -129,7 +128,6 @@ class Keyframes:
 
         Args:
             keyframe: looked at; it need not be in the memory.
-            count: upper bound.
             baseline_m: wanted distance between the cameras, metres.
         """
         earlier = [item for item in self._kept.values() if item.keyframe.index < keyframe.index]

@@ -16,12 +16,11 @@ class PoseTrack:
         stamps_ns: (N,) strictly increasing stamps, nanoseconds.
         poses: (N, 4, 4) rigid transforms.
 
-    Example:
-        >>> end = np.eye(4)
-        >>> end[0, 3] = 1.0
-        >>> track = PoseTrack(np.array([0, 100]), np.stack([np.eye(4), end]))
-        >>> float(track.at(50, tolerance_ns=100)[0, 3])
-        0.5
+    >>> end = np.eye(4)
+    >>> end[0, 3] = 1.0
+    >>> track = PoseTrack(np.array([0, 100]), np.stack([np.eye(4), end]))
+    >>> float(track.at(50, tolerance_ns=100)[0, 3])
+    0.5
     """
 
     def __init__(self, stamps_ns: npt.NDArray[np.int64], poses: npt.NDArray[np.float64]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,21 +23,18 @@ from e2e_slam_ros.data.bag_topics import (
     is_rectified,
     named,
 )
-from e2e_slam_ros.data.completeness import keep_complete, note_unsynchronised
-from e2e_slam_ros.data.frame import Frame, ReaderReport
-from e2e_slam_ros.data.images import check_size
-from e2e_slam_ros.data.sequence import SequenceReader, check_tolerance
+from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.frame_parts import (
+    FrameParts,
+    PartsSequence,
+    keep_complete,
+    note_unsynchronised,
+)
+from e2e_slam_ros.data.sequence import check_tolerance
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 
-@dataclass(frozen=True, eq=False)
-class _Entry:
-    image: MessageKey
-    depth: MessageKey | None
-    T_map_camera: npt.NDArray[np.float64] | None
-
-
-class BagReader(SequenceReader):
+class BagReader(PartsSequence[MessageKey]):
     """The camera frames of a recording.
 
     The constructor reads calibration, poses and the stamps of all images. Pixels are decoded when
@@ -57,25 +53,22 @@ class BagReader(SequenceReader):
         tolerance_s: largest time difference between an image and its depth, seconds.
         pose_tolerance_s: largest time difference between an image and a recorded pose, seconds.
             Between two such poses the pose is interpolated.
-        require_depth: leave out images without depth.
-        require_pose: leave out images without a pose.
         map_frame, camera_frame: TF frames, if they do not have the usual names (`BagPoses`).
 
     Raises:
         DataError: not a recording, no image, no usable camera_info, or a named topic is missing.
 
-    Example:
-        >>> import tempfile
-        >>> from rosbags.rosbag2 import Writer
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with Writer(Path(folder) / "run", version=9):  # a recording without images
-        ...         pass
-        ...     try:
-        ...         for frame in BagReader(Path(folder) / "run"):
-        ...             print(frame.stamp_ns, frame.image.shape)
-        ...     except DataError as refusal:
-        ...         print("refused:", "image" in str(refusal))
-        refused: True
+    >>> import tempfile
+    >>> from rosbags.rosbag2 import Writer
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Writer(Path(folder) / "run", version=9):  # a recording without images
+    ...         pass
+    ...     try:
+    ...         for frame in BagReader(Path(folder) / "run"):
+    ...             print(frame.stamp_ns, frame.image.shape)
+    ...     except DataError as refusal:
+    ...         print("refused:", "image" in str(refusal))
+    refused: True
     """
 
     def __init__(
@@ -95,8 +88,7 @@ class BagReader(SequenceReader):
     ) -> None:
         check_tolerance("tolerance_s", tolerance_s)
         check_tolerance("pose_tolerance_s", pose_tolerance_s)
-        super().__init__(Path(path).resolve().stem, ReaderReport())
-        self._require_depth = require_depth
+        super().__init__(Path(path).resolve().stem, ReaderReport(), require_depth)
         self._bag = BagFile(path)
         try:
             topics = self._bag.topics()
@@ -117,58 +109,32 @@ class BagReader(SequenceReader):
             ).find(pose_topic)
             depths = self._partners(images, round(tolerance_s * 1e9))
             entries = [
-                _Entry(key, depth, None if poses is None else poses(key.stamp_ns))
+                FrameParts(
+                    key.stamp_ns, key, depth, None if poses is None else poses(key.stamp_ns)
+                )
                 for key, depth in zip(images, depths, strict=True)
             ]
-            self._entries = keep_complete(
+            self._parts = keep_complete(
                 self.name, entries, require_depth, require_pose, self._report
             )
         except BaseException:
             self._bag.close()
             raise
 
-    @property
-    def camera(self) -> PinholeCamera:
-        """Intrinsics of all frames."""
-        return self._camera
-
     def close(self) -> None:
         """Release the recording. Frames can no longer be read."""
         self._bag.close()
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def _read(self, index: int) -> Frame:
-        entry = self._entries[index]
+    def _decode_image(self, index: int, source: MessageKey) -> tuple[npt.NDArray[np.uint8], str]:
         what = f"image {index} of {self._image_topic.name}"
-        message = self._bag.message(self._image_topic.name, entry.image)
-        image = color_of_message(message, self._image_topic.type, what)
-        check_size(image.shape, self._camera, what)
-        pose = entry.T_map_camera
-        return Frame(
-            index=index,
-            stamp_ns=entry.image.stamp_ns,
-            image=image,
-            camera=self._camera,
-            depth=self._read_depth(index, entry.depth),
-            T_map_camera=None if pose is None else pose.copy(),
-        )
+        message = self._bag.message(self._image_topic.name, source)
+        return color_of_message(message, self._image_topic.type, what), what
 
-    def _read_depth(self, index: int, key: MessageKey | None) -> npt.NDArray[np.float32] | None:
-        if key is None or self._depth_topic is None:
-            return None
+    def _decode_depth(self, index: int, source: MessageKey) -> tuple[npt.NDArray[np.float32], str]:
+        assert self._depth_topic is not None  # it is where the source is from
         what = f"depth image {index} of {self._depth_topic.name}"
-        try:
-            message = self._bag.message(self._depth_topic.name, key)
-            depth = depth_of_message(message, self._depth_topic.type, what)
-            check_size(depth.shape, self._camera, what)
-        except DataError as problem:
-            if self._require_depth:
-                raise
-            self._count_once("unreadable depth image", index, str(problem))
-            return None
-        return depth
+        message = self._bag.message(self._depth_topic.name, source)
+        return depth_of_message(message, self._depth_topic.type, what), what
 
     def _choose(
         self, topics: Sequence[Topic], image: str | None, depth: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame, FrameReader, ReaderReport
@@ -16,17 +16,16 @@ class SequenceReader(ABC):
     ``reader[i]`` raises `DataError` for an unreadable frame. ``for frame in reader`` leaves it
     out. Both count it in ``report``, once for each frame. Several threads may read frames.
 
-    Example:
-        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
-        >>> class Black(SequenceReader):
-        ...     def __len__(self) -> int:
-        ...         return 2
-        ...     def _read(self, index: int) -> Frame:
-        ...         camera = PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0)
-        ...         return Frame(index, 0, np.zeros((3, 4, 3), np.uint8), camera)
-        >>> import numpy as np
-        >>> [frame.index for frame in Black("black", ReaderReport())]
-        [0, 1]
+    >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+    >>> import numpy as np
+    >>> class Black(SequenceReader):
+    ...     def __len__(self) -> int:
+    ...         return 2
+    ...     def _read(self, index: int) -> Frame:
+    ...         camera = PinholeCamera(4, 3, 4.0, 4.0, 1.5, 1.0)
+    ...         return Frame(index, 0, np.zeros((3, 4, 3), np.uint8), camera)
+    >>> [frame.index for frame in Black("black", ReaderReport())]
+    [0, 1]
     """
 
     def __init__(self, name: str, report: ReaderReport) -> None:
@@ -96,10 +95,9 @@ class SequenceReader(ABC):
 class WrappedReader:
     """A `FrameReader` that forwards to another reader. Subclasses override what they change.
 
-    Example:
-        >>> from e2e_slam_ros.simulation import ProceduralReader
-        >>> WrappedReader(ProceduralReader(0, 2, 32, 24, texture_size=64)).name
-        'procedural_0'
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> WrappedReader(ProceduralReader(0, 2, 32, 24, texture_size=64)).name
+    'procedural_0'
     """
 
     def __init__(self, reader: FrameReader) -> None:
@@ -128,6 +126,26 @@ class WrappedReader:
             DataError: no frame is readable. It is the error of the first frame.
         """
         return iterate_readable(self)
+
+
+class PreloadedReader(WrappedReader):
+    """A sequence decoded in advance, so that it can be played faster than it is made.
+
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> scene = ProceduralReader(0, 2, 32, 24, texture_size=64)
+    >>> len(PreloadedReader(scene, list(scene)))
+    2
+    """
+
+    def __init__(self, reader: FrameReader, frames: Sequence[Frame]) -> None:
+        super().__init__(reader)
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> Frame:
+        return self._frames[index]
 
 
 def check_tolerance(name: str, value: float) -> None:

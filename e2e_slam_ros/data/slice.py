@@ -17,9 +17,8 @@ def parse_frames(text: str) -> tuple[int | None, int | None]:
     Raises:
         DataError: any other text.
 
-    Example:
-        >>> parse_frames("250:373"), parse_frames(":-10")
-        ((250, 373), (None, -10))
+    >>> parse_frames("250:373"), parse_frames(":-10")
+    ((250, 373), (None, -10))
     """
     found = re.fullmatch(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*", text)
     if found is None:
@@ -36,18 +35,16 @@ class FrameSlice(WrappedReader):
     Indices of the slice count from 0. ``Frame.index`` stays the index in the whole sequence.
 
     Args:
-        reader: the whole sequence.
         start: first frame; None = 0. A negative number counts from the end.
         stop: one past the last frame; None or a larger number = the end.
 
     Raises:
         DataError: the range holds no frame.
 
-    Example:
-        >>> from e2e_slam_ros.simulation import ProceduralReader
-        >>> part = FrameSlice(ProceduralReader(0, 3, 32, 24, texture_size=64), 1, None)
-        >>> len(part), part[0].index
-        (2, 1)
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> part = FrameSlice(ProceduralReader(0, 3, 32, 24, texture_size=64), 1, None)
+    >>> len(part), part[0].index
+    (2, 1)
     """
 
     def __init__(

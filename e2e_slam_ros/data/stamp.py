@@ -16,9 +16,8 @@ def parse_stamp_ns(text: str) -> int:
     Raises:
         ValueError: not a finite number, or outside the range of a 64-bit stamp.
 
-    Example:
-        >>> parse_stamp_ns("1305031102.175304")
-        1305031102175304000
+    >>> parse_stamp_ns("1305031102.175304")
+    1305031102175304000
     """
     try:
         seconds = Decimal(text)

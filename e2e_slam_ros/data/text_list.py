@@ -14,9 +14,8 @@ from e2e_slam_ros.data.stamp import parse_stamp_ns
 class ListEntry:
     """One line of a list: its stamp and the words after it.
 
-    Example:
-        >>> ListEntry(1_000_000_000, ("rgb/1.png",)).words
-        ('rgb/1.png',)
+    >>> ListEntry(1_000_000_000, ("rgb/1.png",)).words
+    ('rgb/1.png',)
     """
 
     stamp_ns: int

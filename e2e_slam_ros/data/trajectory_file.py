@@ -26,10 +26,9 @@ class Trajectory:
         stamps_ns: (N,) int64, strictly increasing, nanoseconds.
         poses: (N, 4, 4) float64, camera to map.
 
-    Example:
-        >>> trajectory = Trajectory(np.array([0]), np.eye(4)[None])
-        >>> trajectory.track().at(0, tolerance_ns=0).shape
-        (4, 4)
+    >>> trajectory = Trajectory(np.array([0]), np.eye(4)[None])
+    >>> trajectory.track().at(0, tolerance_ns=0).shape
+    (4, 4)
     """
 
     stamps_ns: npt.NDArray[np.int64]

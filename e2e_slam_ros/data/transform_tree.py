@@ -14,12 +14,11 @@ _WORLD_FRAMES = ("map", "world", "odom")
 class TransformTree:
     """Static and moving transforms. Each child frame has one parent, the last one added.
 
-    Example:
-        >>> tree = TransformTree()
-        >>> tree.add("map", "base", 0, np.eye(4))
-        >>> tree.add("base", "camera", None, np.eye(4))
-        >>> tree.ancestors("camera"), tree.world_of("camera")
-        (['camera', 'base', 'map'], 'map')
+    >>> tree = TransformTree()
+    >>> tree.add("map", "base", 0, np.eye(4))
+    >>> tree.add("base", "camera", None, np.eye(4))
+    >>> tree.ancestors("camera"), tree.world_of("camera")
+    (['camera', 'base', 'map'], 'map')
     """
 
     def __init__(self) -> None:

@@ -14,12 +14,12 @@ from e2e_slam_ros.data.calibration import (
     CALIBRATION_FILE,
     TUM_DEPTH_FACTOR,
     Calibration,
-    read_calibration,
+    calibration_of,
     tum_camera,
 )
-from e2e_slam_ros.data.completeness import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.pose_track import PoseTrack
 from e2e_slam_ros.data.sequence import check_tolerance
 from e2e_slam_ros.data.text_list import ListEntry, read_list
@@ -36,30 +36,26 @@ class TumReader(FolderSequence):
     truth. The constructor reads only the lists and three image headers.
 
     Args:
-        folder: the sequence's folder.
         camera: intrinsics, or the name of a built-in camera ("fr1", "fr2", "fr3", "ros"). Given
             intrinsics come first, then ``calibration.yaml`` in the folder, then the given name,
             then the folder's name, then "ros" with a note.
         tolerance_s: largest time difference between an image and its depth or pose, seconds.
-        require_depth: leave out images without depth.
-        require_pose: leave out images without a pose.
 
     Raises:
         DataError: not such a folder, an empty list, no image left, or a calibration that does not
             fit.
 
-    Example:
-        >>> import tempfile
-        >>> from e2e_slam_ros.data.frame import Frame
-        >>> import numpy as np
-        >>> from e2e_slam_ros.data.tum_writer import TumWriter
-        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with TumWriter(folder, camera) as writer:
-        ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
-        ...     frame = TumReader(folder)[0]
-        >>> frame.image.shape, frame.depth is None
-        ((3, 4, 3), True)
+    >>> import tempfile
+    >>> from e2e_slam_ros.data.frame import Frame
+    >>> import numpy as np
+    >>> from e2e_slam_ros.data.tum_writer import TumWriter
+    >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with TumWriter(folder, camera) as writer:
+    ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
+    ...     frame = TumReader(folder)[0]
+    >>> frame.image.shape, frame.depth is None
+    ((3, 4, 3), True)
     """
 
     def __init__(
@@ -90,31 +86,27 @@ def folder_calibration(
     folder: Path, camera: PinholeCamera | str | None, report: ReaderReport
 ) -> Calibration:
     """Return the calibration of a TUM folder, by the order in `TumReader`."""
-    path = folder / CALIBRATION_FILE
-    beside = read_calibration(path) if path.is_file() else None
-    factor = beside.depth_factor if beside else TUM_DEPTH_FACTOR
-    if isinstance(camera, PinholeCamera):
-        return Calibration(camera, factor, "the camera given")
-    if beside is not None:
-        return beside
-    if camera is not None:
-        named = tum_camera(camera)
-        if named is None:
-            raise DataError.from_parts(
-                "camera", repr(camera), "fr1, fr2, fr3 or ros", "or pass a PinholeCamera"
-            )
-        return Calibration(named, factor, f"the built-in camera {camera}")
+    named, given = (camera, None) if isinstance(camera, str) else (None, camera)
+    found = calibration_of(folder, given)
+    if found is not None:
+        return found
     # The resolved folder has the name, also if the path is "." or a link.
-    named = tum_camera(folder.resolve().name)
+    built_in = tum_camera(folder.resolve().name if named is None else named)
     if named is not None:
-        return Calibration(named, factor, "the TUM camera of the folder's name")
+        if built_in is None:
+            raise DataError.from_parts(
+                "camera", repr(named), "fr1, fr2, fr3 or ros", "or pass a PinholeCamera"
+            )
+        return Calibration(built_in, TUM_DEPTH_FACTOR, f"the built-in camera {named}")
+    if built_in is not None:
+        return Calibration(built_in, TUM_DEPTH_FACTOR, "the TUM camera of the folder's name")
     report.note(
         f"no {CALIBRATION_FILE} and no fr1/fr2/fr3 in the folder's name: "
         "525, 525, 319.5, 239.5 assumed, without distortion"
     )
     fallback = tum_camera("ros")
     assert fallback is not None
-    return Calibration(fallback, factor, "the camera assumed")
+    return Calibration(fallback, TUM_DEPTH_FACTOR, "the camera assumed")
 
 
 def _existing_images(folder: Path, report: ReaderReport) -> list[ListEntry]:

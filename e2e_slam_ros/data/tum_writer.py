@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -31,27 +30,22 @@ class TumWriter:
 
     Args:
         folder: a folder without a recording; created if missing.
-        camera: intrinsics of the frames.
         depth_factor: depth counts per metre.
 
     Raises:
         DataError: the folder already holds a recording or cannot be written.
 
-    Example:
-        >>> import tempfile
-        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with TumWriter(folder, camera) as writer:
-        ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
-        ...     (Path(folder) / "rgb.txt").is_file()
-        True
+    >>> import tempfile
+    >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with TumWriter(folder, camera) as writer:
+    ...         writer.write(Frame(0, 10**9, np.zeros((3, 4, 3), np.uint8), camera))
+    ...     (Path(folder) / "rgb.txt").is_file()
+    True
     """
 
     def __init__(
-        self,
-        folder: Path | str,
-        camera: PinholeCamera,
-        depth_factor: float = TUM_DEPTH_FACTOR,
+        self, folder: Path | str, camera: PinholeCamera, depth_factor: float = TUM_DEPTH_FACTOR
     ) -> None:
         self._folder = Path(folder)
         self._camera = camera
@@ -113,12 +107,7 @@ class TumWriter:
     def __enter__(self) -> TumWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

@@ -25,9 +25,8 @@ class Prediction:
         log_uncertainty: (B, 1, H, W), natural logarithm of the expected absolute error of log
             depth (paper section 3.3). None for a network that does not predict it.
 
-    Example:
-        >>> Prediction(torch.ones(1, 1, 64, 64), None).disparity.shape
-        torch.Size([1, 1, 64, 64])
+    >>> Prediction(torch.ones(1, 1, 64, 64), None).disparity.shape
+    torch.Size([1, 1, 64, 64])
     """
 
     disparity: torch.Tensor
@@ -43,12 +42,11 @@ class DepthNetwork(nn.Module, ABC):
         metric: if true, the network was trained to give depth in metres. If false, its depth is
             known only up to an unknown scale.
 
-    Example:
-        >>> class Constant(DepthNetwork):
-        ...     def predict(self, image: torch.Tensor) -> Prediction:
-        ...         return Prediction(torch.full_like(image[:, :1], 0.5), None)
-        >>> float(Constant()(torch.zeros(1, 3, 64, 64)).mean())
-        0.5
+    >>> class Constant(DepthNetwork):
+    ...     def predict(self, image: torch.Tensor) -> Prediction:
+    ...         return Prediction(torch.full_like(image[:, :1], 0.5), None)
+    >>> float(Constant()(torch.zeros(1, 3, 64, 64)).mean())
+    0.5
     """
 
     focal_normalised: ClassVar[bool] = False
@@ -76,10 +74,9 @@ def relative_focal(intrinsics: torch.Tensor, height: int, width: int) -> torch.T
     A resized copy of an image has the same value, even if x and y are resized by different
     factors.
 
-    Example:
-        >>> k = torch.tensor([[[64.0, 0.0, 31.5], [0.0, 64.0, 31.5], [0.0, 0.0, 1.0]]])
-        >>> relative_focal(k, 64, 64)
-        tensor([1.])
+    >>> k = torch.tensor([[[64.0, 0.0, 31.5], [0.0, 64.0, 31.5], [0.0, 0.0, 1.0]]])
+    >>> relative_focal(k, 64, 64)
+    tensor([1.])
     """
     return (intrinsics[:, 0, 0] * intrinsics[:, 1, 1] / (width * height)).sqrt()
 
@@ -98,10 +95,9 @@ def depth_from_disparity(
         intrinsics: (B, 3, 3) or (3, 3), for an image of the disparity's size.
         focal_normalised: as `DepthNetwork.focal_normalised`.
 
-    Example:
-        >>> disparity = torch.full((1, 1, 1, 1), 0.5)
-        >>> depth_from_disparity(disparity, torch.eye(3), focal_normalised=False)
-        tensor([[[[2.]]]])
+    >>> disparity = torch.full((1, 1, 1, 1), 0.5)
+    >>> depth_from_disparity(disparity, torch.eye(3), focal_normalised=False)
+    tensor([[[[2.]]]])
     """
     if not focal_normalised:
         return 1.0 / disparity

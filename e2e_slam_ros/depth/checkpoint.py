@@ -40,8 +40,6 @@ def load_weights(
 
     Args:
         path: the file. Its kind is recognised by its content, not by its name.
-        architecture: one of `ARCHITECTURES`.
-        device: device of the network.
 
     Raises:
         ConfigError: an unknown architecture.
@@ -73,7 +71,6 @@ def save_weights(
 
     Args:
         network: one of `ARCHITECTURES`, on any device.
-        path: the file.
         metadata: texts to keep with the weights: recipe, data, commit, figures.
         half: store convolutions in float16. Tensors with one dimension stay float32, because a
             norm's variance can leave the range of float16. They are a twentieth of the file.

@@ -27,10 +27,9 @@ class DispResNet18(DepthNetwork):
     (``encoder.encoder.conv1.weight`` ... ``decoder.decoder.13.conv.bias``).
     A new network has random weights. Load weights before you use its predictions.
 
-    Example:
-        >>> network = DispResNet18().eval()
-        >>> network.predict(torch.zeros(1, 3, 64, 64)).disparity.shape
-        torch.Size([1, 1, 64, 64])
+    >>> network = DispResNet18().eval()
+    >>> network.predict(torch.zeros(1, 3, 64, 64)).disparity.shape
+    torch.Size([1, 1, 64, 64])
     """
 
     def __init__(self) -> None:

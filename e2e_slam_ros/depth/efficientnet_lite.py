@@ -32,10 +32,9 @@ class EfficientNetLite0(nn.Module):
     ReLU6 instead of swish, and a stem and head that are not scaled. The head and the classifier
     are left out here. Weights are random until they are loaded.
 
-    Example:
-        >>> features = EfficientNetLite0().eval()(torch.zeros(1, 3, 64, 64))
-        >>> [feature.shape[-1] for feature in features]
-        [32, 16, 8, 4, 2]
+    >>> features = EfficientNetLite0().eval()(torch.zeros(1, 3, 64, 64))
+    >>> [feature.shape[-1] for feature in features]
+    [32, 16, 8, 4, 2]
     """
 
     def __init__(self) -> None:

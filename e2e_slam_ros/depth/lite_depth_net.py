@@ -28,10 +28,9 @@ class LiteDepthNet(DepthNetwork):
     across a plane, so the enlargement keeps planes. The uncertainty head is one 3x3 convolution on
     the finest decoder features (paper section 3.3).
 
-    Example:
-        >>> prediction = LiteDepthNet().eval().predict(torch.zeros(1, 3, 64, 64))
-        >>> prediction.disparity.shape, prediction.log_uncertainty.shape
-        (torch.Size([1, 1, 64, 64]), torch.Size([1, 1, 64, 64]))
+    >>> prediction = LiteDepthNet().eval().predict(torch.zeros(1, 3, 64, 64))
+    >>> prediction.disparity.shape, prediction.log_uncertainty.shape
+    (torch.Size([1, 1, 64, 64]), torch.Size([1, 1, 64, 64]))
     """
 
     focal_normalised: ClassVar[bool] = True

@@ -28,9 +28,8 @@ class NetworkAnswer:
         depth: (B, 1, H, W) float32, z in the network's unit.
         log_uncertainty: (B, 1, H, W), see `Prediction`; or None.
 
-    Example:
-        >>> NetworkAnswer(torch.ones(1, 1, 4, 4), None).depth.shape
-        torch.Size([1, 1, 4, 4])
+    >>> NetworkAnswer(torch.ones(1, 1, 4, 4), None).depth.shape
+    torch.Size([1, 1, 4, 4])
     """
 
     depth: torch.Tensor
@@ -48,12 +47,11 @@ class NetworkDepth:
         DepthError: the weights are missing or unusable, or the network does not support the
             configured input size.
 
-    Example:
-        >>> source = NetworkDepth(DepthConfig(), torch.device("cpu"))  # weights of the package
-        >>> k = torch.tensor([[[60.0, 0.0, 31.5], [0.0, 60.0, 31.5], [0.0, 0.0, 1.0]]])
-        >>> with torch.inference_mode():
-        ...     source.predict(torch.full((1, 3, 64, 64), 0.5), k).shape
-        torch.Size([1, 1, 64, 64])
+    >>> source = NetworkDepth(DepthConfig(), torch.device("cpu"))  # weights of the package
+    >>> k = torch.tensor([[[60.0, 0.0, 31.5], [0.0, 60.0, 31.5], [0.0, 0.0, 1.0]]])
+    >>> with torch.inference_mode():
+    ...     source.predict(torch.full((1, 3, 64, 64), 0.5), k).shape
+    torch.Size([1, 1, 64, 64])
     """
 
     def __init__(self, config: DepthConfig, device: torch.device) -> None:
@@ -122,9 +120,8 @@ def confidence_of(log_uncertainty: torch.Tensor) -> torch.Tensor:
     A weight falls with the square of the expected error of log depth. A mean of independent
     measurements has the smallest error if its weights are the inverse variances.
 
-    Example:
-        >>> confidence_of(torch.log(torch.tensor([0.01, 1.0])))[0]
-        tensor(1.)
+    >>> confidence_of(torch.log(torch.tensor([0.01, 1.0])))[0]
+    tensor(1.)
     """
     return (2.0 * (math.log(_SURE) - log_uncertainty)).exp().clamp_max(1.0)
 

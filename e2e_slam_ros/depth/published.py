@@ -27,9 +27,8 @@ class PublishedWeights:
         sha256: 64 hexadecimal digits; "" where none is published.
         size: bytes; None where unknown.
 
-    Example:
-        >>> find_published(PUBLISHED[0].name) is PUBLISHED[0]
-        True
+    >>> find_published(PUBLISHED[0].name) is PUBLISHED[0]
+    True
     """
 
     name: str
@@ -106,12 +105,9 @@ def download_published(
     """Return the path of the weights in ``folder``. They are downloaded unless they are there.
 
     Args:
-        entry: the file to download.
-        folder: folder of the file; created if missing.
         url: another address of the same file; required where the entry has none.
         sha256: expected hash; required where the entry has none.
         timeout: seconds without an answer before the download fails.
-        progress: show a progress bar; None = only in a terminal.
 
     Raises:
         ConfigError: the address or the SHA-256 is unknown, malformed, or contradicts the entry.

@@ -13,9 +13,8 @@ CHANNELS = (64, 64, 128, 256, 512)
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut (He et al. 2016, figure 5 left).
 
-    Example:
-        >>> ResidualBlock(8, 16, 2)(torch.zeros(1, 8, 4, 4)).shape
-        torch.Size([1, 16, 2, 2])
+    >>> ResidualBlock(8, 16, 2)(torch.zeros(1, 8, 4, 4)).shape
+    torch.Size([1, 16, 2, 2])
     """
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
@@ -45,10 +44,9 @@ class ResNet18(nn.Module):
     ``fc`` is kept, so that such weights load strictly. It is never evaluated. It is zero and
     frozen until weights are loaded.
 
-    Example:
-        >>> features = ResNet18().eval()(torch.zeros(1, 3, 64, 64))
-        >>> [feature.shape[-1] for feature in features]
-        [32, 16, 8, 4, 2]
+    >>> features = ResNet18().eval()(torch.zeros(1, 3, 64, 64))
+    >>> [feature.shape[-1] for feature in features]
+    [32, 16, 8, 4, 2]
     """
 
     def __init__(self) -> None:

@@ -14,9 +14,8 @@ from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 class SensorDepth:
     """Depth source that returns the keyframe's own depth image.
 
-    Example:
-        >>> SensorDepth(DepthConfig()).traits.needs_sensor
-        True
+    >>> SensorDepth(DepthConfig()).traits.needs_sensor
+    True
     """
 
     traits = DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True)

@@ -31,9 +31,8 @@ class DepthTraits:
         needs_views: it compares a keyframe with earlier ones; a keyframe without a useful
             neighbour gets no depth and still serves as a view.
 
-    Example:
-        >>> DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True).needs_views
-        False
+    >>> DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True).needs_views
+    False
     """
 
     name: str

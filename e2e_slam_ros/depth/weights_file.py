@@ -31,14 +31,13 @@ _LENGTH_BYTES = 8
 class WeightsFile:
     """Tensors by name, on the CPU, and the metadata saved with them (none in pickles).
 
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "weights.safetensors"
-        ...     write_weights(path, {"bias": torch.zeros(3)}, {"recipe": "none"})
-        ...     file = read_weights(path, "weights")
-        >>> file.tensors["bias"].shape, file.metadata["recipe"]
-        (torch.Size([3]), 'none')
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "weights.safetensors"
+    ...     write_weights(path, {"bias": torch.zeros(3)}, {"recipe": "none"})
+    ...     file = read_weights(path, "weights")
+    >>> file.tensors["bias"].shape, file.metadata["recipe"]
+    (torch.Size([3]), 'none')
     """
 
     tensors: dict[str, torch.Tensor]

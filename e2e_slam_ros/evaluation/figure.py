@@ -65,7 +65,6 @@ def line_chart(
 
     Args:
         series: the lines, the first at the bottom.
-        x_label, y_label: titles of the axes, with units.
         equal: give both axes one scale.
         from_zero: start the y axis at 0.
         height: of the drawing, inches; it is 5.6 inches wide.
@@ -122,9 +121,8 @@ class Panel:
         kind: of ``values``.
         caption: text below it.
 
-    Example:
-        >>> Panel(np.full((48, 64), 2.0), "depth", "frame 7").kind
-        'depth'
+    >>> Panel(np.full((48, 64), 2.0), "depth", "frame 7").kind
+    'depth'
     """
 
     values: npt.NDArray[np.floating[Any]]
@@ -143,7 +141,6 @@ def panel_grid(
     """Return labelled rows of panels under column titles.
 
     Args:
-        titles: of the columns.
         rows: label and panels of each; a column holds one kind.
         depth_m: the depths at the ends of the range of colours, metres.
         error_high: the error at the end of its range of colours, which begins at 0.
@@ -181,16 +178,13 @@ def panel_grid(
 
 def png(figure: Figure) -> bytes:
     """Return a figure as a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()
+    return _file(figure, format="png", dpi=_DPI)
 
 
 def jpeg_uri(figure: Figure) -> str:
     """Return a figure with photographs as a JPEG ``data:`` address; PNG is five times as large."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="jpeg", dpi=_DPI, pil_kwargs={"quality": 88})
-    return _data_uri("image/jpeg", buffer.getvalue())
+    file = _file(figure, format="jpeg", dpi=_DPI, pil_kwargs={"quality": 88})
+    return _data_uri("image/jpeg", file)
 
 
 def png_uri(file: bytes) -> str:
@@ -234,11 +228,15 @@ def _axes(width: float, height: float) -> tuple[Figure, Axes]:
 def _svg_uri(figure: Figure) -> str:
     import matplotlib
 
-    buffer = io.StringIO()
     # Equal figures give equal files: no date, no random identifiers.
     with matplotlib.rc_context({"svg.hashsalt": "e2e_slam_ros"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return _data_uri("image/svg+xml", buffer.getvalue().encode())
+        return _data_uri("image/svg+xml", _file(figure, format="svg", metadata={"Date": None}))
+
+
+def _file(figure: Figure, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, **options)
+    return buffer.getvalue()
 
 
 def _data_uri(kind: str, content: bytes) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from html import escape
+from importlib.resources import files
 from typing import Literal
 
 from e2e_slam_ros.evaluation.figure import png_uri
-from e2e_slam_ros.evaluation.report_style import STYLE
 from e2e_slam_ros.evaluation.score_table import ScoreTable
 
 
@@ -19,16 +19,13 @@ class Report:
     """A page that is filled section by section.
 
     Args:
-        title: of the page.
         kind: what the page reports on, in small letters beside the title.
-        lines: below the title.
         command: the line that made it; empty leaves it out.
 
-    Example:
-        >>> page = Report("desk", "mapping run")
-        >>> page.section("Problems", lambda: bullets(["1 frame has no pose"]))
-        >>> "<li>1 frame has no pose</li>" in page.html()
-        True
+    >>> page = Report("desk", "mapping run")
+    >>> page.section("Problems", lambda: bullets(["1 frame has no pose"]))
+    >>> "<li>1 frame has no pose</li>" in page.html()
+    True
     """
 
     def __init__(
@@ -53,7 +50,6 @@ class Report:
         """Add a section.
 
         Args:
-            name: its heading.
             draw: returns its HTML. When it fails the section says why, and the page goes on.
             warn: give the section the colour of a warning.
         """
@@ -66,10 +62,11 @@ class Report:
 
     def html(self) -> str:
         """Return the page."""
+        style = (files("e2e_slam_ros.evaluation") / "report.css").read_text(encoding="utf-8")
         head = (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{escape(self._title)} · e2e_slam_ros</title><style>{STYLE}</style></head>"
+            f"<title>{escape(self._title)} · e2e_slam_ros</title><style>{style}</style></head>"
             "<body><main>"
         )
         return "\n".join([head, *self._parts, "</main></body></html>"]) + "\n"
@@ -88,10 +85,7 @@ def protocol_page(
 
 
 def figure(
-    uri: str,
-    alt: str,
-    caption: str = "",
-    kind: Literal["photo", "chart"] = "photo",
+    uri: str, alt: str, caption: str = "", kind: Literal["photo", "chart"] = "photo"
 ) -> str:
     """Return a picture given as ``data:`` address; a "chart" has no background."""
     text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""

@@ -30,9 +30,8 @@ class Column:
         spec: format of numbers, as for `format`; without one a column has no mean.
         role: "figure" is aligned right, "result" is also bold, "remark" is aligned left and dim.
 
-    Example:
-        >>> Column("RMSE", "rmse", ".3f").role
-        'figure'
+    >>> Column("RMSE", "rmse", ".3f").role
+    'figure'
     """
 
     title: str = ""
@@ -51,9 +50,8 @@ class ScoreRow:
         part: the part of ``label`` that the row is about; indented where rows have an order.
         strong: set in bold.
 
-    Example:
-        >>> ScoreRow("after", (0.1,), part="textured").full_label
-        'after, textured'
+    >>> ScoreRow("after", (0.1,), part="textured").full_label
+    'after, textured'
     """
 
     label: str
@@ -83,11 +81,10 @@ class ScoreTable:
         label_title: heading of the labels.
         notes: sentences below the table.
 
-    Example:
-        >>> rows = (ScoreRow("first", (0.25,)), ScoreRow("second", (0.75,)))
-        >>> table = ScoreTable((Column("RMSE", "rmse", ".2f"),), rows)
-        >>> table.to_json(), table.mean().cells
-        ([{'rmse': 0.25}, {'rmse': 0.75}], (0.5,))
+    >>> rows = (ScoreRow("first", (0.25,)), ScoreRow("second", (0.75,)))
+    >>> table = ScoreTable((Column("RMSE", "rmse", ".2f"),), rows)
+    >>> table.to_json(), table.mean().cells
+    ([{'rmse': 0.25}, {'rmse': 0.75}], (0.5,))
     """
 
     columns: tuple[Column, ...]
@@ -106,10 +103,7 @@ class ScoreTable:
     def rich(self) -> Table:
         """Return the table for the terminal, without its notes."""
         table = Table(
-            title=rich_escape(self.title) or None,
-            title_justify="left",
-            box=None,
-            pad_edge=False,
+            title=rich_escape(self.title) or None, title_justify="left", box=None, pad_edge=False
         )
         table.add_column(rich_escape(self.label_title), no_wrap=True)
         for column in self.columns:

@@ -19,10 +19,9 @@ def nearest(points: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         others: (M, 3) with M >= 1, the candidates. A candidate that is not finite is never chosen
             while there is a finite one.
 
-    Example:
-        >>> candidates = torch.tensor([[0.0, 0.0, 5.0], [0.0, 0.0, 2.0]])
-        >>> nearest(torch.tensor([[0.0, 0.0, 1.0]]), candidates)
-        tensor([1])
+    >>> candidates = torch.tensor([[0.0, 0.0, 5.0], [0.0, 0.0, 2.0]])
+    >>> nearest(torch.tensor([[0.0, 0.0, 1.0]]), candidates)
+    tensor([1])
     """
     if points.shape[0] == 0:
         return torch.empty(0, dtype=torch.int64, device=points.device)
@@ -52,11 +51,10 @@ def chamfer(
     Returns:
         A scalar. It is 0 with gradients 0 when either cloud is empty.
 
-    Example:
-        >>> cloud = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]])
-        >>> shifted = cloud + torch.tensor([0.1, 0.0, 0.0])
-        >>> round(float(chamfer(cloud, shifted)), 4)  # 0.1 m squared, once for each direction
-        0.02
+    >>> cloud = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]])
+    >>> shifted = cloud + torch.tensor([0.1, 0.0, 0.0])
+    >>> round(float(chamfer(cloud, shifted)), 4)  # 0.1 m squared, once for each direction
+    0.02
     """
     if local.shape[0] == 0 or reference.shape[0] == 0:
         return local[:0].sum() + reference[:0].sum()

@@ -28,10 +28,9 @@ def local_cloud(
         max_points: the largest number of points, spaced evenly over the valid pixels. None takes
             all valid pixels.
 
-    Example:
-        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
-        >>> local_cloud(torch.full((1, 1, 3, 4), 2.0), camera, torch.eye(4)).shape
-        torch.Size([12, 3])
+    >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+    >>> local_cloud(torch.full((1, 1, 3, 4), 2.0), camera, torch.eye(4)).shape
+    torch.Size([12, 3])
     """
     flat = depth.flatten()
     kept = torch.nonzero(torch.isfinite(flat) & (flat > 0)).squeeze(1)
@@ -68,11 +67,10 @@ def in_view(
         depth: (1, 1, H, W) metres of the visible surface, used instead of the map's own. 0 means
             unknown and hides nothing.
 
-    Example:
-        >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
-        >>> points = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 2.0], [0.0, 0.0, -1.0]])
-        >>> in_view(points, camera, torch.eye(4))  # seen, hidden by the first, behind the camera
-        tensor([ True, False, False])
+    >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
+    >>> points = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 2.0], [0.0, 0.0, -1.0]])
+    >>> in_view(points, camera, torch.eye(4))  # seen, hidden by the first, behind the camera
+    tensor([ True, False, False])
     """
     with torch.no_grad():
         seen = transform_points(inverse(T_map_camera).to(points_map), points_map)

@@ -22,10 +22,9 @@ def depth_gradient_loss(error: torch.Tensor, valid: torch.Tensor, scales: int = 
         valid: (B, 1, H, W) bool.
         scales: number of scales, at least 1. A scale smaller than 2 pixels is skipped.
 
-    Example:
-        >>> error = torch.arange(4.0).view(1, 1, 1, 4)  # a ramp: one step a pixel
-        >>> depth_gradient_loss(error, torch.ones_like(error, dtype=torch.bool), scales=1)
-        tensor(1.)
+    >>> error = torch.arange(4.0).view(1, 1, 1, 4)  # a ramp: one step a pixel
+    >>> depth_gradient_loss(error, torch.ones_like(error, dtype=torch.bool), scales=1)
+    tensor(1.)
     """
     total = error.new_zeros(())
     for scale in range(scales):

@@ -29,11 +29,10 @@ class GeometryConsistency:
             depth is known.
         valid_share: scalar, the share of valid pixels in all pixels.
 
-    Example:
-        >>> zero, one = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
-        >>> agreed = GeometryConsistency(torch.tensor(0.0), zero, one, one > 0, torch.tensor(1.0))
-        >>> float(agreed.mask)
-        1.0
+    >>> zero, one = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+    >>> agreed = GeometryConsistency(torch.tensor(0.0), zero, one, one > 0, torch.tensor(1.0))
+    >>> float(agreed.mask)
+    1.0
     """
 
     loss: torch.Tensor

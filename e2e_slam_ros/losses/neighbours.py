@@ -37,10 +37,9 @@ class PointTree:
         low, high: (3, L), corners of the leaves' boxes.
         wide_low, wide_high: (3, L / 8), corners of the boxes around eight leaves each.
 
-    Example:
-        >>> tree = build_tree(torch.arange(300.0).view(100, 3))
-        >>> tree.count, tuple(tree.low.shape)
-        (100, (3, 8))
+    >>> tree = build_tree(torch.arange(300.0).view(100, 3))
+    >>> tree.count, tuple(tree.low.shape)
+    (100, (3, 8))
     """
 
     count: int

@@ -19,9 +19,8 @@ class PhotometricWeights:
     The defaults 0.85 and 0.15 are those of eq. 3 and of the published code. The paper's text
     gives alpha = 0.15, which contradicts both.
 
-    Example:
-        >>> PhotometricWeights()
-        PhotometricWeights(ssim=0.85, absolute=0.15)
+    >>> PhotometricWeights()
+    PhotometricWeights(ssim=0.85, absolute=0.15)
     """
 
     ssim: float = 0.85
@@ -42,12 +41,11 @@ class PhotometricResult:
         enough: scalar bool, true if ``valid_share`` reaches ``min_valid_share``. Do not use the
             loss when it is false.
 
-    Example:
-        >>> one = torch.ones(1, 1, 1, 1)
-        >>> share = torch.tensor(1.0)
-        >>> result = PhotometricResult(share, one, one > 0, share, share, share >= 0.1)
-        >>> bool(result.enough)
-        True
+    >>> one = torch.ones(1, 1, 1, 1)
+    >>> share = torch.tensor(1.0)
+    >>> result = PhotometricResult(share, one, one > 0, share, share, share >= 0.1)
+    >>> bool(result.enough)
+    True
     """
 
     loss: torch.Tensor
@@ -69,10 +67,9 @@ def photometric_error(
         target, image: (B, C, H, W) in [0, 1].
         weights: weights w_s of SSIM and w_a of the absolute difference.
 
-    Example:
-        >>> image = torch.full((1, 3, 4, 4), 0.5)
-        >>> float(photometric_error(image, image, PhotometricWeights()).max())
-        0.0
+    >>> image = torch.full((1, 3, 4, 4), 0.5)
+    >>> float(photometric_error(image, image, PhotometricWeights()).max())
+    0.0
     """
     dissimilarity = (0.5 * (1 - ssim(target, image))).clamp(0, 1).mean(1, keepdim=True)
     difference = (target - image).abs().mean(1, keepdim=True)

@@ -25,10 +25,9 @@ def depth_regulariser(
         scale: metres per unit, a number or a tensor that broadcasts; a constant, without gradient.
         gamma: weight of the term.
 
-    Example:
-        >>> depth = torch.ones(1, 1, 2, 2)
-        >>> round(float(depth_regulariser(depth, depth + 0.5, gamma=0.1)), 6)
-        0.05
+    >>> depth = torch.ones(1, 1, 2, 2)
+    >>> round(float(depth_regulariser(depth, depth + 0.5, gamma=0.1)), 6)
+    0.05
     """
     both = known(initial) & known(current)
     if isinstance(scale, torch.Tensor):

@@ -41,14 +41,13 @@ def scale_invariant_loss(
         valid: (B, 1, H, W) bool.
         balance: lambda of eq. 4, 0 to 1.
 
-    Example:
-        >>> target = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 1
-        >>> valid = torch.ones_like(target, dtype=torch.bool)
-        >>> error = log_depth_error(2 * target, target, valid)  # a factor of 2 everywhere
-        >>> bool(scale_invariant_loss(error, valid, balance=1.0) < 0.002)
-        True
-        >>> round(float(scale_invariant_loss(error, valid, balance=0.0)), 3)  # log 2
-        0.693
+    >>> target = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + 1
+    >>> valid = torch.ones_like(target, dtype=torch.bool)
+    >>> error = log_depth_error(2 * target, target, valid)  # a factor of 2 everywhere
+    >>> bool(scale_invariant_loss(error, valid, balance=1.0) < 0.002)
+    True
+    >>> round(float(scale_invariant_loss(error, valid, balance=0.0)), 3)  # log 2
+    0.693
     """
     count = valid.sum((1, 2, 3))
     divisor = count.clamp_min(1)

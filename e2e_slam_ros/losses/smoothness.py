@@ -22,10 +22,9 @@ def smoothness(
         image: (B, C, H, W) in [0, 1].
         edge_weight: w, how strongly an image edge lowers the cost of a depth edge; 1 as published.
 
-    Example:
-        >>> image = torch.zeros(1, 3, 4, 4)
-        >>> float(smoothness(torch.full((1, 1, 4, 4), 0.5), image))
-        0.0
+    >>> image = torch.zeros(1, 3, 4, 4)
+    >>> float(smoothness(torch.full((1, 1, 4, 4), 0.5), image))
+    0.0
     """
     valid = known(inverse_depth)
     depth = or_one(inverse_depth, valid)

@@ -31,10 +31,9 @@ def sparse_depth_loss(
     Returns:
         The loss. It is 0 with gradients 0 when no pixel is known in both or all weights are 0.
 
-    Example:
-        >>> depth = torch.full((1, 1, 2, 2), 2.0)
-        >>> round(float(sparse_depth_loss(depth, depth + 0.5, space="metric")), 6)
-        0.5
+    >>> depth = torch.full((1, 1, 2, 2), 2.0)
+    >>> round(float(sparse_depth_loss(depth, depth + 0.5, space="metric")), 6)
+    0.5
     """
     both = known(depth) & known(sparse)
     if confidence is not None:

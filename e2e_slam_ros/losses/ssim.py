@@ -21,10 +21,9 @@ def ssim(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     Args:
         image, other: (B, C, H, W) in [0, 1], at least 2x2 pixels.
 
-    Example:
-        >>> image = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-        >>> bool(torch.allclose(ssim(image, image), torch.ones(1, 1, 4, 4)))
-        True
+    >>> image = torch.rand(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    >>> bool(torch.allclose(ssim(image, image), torch.ones(1, 1, 4, 4)))
+    True
     """
     x, y = (F.pad(each, (1, 1, 1, 1), mode="reflect") for each in (image, other))
     mean_x, mean_y = _mean(x), _mean(y)

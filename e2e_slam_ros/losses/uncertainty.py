@@ -24,10 +24,9 @@ def uncertainty_loss(
         log_uncertainty: (B, 1, H, W), log u.
         valid: (B, 1, H, W) bool. The loss is 0 with gradients 0 when no pixel is valid.
 
-    Example:
-        >>> one = torch.ones(1, 1, 2, 2)
-        >>> float(uncertainty_loss(one, torch.zeros_like(one), one > 0))  # u = e = 1
-        1.0
+    >>> one = torch.ones(1, 1, 2, 2)
+    >>> float(uncertainty_loss(one, torch.zeros_like(one), one > 0))  # u = e = 1
+    1.0
     """
     error, log_u = or_one(error, valid), or_one(log_uncertainty, valid)
     log_u = log_u.clamp(_LEAST_LOG_U, _MOST_LOG_U)

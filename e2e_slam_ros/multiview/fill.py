@@ -23,12 +23,11 @@ def fill(values: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torc
         image: (1, 1, H, W), the completed image. It is 0 everywhere when nothing is known.
         evidence: (1, 1, H, W) in [0, 1], the mean weight in the surroundings of each pixel.
 
-    Example:
-        >>> values, weight = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
-        >>> values[..., 2, 2], weight[..., 2, 2] = 3.0, 1.0  # one known pixel
-        >>> image, evidence = fill(values, weight)
-        >>> bool(torch.allclose(image, torch.full_like(image, 3.0)))
-        True
+    >>> values, weight = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+    >>> values[..., 2, 2], weight[..., 2, 2] = 3.0, 1.0  # one known pixel
+    >>> image, evidence = fill(values, weight)
+    >>> bool(torch.allclose(image, torch.full_like(image, 3.0)))
+    True
     """
     sums, weights = [values * weight], [weight]
     while min(sums[-1].shape[-2:]) > 2:

@@ -20,14 +20,9 @@ class MotionStereoDepth:
     The poses give the metres. The first keyframe, and one whose neighbours did not move, get no
     depth: all pixels are 0. Needs no network and no labels.
 
-    Args:
-        config: range, size and number of neighbours.
-        device: where keyframes live.
-
-    Example:
-        >>> from e2e_slam_ros.config import DepthConfig
-        >>> MotionStereoDepth(DepthConfig(), torch.device("cpu")).traits.needs_views
-        True
+    >>> from e2e_slam_ros.config import DepthConfig
+    >>> MotionStereoDepth(DepthConfig(), torch.device("cpu")).traits.needs_views
+    True
     """
 
     traits = DepthTraits("motion_stereo", DepthUnit.METRES, needs_views=True)

@@ -28,10 +28,9 @@ class PlaneChoice:
         sure: true if at least one neighbour sees the pixel and the plane is not the first or last.
             The first and last plane also collect surfaces outside the range of the sweep.
 
-    Example:
-        >>> one = torch.ones(1, 2)
-        >>> PlaneChoice(one, 0.5 * one, torch.tensor([[True, False]])).weight
-        tensor([[0.2500, 0.0000]])
+    >>> one = torch.ones(1, 2)
+    >>> PlaneChoice(one, 0.5 * one, torch.tensor([[True, False]])).weight
+    tensor([[0.2500, 0.0000]])
     """
 
     inverse_depth: torch.Tensor
@@ -71,17 +70,15 @@ def choose_planes(
     """Return the planes with the lowest cost after semi-global aggregation.
 
     Args:
-        volume: cost volume of the sweep.
         cost: (D, H, W), `match_cost` plus any other cost of a plane.
         small_step, large_step: penalty of a step of one plane, and of any larger step.
 
-    Example:
-        >>> rho = torch.tensor([0.25, 0.5, 1.0])  # 4 m, 2 m and 1 m
-        >>> correlation = torch.tensor([0.1, 0.9, 0.1]).view(3, 1, 1).expand(3, 4, 4)
-        >>> volume = CostVolume(correlation, torch.ones(3, 4, 4), rho)
-        >>> choice = choose_planes(volume, match_cost(volume))
-        >>> bool(choice.sure.all()), round(float(choice.agreement[0, 0]), 3)
-        (True, 0.9)
+    >>> rho = torch.tensor([0.25, 0.5, 1.0])  # 4 m, 2 m and 1 m
+    >>> correlation = torch.tensor([0.1, 0.9, 0.1]).view(3, 1, 1).expand(3, 4, 4)
+    >>> volume = CostVolume(correlation, torch.ones(3, 4, 4), rho)
+    >>> choice = choose_planes(volume, match_cost(volume))
+    >>> bool(choice.sure.all()), round(float(choice.agreement[0, 0]), 3)
+    (True, 0.9)
     """
     chosen, inverse = best_plane(semi_global(cost, small_step, large_step), volume.inverse_depth)
     agreement = volume.correlation.gather(0, chosen[None])[0].clamp(0.0, 1.0)

@@ -28,10 +28,9 @@ class SweepView:
         camera: intrinsics of ``image``.
         T_map_camera: (4, 4) float64.
 
-    Example:
-        >>> camera = PinholeCamera(8, 6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
-        >>> SweepView(torch.zeros(1, 1, 6, 8), camera, torch.eye(4).double()).image.shape
-        torch.Size([1, 1, 6, 8])
+    >>> camera = PinholeCamera(8, 6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+    >>> SweepView(torch.zeros(1, 1, 6, 8), camera, torch.eye(4).double()).image.shape
+    torch.Size([1, 1, 6, 8])
     """
 
     image: torch.Tensor
@@ -48,10 +47,9 @@ class CostVolume:
         views: (D, h, w), number of views that see the pixel at that plane.
         inverse_depth: (D,) 1/m, ascending, evenly spaced.
 
-    Example:
-        >>> rho = torch.tensor([0.2, 0.4, 0.6])
-        >>> CostVolume(torch.ones(3, 4, 4), torch.ones(3, 4, 4), rho).views.shape
-        torch.Size([3, 4, 4])
+    >>> rho = torch.tensor([0.2, 0.4, 0.6])
+    >>> CostVolume(torch.ones(3, 4, 4), torch.ones(3, 4, 4), rho).views.shape
+    torch.Size([3, 4, 4])
     """
 
     correlation: torch.Tensor
@@ -87,19 +85,17 @@ def plane_sweep(
     """Correlate the target with its sources on fronto-parallel planes (Collins 1996).
 
     Args:
-        target: the view whose depth is wanted.
         sources: at least one other view.
         inverse_depth: (D,) 1/m, ascending, evenly spaced.
 
-    Example:
-        >>> camera = PinholeCamera(32, 24, fx=32.0, fy=32.0, cx=15.5, cy=11.5)
-        >>> noise = torch.randn(1, 1, 24, 32, generator=torch.Generator().manual_seed(0))
-        >>> pose = torch.eye(4).double()
-        >>> moved = pose.clone()
-        >>> moved[0, 3] = 0.1  # a baseline of 0.1 m: 3.2 px of disparity at 1 m
-        >>> left, right = SweepView(noise, camera, pose), SweepView(noise, camera, moved)
-        >>> plane_sweep(left, [right], torch.tensor([0.25, 0.5, 1.0])).correlation.shape
-        torch.Size([3, 24, 32])
+    >>> camera = PinholeCamera(32, 24, fx=32.0, fy=32.0, cx=15.5, cy=11.5)
+    >>> noise = torch.randn(1, 1, 24, 32, generator=torch.Generator().manual_seed(0))
+    >>> pose = torch.eye(4).double()
+    >>> moved = pose.clone()
+    >>> moved[0, 3] = 0.1  # a baseline of 0.1 m: 3.2 px of disparity at 1 m
+    >>> left, right = SweepView(noise, camera, pose), SweepView(noise, camera, moved)
+    >>> plane_sweep(left, [right], torch.tensor([0.25, 0.5, 1.0])).correlation.shape
+    torch.Size([3, 24, 32])
     """
     planes, (height, width) = inverse_depth.numel(), target.image.shape[-2:]
     total = target.image.new_zeros((planes, 1, height, width))

@@ -17,11 +17,10 @@ def semi_global(cost: torch.Tensor, small_step: float, large_step: float) -> tor
         small_step: penalty of a step of one plane, in units of ``cost``.
         large_step: penalty of a larger step.
 
-    Example:
-        >>> cost = torch.ones(2, 1, 5)
-        >>> cost[1, 0, 0] = 0.0  # only the first pixel has texture: it lies on plane 1
-        >>> semi_global(cost, 0.3, 4.0).argmin(0)
-        tensor([[1, 1, 1, 1, 1]])
+    >>> cost = torch.ones(2, 1, 5)
+    >>> cost[1, 0, 0] = 0.0  # only the first pixel has texture: it lies on plane 1
+    >>> semi_global(cost, 0.3, 4.0).argmin(0)
+    tensor([[1, 1, 1, 1, 1]])
     """
     rows, columns = cost.permute(1, 2, 0), cost.permute(2, 1, 0)
     down_up = _both_ways(rows, small_step, large_step).permute(2, 0, 1)

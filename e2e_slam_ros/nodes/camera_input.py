@@ -40,8 +40,8 @@ _OFFLINE_PATIENCE_S = 1.0
 
 @dataclass(frozen=True, eq=False)
 class _WaitingKeyframe:
-    frame: CameraFrame
-    index: int
+    frame: Frame
+    frame_id: str
     decision: KeyframeDecision
     deadline_s: float
 
@@ -63,12 +63,8 @@ class CameraInput:
     """Images in; TF, odometry and path out at camera rate; keyframes handed on.
 
     Args:
-        node: owns the subscriptions and publishers.
         config: may be replaced by `reconfigure`.
-        chooser: decides whether a frame becomes a keyframe.
-        diagnostics: counts problems and latencies.
         on_keyframe: takes each keyframe; must not block.
-        observer: watches every frame; or None.
         tracking: finds the poses of frames that come without one; or None.
         repeat: called with the stamp of an image that came twice; true: it answers for it.
     """
@@ -208,8 +204,8 @@ class CameraInput:
         self._match_depths()
 
     def _pass_on(self, frame: CameraFrame) -> None:
-        index = self.frames
-        image = Frame(index, frame.stamp_ns, frame.image, frame.camera, None, frame.T_map_camera)
+        pose = frame.T_map_camera
+        image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, None, pose)
         wanted = False
         if self._tracking is not None:
             image, wanted = self._tracked(image, self._tracking)
@@ -228,7 +224,7 @@ class CameraInput:
             return
         wait_s = self.config.depth.wait_s if self._awaits_depth else 0.0
         deadline_s = time.monotonic() + wait_s
-        self._waiting.append(_WaitingKeyframe(frame, index, decision, deadline_s))
+        self._waiting.append(_WaitingKeyframe(image, frame.frame_id, decision, deadline_s))
         self._match_depths()
 
     def _tracked(self, image: Frame, tracking: PoseTracking) -> tuple[Frame, bool]:
@@ -266,7 +262,7 @@ class CameraInput:
                 self._hand_on(item, msg)
             except Exception as error:
                 self._chooser.withdraw(stamp_ns)
-                self._diagnostics.problem(refusal_kind(error), error)
+                self._diagnostics.refused(error)
                 self.acknowledger.done(stamp_ns)
 
     def _hand_on(self, item: _WaitingKeyframe, msg: Image | None) -> None:
@@ -277,17 +273,10 @@ class CameraInput:
                 "registered depth on camera/depth/image_raw",
                 "check the stamps and depth.sync_tolerance_s, or set depth.source",
             )
-        source = item.frame
-        frame = Frame(
-            index=item.index,
-            stamp_ns=source.stamp_ns,
-            image=source.image,
-            camera=source.camera,
-            depth=None if msg is None else depth_to_metres(msg),
-            T_map_camera=source.T_map_camera,
-        )
+        depth = None if msg is None else depth_to_metres(msg)
+        frame = replace(item.frame, depth=depth)
         self.keyframes += 1
-        self._on_keyframe(KeyframeJob(frame, item.decision, source.frame_id, self.epoch))
+        self._on_keyframe(KeyframeJob(frame, item.decision, item.frame_id, self.epoch))
 
     def _latency(self, stage: str, ms: float) -> None:
         self._diagnostics.latency(stage, ms)

@@ -21,10 +21,7 @@ _FIELDS = tuple(
 
 
 def cloud_message(
-    positions: npt.NDArray[np.float32],
-    colors: npt.NDArray[np.uint8],
-    stamp: Time,
-    frame_id: str,
+    positions: npt.NDArray[np.float32], colors: npt.NDArray[np.uint8], stamp: Time, frame_id: str
 ) -> PointCloud2:
     """Return (N, 3) metres and (N, 3) RGB as an unordered cloud.
 

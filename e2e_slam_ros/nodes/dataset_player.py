@@ -36,8 +36,6 @@ class DatasetPlayer(Node):  # type: ignore[misc]
 
     Args:
         reader: the frames. None opens the sequence of the parameter ``data``.
-        context: rclpy context; None: the default one.
-        parameter_overrides: values with priority over parameter files.
 
     Raises:
         E2ESlamError: a parameter or a sequence that cannot be used.

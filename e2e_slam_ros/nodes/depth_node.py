@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import torch
 from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 
@@ -17,19 +16,12 @@ from e2e_slam_ros.config import Config, RefineConfig
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
-from e2e_slam_ros.nodes.adaptation_service import (
-    RESET_DONE,
-    AdaptationService,
-    adaptation_facts,
-)
+from e2e_slam_ros.nodes.adaptation_facts import RESET_DONE, adaptation_facts
 from e2e_slam_ros.nodes.cloud_messages import cloud_arrays
-from e2e_slam_ros.nodes.diagnostics import Diagnostics
+from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.keyframe_input import KeyframeInput, KeyframeMessages, keyframe_of
 from e2e_slam_ros.nodes.keyframe_output import DepthOutput
-from e2e_slam_ros.nodes.parameters import NodeParameters
-from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
 from e2e_slam_ros.nodes.qos import reliable
-from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.slam.depth_sources import build_depth_source, needs_depth_images
@@ -37,7 +29,7 @@ from e2e_slam_ros.slam.pipeline import kept_keyframes
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 
-class DepthNode(Node):  # type: ignore[misc]
+class DepthNode(ConfiguredNode):
     """``keyframe/*`` and ``map/active`` in; ``keyframe/depth`` out.
 
     Raises:
@@ -45,16 +37,10 @@ class DepthNode(Node):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        context: Context | None = None,
-        parameter_overrides: Sequence[Parameter] = (),
+        self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
-        super().__init__(
-            "depth_node", context=context, parameter_overrides=list(parameter_overrides)
-        )
-        self._settings = NodeParameters(self, self._reconfigure, self._check)
-        config = self._settings.config
-        use_threads(config.runtime.threads)
+        super().__init__("depth_node", context, parameter_overrides)
+        config = self.config
         self._device = resolve_device(config.runtime.device)
         self._source = build_depth_source(config, self._device)
         self.depth_stage = DepthStage(config, self._source, self._device)
@@ -62,7 +48,6 @@ class DepthNode(Node):  # type: ignore[misc]
         # Held by whoever uses the adapted weights or the keyframes.
         self._lock = threading.Lock()
         self._active: PointCloud2 | None = None
-        self.diagnostics = Diagnostics(self, self._facts)
         self._acknowledger = Acknowledger(self)
         self._output = DepthOutput(self)
         self.worker: KeyframeWorker[KeyframeMessages] = KeyframeWorker(
@@ -73,9 +58,7 @@ class DepthNode(Node):  # type: ignore[misc]
             "keyframe/sensor_depth" if needs_depth_images(config) else None,
             self.worker.submit,
         )
-        self._adaptation_service = AdaptationService(
-            self, self.diagnostics, self._reset_adaptation
-        )
+        self._triggers.slow("reset_adaptation", "reset_adaptation", self._reset_adaptation)
         if config.refine.wait_keyframes > 0:
             self.get_logger().warning(
                 "refine.wait_keyframes has no effect here: only slam_node revises its map"
@@ -84,13 +67,9 @@ class DepthNode(Node):  # type: ignore[misc]
             PointCloud2, "map/active", self._on_active, reliable(1)
         )
 
-    def close(self) -> None:
-        """End the thread."""
-        self.worker.stop()
-
     def _estimate(self, messages: KeyframeMessages) -> None:
         """Estimate and publish one keyframe's depth (worker thread)."""
-        config, start = self._settings.config.refine, time.perf_counter()
+        config, start = self.config.refine, time.perf_counter()
         with self._lock:
             keyframe = keyframe_of(messages, self._keyframes.next_index, self._device)
             raw = self._source.estimate(keyframe, self._keyframes)
@@ -115,7 +94,7 @@ class DepthNode(Node):  # type: ignore[misc]
         return torch.from_numpy(cloud_arrays(msg)[0]).to(self._device)
 
     def _on_failure(self, messages: KeyframeMessages, error: Exception) -> None:
-        self.diagnostics.problem(refusal_kind(error), error)
+        self.diagnostics.refused(error)
         self._give_up(messages)
 
     def _give_up(self, messages: KeyframeMessages) -> None:
@@ -136,18 +115,13 @@ class DepthNode(Node):  # type: ignore[misc]
     def _check(self, config: Config) -> None:
         self.depth_stage.check(config.refine)
 
-    def _reconfigure(self, config: Config) -> None:
-        """Nothing to do: each keyframe reads the configuration."""
-
     def _facts(self) -> dict[str, object]:
         return {
             "keyframes": len(self._keyframes),
-            "dropped": self.worker.dropped,
             "active_surfels": 0 if self._active is None else self._active.width,
             "depth_source": self._source.traits.name,
             "device": self._device,
-            "memory_mb": memory_mb(),
-            **adaptation_facts(self.depth_stage, self._settings.config.refine.strategy),
+            **adaptation_facts(self.depth_stage, self.config.refine.strategy),
         }
 
 

@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.nodes.qos import reliable
+from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.slam.problems import ProblemCounter
 
 _PERIOD_S = 1.0
@@ -59,6 +60,10 @@ class Diagnostics:
         if isinstance(error, Exception) and not isinstance(error, E2ESlamError):
             text = f"{type(error).__name__}: {error}"
         self._node.get_logger().warning(f"{kind}{count}: {text}")
+
+    def refused(self, error: Exception) -> None:
+        """Count an input that was refused, under the kind of its error."""
+        self.problem(refusal_kind(error), error)
 
     def latency(self, stage: str, ms: float) -> None:
         """Record the run time of one pass through a stage, milliseconds."""

@@ -21,7 +21,6 @@ from e2e_slam_ros.config.errors import CameraError, E2ESlamError, MessageError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.nodes.camera_frame import CameraFrame, FrameSink
 from e2e_slam_ros.nodes.conversions import camera_from_info, image_to_rgb
-from e2e_slam_ros.nodes.pose_buffer import LOOP_NS
 from e2e_slam_ros.nodes.pose_sources import PoseSource
 from e2e_slam_ros.nodes.refusals import (
     NoCameraInfoError,
@@ -29,6 +28,7 @@ from e2e_slam_ros.nodes.refusals import (
     UnsynchronisedError,
     refusal_kind,
 )
+from e2e_slam_ros.nodes.stamped_buffer import LOOP_NS
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 
 # Half a second of images at 30 Hz.
@@ -51,7 +51,6 @@ class FrameAssembler:
 
     Args:
         poses: pose source, asked at each image's stamp.
-        sink: receives frames and refusals.
         camera_frame: TF frame of the camera; empty takes it from the image header.
         patience_s: longest time that an image waits for camera_info and pose, wall time.
         now: monotonic clock, seconds.

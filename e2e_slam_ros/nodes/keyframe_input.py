@@ -50,7 +50,6 @@ class KeyframeInput:
     set is useless.
 
     Args:
-        node: owns the subscriptions.
         depth_topic: ``keyframe/depth``, ``keyframe/sensor_depth`` or None.
         receive: called with each complete set in the executor thread; must not block.
     """

@@ -9,23 +9,18 @@ from collections.abc import Sequence
 
 import torch
 from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
-from std_srvs.srv import Trigger
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.nodes.camera_input import CameraInput
+from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.conversions import depth_to_metres, image_message
-from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import KeyframeOutput, plane
-from e2e_slam_ros.nodes.parameters import NodeParameters
-from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
 from e2e_slam_ros.nodes.qos import reliable
-from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.nodes.stamps import ns_to_stamp, stamp_to_ns
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
@@ -37,7 +32,7 @@ from e2e_slam_ros.slam.worker import KeyframeWorker
 _REMEMBERED = 10
 
 
-class KeyframeNode(Node):  # type: ignore[misc]
+class KeyframeNode(ConfiguredNode):
     """Images, camera_info and poses in; TF, odometry, path and ``keyframe/*`` out.
 
     Runs without a GPU. With ``depth.source: sensor`` it also sends the depth at the
@@ -49,15 +44,10 @@ class KeyframeNode(Node):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        context: Context | None = None,
-        parameter_overrides: Sequence[Parameter] = (),
+        self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
-        super().__init__(
-            "keyframe_node", context=context, parameter_overrides=list(parameter_overrides)
-        )
-        self._settings = NodeParameters(self, self._reconfigure)
-        config = self._settings.config
+        super().__init__("keyframe_node", context, parameter_overrides)
+        config = self.config
         if config.pose.source == "visual":
             raise ConfigError.from_parts(
                 "parameter pose.source",
@@ -65,7 +55,6 @@ class KeyframeNode(Node):  # type: ignore[misc]
                 "topic, odometry or tf: the tracker needs the depth that slam_node has",
                 "run slam_node, or give poses",
             )
-        use_threads(config.runtime.threads)
         # Preparing a keyframe takes milliseconds: the robot's CPU does it.
         self._preprocess = Preprocessor(config.camera, torch.device("cpu"))
         self._selector = KeyframeSelector(config.keyframe, depth_traits(config))
@@ -74,28 +63,18 @@ class KeyframeNode(Node):  # type: ignore[misc]
         self._sent = 0
         # Between the worker that sends a keyframe and a reset that forgets those sent.
         self._lock = threading.Lock()
-        self.diagnostics = Diagnostics(self, self._facts)
         self._output = KeyframeOutput(self, config)
         self._sensor_depth = self.create_publisher(Image, "keyframe/sensor_depth", reliable())
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._prepare, config.runtime.offline, self._on_failure, self._on_drop
         )
         self.camera_input = CameraInput(
-            self,
-            config,
-            self._selector,
-            self.diagnostics,
-            self.worker.submit,
-            repeat=self._repeat,
+            self, config, self._selector, self.diagnostics, self.worker.submit, repeat=self._repeat
         )
         self._feedback = self.create_subscription(
             Image, "keyframe/depth", self._on_depth, reliable()
         )
-        self._reset = self.create_service(Trigger, "~/reset", self._on_reset)
-
-    def close(self) -> None:
-        """End the thread."""
-        self.worker.stop()
+        self._triggers.quick("reset", self._reset)
 
     def _prepare(self, job: KeyframeJob) -> None:
         """Make a keyframe and send it (worker thread)."""
@@ -117,7 +96,7 @@ class KeyframeNode(Node):  # type: ignore[misc]
 
     def _send(self, keyframe: Keyframe, frame_id: str) -> None:
         measured = keyframe.sensor_depth
-        if measured is None and needs_depth_images(self._settings.config):
+        if measured is None and needs_depth_images(self.config):
             # A keyframe is complete with a depth image only: nothing was measured.
             measured = torch.zeros_like(keyframe.image[:, :1])
         if measured is not None:
@@ -140,39 +119,33 @@ class KeyframeNode(Node):  # type: ignore[misc]
         try:
             depth = torch.tensor(depth_to_metres(msg))[None, None]
         except E2ESlamError as error:
-            self.diagnostics.problem(refusal_kind(error), error)
+            self.diagnostics.refused(error)
             return
         if depth.shape[-2:] == known[0].image.shape[-2:]:
             self._selector.mapped(known[0], depth)
 
     def _on_failure(self, job: KeyframeJob, error: Exception) -> None:
-        self.diagnostics.problem(refusal_kind(error), error)
+        self.diagnostics.refused(error)
         self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _on_drop(self, job: KeyframeJob) -> None:
         self._selector.withdraw(job.frame.stamp_ns)
         self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
-    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _reset(self) -> str:
         self.camera_input.reset()
         with self._lock:
             self._selector.restart()
             self._prepared = 0
             self._recent.clear()
             self._sent = 0
-        response.success, response.message = True, "the next frame becomes a keyframe"
-        return response
+        return "the next frame becomes a keyframe"
 
     def _reconfigure(self, config: Config) -> None:
         self.camera_input.reconfigure(config)
 
     def _facts(self) -> dict[str, object]:
-        return {
-            "frames": self.camera_input.frames,
-            "keyframes": self._sent,
-            "dropped": self.worker.dropped,
-            "memory_mb": memory_mb(),
-        }
+        return {"frames": self.camera_input.frames, "keyframes": self._sent}
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -34,9 +34,7 @@ class MapOutput:
     fusion of a keyframe ends, and the executor must not wait for that.
 
     Args:
-        node: owns the publishers.
         config: ``publish.*`` and frame names; may be replaced while running.
-        surfels: the map.
         lock: held by every reader and writer of ``surfels``.
         on_problem: called with (kind, error) from any thread.
         pipeline: its learned state is saved and loaded with the map; or None.

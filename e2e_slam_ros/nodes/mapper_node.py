@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
 from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
@@ -19,7 +17,6 @@ from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
-from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_input import (
     KeyframeInput,
     KeyframeMessages,
@@ -28,12 +25,8 @@ from e2e_slam_ros.nodes.keyframe_input import (
     keyframe_of,
 )
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput
-from e2e_slam_ros.nodes.map_output import MapOutput
-from e2e_slam_ros.nodes.map_services import MapServices
-from e2e_slam_ros.nodes.parameters import NodeParameters
-from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
+from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.qos import reliable
-from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.slam.worker import KeyframeWorker
@@ -42,7 +35,7 @@ from e2e_slam_ros.slam.worker import KeyframeWorker
 _DOUBTS = 20
 
 
-class MapperNode(Node):  # type: ignore[misc]
+class MapperNode(MappingNode):
     """``keyframe/*`` with ``keyframe/depth`` in; ``map``, ``map/active``, ``keyframe/cloud`` out.
 
     Depth weighs 1 - ``keyframe/uncertainty`` where that has come by the time of fusion.
@@ -52,28 +45,18 @@ class MapperNode(Node):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        context: Context | None = None,
-        parameter_overrides: Sequence[Parameter] = (),
+        self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
-        super().__init__(
-            "mapper_node", context=context, parameter_overrides=list(parameter_overrides)
-        )
-        self._settings = NodeParameters(self, self._reconfigure)
-        config = self._settings.config
-        use_threads(config.runtime.threads)
+        super().__init__("mapper_node", context, parameter_overrides)
+        config = self.config
         self._device = resolve_device(config.runtime.device)
         self._source = config.depth.source
-        self._map_lock = threading.Lock()
-        self._epoch = self._map_epoch = self._fused = 0
+        self._resets = self._fused = 0
         self._last_ns = -1
         self.surfels = SurfelMap(config.map, self._device)
-        self.diagnostics = Diagnostics(self, self._facts)
         self._acknowledger = Acknowledger(self)
         self._cloud = CloudOutput(self, config)
-        self.map_output = MapOutput(
-            self, config, self.surfels, self._map_lock, self.diagnostics.problem
-        )
+        self._serve_map(self.surfels)
         self.worker: KeyframeWorker[tuple[int, KeyframeMessages]] = KeyframeWorker(
             self._fuse, config.runtime.offline, self._on_failure, self._on_drop
         )
@@ -83,39 +66,16 @@ class MapperNode(Node):  # type: ignore[misc]
             Image, "keyframe/uncertainty", self._receive_doubt, reliable(_DOUBTS)
         )
         self._input = KeyframeInput(self, "keyframe/depth", self._receive)
-        self._map_services = MapServices(
-            self, self.map_output, self.diagnostics, self._begin_reset, self._clear
-        )
-
-    def reset(self) -> str:
-        """Forget the map and what waits; return what was forgotten, in words."""
-        self._begin_reset()
-        return self._clear()
-
-    def close(self) -> None:
-        """End the threads; an offline run with an output folder saves its map."""
-        self.worker.stop()
-        self.map_output.close()
-        runtime = self._settings.config.runtime
-        if runtime.offline and runtime.output and len(self.surfels) > 0:
-            self._map_services.save_and_log()
 
     def _begin_reset(self) -> None:
-        self._epoch += 1
+        self._resets += 1
 
-    def _clear(self) -> str:
-        """Forget the map of the time before the last reset (any thread; waits for the map)."""
-        with self._map_lock:
-            surfels = len(self.surfels)
-            self._clear_if_reset()
-        self.map_output.changed(0)
-        return f"forgot {surfels} surfels"
+    @property
+    def epoch(self) -> int:
+        """Number of resets so far."""
+        return self._resets
 
-    def _clear_if_reset(self) -> None:
-        """Clear the map once for each reset; call with the lock held."""
-        if self._map_epoch == self._epoch:
-            return
-        self._map_epoch = self._epoch
+    def _forget_map(self) -> None:
         self.surfels.clear()
         self._fused, self._last_ns = 0, -1
 
@@ -125,7 +85,7 @@ class MapperNode(Node):  # type: ignore[misc]
             self._doubts.popitem(last=False)
 
     def _receive(self, messages: KeyframeMessages) -> None:
-        self.worker.submit((self._epoch, messages))
+        self.worker.submit((self._resets, messages))
 
     def _fuse(self, job: tuple[int, KeyframeMessages]) -> None:
         """Fuse one keyframe and publish what it brought (worker thread)."""
@@ -141,7 +101,7 @@ class MapperNode(Node):  # type: ignore[misc]
         with self._map_lock:
             self._clear_if_reset()
             # A player in lock-step that missed the answer sends a keyframe twice.
-            fresh = epoch == self._epoch and stamp_ns != self._last_ns
+            fresh = epoch == self._resets and stamp_ns != self._last_ns
             if fresh:
                 self.surfels.fuse(keyframe, estimate)
                 self.map_output.publish_active(keyframe)
@@ -154,7 +114,7 @@ class MapperNode(Node):  # type: ignore[misc]
         self._acknowledger.done(stamp_ns)
 
     def _on_failure(self, job: tuple[int, KeyframeMessages], error: Exception) -> None:
-        self.diagnostics.problem(refusal_kind(error), error)
+        self.diagnostics.refused(error)
         self._acknowledger.done(job[1].stamp_ns)
 
     def _on_drop(self, job: tuple[int, KeyframeMessages]) -> None:
@@ -166,10 +126,8 @@ class MapperNode(Node):  # type: ignore[misc]
     def _facts(self) -> dict[str, object]:
         return {
             "keyframes": self._fused,
-            "dropped": self.worker.dropped,
             "surfels": len(self.surfels),
             "device": self._device,
-            "memory_mb": memory_mb(),
         }
 
 

@@ -33,9 +33,7 @@ class Observers:
     """
 
     def __init__(
-        self,
-        *observers: RunObserver | None,
-        on_problem: Callable[[str, Exception | str], None],
+        self, *observers: RunObserver | None, on_problem: Callable[[str, Exception | str], None]
     ) -> None:
         self._observers = tuple(item for item in observers if item is not None)
         self._on_problem = on_problem

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -20,8 +21,13 @@ from rclpy.parameter import Parameter
 
 from e2e_slam_ros.config import Config, parameters
 from e2e_slam_ros.config.errors import ConfigError
-from e2e_slam_ros.config.leaf import ParameterInfo
+from e2e_slam_ros.config.leaf import ParameterInfo, nearest_name
 
+_REFUSALS = (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    ParameterUninitializedException,
+)
 _INT64_MAX = 2**63 - 1
 _DOUBLE_MAX = 1.7e308
 # rclpy's own parameters, which no configuration tree knows.
@@ -49,26 +55,7 @@ class NodeParameters:
     ) -> None:
         self._on_change = on_change
         self._on_check = check
-        known = {info.name for info in parameters()}
-        _refuse_unknown(node, known)
-        values: dict[str, object] = {}
-        for info in parameters():
-            try:
-                values[info.name] = node.declare_parameter(
-                    info.name, info.default, descriptor(info)
-                ).value
-            except (
-                InvalidParameterTypeException,
-                InvalidParameterValueException,
-                ParameterUninitializedException,
-            ) as error:
-                raise ConfigError.from_parts(
-                    f"parameter {info.name}",
-                    repr(_override(node, info.name)),
-                    f"a {type(info.default).__name__}, {info.allowed}",
-                    "correct it in the parameter file or behind -p",
-                ) from error
-        self.config = Config().with_values(values)
+        self.config = Config().with_values(declared(node, parameters()))
         node.add_on_set_parameters_callback(self._check)
         # Humble has no callback for after the change: there the check applies it.
         self._checks_only = hasattr(node, "add_post_set_parameters_callback")
@@ -123,22 +110,34 @@ def _ours(changes: Sequence[Parameter]) -> dict[str, object]:
     return {change.name: change.value for change in changes if change.name in known}
 
 
-def unknown_overrides(node: Node, known: Collection[str]) -> list[str]:
-    """Return the parameters given to a node that are neither ``known`` nor rclpy's own.
+def declared(node: Node, infos: Sequence[ParameterInfo]) -> dict[str, Any]:
+    """Declare parameters on a node and return their values by name.
 
     rclpy keeps overrides that nothing declares without a word: a misspelt parameter would
     silently have no effect.
+
+    Raises:
+        ConfigError: the node was given an unknown parameter, or a value of a wrong type or out of
+            range.
     """
-    return [
-        name
-        for name in node._parameter_overrides
-        if name not in known and not name.startswith(_FOREIGN_PREFIXES)
-    ]
-
-
-def _refuse_unknown(node: Node, known: set[str]) -> None:
-    for name in unknown_overrides(node, known):
-        Config().with_values({name: 0})
+    known = {info.name: info for info in infos}
+    for name in node._parameter_overrides:
+        if name not in known and not name.startswith(_FOREIGN_PREFIXES):
+            do = f"did you mean {nearest_name(name, known)}?"
+            raise ConfigError.from_parts("parameter", repr(name), "a known name", do)
+    values = {}
+    for info in infos:
+        try:
+            parameter = node.declare_parameter(info.name, info.default, descriptor(info))
+        except _REFUSALS as error:
+            raise ConfigError.from_parts(
+                f"parameter {info.name}",
+                repr(_override(node, info.name)),
+                f"a {type(info.default).__name__}, {info.allowed}",
+                "correct it in the parameter file or behind -p (1.0 is a float, true a bool)",
+            ) from error
+        values[info.name] = parameter.value
+    return values
 
 
 def _override(node: Node, name: str) -> object:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
 from tqdm import tqdm
 
 from e2e_slam_ros.config.errors import DataError, E2ESlamError
 from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.data.prefetch import prepared_ahead
 from e2e_slam_ros.nodes.frame_publisher import FrameMessages, FramePublisher
 from e2e_slam_ros.nodes.player_options import PlayerOptions
 
@@ -41,14 +40,7 @@ class PlaybackReport:
 
 
 class Playback:
-    """Sends the frames of a reader, in real time or in lock-step. `run` blocks.
-
-    Args:
-        reader: the frames.
-        publisher: sends the frames.
-        options: rate, lock-step and its time-outs.
-        warn: receives sentences for the user.
-    """
+    """Sends the frames of a reader, in real time or in lock-step. `run` blocks."""
 
     def __init__(
         self,
@@ -121,32 +113,20 @@ class Playback:
     def _decoded(self) -> Iterator[FrameMessages]:
         """Yield the readable frames as messages. A thread decodes them ahead."""
 
-        def decode(index: int) -> FrameMessages:
-            return self._publisher.messages(self._reader[index])
+        def decode(index: int) -> FrameMessages | E2ESlamError:
+            try:
+                return self._publisher.messages(self._reader[index])
+            except E2ESlamError as error:
+                return error
 
-        with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
-            ahead: deque[Future[FrameMessages]] = deque()
-            for index in range(len(self._reader) + _AHEAD):
-                if index < len(self._reader):
-                    ahead.append(pool.submit(decode, index))
-                if index < _AHEAD or not ahead:
-                    continue
-                messages = self._result(ahead.popleft())
-                if messages is not None:
+        with closing(prepared_ahead(decode, 0, len(self._reader), _AHEAD)) as decoded:
+            for _, messages in decoded:
+                if not isinstance(messages, E2ESlamError):
                     yield messages
-                if self._stopping:
-                    for future in ahead:
-                        future.cancel()
-                    return
-
-    def _result(self, future: Future[FrameMessages]) -> FrameMessages | None:
-        try:
-            return future.result()
-        except E2ESlamError as error:
-            self.report.unreadable += 1
-            if self.report.unreadable == 1:
-                self._warn(f"left out: {error} (more of them are only counted)")
-            return None
+                    continue
+                self.report.unreadable += 1
+                if self.report.unreadable == 1:
+                    self._warn(f"left out: {messages} (more of them are only counted)")
 
     def _send_and_wait(self, messages: FrameMessages) -> None:
         options = self._options

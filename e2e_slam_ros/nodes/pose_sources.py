@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import Pose, PoseStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.time import Time as RclpyTime
@@ -23,38 +24,43 @@ Matrix = npt.NDArray[np.float64]
 Notify = Callable[[], None]
 
 
-class PoseSource(Protocol):
-    """Interface of a pose source. It returns the camera's pose at an image stamp."""
+class PoseSource(ABC):
+    """A pose source. It returns the camera's pose at an image stamp.
+
+    Attributes:
+        wanted: what it listens for, in words.
+        required: a frame without a pose is refused.
+    """
 
     wanted: str
-    required: bool
+    required = True
 
+    @abstractmethod
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return ``T_map_camera``, or None if it has not arrived.
 
         Raises:
             PoseError: the pose has arrived but cannot be used.
         """
-        ...
 
     def passed(self, stamp_ns: int) -> bool:
-        """Return whether waiting for that stamp is useless."""
-        ...
-
-    def restart(self, stamp_ns: int) -> None:
-        """Handle a jump back in time. Stamps start again at ``stamp_ns``."""
-        ...
+        """Return whether waiting for that stamp is useless. False: patience decides."""
+        return False
 
     def reconfigure(self, config: Config) -> None:
-        """Apply the current ``pose.tolerance_s``."""
-        ...
+        """Apply the current ``pose.tolerance_s``, where there is a tolerance."""
+        del config
 
+    def restart(self, stamp_ns: int) -> None:
+        """Handle a jump back in time: poses of the last round now lie in the future."""
+        self.clear()
+
+    @abstractmethod
     def clear(self) -> None:
         """Forget all received poses."""
-        ...
 
 
-class ImagePoses:
+class ImagePoses(PoseSource):
     """No poses from outside: the visual tracker finds them from the images."""
 
     required = False
@@ -62,37 +68,44 @@ class ImagePoses:
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return None."""
+        return None
 
     def passed(self, stamp_ns: int) -> bool:
         """Return True: there is nothing to wait for."""
         return True
 
-    def restart(self, stamp_ns: int) -> None:
-        """Nothing to forget."""
-
-    def reconfigure(self, config: Config) -> None:
-        """Nothing to change."""
-
     def clear(self) -> None:
         """Nothing to forget."""
 
 
-class TopicPoses:
+class TopicPoses(PoseSource):
     """Poses of the camera in the map frame, from PoseStamped on ``camera/pose``."""
 
-    required = True
-
-    def __init__(self, node: Node, config: Config, notify: Notify) -> None:
-        self.wanted = f"a PoseStamped on {node.resolve_topic_name('camera/pose')}"
+    def __init__(
+        self,
+        node: Node,
+        config: Config,
+        notify: Notify,
+        kind: type[PoseStamped | Odometry] = PoseStamped,
+        topic: str = "camera/pose",
+    ) -> None:
+        self.wanted = f"{kind.__name__} on {node.resolve_topic_name(topic)}"
         self._notify = notify
         self.reconfigure(config)
         self._buffer = PoseBuffer()
         self._subscription = node.create_subscription(
-            PoseStamped, "camera/pose", self._receive, small_subscription(config.runtime)
+            kind, topic, self._receive, small_subscription(config.runtime)
         )
 
-    def _receive(self, msg: PoseStamped) -> None:
-        self._buffer.add(stamp_to_ns(msg.header.stamp), _matrix_or_error(msg.pose))
+    def _receive(self, msg: Any) -> None:
+        self._add(msg, msg.pose)
+
+    def _add(self, msg: Any, pose: Pose) -> None:
+        try:
+            matrix: Matrix | PoseError = pose_to_matrix(pose)
+        except PoseError as error:
+            matrix = error
+        self._buffer.put(stamp_to_ns(msg.header.stamp), matrix)
         self._notify()
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
@@ -141,33 +154,22 @@ class TfLookup:
         self._buffer.clear()
 
 
-class OdometryPoses:
+class OdometryPoses(TopicPoses):
     """Poses from odometry of the robot's base on ``odom``, with base to camera from TF."""
 
-    required = True
-
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
-        self.wanted = (
-            f"Odometry on {node.resolve_topic_name('odom')} and a transform from its child frame "
-            "to the camera on TF"
-        )
-        self._notify = notify
-        self.reconfigure(config)
         self._base = config.frames.base
-        self._buffer = PoseBuffer()
         self._tf = TfLookup(node)
-        self._subscription = node.create_subscription(
-            Odometry, "odom", self._receive, small_subscription(config.runtime)
-        )
+        super().__init__(node, config, notify, Odometry, "odom")
+        self.wanted = f"{self.wanted} and a transform from its child frame to the camera on TF"
 
-    def _receive(self, msg: Odometry) -> None:
+    def _receive(self, msg: Any) -> None:
         self._base = msg.child_frame_id or self._base
-        self._buffer.add(stamp_to_ns(msg.header.stamp), _matrix_or_error(msg.pose.pose))
-        self._notify()
+        self._add(msg, msg.pose.pose)
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return odometry at the stamp, times base to camera. ``map -> odom`` is the identity."""
-        T_odom_base = self._buffer.at(stamp_ns, self._tolerance_ns, last_chance)
+        T_odom_base = super().pose(stamp_ns, camera_frame, last_chance)
         if T_odom_base is None or self._base == camera_frame:
             return T_odom_base
         # The camera's mount is fixed, so the latest transform is valid for every stamp.
@@ -178,23 +180,9 @@ class OdometryPoses:
         """Return false, because the mount may still arrive on TF until patience ends."""
         return False
 
-    def restart(self, stamp_ns: int) -> None:
-        """Forget the odometry of the round before the jump, which now lies in the future."""
-        self._buffer.restart(stamp_ns)
 
-    def reconfigure(self, config: Config) -> None:
-        """Apply the current ``pose.tolerance_s``."""
-        self._tolerance_ns = round(config.pose.tolerance_s * 1e9)
-
-    def clear(self) -> None:
-        """Forget the odometry."""
-        self._buffer.clear()
-
-
-class TfPoses:
-    """Poses from TF: ``odom -> camera`` at the image stamp."""
-
-    required = True
+class TfPoses(PoseSource):
+    """Poses from TF: ``odom -> camera`` at the image stamp, interpolated without a tolerance."""
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self._odom = config.frames.odom
@@ -204,17 +192,6 @@ class TfPoses:
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return the transform at the stamp. ``map -> odom`` is the identity."""
         return self._tf.matrix(self._odom, camera_frame, stamp_ns)
-
-    def passed(self, stamp_ns: int) -> bool:
-        """Return false. TF gives no reason for a missing transform, so patience decides."""
-        return False
-
-    def reconfigure(self, config: Config) -> None:
-        """Do nothing. TF interpolates between any two transforms, without a tolerance."""
-
-    def restart(self, stamp_ns: int) -> None:
-        """Forget the transforms, because those of the last round now lie in the future."""
-        self._tf.clear()
 
     def clear(self) -> None:
         """Forget the moving transforms."""
@@ -230,10 +207,3 @@ def make_pose_source(node: Node, config: Config, notify: Notify) -> PoseSource:
     if config.pose.source == "tf":
         return TfPoses(node, config, notify)
     return TopicPoses(node, config, notify)
-
-
-def _matrix_or_error(pose: Any) -> Matrix | PoseError:
-    try:
-        return pose_to_matrix(pose)
-    except PoseError as error:
-        return error

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-)
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from e2e_slam_ros.config import RuntimeConfig
 

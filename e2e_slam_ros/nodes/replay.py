@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import rclpy
 from rclpy.context import Context
@@ -69,12 +70,9 @@ def run_replay(
     Ctrl-C ends the replay early. The result so far is still returned.
 
     Args:
-        reader: the frames.
         config: the SLAM node's parameters; lock-step sets ``runtime.offline``.
         lockstep: frame by frame and deterministic; otherwise in real time.
         rate: speed relative to the recording, in real time.
-        recorder: observes every frame and keyframe.
-        progress: show a bar if stderr is a terminal.
 
     Raises:
         E2ESlamError: input or parameters that cannot be used, another player or SLAM node in the
@@ -88,7 +86,8 @@ def run_replay(
     context = Context()
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        return _run(context, reader, config, lockstep, rate, recorder, progress)
+        options = {"lockstep": lockstep, "rate": float(rate), "progress": progress}
+        return _run(context, reader, config, options, recorder)
     finally:
         context.try_shutdown()
 
@@ -97,19 +96,20 @@ def _run(
     context: Context,
     reader: FrameReader,
     config: Config,
-    lockstep: bool,
-    rate: float,
+    options: dict[str, Any],
     recorder: RunObserver | None,
-    progress: bool,
 ) -> ReplayOutcome:
+    options["map_frame"] = config.frames.map
+    options["camera_frame"] = config.frames.camera or "camera_optical_frame"
+    given = [Parameter(name, value=value) for name, value in options.items()]
     slam = SlamNode(context, overrides(config), recorder)
     try:
-        player = _player(context, reader, config, lockstep, rate, progress)
+        player = DatasetPlayer(reader, context, given)
         try:
             with SpinThread(slam), SpinThread(player):
                 _refuse_company(player)
                 start = time.monotonic()
-                interrupted, failure = _play(player, slam, lockstep)
+                interrupted, failure = _play(player, slam, options["lockstep"])
                 wall_s = time.monotonic() - start
         finally:
             player.destroy_node()
@@ -127,25 +127,6 @@ def _run(
     finally:
         slam.close(save=False)
         slam.destroy_node()
-
-
-def _player(
-    context: Context,
-    reader: FrameReader,
-    config: Config,
-    lockstep: bool,
-    rate: float,
-    progress: bool,
-) -> DatasetPlayer:
-    values: dict[str, bool | float | str] = {
-        "lockstep": lockstep,
-        "rate": float(rate),
-        "progress": progress,
-        "map_frame": config.frames.map,
-        "camera_frame": config.frames.camera or "camera_optical_frame",
-    }
-    given = [Parameter(name, value=value) for name, value in values.items()]
-    return DatasetPlayer(reader, context, given)
 
 
 def _refuse_company(player: DatasetPlayer) -> None:

@@ -16,20 +16,12 @@ class SilenceWatch:
     """Reports the likely reason of a silence, once for each silence.
 
     Args:
-        node: gives the ROS graph.
-        topic: the image topic of the subscription.
         reliable: whether the subscription is reliable.
         limit_s: seconds of silence before a report; 0 means never.
-        report: called with the reason.
     """
 
     def __init__(
-        self,
-        node: Node,
-        topic: str,
-        reliable: bool,
-        limit_s: float,
-        report: Callable[[str], None],
+        self, node: Node, topic: str, reliable: bool, limit_s: float, report: Callable[[str], None]
     ) -> None:
         self.limit_s = limit_s
         self._node = node

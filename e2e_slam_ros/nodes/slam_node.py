@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from rclpy.context import Context
-from rclpy.node import Node
 from rclpy.parameter import Parameter
-from std_srvs.srv import Trigger
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.device import resolve_device
-from e2e_slam_ros.nodes.adaptation_service import (
-    RESET_DONE,
-    AdaptationService,
-    adaptation_facts,
-)
+from e2e_slam_ros.nodes.adaptation_facts import RESET_DONE, adaptation_facts
 from e2e_slam_ros.nodes.camera_input import CameraInput
-from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, KeyframeOutput
-from e2e_slam_ros.nodes.map_output import MapOutput
-from e2e_slam_ros.nodes.map_services import MapServices
+from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.observer import Observers, RunObserver
-from e2e_slam_ros.nodes.parameters import NodeParameters
-from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
-from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
@@ -38,16 +26,11 @@ from e2e_slam_ros.slam.worker import KeyframeWorker
 from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
 
 
-class SlamNode(Node):  # type: ignore[misc]
+class SlamNode(MappingNode):
     """Images, camera_info, poses (and depth) in; TF, keyframes and the map out.
 
     The executor thread takes images at camera rate; a worker maps keyframes; a third thread
     publishes the map. What refuses input counts it and goes on.
-
-    Args:
-        context: rclpy context; None: the default one.
-        parameter_overrides: values that win over parameter files.
-        observer: watches the run from inside; or None.
 
     Raises:
         E2ESlamError: a parameter, device or depth source that cannot be used.
@@ -59,31 +42,16 @@ class SlamNode(Node):  # type: ignore[misc]
         parameter_overrides: Sequence[Parameter] = (),
         observer: RunObserver | None = None,
     ) -> None:
-        super().__init__(
-            "slam_node", context=context, parameter_overrides=list(parameter_overrides)
-        )
-        self._settings = NodeParameters(self, self._reconfigure, self._check)
-        config = self._settings.config
-        use_threads(config.runtime.threads)
+        super().__init__("slam_node", context, parameter_overrides)
+        config = self.config
         self.pipeline = SlamPipeline(config, resolve_device(config.runtime.device))
-        # Held by whoever reads or writes the map; the executor never waits for it at camera rate.
-        self._map_lock = threading.Lock()
         self._viewer = _viewer(config)
-        self.mapped = self._map_epoch = 0
+        self.mapped = 0
         self._last: KeyframeResult | None = None
-        self.diagnostics = Diagnostics(self, self._facts)
         self._observer = Observers(observer, self._viewer, on_problem=self.diagnostics.problem)
         self._keyframe_output = KeyframeOutput(self, config)
         self._depth_output = DepthOutput(self)
         self._cloud_output = CloudOutput(self, config)
-        self.map_output = MapOutput(
-            self,
-            config,
-            self.pipeline.surfels,
-            self._map_lock,
-            self.diagnostics.problem,
-            self.pipeline,
-        )
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
@@ -96,62 +64,32 @@ class SlamNode(Node):  # type: ignore[misc]
             self._observer,
             tracking=self.pipeline.tracking,
         )
-        self._map_services = MapServices(
-            self, self.map_output, self.diagnostics, self.camera_input.reset, self._clear
-        )
-        self._adaptation_service = AdaptationService(
-            self, self.diagnostics, self._reset_adaptation
-        )
-        self._pause = self.create_service(Trigger, "~/pause", self._on_pause)
-        self._resume = self.create_service(Trigger, "~/resume", self._on_resume)
+        self._serve_map(self.pipeline.surfels, self.pipeline)
+        self._triggers.slow("reset_adaptation", "reset_adaptation", self._reset_adaptation)
+        self._triggers.quick("pause", self._pause)
+        self._triggers.quick("resume", self._resume)
         self.get_logger().info(
             f"mapping on {self.pipeline.device}, depth from {config.depth.source}, "
             f"poses from {config.pose.source}, refinement: {config.refine.strategy}"
         )
 
-    @property
-    def config(self) -> Config:
-        """The parameters as they are now."""
-        return self._settings.config
-
-    def reset(self) -> str:
-        """Forget the map, the path and what waits; return what was forgotten, in words."""
-        self.camera_input.reset()
-        return self._clear()
-
-    def save_map(self) -> tuple[bool, str]:
-        """Save the map; return success and the absolute path, or the reason."""
-        return self._map_services.save_and_log()
-
     def close(self, save: bool = True) -> None:
         """End the threads; an offline run with an output folder saves its map."""
-        self.worker.stop()
         if self.pipeline.tracking is not None:
             self.pipeline.tracking.close()
-        self.map_output.close()
+        super().close(save)
         if self._viewer is not None:
             self._viewer.close()
-        runtime = self.config.runtime
-        if save and runtime.offline and runtime.output and len(self.pipeline.surfels) > 0:
-            self.save_map()
 
-    def _clear(self) -> str:
-        """Forget the map of the time before the last reset (any thread; waits for the map)."""
-        with self._map_lock:
-            surfels = len(self.pipeline.surfels)
-            self._clear_if_reset()
-        self.map_output.changed(0)
-        return f"forgot {surfels} surfels"
+    def _begin_reset(self) -> None:
+        self.camera_input.reset()
 
-    def _clear_if_reset(self) -> None:
-        """Clear the map once for each reset; call with the lock held.
+    @property
+    def epoch(self) -> int:
+        """Number of resets so far."""
+        return self.camera_input.epoch
 
-        A keyframe of after a reset may get the lock before the thread that clears: then it
-        clears, and is not forgotten with the old map.
-        """
-        if self._map_epoch == self.camera_input.epoch:
-            return
-        self._map_epoch = self.camera_input.epoch
+    def _forget_map(self) -> None:
         self.pipeline.reset()
         self.mapped, self._last = 0, None
 
@@ -179,22 +117,20 @@ class SlamNode(Node):  # type: ignore[misc]
         self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _on_failure(self, job: KeyframeJob, error: Exception) -> None:
-        self.diagnostics.problem(refusal_kind(error), error)
+        self.diagnostics.refused(error)
         self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _on_drop(self, job: KeyframeJob) -> None:
         self.pipeline.withdraw(job.frame.stamp_ns)
         self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
-    def _on_pause(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _pause(self) -> str:
         self.camera_input.paused = True
-        response.success, response.message = True, "images are ignored until ~/resume"
-        return response
+        return "images are ignored until ~/resume"
 
-    def _on_resume(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _resume(self) -> str:
         self.camera_input.paused = False
-        response.success, response.message = True, "images are used again"
-        return response
+        return "images are used again"
 
     def _reset_adaptation(self) -> str:
         """Forget what the refinement learned (any thread; waits for the keyframe at work)."""
@@ -215,11 +151,9 @@ class SlamNode(Node):  # type: ignore[misc]
         return {
             "frames": self.camera_input.frames,
             "keyframes": self.mapped,
-            "dropped": self.worker.dropped,
             "waiting": self.worker.pending,
             "paused": self.camera_input.paused,
             "surfels": len(self.pipeline.surfels),
-            "memory_mb": memory_mb(),
             "device": self.pipeline.device,
             "depth_source": self.config.depth.source,
             **tracking_facts(self.pipeline.tracking),

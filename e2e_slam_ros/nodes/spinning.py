@@ -26,10 +26,7 @@ _TICK_S = 0.2
 _LOG_EVERY_S = 5.0
 
 
-def run_node(
-    make: Callable[[], Node],
-    args: Sequence[str] | None,
-) -> int:
+def run_node(make: Callable[[], Node], args: Sequence[str] | None) -> int:
     """Spin the node from ``make`` until SIGINT or SIGTERM. Return the exit code.
 
     rclpy's own signal handlers invalidate the context at once, while the mapping thread still uses

@@ -18,10 +18,9 @@ class Atlas:
         start: (layers, levels) int32, first texel of a layer's level.
         size: edge of level 0 in texels, a power of two; level k has ``size >> k``.
 
-    Example:
-        >>> atlas = build_atlas([torch.rand(2, 8, 8, 3)])
-        >>> atlas.levels, tuple(atlas.start.shape)
-        (4, (2, 4))
+    >>> atlas = build_atlas([torch.rand(2, 8, 8, 3)])
+    >>> atlas.levels, tuple(atlas.start.shape)
+    (4, (2, 4))
     """
 
     texels: torch.Tensor
@@ -60,7 +59,6 @@ def sample(
     """Return trilinearly interpolated colours (N, 3).
 
     Args:
-        atlas: the textures.
         layer: (N,) int64.
         u, v: (N,) texture coordinates in repeats, any range.
         texels_apart: (N,) distance of neighbouring pixels in texels of level 0.

@@ -8,16 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from e2e_slam_ros.simulation.scene import (
-    BALL,
-    BOX,
-    CYLINDER,
-    FACES,
-    HULL,
-    Lamps,
-    Scene,
-    Surfaces,
-)
+from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, FACES, HULL, Lamps, Scene, Surfaces
 
 Vector = tuple[float, float, float]
 
@@ -34,9 +25,8 @@ class Material:
         emission: light that the face emits, in units of a white wall in room light.
         offset: texture coordinates of the face's centre, in repeats.
 
-    Example:
-        >>> Material(texture=0, repeat_m=0.5).tint
-        (1.0, 1.0, 1.0)
+    >>> Material(texture=0, repeat_m=0.5).tint
+    (1.0, 1.0, 1.0)
     """
 
     texture: int
@@ -51,10 +41,9 @@ class Material:
 class Place:
     """Position and yaw of a piece of furniture in the map frame, in metres and radians.
 
-    Example:
-        >>> table = Place(x=1.0, y=2.0)
-        >>> table.child((0.0, 0.3, 0.75))  # a thing on the table top
-        Place(x=1.0, y=2.3, z=0.75, yaw=0.0)
+    >>> table = Place(x=1.0, y=2.0)
+    >>> table.child((0.0, 0.3, 0.75))  # a thing on the table top
+    Place(x=1.0, y=2.3, z=0.75, yaw=0.0)
     """
 
     x: float = 0.0
@@ -81,14 +70,13 @@ class Place:
 class SceneBuilder:
     """Collects primitives, each given in the frame of a `Place`. `build` returns the scene.
 
-    Example:
-        >>> build = SceneBuilder()
-        >>> build.hull((4.0, 3.0, 2.5), (Material(texture=0),) * FACES)
-        >>> build.box(Place(x=1.0), (0.0, 0.0, 0.5), (1.0, 1.0, 1.0), Material(texture=0))
-        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
-        >>> scene = build.build(torch.ones(1, 8, 8, 3), lamps)
-        >>> scene.kind.tolist() == [HULL, BOX]
-        True
+    >>> build = SceneBuilder()
+    >>> build.hull((4.0, 3.0, 2.5), (Material(texture=0),) * FACES)
+    >>> build.box(Place(x=1.0), (0.0, 0.0, 0.5), (1.0, 1.0, 1.0), Material(texture=0))
+    >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
+    >>> scene = build.build(torch.ones(1, 8, 8, 3), lamps)
+    >>> scene.kind.tolist() == [HULL, BOX]
+    True
     """
 
     kinds: list[int] = field(default_factory=list)

@@ -17,9 +17,8 @@ class Dice:
         seed: any integer, reduced to 63 bits.
         stream: separates independent uses of one seed (layout, textures, trajectory, noise).
 
-    Example:
-        >>> Dice(7).uniform(0.0, 1.0) == Dice(7).uniform(0.0, 1.0)
-        True
+    >>> Dice(7).uniform(0.0, 1.0) == Dice(7).uniform(0.0, 1.0)
+    True
     """
 
     def __init__(self, seed: int, stream: int = 0) -> None:

@@ -22,11 +22,10 @@ class SensorEffects:
         noise: standard deviation of a grey pixel's noise, in [0, 1] units.
         seed: seed of the noise and of the drift's phase.
 
-    Example:
-        >>> grey = torch.full((3, 4, 4), 0.5)
-        >>> clean = SensorEffects(0, 0, 0, 0).apply(grey, index=0, time_s=0.0)
-        >>> bool(torch.allclose(clean, grey))
-        True
+    >>> grey = torch.full((3, 4, 4), 0.5)
+    >>> clean = SensorEffects(0, 0, 0, 0).apply(grey, index=0, time_s=0.0)
+    >>> bool(torch.allclose(clean, grey))
+    True
     """
 
     blur: float = 0.25

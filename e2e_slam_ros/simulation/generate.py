@@ -47,15 +47,11 @@ _AT_WALL = (
 
 
 def generate_scene(
-    seed: int,
-    device: torch.device | str = "cpu",
-    texture_size: int = 256,
-    shadow_size: int = 256,
+    seed: int, device: torch.device | str = "cpu", texture_size: int = 256, shadow_size: int = 256
 ) -> Scene:
     """Return a random room. The same seed gives the same room.
 
     Args:
-        seed: any integer.
         device: device of the returned tensors. The scene is computed on the CPU.
         texture_size: edge of a texture in texels, a power of two from 64.
         shadow_size: edge of a face of the shadow cube maps in texels; 0 for no shadows.

@@ -21,10 +21,9 @@ class FloorPlan:
         width, depth: size of the floor in metres, along x and y.
         taken: rectangles (x, y, half x, half y) in metres.
 
-    Example:
-        >>> plan = FloorPlan(4.0, 3.0)
-        >>> plan.claim(0.0, 0.0, 0.5, 0.5), plan.claim(0.2, 0.0, 0.5, 0.5)
-        (True, False)
+    >>> plan = FloorPlan(4.0, 3.0)
+    >>> plan.claim(0.0, 0.0, 0.5, 0.5), plan.claim(0.2, 0.0, 0.5, 0.5)
+    (True, False)
     """
 
     width: float

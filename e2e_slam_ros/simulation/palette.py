@@ -40,13 +40,11 @@ class Palette:
     """Random materials by part of the room.
 
     Args:
-        dice: random numbers of the textures.
         size: edge of a texture in texels, a power of two.
 
-    Example:
-        >>> palette = Palette(Dice(0), size=64)
-        >>> palette.pick(Dice(1), "picture").repeat_m  # one copy covers the whole face
-        0.0
+    >>> palette = Palette(Dice(0), size=64)
+    >>> palette.pick(Dice(1), "picture").repeat_m  # one copy covers the whole face
+    0.0
     """
 
     def __init__(self, dice: Dice, size: int) -> None:

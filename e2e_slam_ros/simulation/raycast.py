@@ -35,19 +35,18 @@ class ViewTable:
         centre: (R, 3), primitive centre in the camera frame, metres.
         axes: (R, 3, 3), columns are its half axes in the camera frame, metres.
 
-    Example:
-        >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
-        >>> from e2e_slam_ros.simulation.scene import Lamps
-        >>> build = SceneBuilder()
-        >>> build.hull((4.0, 4.0, 4.0), (Material(texture=0),) * 6)
-        >>> lamps = Lamps(torch.zeros(1, 3), torch.ones(1, 3), torch.ones(2, 3))
-        >>> scene = build.build(torch.ones(1, 8, 8, 3), lamps)
-        >>> T_map_camera = torch.eye(4)
-        >>> T_map_camera[2, 3] = 1.0  # 1 m above the floor, the camera looks at the ceiling
-        >>> table = view_table([scene], T_map_camera[None])
-        >>> k = torch.tensor([[[16.0, 0.0, 7.5], [0.0, 16.0, 7.5], [0.0, 0.0, 1.0]]])
-        >>> round(float(cast(table, k, 16, 16).depth.min()), 3)  # the ceiling is 3 m away
-        3.0
+    >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
+    >>> from e2e_slam_ros.simulation.scene import Lamps
+    >>> build = SceneBuilder()
+    >>> build.hull((4.0, 4.0, 4.0), (Material(texture=0),) * 6)
+    >>> lamps = Lamps(torch.zeros(1, 3), torch.ones(1, 3), torch.ones(2, 3))
+    >>> scene = build.build(torch.ones(1, 8, 8, 3), lamps)
+    >>> T_map_camera = torch.eye(4)
+    >>> T_map_camera[2, 3] = 1.0  # 1 m above the floor, the camera looks at the ceiling
+    >>> table = view_table([scene], T_map_camera[None])
+    >>> k = torch.tensor([[[16.0, 0.0, 7.5], [0.0, 16.0, 7.5], [0.0, 0.0, 1.0]]])
+    >>> round(float(cast(table, k, 16, 16).depth.min()), 3)  # the ceiling is 3 m away
+    3.0
     """
 
     kind: torch.Tensor
@@ -68,10 +67,9 @@ class Hits:
         depth: (B, H, W), z in metres.
         row: (B, H, W) int64, row of the `ViewTable`.
 
-    Example:
-        >>> hits = Hits(torch.full((1, 2, 2), 3.0), torch.zeros(1, 2, 2, dtype=torch.int64))
-        >>> hits.depth.shape
-        torch.Size([1, 2, 2])
+    >>> hits = Hits(torch.full((1, 2, 2), 3.0), torch.zeros(1, 2, 2, dtype=torch.int64))
+    >>> hits.depth.shape
+    torch.Size([1, 2, 2])
     """
 
     depth: torch.Tensor
@@ -120,7 +118,6 @@ def cast(table: ViewTable, intrinsics: torch.Tensor, height: int, width: int) ->
     """Return the first hit of each pixel.
 
     Args:
-        table: table of B views.
         intrinsics: (B, 3, 3), pinhole without skew.
         height, width: image size in pixels.
     """

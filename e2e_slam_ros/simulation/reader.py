@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
 
 import torch
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import Frame, ReaderReport
+from e2e_slam_ros.data.sequence import SequenceReader
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.simulation.dice import Dice
 from e2e_slam_ros.simulation.effects import SensorEffects
@@ -41,28 +41,22 @@ def random_camera(seed: int, width: int, height: int) -> PinholeCamera:
     )
 
 
-class ProceduralReader:
+class ProceduralReader(SequenceReader):
     """A `FrameReader` of a random room. The same arguments give the same frames.
 
     Args:
-        seed: seed of the room, the path and the noise.
-        frames: number of frames.
         width, height: image size in pixels.
-        device: device that renders.
-        rate_hz: frames per second.
         camera: intrinsics for that image size. None: 64 degrees horizontal field of view.
         effects: lens and noise. None: mild effects. `SensorEffects(0, 0, 0, 0)`: no effects.
-        style: speeds and clearance of the camera's motion.
         texture_size: edge of a texture in texels, a power of two.
 
     Raises:
         DataError: an impossible size or rate, or a camera of another size.
 
-    Example:
-        >>> reader = ProceduralReader(seed=0, frames=2, width=32, height=24, texture_size=64)
-        >>> frame = reader[0]
-        >>> len(reader), frame.image.shape, bool((frame.depth > 0).all())
-        (2, (24, 32, 3), True)
+    >>> reader = ProceduralReader(seed=0, frames=2, width=32, height=24, texture_size=64)
+    >>> frame = reader[0]
+    >>> len(reader), frame.image.shape, bool((frame.depth > 0).all())
+    (2, (24, 32, 3), True)
     """
 
     def __init__(
@@ -95,40 +89,22 @@ class ProceduralReader:
                 "procedural sequence", self.camera, f"an undistorted {width}x{height} camera",
                 "use camera.resized(...) and camera.undistorted()",
             )  # fmt: skip
+        super().__init__(f"procedural_{seed}", ReaderReport(listed=frames))
         self.scene: Scene = generate_scene(seed, device, texture_size)
         self.T_map_camera = smooth_trajectory(self.scene, frames, rate_hz, seed, style)
-        self._name = f"procedural_{seed}"
         self._effects = effects if effects is not None else SensorEffects(seed=seed)
         self._rate_hz = rate_hz
-        self._report = ReaderReport(listed=frames)
         self._renderer = Renderer([self.scene])
         # One frame fits into a CPU's cache. A GPU needs more work per call.
         self._batch = 1 if self.scene.device.type == "cpu" else 8
         self._cache: OrderedDict[int, Frame] = OrderedDict()
-        self._lock = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        """Short name of the sequence."""
-        return self._name
-
-    @property
-    def report(self) -> ReaderReport:
-        """Report of left-out frames; no frame is ever left out."""
-        return self._report
+        self._render_lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.T_map_camera)
 
-    def __iter__(self) -> Iterator[Frame]:
-        return (self[index] for index in range(len(self)))
-
-    def __getitem__(self, index: int) -> Frame:
-        if index < 0:
-            index += len(self)
-        if not 0 <= index < len(self):
-            raise IndexError(f"frame {index} of {len(self)}")
-        with self._lock:
+    def _read(self, index: int) -> Frame:
+        with self._render_lock:
             if index not in self._cache:
                 self._render_around(index)
             self._cache.move_to_end(index)

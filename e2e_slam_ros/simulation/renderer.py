@@ -29,10 +29,9 @@ class RenderedViews:
             are closed.
         normals: (B, 3, H, W) float32, unit length, camera frame, towards the camera.
 
-    Example:
-        >>> picture = torch.zeros(1, 3, 2, 2)
-        >>> RenderedViews(picture, torch.ones(1, 1, 2, 2), picture).depth.shape
-        torch.Size([1, 1, 2, 2])
+    >>> picture = torch.zeros(1, 3, 2, 2)
+    >>> RenderedViews(picture, torch.ones(1, 1, 2, 2), picture).depth.shape
+    torch.Size([1, 1, 2, 2])
     """
 
     image: torch.Tensor
@@ -46,18 +45,17 @@ class Renderer:
     Args:
         scenes: rooms on one device with textures of one size.
 
-    Example:
-        >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
-        >>> from e2e_slam_ros.simulation.scene import Lamps
-        >>> build = SceneBuilder()
-        >>> build.hull((4.0, 4.0, 4.0), (Material(texture=0),) * 6)
-        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 3.0]]), torch.ones(1, 3), torch.ones(2, 3))
-        >>> renderer = Renderer([build.build(torch.ones(1, 8, 8, 3), lamps)])
-        >>> T_map_camera = torch.eye(4)
-        >>> T_map_camera[2, 3] = 1.0  # 1 m above the floor, the camera looks at the ceiling
-        >>> k = torch.tensor([[16.0, 0.0, 7.5], [0.0, 16.0, 7.5], [0.0, 0.0, 1.0]])
-        >>> renderer(T_map_camera[None], k, 16, 16).image.shape
-        torch.Size([1, 3, 16, 16])
+    >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
+    >>> from e2e_slam_ros.simulation.scene import Lamps
+    >>> build = SceneBuilder()
+    >>> build.hull((4.0, 4.0, 4.0), (Material(texture=0),) * 6)
+    >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 3.0]]), torch.ones(1, 3), torch.ones(2, 3))
+    >>> renderer = Renderer([build.build(torch.ones(1, 8, 8, 3), lamps)])
+    >>> T_map_camera = torch.eye(4)
+    >>> T_map_camera[2, 3] = 1.0  # 1 m above the floor, the camera looks at the ceiling
+    >>> k = torch.tensor([[16.0, 0.0, 7.5], [0.0, 16.0, 7.5], [0.0, 0.0, 1.0]])
+    >>> renderer(T_map_camera[None], k, 16, 16).image.shape
+    torch.Size([1, 3, 16, 16])
     """
 
     def __init__(self, scenes: Sequence[Scene]) -> None:
@@ -117,7 +115,6 @@ class Renderer:
         """Return image and normals (n, 3, h, W) of n views of one scene, for a band of h rows.
 
         Args:
-            scene_index: index of the scene that the views show.
             views, rows: the part of ``hits`` to shade.
             table, hits: table and hits of all views.
             pose, k: (n, 4, 4) and (n, 3, 3), pose and intrinsics of these views.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,6 +18,8 @@ BALL = 3
 # 4 and 5, a ball has face 0.
 FACES = 6
 
+Part = TypeVar("Part", "Scene", "Surfaces", "Lamps")
+
 
 @dataclass(frozen=True, eq=False)
 class Surfaces:
@@ -30,10 +33,9 @@ class Surfaces:
         tint: (P, 6, 3), linear colour that multiplies the texture.
         finish: (P, 6, 4): specular strength, emission, texture layer, repeats per metre.
 
-    Example:
-        >>> ones = torch.ones(1, 6, 4)
-        >>> Surfaces(ones[..., :3], ones, ones, ones[..., :3], ones).tint.shape
-        torch.Size([1, 6, 3])
+    >>> ones = torch.ones(1, 6, 4)
+    >>> Surfaces(ones[..., :3], ones, ones, ones[..., :3], ones).tint.shape
+    torch.Size([1, 6, 3])
     """
 
     normal: torch.Tensor
@@ -53,10 +55,9 @@ class Lamps:
         ambient: (2, 3), linear: on faces that look down, on faces that look up.
         shadow: (L, 6, S, S) depth cube maps in metres from `shadow.bake_shadows`, or None.
 
-    Example:
-        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
-        >>> lamps.shadow is None
-        True
+    >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
+    >>> lamps.shadow is None
+    True
     """
 
     position: torch.Tensor
@@ -79,13 +80,12 @@ class Scene:
         lamps: the light.
         exposure: () float32, the factor from radiance to the camera's response.
 
-    Example:
-        >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
-        >>> build = SceneBuilder()
-        >>> build.hull((4.0, 3.0, 2.5), (Material(texture=0),) * 6)
-        >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
-        >>> build.build(torch.ones(1, 8, 8, 3), lamps).half
-        tensor([[2.0000, 1.5000, 1.2500]])
+    >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
+    >>> build = SceneBuilder()
+    >>> build.hull((4.0, 3.0, 2.5), (Material(texture=0),) * 6)
+    >>> lamps = Lamps(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.ones(2, 3))
+    >>> build.build(torch.ones(1, 8, 8, 3), lamps).half
+    tensor([[2.0000, 1.5000, 1.2500]])
     """
 
     kind: torch.Tensor
@@ -107,20 +107,16 @@ class Scene:
 
     def to(self, device: torch.device | str) -> Scene:
         """Return the scene with all tensors on ``device``."""
-        surfaces = Surfaces(*(getattr(self.surfaces, f.name).to(device) for f in fields(Surfaces)))
-        lamps = Lamps(
-            self.lamps.position.to(device),
-            self.lamps.color.to(device),
-            self.lamps.ambient.to(device),
-            None if self.lamps.shadow is None else self.lamps.shadow.to(device),
-        )
-        return Scene(
-            self.kind.to(device),
-            self.centre.to(device),
-            self.half.to(device),
-            self.rotation.to(device),
-            surfaces,
-            self.textures.to(device),
-            lamps,
-            self.exposure.to(device),
-        )
+        return _moved(self, device)
+
+
+def _moved(part: Part, device: torch.device | str) -> Part:
+    """Return a dataclass of tensors, and of such dataclasses, on another device."""
+    changes: dict[str, Any] = {}
+    for item in fields(part):
+        value = getattr(part, item.name)
+        if isinstance(value, torch.Tensor):
+            changes[item.name] = value.to(device)
+        elif value is not None:
+            changes[item.name] = _moved(value, device)
+    return replace(part, **changes)

@@ -19,7 +19,6 @@ def distance(scene: Scene, points: torch.Tensor) -> torch.Tensor:
     ellipsoid it is a lower bound.
 
     Args:
-        scene: the room.
         points: (N, 3), metres, map frame.
 
     Returns:
@@ -46,7 +45,6 @@ def first_hit(
     """Return the ray parameter of the first surface, (N,): metres for unit directions.
 
     Args:
-        scene: the room.
         origins, directions: (N, 3), map frame.
         near: hits before this parameter are ignored.
     """

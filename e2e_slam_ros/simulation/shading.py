@@ -22,8 +22,6 @@ def radiance(
     """Return the linear light (3, N) that leaves the hit points towards the eye.
 
     Args:
-        scene: one room.
-        hit: its hit points.
         albedo: (3, N), linear reflectance.
         eye: (3, N), unit direction from the points to the camera.
     """

@@ -19,10 +19,9 @@ class SurfaceTable:
         faces: (18, P * 6) float32: normal 3, u_axis 4, v_axis 4, tint 3, finish 4.
         kind, half, rotation: (P,), (P, 3), (P, 3, 3) of the concatenated scenes.
 
-    Example:
-        >>> kind = torch.zeros(1, dtype=torch.int64)
-        >>> SurfaceTable(torch.zeros(18, 6), kind, torch.ones(1, 3), torch.eye(3)[None]).half
-        tensor([[1., 1., 1.]])
+    >>> kind = torch.zeros(1, dtype=torch.int64)
+    >>> SurfaceTable(torch.zeros(18, 6), kind, torch.ones(1, 3), torch.eye(3)[None]).half
+    tensor([[1., 1., 1.]])
     """
 
     faces: torch.Tensor
@@ -43,10 +42,9 @@ class HitSurface:
         layer: (N,) int64, texture layer within the point's scene.
         repeats_per_m: (N,), texture repeats per metre of surface.
 
-    Example:
-        >>> xyz, one, layer = torch.ones(3, 1), torch.ones(1), torch.zeros(1, dtype=torch.int64)
-        >>> HitSurface(xyz, xyz, one, one, xyz, one, one, layer, one).layer
-        tensor([0])
+    >>> xyz, one, layer = torch.ones(3, 1), torch.ones(1), torch.zeros(1, dtype=torch.int64)
+    >>> HitSurface(xyz, xyz, one, one, xyz, one, one, layer, one).layer
+    tensor([0])
     """
 
     point: torch.Tensor
@@ -82,7 +80,6 @@ def look_up(
     """Return the surface at N hit points.
 
     Args:
-        surfaces, table: tables of the batch.
         row: (N,) int64, hit row of ``table``.
         direction: (2, N), normalised image coordinates of the pixels.
         depth: (N,), z in metres.

@@ -29,9 +29,8 @@ class MotionStyle:
         clearance_m: smallest distance from the camera to any surface.
         tremor: strength of the hand's shaking: 1 for a careful person, 0 for a tripod.
 
-    Example:
-        >>> MotionStyle(tremor=0.0).speed_m_s
-        0.7
+    >>> MotionStyle(tremor=0.0).speed_m_s
+    0.7
     """
 
     speed_m_s: float = 0.7
@@ -55,9 +54,6 @@ def smooth_trajectory(
 
     Args:
         scene: the room. Planning happens on the CPU for any device.
-        frames: number of poses.
-        rate_hz: poses per second.
-        seed: seed of the path.
         style: speeds and clearance; `MotionStyle`'s defaults if None.
 
     Returns:
@@ -180,12 +176,7 @@ def _spline(controls: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
     """
     first = time.floor().long().clamp(0, len(controls) - 4)
     t = (time - first).unsqueeze(-1)
-    weights = (
-        (1 - t) ** 3,
-        3 * t**3 - 6 * t**2 + 4,
-        -3 * t**3 + 3 * t**2 + 3 * t + 1,
-        t**3,
-    )
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
     terms = [w * controls[first + i] for i, w in enumerate(weights)]
     return torch.stack(terms).sum(0) / 6.0
 

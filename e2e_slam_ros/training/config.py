@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from e2e_slam_ros.config.errors import ConfigError
-from e2e_slam_ros.config.leaf import (
-    ParameterInfo,
-    as_meant,
-    flatten,
-    get_leaf,
-    leaf,
-    leaves,
-    read_assignments,
-    read_yaml,
-    with_leaves,
-    yaml_lines,
-)
+from e2e_slam_ros.config.leaf import Settings, get_leaf, leaf
 
 AnyConfig = TypeVar("AnyConfig", bound="TrainConfig")
 
@@ -55,7 +42,7 @@ class OptimiserConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """Settings of the training loop. Immutable; `with_values` makes changed copies.
 
     The configuration of a task derives from this class. Each of its fields that is a
@@ -67,6 +54,8 @@ class TrainConfig:
         paths: names of the settings that are paths, or lists of paths separated by commas.
     """
 
+    called: ClassVar[str] = "training setting"
+    where: ClassVar[str] = "start from what --print-config prints"
     free_on_resume: ClassVar[tuple[str, ...]] = (
         "threads",
         "prefetch",
@@ -96,51 +85,6 @@ class TrainConfig:
     )
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
 
-    @classmethod
-    def settings(cls) -> tuple[ParameterInfo, ...]:
-        """Return every setting with its default, documentation and range."""
-        return tuple(leaves(cls()))
-
-    @classmethod
-    def from_yaml(cls: type[AnyConfig], text: str) -> AnyConfig:
-        """Read the YAML of `to_yaml`; unknown names are errors, missing ones keep defaults."""
-        return cls().with_yaml(text)
-
-    def to_yaml(self, documented: bool = False) -> str:
-        """Return the YAML that `from_yaml` reads back to an equal configuration."""
-        return "\n".join(yaml_lines(self, documented, depth=0)) + "\n"
-
-    def with_values(self: AnyConfig, values: Mapping[str, object]) -> AnyConfig:
-        """Return a copy with the given dotted names changed.
-
-        Raises:
-            ConfigError: an unknown name, a wrong type, a value out of range, or a combination
-                that `check` refuses.
-        """
-        changed = with_leaves(self, self._known(), values, "training setting")
-        changed.check()
-        return changed
-
-    def with_assignments(self: AnyConfig, assignments: Sequence[str]) -> AnyConfig:
-        """Return a copy changed by ``key=value`` texts, the values read as YAML."""
-        return self.with_values(read_assignments(assignments, self._known()))
-
-    def with_yaml(self: AnyConfig, text: str) -> AnyConfig:
-        """Return a copy changed by nested names and values in YAML.
-
-        Raises:
-            ConfigError: the text is no YAML, or `with_values` refuses a value.
-        """
-        tree = read_yaml(text, "training file")
-        if not isinstance(tree, Mapping):
-            raise ConfigError.from_parts(
-                "training file",
-                type(tree).__name__,
-                "names and values",
-                "start from what --print-config prints",
-            )
-        return self.with_values(as_meant(dict(flatten(tree)), self._known()))
-
     def without_folders(self: AnyConfig) -> AnyConfig:
         """Return a copy whose paths are cut to their last names: the rest is one machine's."""
         values: dict[str, object] = {}
@@ -157,14 +101,3 @@ class TrainConfig:
             if not info.name.startswith(self.free_on_resume)
             and get_leaf(self, info.name) != get_leaf(other, info.name)
         ]
-
-    def check(self) -> None:
-        """Refuse settings that make no sense together; tasks override it.
-
-        Raises:
-            ConfigError: naming the settings.
-        """
-
-    @classmethod
-    def _known(cls) -> dict[str, ParameterInfo]:
-        return {info.name: info for info in cls.settings()}

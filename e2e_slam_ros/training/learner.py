@@ -46,9 +46,7 @@ class Learner:
     """The networks of a task, their optimiser and their running mean.
 
     Args:
-        task: gives the loss.
         modules: with their first weights, equal in all processes.
-        context: the processes and the device.
     """
 
     def __init__(self, task: Task[Any], modules: TaskModules, context: RunContext) -> None:
@@ -74,7 +72,6 @@ class Learner:
 
         Args:
             step: number of the step in the run, from 0.
-            stage: the stage that the step belongs to.
             batch: on any device.
             stop: this process was asked to stop.
 

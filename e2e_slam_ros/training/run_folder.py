@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from e2e_slam_ros.config.errors import TrainingError
-from e2e_slam_ros.data.atomic import write_error, write_text_atomic
+from e2e_slam_ros.data.atomic import (
+    made_folder,
+    require_writable,
+    write_error,
+    write_text_atomic,
+)
 from e2e_slam_ros.training.config import AnyConfig, TrainConfig
 
 CONFIG_FILE, METRICS_FILE, WEIGHTS_FILE = "config.yaml", "metrics.jsonl", "weights.safetensors"
@@ -86,23 +90,12 @@ def new_folder(path: Path) -> Iterator[RunFolder]:
             "a folder without a run",
             "give --resume to continue it, or choose another --out",
         )
-    made = [item for item in (folder.path, *folder.path.parents) if not os.path.lexists(item)]
-    try:
-        _probe(folder.path)
+    with made_folder(folder.path, TrainingError):
         yield folder
-    except BaseException:
-        for item in made:
-            with suppress(OSError):  # not empty, or never made
-                item.rmdir()
-        raise
 
 
 def earlier_folder(path: Path, config_type: type[AnyConfig]) -> tuple[RunFolder, AnyConfig]:
     """Return the folder of an earlier run, which can be written, and its configuration.
-
-    Args:
-        path: the folder.
-        config_type: the class of the task's settings.
 
     Raises:
         TrainingError: there is no run in it, or it cannot be written.
@@ -118,7 +111,7 @@ def earlier_folder(path: Path, config_type: type[AnyConfig]) -> tuple[RunFolder,
             "the --out folder of an earlier run",
             "check --out, or leave --resume out to start a new run",
         ) from problem
-    _probe(folder.path)
+    require_writable(folder.path, TrainingError)
     return folder, config_type.from_yaml(text)
 
 
@@ -137,13 +130,3 @@ def refuse_changes(before: TrainConfig, now: TrainConfig) -> None:
             "the same settings",
             "leave --config and --set out to take the run's own, or start a new run",
         )
-
-
-def _probe(folder: Path) -> None:
-    probe = folder / f".probe-{uuid.uuid4().hex}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"probe")
-        probe.unlink()
-    except OSError as problem:
-        raise write_error(folder, problem, TrainingError) from problem

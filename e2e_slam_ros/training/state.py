@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -54,16 +54,8 @@ def save_state(folder: Path, state: TrainingState) -> Path:
         TrainingError: the folder cannot be written or the disk is full; older states stay.
     """
     path = folder / f"step_{state.step:08d}.safetensors"
-    about = {
-        "step": state.step,
-        "world": state.world,
-        "config": state.config,
-        "skipped": state.skipped,
-        "skipped_in_row": state.skipped_in_row,
-        "trained_s": state.trained_s,
-        "scaler": dict(state.scaler),
-        "best": state.best,
-    }
+    about = {item.name: getattr(state, item.name) for item in fields(state)}
+    del about["tensors"]
     tensors = {
         name: value.detach().cpu().contiguous().clone() for name, value in state.tensors.items()
     }

@@ -90,7 +90,6 @@ class Task(Protocol[AnyBatch]):
 
     Args:
         config: the settings, of ``config_type``.
-        context: where and how the run trains.
     """
 
     config_type: ClassVar[type[TrainConfig]]
@@ -133,7 +132,6 @@ class Task(Protocol[AnyBatch]):
         Args:
             trained: as in `TaskModules`.
             batch: on the device of the run.
-            stage: the name of the stage.
 
         Returns:
             The terms. ``total`` depends on a parameter even where nothing can be learnt from the
@@ -152,8 +150,6 @@ class Task(Protocol[AnyBatch]):
         """Write the weights as a safetensors file with its facts.
 
         Args:
-            result: the running mean.
-            path: the file.
             facts: texts for the file's metadata, from which a model card is written: recipe,
                 seed, steps, code, machine and validation figures.
         """
@@ -163,7 +159,6 @@ class Task(Protocol[AnyBatch]):
         """Refuse to go on after a step whose terms show that nothing is learnt.
 
         Args:
-            stage: the name of the stage.
             terms: means over the processes; every process gets the same.
 
         Raises:

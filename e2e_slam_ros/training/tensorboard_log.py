@@ -44,9 +44,7 @@ def open_tensorboard(folder: Path, wanted: str, say: Callable[[str], None]) -> T
     """Return the log in ``folder``.
 
     Args:
-        folder: where event files go.
         wanted: "on", "off", or "auto": on where tensorboard is installed, said once where not.
-        say: tells the user.
 
     Raises:
         TrainingError: "on", and tensorboard is not installed.

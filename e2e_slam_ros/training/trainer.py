@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e_slam_ros.config.errors import TrainingError
-from e2e_slam_ros.training.data.prefetch import batches
+from e2e_slam_ros.data.prefetch import prepared_ahead
 from e2e_slam_ros.training.learner import Learner, StepResult
 from e2e_slam_ros.training.provenance import provenance
 from e2e_slam_ros.training.run_folder import RunFolder
@@ -46,11 +46,8 @@ class Trainer:
 
     Args:
         task: gives loss, validation figures and exported files.
-        learner: its networks and their optimiser.
         data: a source of batches for each stage's name.
         folder: where everything is written, by the first process.
-        context: the processes and the device.
-        log: the log.
     """
 
     def __init__(
@@ -119,7 +116,7 @@ class Trainer:
         source, rank = self._data[stage.name], self._group.rank
         first = max(stage.first, self._done)
         self._log.say(f"{stage.name}: steps {first} to {stage.last}")
-        coming = batches(
+        coming = prepared_ahead(
             lambda step: source.batch(step, rank), first, stage.last, self._config.prefetch
         )
         started = time.monotonic()

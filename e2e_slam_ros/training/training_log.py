@@ -27,7 +27,6 @@ class TrainingLog:
     Args:
         folder: where metrics.jsonl is.
         context: the processes, and whether a bar is shown.
-        steps: of the whole run.
     """
 
     def __init__(

@@ -30,7 +30,6 @@ class RerunViewer:
         viewer.close()  # writes out/run.rrd
 
     Args:
-        folder: folder of the recording.
         record: write the recording even if there is a display.
 
     Raises:

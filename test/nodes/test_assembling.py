@@ -91,7 +91,7 @@ class Bench:
         self.assembler.add_info(camera_info_message(CAMERA, ns_to_stamp(stamp_ns), "lens"))
 
     def pose(self, stamp_ns: int, x: float = 0.0) -> None:
-        self.poses.buffer.add(stamp_ns, moved(x))
+        self.poses.buffer.put(stamp_ns, moved(x))
         self.assembler.poll()
 
     def wait(self, seconds: float) -> None:
@@ -159,7 +159,7 @@ def test_what_waits_is_bounded(bench: Bench) -> None:
 
 def test_an_unusable_pose_refuses_its_image_at_once(bench: Bench) -> None:
     bench.info(SECOND)
-    bench.poses.buffer.add(SECOND, PoseError("not finite"))
+    bench.poses.buffer.put(SECOND, PoseError("not finite"))
     bench.image(SECOND)
     assert bench.sink.refused == [(SECOND, "pose")]
 

@@ -30,9 +30,9 @@ def test_after_a_jump_back_depth_of_the_last_round_does_not_end_the_wait() -> No
 
 def test_poses_are_interpolated_between_neighbours_only() -> None:
     buffer = PoseBuffer()
-    buffer.add(0, moved(0.0))
+    buffer.put(0, moved(0.0))
     assert buffer.at(20_000_000, TOLERANCE, last_chance=False) is None
-    buffer.add(40_000_000, moved(1.0))
+    buffer.put(40_000_000, moved(1.0))
     between = buffer.at(10_000_000, TOLERANCE, last_chance=False)
     assert between is not None and between[0, 3] == pytest.approx(0.25)
     beyond = buffer.at(60_000_000, TOLERANCE, last_chance=True)
@@ -43,10 +43,10 @@ def test_poses_are_interpolated_between_neighbours_only() -> None:
 def test_the_pose_buffer_is_bounded_and_starts_again_with_the_recording() -> None:
     buffer = PoseBuffer(size=10)
     for second in range(20):
-        buffer.add(second * SECOND, moved(second))
+        buffer.put(second * SECOND, moved(second))
     assert buffer.at(9 * SECOND, TOLERANCE, True) is None
     assert buffer.at(10 * SECOND, TOLERANCE, True) is not None
-    buffer.add(SECOND, moved(0.0))
+    buffer.put(SECOND, moved(0.0))
     assert buffer.at(10 * SECOND, TOLERANCE, True) is None and not buffer.passed(SECOND)
 
 

@@ -49,9 +49,6 @@ class DegradedDepth:
     """A depth source made from the truth of each keyframe; for evaluations only.
 
     The same keyframe gets the same depth each time.
-
-    Args:
-        config: the range of depth that is used.
     """
 
     traits = DepthTraits("poor", DepthUnit.ROUGH_METRES)

@@ -3,62 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-import torch
-
-from e2e_slam_ros.evaluation.adaptation.score import KeyframeScore
-from e2e_slam_ros.evaluation.depth.scores import abs_rel, in_range, is_predicted
-from e2e_slam_ros.evaluation.figure import Panel, panel_grid, png
+from e2e_slam_ros.evaluation.adaptation.score import KeyframeScore, RefinedKeyframe
+from e2e_slam_ros.evaluation.depth.figures import ComparedFrame, comparison_grid
+from e2e_slam_ros.evaluation.depth.scores import abs_rel, in_range
+from e2e_slam_ros.evaluation.figure import png
 
 _TITLES = ("image", "sensor", "before", "after", "error before", "error after")
 
 
-@dataclass(frozen=True, eq=False)
-class AdaptationSample:
-    """One keyframe for the pictures; its tensors are on the CPU.
-
-    Attributes:
-        frame: its number in the recording.
-        image: (3, H, W) in [0, 1].
-        truth, before, after: (H, W) metres, not scaled.
-        remark: the end of its refinement, in a few words.
-    """
-
-    frame: int
-    image: torch.Tensor
-    truth: torch.Tensor
-    before: torch.Tensor
-    after: torch.Tensor
-    remark: str
-
-
-def before_after_grid(samples: Sequence[AdaptationSample], min_m: float, max_m: float) -> bytes:
+def before_after_grid(
+    samples: Sequence[tuple[RefinedKeyframe, KeyframeScore]], min_m: float, max_m: float
+) -> bytes:
     """Return a PNG with a row a keyframe: image, sensor, depth before and after, their errors.
 
-    Depths share one range of colours, from 0 to the farthest true depth (98th percentile).
-    Pixels without truth are white in truth and errors. True depths strictly between ``min_m``
-    and ``max_m`` count, metres.
+    True depths strictly between ``min_m`` and ``max_m`` count, metres.
     """
-    rows, measured = [], []
-    for sample in samples:
-        known = in_range(sample.truth, min_m, max_m)
-        depths = [Panel(_masked(sample.truth, known), "depth")]
-        errors = []
-        for depth in (sample.before, sample.after):
-            answered = is_predicted(depth)
-            error = (depth - sample.truth).abs() / sample.truth.clamp_min(1e-6)
-            both = known & answered
-            caption = f"abs_rel {float(error[both].mean()):.3f}" if bool(both.any()) else ""
-            depths.append(Panel(_masked(depth, answered), "depth"))
-            errors.append(Panel(_masked(error, both), "error", caption))
-        image = Panel(sample.image.permute(1, 2, 0).numpy(), "image", sample.remark)
-        rows.append((f"frame {sample.frame}", (image, *depths, *errors)))
-        measured.append(sample.truth[known])
-    high = float(np.percentile(torch.cat(measured).numpy(), 98.0))
-    return png(panel_grid(_TITLES, rows, (0.0, high)))
+    frames = []
+    for refined, score in samples:
+        assert refined.truth is not None  # it was scored
+        maps = (refined.truth, refined.before, refined.after)
+        truth, *stages = (depth[0, 0].float().cpu() for depth in maps)
+        image, remark = refined.keyframe.image[0].cpu(), score.refused or score.stopped
+        known, depths = in_range(truth, min_m, max_m), tuple((stage, "", "") for stage in stages)
+        label = f"frame {score.frame}"
+        frames.append(ComparedFrame(label, remark, image, truth, known, depths))
+    return comparison_grid(_TITLES, frames)
 
 
 def error_curves(scores: Sequence[KeyframeScore]) -> bytes:
@@ -85,8 +55,3 @@ def _curve(
 ) -> tuple[list[int], list[float]]:
     errors = [abs_rel(getattr(getattr(score, stage).every, scaling)) for score in scores]
     return [score.frame for score in scores], errors
-
-
-def _masked(values: torch.Tensor, valid: torch.Tensor) -> npt.NDArray[np.float32]:
-    shown: npt.NDArray[np.float32] = torch.where(valid, values.float(), torch.nan).numpy()
-    return shown

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
 
 import numpy as np
 
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.frame import Frame, FrameReader
+from e2e_slam_ros.evaluation.left_out import LeftOut
 
 # Frames kept: neighbours of one frame are mostly those of the next.
 _KEPT = 64
@@ -19,27 +19,25 @@ _FARTHEST = 90
 class Neighbourhood:
     """Frames with poses by position, the latest kept, and their neighbours.
 
-    Attributes:
-        skipped: reason -> number of frames left out for it.
-        first_problem: message of the first frame that could not be read; "" if all could.
-
     Args:
-        reader: the recording.
         apart_m: least distance of a neighbour from the frame and from nearer neighbours, metres.
+        left_out: counts the frames that cannot be read or have no pose.
+
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> reader = ProceduralReader(0, 3, 32, 24, rate_hz=2.0, texture_size=64)
+    >>> [frame.index for frame in Neighbourhood(reader, 0.01, LeftOut()).earlier(2, count=1)]
+    [1]
     """
 
-    def __init__(self, reader: FrameReader, apart_m: float) -> None:
-        self._reader, self._apart_m = reader, apart_m
+    def __init__(self, reader: FrameReader, apart_m: float, left_out: LeftOut) -> None:
+        self._reader, self._apart_m, self._left_out = reader, apart_m, left_out
         self._kept: OrderedDict[int, Frame | None] = OrderedDict()
-        self.skipped: dict[str, int] = {}
-        self.first_problem = ""
 
     def at(self, position: int) -> Frame | None:
         """Return a frame, or None where it cannot be read or has no pose."""
-        if position in self._kept:
-            self._kept.move_to_end(position)
-            return self._kept[position]
-        self._kept[position] = self._read(position)
+        if position not in self._kept:
+            self._kept[position] = self._read(position)
+        self._kept.move_to_end(position)
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return self._kept[position]
@@ -54,19 +52,14 @@ class Neighbourhood:
         last = min(len(self._reader), position + 1 + _FARTHEST)
         return self._apart(position, range(position + 1, last), count)
 
-    def skip(self, reason: str, problem: str = "") -> None:
-        """Count a frame that is left out."""
-        self.skipped[reason] = self.skipped.get(reason, 0) + 1
-        self.first_problem = self.first_problem or problem
-
     def _read(self, position: int) -> Frame | None:
         try:
             frame = self._reader[position]
         except E2ESlamError as problem:
-            self.skip("unreadable", str(problem))
+            self._left_out.add("unreadable", problem)
             return None
         if frame.T_map_camera is None:
-            self.skip("no pose")
+            self._left_out.add("no pose")
             return None
         return frame
 
@@ -75,21 +68,17 @@ class Neighbourhood:
         if target is None or count == 0:
             return []
         chosen: list[Frame] = []
-        nearest = None
-        for frame in self._readable(candidates):
-            nearest = nearest or frame
+        nearest: list[Frame] = []
+        for frame in map(self.at, candidates):
+            if frame is None:
+                continue
+            nearest = nearest or [frame]
             if all(_distance(frame, other) >= self._apart_m for other in (target, *chosen)):
                 chosen.append(frame)
             if len(chosen) == count:
                 break
         # A camera that only turns: the refusal of the refinement shall say so.
-        return chosen or ([nearest] if nearest is not None else [])
-
-    def _readable(self, candidates: range) -> Iterator[Frame]:
-        for position in candidates:
-            frame = self.at(position)
-            if frame is not None:
-                yield frame
+        return chosen or nearest
 
 
 def _distance(one: Frame, other: Frame) -> float:

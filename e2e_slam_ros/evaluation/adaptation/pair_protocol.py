@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
+import torch
+
+from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.frame import Frame, FrameReader
-from e2e_slam_ros.data.keyframe import KeyframeDecision
-from e2e_slam_ros.evaluation.adaptation.adaptation_setup import (
-    AdaptationResult,
-    AdaptationSetup,
-    geometric_depth,
-    nothing_scored,
-    required,
-    sample_of,
-)
+from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+from e2e_slam_ros.depth.gate import gate_depth
+from e2e_slam_ros.evaluation.adaptation.adaptation_setup import AdaptationResult, AdaptationSetup
 from e2e_slam_ros.evaluation.adaptation.neighbours import Neighbourhood
-from e2e_slam_ros.evaluation.adaptation.score import Depths, KeyframeScore
-from e2e_slam_ros.refine.result import RefineOutcome
+from e2e_slam_ros.evaluation.adaptation.score import RefinedKeyframe
+from e2e_slam_ros.multiview.motion_stereo import filled_depth
+from e2e_slam_ros.multiview.plane_choice import inverse_planes
+from e2e_slam_ros.multiview.plane_sweep import plane_sweep, sweep_view
 
 _EVERY = KeyframeDecision(True, "every frame", has_parallax=True)
 
@@ -27,46 +27,26 @@ class PairProtocol:
 
     Neighbours are the frames before it, ``refine.motion.min_baseline_m`` apart; with
     ``refine.wait_keyframes`` also that many after it. The refinement sees no map: a pair has none.
-
-    Args:
-        setup: the pipeline and the truth.
-        reader: the sequence.
     """
 
     def __init__(self, setup: AdaptationSetup, reader: FrameReader) -> None:
-        self._setup = setup
-        self._hood = Neighbourhood(reader, setup.config.refine.motion.min_baseline_m)
+        self._setup, self._left_out = setup, setup.left_out
+        apart_m = setup.config.refine.motion.min_baseline_m
+        self._hood = Neighbourhood(reader, apart_m, self._left_out)
         self._frames = len(reader)
         setup.pipeline.configure(setup.config.with_values({"refine.weights.chamfer": 0.0}))
 
-    @property
-    def left_out(self) -> dict[str, int]:
-        """Reason -> number of frames left out for it."""
-        return self._hood.skipped
-
-    def run(self, positions: Iterable[int], samples: int, count: int) -> AdaptationResult:
-        """Refine and score the frames at these positions.
-
-        Args:
-            positions: maybe through a progress bar.
-            samples: number of evenly spread frames to keep pictures of.
-            count: number of positions.
+    def run(self, positions: Iterable[int]) -> AdaptationResult:
+        """Refine and score the frames at these positions, maybe through a progress bar.
 
         Raises:
             DataError: no frame could be scored; with the reasons.
         """
-        result = AdaptationResult()
-        for number, position in enumerate(positions):
-            due = len(result.samples) * max(1, count - 1) // max(1, samples - 1)
-            wanted = len(result.samples) < samples and number >= due
-            self._frame(position, result, wanted)
-        if not result.scores:
-            raise nothing_scored(
-                self._frames, self.left_out, self._hood.first_problem, self._setup.config
-            )
-        return result
+        for position in positions:
+            self._frame(position)
+        return self._setup.result(self._frames)
 
-    def _frame(self, position: int, result: AdaptationResult, wants_sample: bool) -> None:
+    def _frame(self, position: int) -> None:
         refine, frame = self._setup.config.refine, self._hood.at(position)
         if frame is None:
             return  # counted where it was read
@@ -74,73 +54,68 @@ class PairProtocol:
         earlier = self._hood.earlier(position, count)
         later = self._hood.later(position, refine.wait_keyframes)
         if frame.depth is None:
-            self._hood.skip("no true depth in range")
+            self._left_out.add("no true depth in range")
             return
         if not earlier:
-            self._hood.skip("no neighbour before it")
+            self._left_out.add("no neighbour before it")
             return
         try:
-            mapped = self._map(frame, earlier, later)
+            refined = self._map(frame, earlier, later)
         except ConfigError:
             raise
         except E2ESlamError as problem:
-            self._hood.skip("no prediction", str(problem))
+            self._left_out.add("no prediction", problem)
             return
-        self._score(mapped, result, wants_sample)
+        keyframes = [item.keyframe for item in self._setup.pipeline.keyframes.recent()]
+        refined.geometric = geometric_depth(refined.keyframe, keyframes, self._setup.config.depth)
+        self._setup.score(refined)
 
-    def _map(
-        self, frame: Frame, earlier: list[Frame], later: list[Frame]
-    ) -> tuple[Depths, RefineOutcome, float]:
+    def _map(self, frame: Frame, earlier: list[Frame], later: list[Frame]) -> RefinedKeyframe:
         """Map a frame as a run does: at once, and again when the later frames are there."""
-        pipeline = self._setup.pipeline
+        pipeline, wait = self._setup.pipeline, self._setup.config.refine.wait_keyframes
         pipeline.reset()
         for neighbour in reversed(earlier):
             pipeline.remember_view(neighbour, _EVERY)
-        first = pipeline.map_keyframe(frame, _EVERY)
-        self._evaluated = self._setup.evaluated
-        depths = Depths(first.raw.depth, first.unrefined.depth, first.estimate.depth)
-        outcome, seconds = required(first.outcome), first.latency_ms["refine"] * 1e-3
-        wait = self._setup.config.refine.wait_keyframes
+        refined, _ = self._setup.map_keyframe(frame, _EVERY)
         if wait == 0 or len(later) < wait:
-            return depths, outcome, seconds
+            return refined
         for neighbour in later:
             pipeline.remember_view(neighbour, _EVERY)
-        again, more_seconds = self._setup.timed(pipeline.look_back)
+        start = _now(pipeline.device)
+        again = pipeline.look_back()
+        refined.seconds += _now(pipeline.device) - start
         if again is not None:
-            depths = Depths(first.raw.depth, again.unrefined.depth, again.estimate.depth)
-            outcome = required(again.outcome)
-        return depths, outcome, seconds + more_seconds
+            refined.revise(again)
+        return refined
 
-    def _score(
-        self,
-        mapped: tuple[Depths, RefineOutcome, float],
-        result: AdaptationResult,
-        wants_sample: bool,
-    ) -> None:
-        evaluated, scorer = self._evaluated, self._setup.scorer
-        assert evaluated is not None
-        if evaluated.truth is None or not scorer.has_truth(evaluated.truth):
-            self._hood.skip("no true depth in range")
-            return
-        depths, outcome, seconds = mapped
-        keyframe = evaluated.keyframe
-        others = [
-            item.keyframe
-            for item in self._setup.pipeline.keyframes.recent()
-            if item.keyframe.index != keyframe.index
-        ]
-        score: KeyframeScore | None = scorer.score(
-            keyframe.frame_index,
-            keyframe.image,
-            evaluated.truth,
-            depths,
-            outcome,
-            seconds,
-            geometric_depth(keyframe, others, self._setup.config),
-        )
-        if score is None:
-            self._hood.skip("no pixel with all depths")
-            return
-        result.scores.append(score)
-        if wants_sample:
-            result.samples.append(sample_of(evaluated, depths, score))
+
+def _now(device: torch.device) -> float:
+    """Return seconds of a clock, after the work that the device has been given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+@torch.inference_mode()
+def geometric_depth(
+    target: Keyframe, keyframes: list[Keyframe], config: DepthConfig
+) -> torch.Tensor | None:
+    """Return the depth of motion stereo from other keyframes, (1, 1, H, W) metres, 0 = unknown.
+
+    The baseline that learning has to beat: a plane sweep, filled. None without a view that moved.
+    """
+    width = min(config.motion.width, target.camera.width)
+    centre = target.T_map_camera[:3, 3]
+    others = [
+        sweep_view(source, width)
+        for source in keyframes
+        if source.index != target.index
+        and source.camera == target.camera
+        and float((source.T_map_camera[:3, 3] - centre).norm()) >= config.motion.min_baseline_m
+    ]
+    if not others:
+        return None
+    planes = inverse_planes(config, target.image.device)
+    volume = plane_sweep(sweep_view(target, width), others, planes)
+    depth, _ = filled_depth(volume, target.camera.height, target.camera.width)
+    return gate_depth(depth, config)

@@ -1,4 +1,4 @@
-"""The scores of one keyframe before and after its refinement."""
+"""A refined keyframe, and its scores before and after the refinement."""
 
 from __future__ import annotations
 
@@ -6,34 +6,66 @@ from dataclasses import dataclass
 
 import torch
 
+from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.evaluation.depth.scores import (
     TextureScores,
     abs_rel,
     in_range,
     is_predicted,
-    median_scale,
     texture_scores,
 )
 from e2e_slam_ros.evaluation.depth.texture import is_textured
 from e2e_slam_ros.refine.result import ROLLED_BACK, RefineOutcome
+from e2e_slam_ros.slam.result import Revision
 
 # A keyframe is worse when its abs_rel rose by more than this share.
 _MARGIN = 0.05
 
 
-@dataclass(frozen=True, eq=False)
-class Depths:
-    """The depth maps of one keyframe, (1, 1, H, W) metres, 0 or not finite = unknown.
+@dataclass(eq=False)
+class RefinedKeyframe:
+    """A keyframe that was mapped, and the stages of its depth.
+
+    Depth maps are (1, 1, H, W) metres, 0 or not finite = unknown.
 
     Attributes:
+        keyframe: with no more of the measured depth than the scale source may see.
+        truth: what to compare with; or None.
         before: depth of the source with its original weights.
         aligned: depth that the refinement begins with: of the present weights, in metres.
         after: refined depth.
+        outcome: end of the refinement.
+        seconds: time of the whole refinement.
+        geometric: motion stereo of the same views; or None.
+
+    >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+    >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+    >>> from e2e_slam_ros.refine.result import Refusal, refusal
+    >>> camera, truth = PinholeCamera(8, 6, 8.0, 8.0, 3.5, 2.5), torch.full((1, 1, 6, 8), 2.0)
+    >>> decision = KeyframeDecision(True, "first")
+    >>> image, pose = torch.zeros(1, 3, 6, 8), torch.eye(4)
+    >>> keyframe = Keyframe(0, 0, 0, image, camera, pose, None, decision)
+    >>> outcome = refusal(truth, Refusal.NO_STEPS)
+    >>> done = RefinedKeyframe(keyframe, truth, truth * 1.5, truth, truth, outcome, seconds=0.0)
+    >>> score = score_keyframe(done, min_m=0.1, max_m=8.0)
+    >>> score.before.every.raw.abs_rel, score.after.every.raw.abs_rel, score.refused
+    (0.5, 0.0, 'no steps')
     """
 
+    keyframe: Keyframe
+    truth: torch.Tensor | None
     before: torch.Tensor
     aligned: torch.Tensor
     after: torch.Tensor
+    outcome: RefineOutcome
+    seconds: float
+    geometric: torch.Tensor | None = None
+
+    def revise(self, again: Revision) -> None:
+        """Take over the depth of a second refinement."""
+        assert again.outcome is not None  # protocols need a strategy
+        self.aligned, self.after = again.unrefined.depth, again.estimate.depth
+        self.outcome = again.outcome
 
 
 @dataclass(frozen=True)
@@ -42,7 +74,7 @@ class KeyframeScore:
 
     Attributes:
         frame: its number in the recording.
-        before, aligned, after: see `Depths`.
+        before, aligned, after: see `RefinedKeyframe`.
         geometric: motion stereo of the same views, on the pixels where it has depth.
         pixels, wanted: true depths compared, and true depths in range.
         textured: number of ``pixels`` that are textured.
@@ -67,10 +99,7 @@ class KeyframeScore:
     seconds: float
 
     def worse(self, median_scaled: bool = False, than: str = "before") -> bool:
-        """Return True when abs_rel rose by more than 5 % over that of ``than``.
-
-        ``than`` is "before" or "aligned".
-        """
+        """Return True when abs_rel rose by more than 5 % over that of "before" or "aligned"."""
         before, after = (
             abs_rel(stage.every.median_scaled if median_scaled else stage.every.raw)
             for stage in (getattr(self, than), self.after)
@@ -78,74 +107,39 @@ class KeyframeScore:
         return after > (1.0 + _MARGIN) * before
 
 
-class Scorer:
-    """Compares depth maps with the truth.
+@torch.inference_mode()
+def score_keyframe(refined: RefinedKeyframe, min_m: float, max_m: float) -> KeyframeScore | None:
+    """Return the scores; None where the stages have no pixel with truth in common.
 
-    Args:
-        min_m, max_m: true depths strictly between count, metres.
+    True depths strictly between ``min_m`` and ``max_m`` count, metres.
     """
-
-    def __init__(self, min_m: float, max_m: float) -> None:
-        self._range = (min_m, max_m)
-
-    def has_truth(self, truth: torch.Tensor | None) -> bool:
-        """Return True when a true depth is in range."""
-        return truth is not None and bool(in_range(truth, *self._range).any())
-
-    @torch.inference_mode()
-    def score(
-        self,
-        frame: int,
-        image: torch.Tensor,
-        truth: torch.Tensor,
-        depths: Depths,
-        outcome: RefineOutcome,
-        seconds: float,
-        geometric: torch.Tensor | None = None,
-    ) -> KeyframeScore | None:
-        """Return the scores; None where the stages have no pixel with truth in common.
-
-        Args:
-            frame: its number in the recording.
-            image: (1, 3, H, W).
-            truth: (1, 1, H, W) metres.
-            depths: the stages to compare.
-            outcome: end of the refinement.
-            seconds: time of the refinement.
-            geometric: (1, 1, H, W) metres, 0 = unknown; or None.
-        """
-        wanted = in_range(truth, *self._range)
-        common = wanted.clone()
-        for depth in (depths.before, depths.aligned, depths.after):
-            common &= is_predicted(depth)
-        if not bool(common.any()):
-            return None
-        textured = is_textured(image)
-        counted = torch.where(common, truth, 0.0)
-        before, aligned, after = (
-            self.stage(depth, counted, textured)
-            for depth in (depths.before, depths.aligned, depths.after)
-        )
-        return KeyframeScore(
-            frame=frame,
-            before=before,
-            aligned=aligned,
-            after=after,
-            geometric=None if geometric is None else self.stage(geometric, truth, textured),
-            pixels=int(common.sum()),
-            wanted=int(wanted.sum()),
-            textured=int((common & textured).sum()),
-            steps=outcome.steps_done,
-            stopped=str(outcome.stopped),
-            refused=None if outcome.refused is None else str(outcome.refused),
-            rolled_back=outcome.stopped in ROLLED_BACK,
-            seconds=seconds,
-        )
-
-    def stage(
-        self, depth: torch.Tensor, truth: torch.Tensor, textured: torch.Tensor
-    ) -> TextureScores:
-        """Return the scores of one depth map; all arguments are (1, 1, H, W)."""
-        counted = in_range(truth, *self._range) & is_predicted(depth)
-        scale = median_scale(depth, truth, counted)
-        return texture_scores(depth, truth, textured, scale, *self._range)
+    truth, outcome = refined.truth, refined.outcome
+    assert truth is not None
+    stages = (refined.before, refined.aligned, refined.after)
+    wanted = in_range(truth, min_m, max_m)
+    common = wanted & torch.stack([is_predicted(depth) for depth in stages]).all(0)
+    if not bool(common.any()):
+        return None
+    textured = is_textured(refined.keyframe.image)
+    counted = torch.where(common, truth, 0.0)
+    before, aligned, after = (
+        texture_scores(depth, counted, textured, min_m, max_m) for depth in stages
+    )
+    geometric = None
+    if refined.geometric is not None:
+        geometric = texture_scores(refined.geometric, truth, textured, min_m, max_m)
+    return KeyframeScore(
+        frame=refined.keyframe.frame_index,
+        before=before,
+        aligned=aligned,
+        after=after,
+        geometric=geometric,
+        pixels=int(common.sum()),
+        wanted=int(wanted.sum()),
+        textured=int((common & textured).sum()),
+        steps=outcome.steps_done,
+        stopped=str(outcome.stopped),
+        refused=None if outcome.refused is None else str(outcome.refused),
+        rolled_back=outcome.stopped in ROLLED_BACK,
+        seconds=refined.seconds,
+    )

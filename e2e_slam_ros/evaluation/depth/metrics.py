@@ -40,11 +40,7 @@ class DepthMetrics:
 
 
 def depth_metrics(
-    predicted: DepthMap,
-    truth: DepthMap,
-    min_m: float,
-    max_m: float,
-    median_scale: bool = False,
+    predicted: DepthMap, truth: DepthMap, min_m: float, max_m: float, median_scale: bool = False
 ) -> DepthMetrics | None:
     """Compare a depth map with the truth (Eigen et al. 2014, section 4).
 

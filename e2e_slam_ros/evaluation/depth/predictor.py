@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
@@ -44,6 +45,15 @@ def build_predictor(config: Config, device: torch.device) -> Predictor:
         ConfigError: the source is the sensor, and its depth is the truth.
         DepthError: the network's weights cannot be used.
     """
+    refuse_sensor(config)
+    source = build_depth_source(config, device)
+    if isinstance(source, NetworkDepth):
+        return partial(_of_network, source)
+    return partial(_of_views, source, config, Keyframes(kept_keyframes(config)))
+
+
+def refuse_sensor(config: Config) -> None:
+    """Raise `ConfigError` where the depth source is the sensor, whose depth is the truth."""
     if depth_traits(config).needs_sensor:
         raise ConfigError.from_parts(
             "depth.source",
@@ -51,38 +61,24 @@ def build_predictor(config: Config, device: torch.device) -> Predictor:
             "a source that the sensor's depth can be compared with",
             "give --set depth.source=network or --set depth.source=motion_stereo",
         )
-    source = build_depth_source(config, device)
-    if isinstance(source, NetworkDepth):
-        return _NetworkPredictor(source)
-    return _ViewsPredictor(source, config)
 
 
-class _NetworkPredictor:
-    """Depth of a network, and the uncertainty it predicts."""
-
-    def __init__(self, source: NetworkDepth) -> None:
-        self._source = source
-
-    @torch.inference_mode()
-    def __call__(self, keyframe: Keyframe) -> PredictedDepth:
-        image = keyframe.image
-        intrinsics = keyframe.camera.matrix(image.device, image.dtype)[None]
-        answer = self._source.answer(image, intrinsics)
-        return PredictedDepth(answer.depth, answer.log_uncertainty)
+@torch.inference_mode()
+def _of_network(source: NetworkDepth, keyframe: Keyframe) -> PredictedDepth:
+    """Return the depth of a network, and the uncertainty it predicts."""
+    image = keyframe.image
+    answer = source.answer(image, keyframe.camera.matrix(image.device, image.dtype)[None])
+    return PredictedDepth(answer.depth, answer.log_uncertainty)
 
 
-class _ViewsPredictor:
-    """Depth of a source that compares a keyframe with those before it."""
-
-    def __init__(self, source: DepthSource, config: Config) -> None:
-        self._source, self._config = source, config
-        self._keyframes = Keyframes(kept_keyframes(config))
-
-    def __call__(self, keyframe: Keyframe) -> PredictedDepth:
-        # The memory counts the keyframes it was given; the recording's frames may have gaps.
-        keyframe = replace(keyframe, index=self._keyframes.next_index)
-        try:
-            raw = self._source.estimate(keyframe, self._keyframes)
-        finally:
-            self._keyframes.add(MappedKeyframe(keyframe))
-        return PredictedDepth(gate_depth(raw.depth, self._config.depth))
+def _of_views(
+    source: DepthSource, config: Config, keyframes: Keyframes, keyframe: Keyframe
+) -> PredictedDepth:
+    """Return the depth of a source that compares a keyframe with those before it."""
+    # The memory counts the keyframes it was given; the recording's frames may have gaps.
+    keyframe = replace(keyframe, index=keyframes.next_index)
+    try:
+        raw = source.estimate(keyframe, keyframes)
+    finally:
+        keyframes.add(MappedKeyframe(keyframe))
+    return PredictedDepth(gate_depth(raw.depth, config.depth))

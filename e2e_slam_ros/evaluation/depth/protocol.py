@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 
@@ -23,7 +24,7 @@ from e2e_slam_ros.evaluation.depth.scores import (
 )
 from e2e_slam_ros.evaluation.depth.sparsification import Sparsification, sparsification
 from e2e_slam_ros.evaluation.depth.texture import is_textured
-from e2e_slam_ros.evaluation.working_frames import WorkingFrames, no_frame_scored
+from e2e_slam_ros.evaluation.working_frames import WorkingFrames
 from e2e_slam_ros.slam.depth_sources import depth_traits
 
 
@@ -46,24 +47,8 @@ class FrameScore:
     curves: Sparsification | None
 
 
-@dataclass(frozen=True, eq=False)
-class DepthSample:
-    """One frame for the pictures; its tensors are on the CPU.
-
-    Attributes:
-        index: the frame's place in its sequence.
-        image: (3, H, W) in [0, 1].
-        truth, predicted: (H, W) metres; the prediction is not scaled.
-        scale: as `FrameScore.scale`.
-        abs_rel: median-scaled.
-    """
-
-    index: int
-    image: torch.Tensor
-    truth: torch.Tensor
-    predicted: torch.Tensor
-    scale: float
-    abs_rel: float
+# A keyframe with its truth, its depth (H, W) metres as predicted, and its score.
+DepthSample: TypeAlias = tuple[Keyframe, torch.Tensor, FrameScore]
 
 
 @dataclass
@@ -82,7 +67,6 @@ class DepthProtocol:
 
     Args:
         predict: called once a frame, in order.
-        config: range, working size and source.
         baselines: name -> (h, w) map in metres, the same for every frame.
     """
 
@@ -118,15 +102,11 @@ class DepthProtocol:
             result.scores.append(score)
             due = len(result.samples) * max(1, len(frames) - 1) // max(1, samples - 1)
             if len(result.samples) < samples and keyframe.index >= due:
-                result.samples.append(self._sample(keyframe, guess, score))
+                result.samples.append((keyframe, guess, score))
         if not result.scores:
-            raise no_frame_scored(
-                len(frames),
-                frames.skipped,
-                frames.first_problem,
-                "frames with true depth",
-                "choose a sequence with registered depth images, or other --frames",
-                self._config,
+            do = "choose a sequence with registered depth images, or other --frames"
+            raise frames.left_out.refusal(
+                len(frames), "frames with true depth", do, self._config.depth
             )
         return result
 
@@ -137,23 +117,22 @@ class DepthProtocol:
         truth = keyframe.sensor_depth
         has_truth = truth is not None and bool(in_range(truth, *self._range).any())
         if self._moves and not frames.has_pose(keyframe):
-            frames.skip("no pose")
+            frames.left_out.add("no pose")
             return None
         if not has_truth and not self._moves:
-            frames.skip("no true depth in range")
+            frames.left_out.add("no true depth in range")
             return None
         try:
             guess = self._predict(keyframe)
         except E2ESlamError as problem:
-            frames.skip("no prediction")
-            frames.first_problem = frames.first_problem or str(problem)
+            frames.left_out.add("no prediction", problem)
             return None
         if truth is None or not has_truth:
-            frames.skip("no true depth in range")
+            frames.left_out.add("no true depth in range")
             return None
         score = self._score(keyframe, guess, truth[0, 0])
         if score is None:
-            frames.skip("no pixel with both depths")
+            frames.left_out.add("no pixel with both depths")
             return None
         return score, guess.depth[0, 0]
 
@@ -165,15 +144,14 @@ class DepthProtocol:
         counted = wanted & is_predicted(depth)
         if not bool(counted.any()):
             return None
-        scale = median_scale(depth, truth, counted)
-        curves = None
-        if guess.log_uncertainty is not None:
-            error = ((depth * scale - truth).abs() / truth)[counted]
-            curves = sparsification(error, guess.log_uncertainty[0, 0][counted])
         textured = is_textured(keyframe.image)[0, 0]
+        scores, curves = texture_scores(depth, truth, textured, *self._range), None
+        if guess.log_uncertainty is not None:
+            error = ((depth * scores.scale - truth).abs() / truth)[counted]
+            curves = sparsification(error, guess.log_uncertainty[0, 0][counted])
         return FrameScore(
-            depth=texture_scores(depth, truth, textured, scale, *self._range),
-            scale=float(scale),
+            depth=scores,
+            scale=scores.scale,
             pixels=int(wanted.sum()),
             baselines={name: self._baseline(m, truth) for name, m in self._baselines.items()},
             curves=curves,
@@ -183,15 +161,3 @@ class DepthProtocol:
         depth = at_size(depth, *truth.shape).to(truth.device)
         scale = median_scale(depth, truth, in_range(truth, *self._range))
         return depth_scores(depth, truth, scale, *self._range)
-
-    def _sample(self, keyframe: Keyframe, depth: torch.Tensor, score: FrameScore) -> DepthSample:
-        truth, scaled = keyframe.sensor_depth, score.depth.every.median_scaled
-        assert truth is not None and scaled is not None  # it has been scored
-        return DepthSample(
-            index=keyframe.frame_index,
-            image=keyframe.image[0].cpu(),
-            truth=truth[0, 0].cpu(),
-            predicted=depth.cpu(),
-            scale=score.scale,
-            abs_rel=scaled.abs_rel,
-        )

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from e2e_slam_ros.evaluation.depth.metrics import (
-    DepthMetrics,
-    depth_metrics,
-    mean_depth_metrics,
-)
+from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
 from e2e_slam_ros.evaluation.score_table import Cell, Column
 
 _TITLES = {
@@ -31,11 +27,10 @@ class DepthScores:
 
     None where no pixel counts.
 
-    Example:
-        >>> truth = torch.full((4, 4), 2.0)
-        >>> scores = depth_scores(truth * 1.5, truth, torch.tensor(1 / 1.5), 0.1, 8.0)
-        >>> abs_rel(scores.raw), round(abs_rel(scores.median_scaled), 6)
-        (0.5, 0.0)
+    >>> truth = torch.full((4, 4), 2.0)
+    >>> scores = depth_scores(truth * 1.5, truth, torch.tensor(1 / 1.5), 0.1, 8.0)
+    >>> abs_rel(scores.raw), round(abs_rel(scores.median_scaled), 6)
+    (0.5, 0.0)
     """
 
     raw: DepthMetrics | None
@@ -44,18 +39,18 @@ class DepthScores:
 
 @dataclass(frozen=True)
 class TextureScores:
-    """Scores of one depth map by set of pixels; all are scaled by the scale of ``every``.
+    """Scores of one depth map by set of pixels, all scaled by one ``scale``.
 
-    Example:
-        >>> truth, textured = torch.full((2, 2), 2.0), torch.tensor([[True, False]] * 2)
-        >>> scores = texture_scores(truth * 1.5, truth, textured, torch.tensor(1.0), 0.1, 8.0)
-        >>> scores.textured.raw.pixels, scores.every.raw.pixels
-        (2, 4)
+    >>> truth, textured = torch.full((2, 2), 2.0), torch.tensor([[True, False]] * 2)
+    >>> scores = texture_scores(truth * 4.0, truth, textured, 0.1, 8.0)
+    >>> scores.textured.raw.pixels, scores.every.raw.pixels, scores.scale
+    (2, 4, 0.25)
     """
 
     every: DepthScores
     textured: DepthScores
     untextured: DepthScores
+    scale: float
 
 
 def in_range(truth: torch.Tensor, min_m: float, max_m: float) -> torch.Tensor:
@@ -86,23 +81,19 @@ def depth_scores(
 
 
 def texture_scores(
-    depth: torch.Tensor,
-    truth: torch.Tensor,
-    textured: torch.Tensor,
-    scale: torch.Tensor,
-    min_m: float,
-    max_m: float,
+    depth: torch.Tensor, truth: torch.Tensor, textured: torch.Tensor, min_m: float, max_m: float
 ) -> TextureScores:
     """Return the scores over all, the textured and the other pixels.
 
     Args:
         depth, truth: metres, of equal shape; 0 = unknown.
         textured: bool, of the same shape; see `is_textured`.
-        scale: factor of the scaled scores.
         min_m, max_m: range of true depth that counts, metres.
     """
+    scale = median_scale(depth, truth, in_range(truth, min_m, max_m) & is_predicted(depth))
     parts = (truth, torch.where(textured, truth, 0.0), torch.where(textured, 0.0, truth))
-    return TextureScores(*(depth_scores(depth, part, scale, min_m, max_m) for part in parts))
+    every, on, off = (depth_scores(depth, part, scale, min_m, max_m) for part in parts)
+    return TextureScores(every, on, off, float(scale))
 
 
 def mean_scores(each: Sequence[DepthScores]) -> DepthScores:

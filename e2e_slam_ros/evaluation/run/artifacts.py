@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from pathlib import Path
 from e2e_slam_ros import __version__
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import DataError
-from e2e_slam_ros.data.atomic import write_error, write_text_atomic
+from e2e_slam_ros.data.atomic import require_writable, write_text_atomic
 from e2e_slam_ros.data.trajectory_file import write_tum_trajectory
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.evaluation.run.report import RunReport, report_html
@@ -44,14 +43,8 @@ def prepare_folder(folder: Path | str, max_surfels: int) -> Path:
         DataError: it cannot be written, or has no room for a map of ``max_surfels``.
     """
     target = Path(folder).expanduser().absolute()
-    probe = target / f".probe-{uuid.uuid4().hex}"
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"probe")
-        probe.unlink()
-        free = shutil.disk_usage(target).free
-    except OSError as problem:
-        raise write_error(target, problem) from problem
+    require_writable(target)
+    free = shutil.disk_usage(target).free
     needed = max_surfels * _SURFEL_BYTES + _OTHER_BYTES
     if free < needed:
         raise DataError.from_parts(
@@ -80,11 +73,7 @@ def refuse_earlier_run(folder: Path) -> None:
 
 
 def write_run(
-    folder: Path | str,
-    summary: RunSummary,
-    cloud: SurfelCloud,
-    config: Config,
-    command: str = "",
+    folder: Path | str, summary: RunSummary, cloud: SurfelCloud, config: Config, command: str = ""
 ) -> RunFiles:
     """Write map.ply, trajectory.txt, config.yaml, metrics.json and report.html, in this order.
 
@@ -93,8 +82,6 @@ def write_run(
 
     Args:
         folder: where; made when missing.
-        summary, cloud: figures and map of the run.
-        config: the resolved parameters.
         command: the line that started the run, for the report.
     """
     target = Path(folder).expanduser().absolute()

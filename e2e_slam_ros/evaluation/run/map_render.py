@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from e2e_slam_ros.evaluation.splat import splat
-from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.evaluation.run.map_depth import nearest_square
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 Array = npt.NDArray[np.float64]
@@ -36,10 +35,9 @@ class MapCamera:
             and ceilings.
         width, height: size in pixels.
 
-    Example:
-        >>> plan = MapCamera("plan", np.eye(4), 50.0, orthographic=True, cull=True)
-        >>> plan.to_view(np.array([[1.0, 2.0, 3.0]])).tolist()
-        [[1.0, 2.0, 3.0]]
+    >>> plan = MapCamera("plan", np.eye(4), 50.0, orthographic=True, cull=True)
+    >>> plan.to_view(np.array([[1.0, 2.0, 3.0]])).tolist()
+    [[1.0, 2.0, 3.0]]
     """
 
     title: str
@@ -55,18 +53,12 @@ class MapCamera:
         moved: Array = points @ self.T_view_map[:3, :3].T + self.T_view_map[:3, 3]
         return moved
 
-    def pinhole(self) -> PinholeCamera:
-        """Return the intrinsics; an orthographic view sees `parallel` points through them."""
-        centre = (self.width - 1) / 2, (self.height - 1) / 2
-        return PinholeCamera(self.width, self.height, self.focal, self.focal, *centre)
-
-    def parallel(self, points: Array) -> Array:
-        """Return view-frame points moved so that a pinhole camera sees them orthographically.
-
-        Their order in depth stays: z is shifted to begin at 1, x and y are multiplied by it.
-        """
-        z = points[:, 2:] - points[:, 2].min(initial=0.0) + 1.0
-        return np.hstack([points[:, :2] * z, z])
+    def pixels(self, points: Array) -> Array:
+        """Project (N, 3) view-frame points to (N, 2) u, v."""
+        scale = self.focal if self.orthographic else self.focal / points[:, 2:3]
+        half = np.array([(self.width - 1) / 2, (self.height - 1) / 2])
+        pixels: Array = points[:, :2] * scale + half
+        return pixels
 
 
 def render(
@@ -75,8 +67,6 @@ def render(
     """Render the nearest surfels, with the camera path on top.
 
     Args:
-        cloud: the map.
-        view: the camera.
         path: (N, 3) camera positions in the map frame; None draws none.
 
     Returns:
@@ -93,8 +83,8 @@ def render(
     points, facing = points[seen], facing[seen]
     pixels_per_m = view.focal if view.orthographic else view.focal / points[:, 2]
     size = np.clip(np.rint(_SURFEL_M * pixels_per_m), 1, 7).astype(np.int64)
-    seen_points = view.parallel(points) if view.orthographic else points
-    _, index = splat(seen_points, view.pinhole(), size)
+    pixels = view.pixels(points)
+    _, index = nearest_square(pixels, points[:, 2], size, view.width, view.height)
     shade = 0.72 + 0.28 * np.clip(np.abs(facing), 0.0, 1.0)
     colors = (cloud.colors[pick][seen].astype(np.float64) * shade[:, None]).astype(np.uint8)
     canvas = np.zeros((view.height, view.width, 4), dtype=np.uint8)
@@ -200,20 +190,12 @@ def _unit(vector: Array) -> Array:
     return unit
 
 
-def _pixels(points: Array, view: MapCamera) -> Array:
-    """Project (N, 3) view-frame points to (N, 2) u, v."""
-    scale = view.focal if view.orthographic else view.focal / points[:, 2:3]
-    half = np.array([(view.width - 1) / 2, (view.height - 1) / 2])
-    pixels: Array = points[:, :2] * scale + half
-    return pixels
-
-
 def _draw_path(
     canvas: npt.NDArray[np.uint8], path: Array, view: MapCamera
 ) -> npt.NDArray[np.uint8]:
     points = view.to_view(path)
     front = np.isfinite(points).all(axis=1) & (view.orthographic | (points[:, 2] > _NEAREST_M))
-    pixels = [(float(u), float(v)) for u, v in _pixels(points[front], view)]
+    pixels = [(float(u), float(v)) for u, v in view.pixels(points[front])]
     picture = Image.fromarray(canvas)
     if pixels:
         draw = ImageDraw.Draw(picture)

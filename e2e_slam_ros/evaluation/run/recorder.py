@@ -15,11 +15,7 @@ import torch
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
-from e2e_slam_ros.evaluation.depth.metrics import (
-    DepthMetrics,
-    depth_metrics,
-    mean_depth_metrics,
-)
+from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
 from e2e_slam_ros.evaluation.even_sample import EvenSample
 from e2e_slam_ros.evaluation.run.excerpts import keyframe_sample, measured_points
 from e2e_slam_ros.evaluation.run.map_fit import map_metrics
@@ -49,7 +45,6 @@ class RunRecorder:
 
     Args:
         reader: the sequence that is played, the source of ground truth; None for live input.
-        config: the run's parameters (depth range, undistortion).
 
     Attributes:
         observed: play it instead of ``reader``: it notes the truth of the frames; None without
@@ -124,10 +119,7 @@ class RunRecorder:
         """Return the figures of the run, and keep them.
 
         Args:
-            cloud: the finished map.
             dropped: number of keyframes left unmapped.
-            problems: kind -> number.
-            wall_s: duration, seconds.
             map_hash: content hash of the map, if known.
         """
         with self._lock:

@@ -118,10 +118,9 @@ class TrackedPoses:
         estimated: (N, 4, 4) float64 camera-to-map.
         truth: (N, 4, 4) float64, NaN where there is none.
 
-    Example:
-        >>> poses = np.tile(np.eye(4), (2, 1, 1))
-        >>> TrackedPoses(np.array([0, 1]), poses, poses * np.nan).has_truth
-        False
+    >>> poses = np.tile(np.eye(4), (2, 1, 1))
+    >>> TrackedPoses(np.array([0, 1]), poses, poses * np.nan).has_truth
+    False
     """
 
     stamps_ns: npt.NDArray[np.int64]
@@ -199,61 +198,45 @@ class RunSummary:
 
     def to_metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json; unknown figures are None."""
-        ate, fit = self.trajectory_metrics, self.map_fit
-        return {
-            "sequence": self.sequence,
-            "frames": self.frames,
-            "keyframes": self.keyframes,
-            "dropped": self.dropped,
-            "surfels": self.surfels,
-            "device": self.device,
-            "wall_s": _rounded(self.wall_s),
-            "depth_source": self.depth_source,
-            "scale_source": self.scale_source,
-            "pose_source": self.pose_source,
-            "depth": _rounded_fields(self.depth, DepthMetrics),
-            "depth_unrefined": _rounded_fields(self.depth_unrefined, DepthMetrics),
-            "trajectory": {
-                "ate_rmse_m": _rounded(None if ate is None else ate.ate_rmse_m),
-                "ate_unaligned_rmse_m": _rounded(
-                    None if ate is None else ate.ate_unaligned_rmse_m
-                ),
-                "alignment": "se3",
-                "frames_tracked": len(self.trajectory.stamps_ns),
-            },
-            "map_fit": {
-                "median_m": _rounded(None if fit is None else fit.median_m),
-                "p95_m": _rounded(None if fit is None else fit.p95_m),
-                "worst_keyframe_m": _rounded(None if fit is None else fit.worst_keyframe_m),
-            },
-            "refinement": None if self.refinement is None else _refinement(self.refinement),
-            "map_hash": self.map_hash,
-            "latency_ms": {
-                stage: _rounded_fields(times, StageLatency)
-                for stage, times in self.latency_ms.items()
-            },
-            "problems": dict(self.problems),
-            "skipped": dict(self.skipped),
-        }
+        return _rounded(
+            {
+                "sequence": self.sequence,
+                "frames": self.frames,
+                "keyframes": self.keyframes,
+                "dropped": self.dropped,
+                "surfels": self.surfels,
+                "device": self.device,
+                "wall_s": self.wall_s,
+                "depth_source": self.depth_source,
+                "scale_source": self.scale_source,
+                "pose_source": self.pose_source,
+                "depth": _fields(self.depth, DepthMetrics),
+                "depth_unrefined": _fields(self.depth_unrefined, DepthMetrics),
+                "trajectory": {
+                    **_fields(self.trajectory_metrics, TrajectoryMetrics, but="pairs"),
+                    "alignment": "se3",
+                    "frames_tracked": len(self.trajectory.stamps_ns),
+                },
+                "map_fit": _fields(self.map_fit, MapMetrics, but="points"),
+                "refinement": None if self.refinement is None else asdict(self.refinement),
+                "map_hash": self.map_hash,
+                "latency_ms": {stage: asdict(times) for stage, times in self.latency_ms.items()},
+                "problems": dict(self.problems),
+                "skipped": dict(self.skipped),
+            }
+        )
 
 
-def _rounded_fields(
-    figures: DepthMetrics | StageLatency | None, kind: type[DepthMetrics] | type[StageLatency]
-) -> dict[str, float | None]:
-    """Return every field of ``kind``; None for each where there are no figures."""
-    return {
-        item.name: _rounded(None if figures is None else getattr(figures, item.name))
-        for item in fields(kind)
-    }
+def _fields(figures: object, kind: Any, but: str = "") -> dict[str, Any]:
+    """Return every field of ``kind`` except one; None for each where there are no figures."""
+    names = [item.name for item in fields(kind) if item.name != but]
+    return {name: None if figures is None else getattr(figures, name) for name in names}
 
 
-def _refinement(summary: RefinementSummary) -> dict[str, Any]:
-    values = asdict(summary)
-    return {**values, "mean_steps": _rounded(summary.mean_steps)}
-
-
-def _rounded(value: float | None) -> float | None:
+def _rounded(value: Any) -> Any:
     """Round to six significant digits; NaN and infinity are unknown, and JSON has neither."""
-    if value is None or not np.isfinite(value):
-        return None
-    return value if isinstance(value, int) else float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.6g}") if np.isfinite(value) else None

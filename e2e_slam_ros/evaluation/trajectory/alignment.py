@@ -26,10 +26,9 @@ class Similarity:
         rotation: (3, 3) float64, determinant 1.
         translation: (3,) float64, in the unit of the target points.
 
-    Example:
-        >>> twice = Similarity(2.0, np.eye(3), np.array([1.0, 0.0, 0.0]))
-        >>> twice.apply(np.array([[1.0, 2.0, 3.0]])).tolist()
-        [[3.0, 4.0, 6.0]]
+    >>> twice = Similarity(2.0, np.eye(3), np.array([1.0, 0.0, 0.0]))
+    >>> twice.apply(np.array([[1.0, 2.0, 3.0]])).tolist()
+    [[3.0, 4.0, 6.0]]
     """
 
     scale: float
@@ -60,11 +59,10 @@ def umeyama(estimated: Array, true: Array, with_scale: bool) -> Similarity:
     Raises:
         PoseError: the shapes differ, there is no point, or a value is not finite.
 
-    Example:
-        >>> estimated = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-        >>> found = umeyama(estimated, 2.0 * estimated + 3.0, with_scale=True)
-        >>> round(found.scale, 6), found.translation.round(6).tolist()
-        (2.0, [3.0, 3.0, 3.0])
+    >>> estimated = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    >>> found = umeyama(estimated, 2.0 * estimated + 3.0, with_scale=True)
+    >>> round(found.scale, 6), found.translation.round(6).tolist()
+    (2.0, [3.0, 3.0, 3.0])
     """
     source, target = _points(estimated, true)
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)

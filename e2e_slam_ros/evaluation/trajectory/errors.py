@@ -44,10 +44,9 @@ class RelativePoseError:
         rotation_rmse_deg: root mean square of the rotation errors, degrees.
         pairs: number of motions compared.
 
-    Example:
-        >>> still = np.tile(np.eye(4), (3, 1, 1))
-        >>> rpe(still, still)
-        RelativePoseError(translation_rmse_m=0.0, rotation_rmse_deg=0.0, pairs=2)
+    >>> still = np.tile(np.eye(4), (3, 1, 1))
+    >>> rpe(still, still)
+    RelativePoseError(translation_rmse_m=0.0, rotation_rmse_deg=0.0, pairs=2)
     """
 
     translation_rmse_m: float

@@ -23,10 +23,6 @@ class BatchSampler:
 
     Args:
         sets: views and their weights, > 0.
-        seed: of everything drawn.
-        batch_size: samples of a batch.
-        width, height: of the batches' images, pixels.
-        augment: how samples are changed.
         world: number of processes; each has batches of its own.
         pairs: whether second views are used; leaving them out saves half of the work.
 

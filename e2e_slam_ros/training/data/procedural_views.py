@@ -32,9 +32,6 @@ class ProceduralViews:
     Rooms are rendered when they are first needed, or all at once by `render_missing`. A file that
     is damaged or belongs to another configuration is rendered again.
 
-    Args:
-        config: the rooms and their cameras.
-
     Raises:
         TrainingError: the smallest field of view is above the largest.
     """
@@ -78,7 +75,6 @@ class ProceduralViews:
 
         Args:
             processes: how many to use, each with one thread; 1 is this one.
-            progress: show a bar on standard error.
             device: where to render; more than one process only on the CPU.
 
         Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from e2e_slam_ros.config import CameraConfig
@@ -16,15 +18,27 @@ _MILLIMETRES = 1000.0
 _FARTHEST = 65_535
 
 
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """A frame: image (3, H, W) uint8, depth (1, H, W) millimetres, K (3, 3), T_map_camera."""
+
+    image: torch.Tensor
+    depth: torch.Tensor | None
+    intrinsics: torch.Tensor
+    pose: torch.Tensor | None
+
+    def metres(self) -> torch.Tensor:
+        """Return (1, H, W) float32; zeros where there are no labels."""
+        if self.depth is None:
+            return torch.zeros_like(self.image[:1], dtype=torch.float32)
+        return self.depth.float() / _MILLIMETRES
+
+
 class RecordedViews:
     """A `ViewSet` of the frames of a recorded sequence.
 
     Frames are undistorted and reduced, and kept in memory: 0.5 MB a frame of 320x240 pixels. Those
     that cannot be read are left out and counted.
-
-    Args:
-        reader: the sequence.
-        config: image size, use of labels and poses, and limits on the motion of a pair.
 
     Raises:
         TrainingError: no frame can be read; one frame, or none with a partner, where pairs are
@@ -34,18 +48,15 @@ class RecordedViews:
     def __init__(self, reader: FrameReader, config: RecordedConfig) -> None:
         self._name, self._config = reader.name, config
         self.left_out = 0
-        self._images: list[torch.Tensor] = []
-        self._depths: list[torch.Tensor | None] = []
-        self._intrinsics: list[torch.Tensor] = []
-        self._poses: list[torch.Tensor | None] = []
+        self._frames: list[_Stored] = []
         self._read(reader)
-        self._partners: list[torch.Tensor] = [torch.empty(0, dtype=torch.long)] * len(self._images)
+        self._partners: list[torch.Tensor] = [torch.empty(0, dtype=torch.long)] * len(self._frames)
         if config.pairs:
             self._find_partners()
         self._usable = [
             index
-            for index, depth in enumerate(self._depths)
-            if depth is not None or len(self._partners[index])
+            for index, frame in enumerate(self._frames)
+            if frame.depth is not None or len(self._partners[index])
         ]
         if not self._usable:
             raise TrainingError.from_parts(
@@ -77,21 +88,14 @@ class RecordedViews:
         if has_source:
             drawn = int(torch.randint(len(choices), (), generator=generator))
             source = int(choices[drawn])
-        here, there = self._poses[target], self._poses[source]
+        here, there = self._frames[target], self._frames[source]
         motion, has_pose = torch.eye(4), False
-        if here is not None and there is not None:
-            motion, has_pose = (torch.linalg.inv(there) @ here).float(), has_source
+        if has_source and here.pose is not None and there.pose is not None:
+            motion, has_pose = (torch.linalg.inv(there.pose) @ here.pose).float(), True
         pair = ViewPair(
-            image=self._images[target],
-            source=self._images[source],
-            depth=self._depth(target),
-            source_depth=self._depth(source),
-            intrinsics=self._intrinsics[target],
-            T_source_target=motion if has_pose else torch.eye(4),
-            has_source=has_source,
-            has_pose=has_pose,
-            has_depth=self._depths[target] is not None,
-        )
+            here.image, there.image, here.metres(), there.metres(), here.intrinsics, motion,
+            has_source, has_pose, has_depth=here.depth is not None,
+        )  # fmt: skip
         return without_rotation(pair) if self._config.rectify and has_pose else pair
 
     def _read(self, reader: FrameReader) -> None:
@@ -103,12 +107,13 @@ class RecordedViews:
             except E2ESlamError:
                 self.left_out += 1
                 continue
-            self._images.append(working.image[0].mul(255.0).round().to(torch.uint8).clone())
-            self._depths.append(_stored_depth(working) if self._config.labels else None)
-            self._intrinsics.append(working.camera.matrix(torch.device("cpu")).float().clone())
+            image = working.image[0].mul(255.0).round().to(torch.uint8).clone()
+            depth = _stored_depth(working) if self._config.labels else None
+            intrinsics = working.camera.matrix(torch.device("cpu")).float().clone()
             known = frame.T_map_camera if self._config.poses else None
-            self._poses.append(None if known is None else torch.from_numpy(known).double())
-        if not self._images:
+            pose = None if known is None else torch.from_numpy(known).double()
+            self._frames.append(_Stored(image, depth, intrinsics, pose))
+        if not self._frames:
             raise TrainingError.from_parts(
                 f"sequence {self._name}",
                 f"no readable frame of {len(reader)}",
@@ -117,7 +122,7 @@ class RecordedViews:
             )
 
     def _find_partners(self) -> None:
-        if len(self._images) == 1:
+        if len(self._frames) == 1:
             raise TrainingError.from_parts(
                 f"sequence {self._name}",
                 "one frame",
@@ -125,33 +130,25 @@ class RecordedViews:
                 "use more frames, or set its pairs to false where depth labels are used",
             )
         motions = [
-            None if pose is None else Viewpoint(pose, self._median_depth(index))
-            for index, pose in enumerate(self._poses)
+            None if frame.pose is None else Viewpoint(frame.pose, self._median_depth(frame.depth))
+            for frame in self._frames
         ]
         self._partners = partners(motions, self._config)
         if not any(len(choices) for choices in self._partners):
             raise TrainingError.from_parts(
                 f"sequence {self._name}",
-                f"no overlap between frames: none of {len(self._images)} has a partner within "
+                f"no overlap between frames: none of {len(self._frames)} has a partner within "
                 f"{self._config.min_parallax:g} to {self._config.max_parallax:g} of parallax and "
                 f"{self._config.max_rotation_deg:g} degrees",
                 "frames that see the same place from a little apart",
                 "widen min_parallax, max_parallax and max_rotation_deg, or use other frames",
             )
 
-    def _median_depth(self, index: int) -> float:
-        depth = self._depths[index]
+    def _median_depth(self, depth: torch.Tensor | None) -> float:
         known = None if depth is None else depth[depth > 0]
         if known is None or known.numel() == 0:
             return self._config.median_depth_m
         return float(known.float().median()) / _MILLIMETRES
-
-    def _depth(self, index: int) -> torch.Tensor:
-        """Return (1, H, W) float32 metres; zeros where there are no labels."""
-        depth = self._depths[index]
-        if depth is None:
-            return torch.zeros_like(self._images[index][:1], dtype=torch.float32)
-        return depth.float() / _MILLIMETRES
 
 
 def _stored_depth(working: WorkingImage) -> torch.Tensor | None:

@@ -8,7 +8,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from e2e_slam_ros.training.data.config import ProceduralConfig
 _RECIPE = "rooms 1"
 # What does not change the picture of a room.
 _SELECTION = ("weight", "rooms", "first_seed", "cache")
+_STORED_AS = {"T_map_camera": "pose"}
 DEPTH_UNIT_M = 0.001
 NEAREST_M, FARTHEST_M = 0.1, 65.0
 # What zipfile and NumPy raise on damaged bytes: flags of encryption or compression that are not
@@ -70,10 +71,8 @@ def write_room(path: Path, config: ProceduralConfig, seed: int, pairs: list[Room
     """
     arrays: dict[str, npt.NDArray[np.generic]] = {"key": _key(config, seed)}
     for index, pair in enumerate(pairs):
-        arrays[f"image_{index}"] = pair.image
-        arrays[f"depth_{index}"] = pair.depth
-        arrays[f"pose_{index}"] = pair.T_map_camera
-        arrays[f"intrinsics_{index}"] = pair.intrinsics
+        for item in fields(pair):
+            arrays[f"{_STORED_AS.get(item.name, item.name)}_{index}"] = getattr(pair, item.name)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]
     write_bytes_atomic(path, buffer.getvalue())
@@ -89,12 +88,8 @@ def read_pair(path: Path, config: ProceduralConfig, seed: int, index: int) -> Ro
         with np.load(path, allow_pickle=False) as arrays:
             if not np.array_equal(arrays["key"], _key(config, seed)):
                 raise ValueError("a room of another configuration")
-            pair = RoomPair(
-                arrays[f"image_{index}"],
-                arrays[f"depth_{index}"],
-                arrays[f"pose_{index}"],
-                arrays[f"intrinsics_{index}"],
-            )
+            names = (_STORED_AS.get(item.name, item.name) for item in fields(RoomPair))
+            pair = RoomPair(*(arrays[f"{name}_{index}"] for name in names))
         _check_shapes(pair, config)
     except _DAMAGED as problem:
         raise TrainingError.from_parts(

@@ -66,8 +66,6 @@ def self_supervised_terms(
         target, source: the two views, B samples.
         T_source_target, T_target_source: (B, 4, 4), in the unit of depth.
         intrinsics: (B, 3, 3), of both views.
-        weights: of the terms.
-        config: constants.
     """
     there = _one_way(target, source, T_source_target, intrinsics, weights, config)
     back = _one_way(source, target, T_target_source, intrinsics, weights, config)

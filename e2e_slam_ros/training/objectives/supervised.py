@@ -32,7 +32,6 @@ def supervised_terms(
         depth: (B, 1, H, W), metres.
         log_uncertainty: (B, 1, H, W), or None for networks without.
         label: (B, 1, H, W), metres, 0 = unknown.
-        weights: of the terms.
         config: the range of labels that counts, and constants.
     """
     valid = usable_labels(label, config.min_m, config.max_m)

@@ -38,7 +38,6 @@ def weighted_terms(
 
     Args:
         parts: scalars; those without a weight are logged alone.
-        weights: factors.
         count: the number of samples that each part is the mean of.
     """
     total = torch.stack([weight * parts[name] for name, weight in weights.items()]).sum()

@@ -21,10 +21,7 @@ class SCSfMModel(nn.Module):
     """The depth network and the pose network: supervised by labels, else by the other view.
 
     Args:
-        network: the depth network.
         pose_net: for pairs without known motion; None where every pair's is known.
-        config: constants of the losses.
-        precision: of the networks.
     """
 
     def __init__(
@@ -76,11 +73,7 @@ class SCSfMModel(nn.Module):
         return PredictedView(image, disparity, depth, log_u, seen)
 
     def _motion(
-        self,
-        target: PredictedView,
-        source: PredictedView,
-        batch: PairBatch,
-        which: torch.Tensor,
+        self, target: PredictedView, source: PredictedView, batch: PairBatch, which: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return T_source_target and T_target_source: known ones, else predicted ones."""
         known, has_pose = batch.T_source_target[which], batch.has_pose[which]

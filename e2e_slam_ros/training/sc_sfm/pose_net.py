@@ -25,9 +25,6 @@ class PoseNet(nn.Module):
 
     The twist is the mean over the last feature map (Zhou et al. 2017, without the mask branch);
     its unit of length is whatever the depth network's is.
-
-    Args:
-        encoder: one of `POSE_NETWORKS`.
     """
 
     def __init__(self, encoder: str = "small") -> None:

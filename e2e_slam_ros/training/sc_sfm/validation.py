@@ -36,8 +36,6 @@ class Validation:
 
     Args:
         config: which frames, and the range of depth that counts.
-        width, height: of the network's input.
-        device: where they are kept.
 
     Raises:
         DataError: the sequence cannot be read.

@@ -9,13 +9,14 @@ import pytest
 
 from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.evaluation.adaptation.neighbours import Neighbourhood
+from e2e_slam_ros.evaluation.left_out import LeftOut
 from synthetic import frame, pose
 
 MakeReader = Callable[[list[Frame]], FrameReader]
 
 
-def around(reader: FrameReader) -> Neighbourhood:
-    return Neighbourhood(reader, apart_m=0.12)
+def around(reader: FrameReader, left_out: LeftOut | None = None) -> Neighbourhood:
+    return Neighbourhood(reader, 0.12, left_out or LeftOut())
 
 
 def test_neighbours_are_apart(list_reader: MakeReader) -> None:
@@ -38,7 +39,8 @@ def test_a_camera_that_only_turns_gives_the_next_frame(list_reader: MakeReader) 
 def test_frames_without_a_pose_are_no_neighbours(list_reader: MakeReader, missing: int) -> None:
     frames = [frame(i, pose(x=0.05 * i)) for i in range(12)]
     frames[missing] = dataclasses.replace(frames[missing], T_map_camera=None)
-    hood = around(list_reader(frames))
+    left_out = LeftOut()
+    hood = around(list_reader(frames), left_out)
     assert missing not in [item.index for item in hood.earlier(9, 3)]
     hood.earlier(9, 3)
-    assert hood.skipped == {"no pose": 1}
+    assert left_out.counts == {"no pose": 1}

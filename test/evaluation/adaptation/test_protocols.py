@@ -102,17 +102,16 @@ def settings(values: dict[str, object], **more: object) -> Config:
 
 def pair(
     reader: FrameReader, config: Config, positions: list[int], poor: bool = False
-) -> tuple[AdaptationResult, PairProtocol]:
-    protocol = PairProtocol(AdaptationSetup(config, CPU, poor), reader)
-    return protocol.run(positions, 2, len(positions)), protocol
+) -> tuple[AdaptationResult, AdaptationSetup]:
+    setup = AdaptationSetup(config, CPU, poor)
+    return PairProtocol(setup, reader).run(positions), setup
 
 
 def online(
     reader: FrameReader, config: Config, every: int | None = 1, poor: bool = False
-) -> tuple[AdaptationResult, AdaptationSetup, OnlineProtocol]:
+) -> tuple[AdaptationResult, AdaptationSetup]:
     setup = AdaptationSetup(config, CPU, poor)
-    protocol = OnlineProtocol(setup, every)
-    return protocol.run(reader, range(len(reader)), 2), setup, protocol
+    return OnlineProtocol(setup, reader, every).run(range(len(reader))), setup
 
 
 def errors(scores: list[KeyframeScore], stage: str) -> list[float]:
@@ -121,14 +120,14 @@ def errors(scores: list[KeyframeScore], stage: str) -> list[float]:
 
 def test_a_poor_start_gets_better(list_reader: MakeReader) -> None:
     config = settings(POOR, refine__steps=25)
-    outcome, protocol = pair(list_reader(textured_frames(6)), config, [0, 3, 5], poor=True)
+    outcome, setup = pair(list_reader(textured_frames(6)), config, [0, 3, 5], poor=True)
     before, after = (sum(errors(outcome.scores, name)) for name in ("before", "after"))
     assert after < 0.6 * before
     assert [score.frame for score in outcome.scores] == [3, 5]
-    assert protocol.left_out == {"no neighbour before it": 1}
+    assert setup.left_out.counts == {"no neighbour before it": 1}
     assert all(score.steps > 0 and score.refused is None for score in outcome.scores)
     assert all(score.geometric is not None for score in outcome.scores)
-    assert [sample.frame for sample in outcome.samples] == [3, 5]
+    assert [score.frame for _, score in outcome.samples] == [3, 5]
 
 
 @pytest.mark.parametrize("scale", ["motion", "fixed", "groundtruth_median", "depth_topic"])
@@ -149,12 +148,10 @@ def test_what_a_depth_topic_showed_is_not_scored() -> None:
     config = settings(POOR | {"refine.scale.source": "depth_topic"})
     setup = AdaptationSetup(config, CPU, degraded=True)
     (frame,) = textured_frames(1)
-    setup.pipeline.map_keyframe(frame, setup.pipeline.choose_keyframe(frame))
-    evaluated = setup.evaluated
-    assert evaluated is not None and evaluated.truth is not None
-    shown = evaluated.keyframe.sensor_depth
-    assert shown is not None and bool((shown > 0).any())
-    assert not bool(((shown > 0) & (evaluated.truth > 0)).any())
+    refined, _ = setup.map_keyframe(frame, setup.pipeline.choose_keyframe(frame))
+    shown, truth = refined.keyframe.sensor_depth, refined.truth
+    assert shown is not None and truth is not None and bool((shown > 0).any())
+    assert not bool(((shown > 0) & (truth > 0)).any())
 
 
 def test_every_pair_starts_from_the_same_weights(
@@ -190,7 +187,7 @@ def test_a_camera_that_only_turns_is_scored_as_it_was(list_reader: MakeReader) -
 def test_what_is_learned_online_is_carried_on(
     list_reader: MakeReader, network: dict[str, object], seen: Seen
 ) -> None:
-    outcome, setup, _ = online(list_reader(textured_frames(5)), settings(network))
+    outcome, setup = online(list_reader(textured_frames(5)), settings(network))
     adapted, original = setup.pipeline.source, setup.original
     assert isinstance(adapted, NetworkDepth) and isinstance(original, NetworkDepth)
     changed = [
@@ -212,8 +209,8 @@ def test_before_is_what_the_original_weights_say(
     list_reader: MakeReader, network: dict[str, object]
 ) -> None:
     reader = list_reader(textured_frames(4))
-    learned, _, _ = online(reader, settings(network))
-    idle, _, _ = online(reader, settings(network, refine__steps=0))
+    learned, _ = online(reader, settings(network))
+    idle, _ = online(reader, settings(network, refine__steps=0))
     assert errors(learned.scores, "before") == errors(idle.scores, "before")
     assert errors(learned.scores, "aligned")[-1] != errors(idle.scores, "aligned")[-1]
     assert {score.refused for score in idle.scores} == {"no steps"}
@@ -222,12 +219,12 @@ def test_before_is_what_the_original_weights_say(
 def test_the_keyframe_rule_or_every_so_manieth(list_reader: MakeReader) -> None:
     reader = list_reader(textured_frames(10, step_m=0.05))
     config = settings(POOR, refine__steps=1)
-    ruled, _, _ = online(reader, config, None, poor=True)
+    ruled, _ = online(reader, config, None, poor=True)
     assert [score.frame for score in ruled.scores] == [0, 3, 6, 9]
-    second, _, _ = online(reader, config, 2, poor=True)
+    second, _ = online(reader, config, 2, poor=True)
     assert [score.frame for score in second.scores] == [0, 2, 4, 6, 8]
     assert ruled.forgetting is None
-    assert len(ruled.samples) == 2
+    assert [score.frame for _, score in second.samples] == [0, 2, 4, 6, 8]
 
 
 def test_waiting_keyframes_are_scored_with_their_better_depth(
@@ -235,8 +232,8 @@ def test_waiting_keyframes_are_scored_with_their_better_depth(
 ) -> None:
     reader = list_reader(textured_frames(8))
     more = {"refine__wait_keyframes": 2, "map__revisable_keyframes": 5}
-    waited, _, _ = online(reader, settings(POOR, refine__steps=5, **more), poor=True)
-    at_once, _, _ = online(reader, settings(POOR, refine__steps=5), poor=True)
+    waited, _ = online(reader, settings(POOR, refine__steps=5, **more), poor=True)
+    at_once, _ = online(reader, settings(POOR, refine__steps=5), poor=True)
     assert [score.frame for score in waited.scores] == list(range(8))
     assert any(seen.looked_back)
     # The last two have no later keyframes to wait for; the first had no earlier one.
@@ -248,9 +245,9 @@ def test_frames_without_pose_or_depth_are_left_out_online(list_reader: MakeReade
     frames = textured_frames(6)
     frames[2] = dataclasses.replace(frames[2], T_map_camera=None)
     frames[4] = dataclasses.replace(frames[4], depth=None)
-    outcome, _, protocol = online(list_reader(frames), settings(POOR, refine__steps=1), poor=True)
+    outcome, setup = online(list_reader(frames), settings(POOR, refine__steps=1), poor=True)
     assert [score.frame for score in outcome.scores] == [0, 1, 3, 5]
-    assert protocol.left_out == {"no pose": 1, "not mapped": 1}
+    assert setup.left_out.counts == {"no pose": 1, "not mapped": 1}
 
 
 def test_an_output_strategy_needs_no_network_and_a_network_strategy_does(

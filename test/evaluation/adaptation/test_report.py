@@ -9,15 +9,13 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.evaluation.adaptation.figures import (
-    AdaptationSample,
-    before_after_grid,
-    error_curves,
-)
+from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+from e2e_slam_ros.evaluation.adaptation.figures import before_after_grid, error_curves
 from e2e_slam_ros.evaluation.adaptation.report import AdaptationReport, Forgetting
-from e2e_slam_ros.evaluation.adaptation.score import Depths, KeyframeScore, Scorer
+from e2e_slam_ros.evaluation.adaptation.score import KeyframeScore, RefinedKeyframe, score_keyframe
 from e2e_slam_ros.evaluation.depth.scores import DepthScores
 from e2e_slam_ros.refine.result import RefineOutcome, Refusal, StopReason, refusal
+from synthetic import CAMERA
 
 TRUTH = torch.full((1, 1, 48, 64), 2.0)
 # The left half has texture.
@@ -30,6 +28,22 @@ def ended(stopped: StopReason = StopReason.STEPS_DONE) -> RefineOutcome:
     return RefineOutcome(TRUTH, torch.zeros(6, 6), torch.zeros(6), 5, 5, stopped, None, 0.1)
 
 
+def refined(
+    before: float | torch.Tensor,
+    after: float | torch.Tensor,
+    outcome: RefineOutcome | None = None,
+    geometric: torch.Tensor | None = None,
+    image: torch.Tensor = IMAGE,
+) -> RefinedKeyframe:
+    """With depths that are the truth times these factors."""
+    decision = KeyframeDecision(True, "first")
+    keyframe = Keyframe(0, 3, 0, image, CAMERA, torch.eye(4).double(), None, decision)
+    first = TRUTH * before
+    return RefinedKeyframe(
+        keyframe, TRUTH, first, first, TRUTH * after, outcome or ended(), 0.2, geometric
+    )
+
+
 def score(
     before: float | torch.Tensor,
     after: float | torch.Tensor,
@@ -37,8 +51,7 @@ def score(
     geometric: torch.Tensor | None = None,
 ) -> KeyframeScore:
     """Of depths that are the truth times these factors."""
-    depths = Depths(TRUTH * before, TRUTH * before, TRUTH * after)
-    found = Scorer(0.1, 8.0).score(3, IMAGE, TRUTH, depths, outcome or ended(), 0.2, geometric)
+    found = score_keyframe(refined(before, after, outcome, geometric), 0.1, 8.0)
     assert found is not None
     return found
 
@@ -68,11 +81,7 @@ def test_stages_are_compared_on_the_same_pixels() -> None:
 
 
 def test_nothing_in_common_is_no_score() -> None:
-    nothing = torch.zeros_like(TRUTH)
-    depths = Depths(TRUTH, TRUTH, nothing)
-    assert Scorer(0.1, 8.0).score(0, IMAGE, TRUTH, depths, ended(), 0.1) is None
-    assert not Scorer(0.1, 8.0).has_truth(nothing)
-    assert not Scorer(0.1, 8.0).has_truth(None)
+    assert score_keyframe(refined(1.0, 0.0), 0.1, 8.0) is None
 
 
 def test_textured_pixels_are_told_apart() -> None:
@@ -133,8 +142,7 @@ def test_the_markdown_is_one_table() -> None:
 
 def test_pixels_of_one_kind_alone_leave_a_gap() -> None:
     flat = torch.full((1, 3, 48, 64), 0.5)
-    depths = Depths(TRUTH, TRUTH, TRUTH)
-    found = Scorer(0.1, 8.0).score(0, flat, TRUTH, depths, ended(), 0.1)
+    found = score_keyframe(refined(1.0, 1.0, image=flat), 0.1, 8.0)
     assert found is not None
     told = report(found)
     assert told.to_json()["textured"]["after"] is None
@@ -143,8 +151,7 @@ def test_pixels_of_one_kind_alone_leave_a_gap() -> None:
 
 
 def test_pictures() -> None:
-    maps = [m[0, 0] for m in (TRUTH, TRUTH * 1.2, torch.zeros_like(TRUTH))]
-    sample = AdaptationSample(3, IMAGE[0], *maps, remark="steps done")
+    sample = (refined(1.2, 0.0), score(1.2, 1.1))
     assert before_after_grid([sample], 0.1, 8.0).startswith(PNG)
     refused = score(1.2, 1.2, refusal(TRUTH, Refusal.SMALL_PARALLAX))
     assert error_curves([score(1.2, 1.1), refused]).startswith(PNG)

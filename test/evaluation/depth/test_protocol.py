@@ -53,7 +53,7 @@ def measure(
     report = DepthReport(
         data=reader.name,
         asked=len(reader),
-        skipped=frames.skipped,
+        skipped=frames.left_out.counts,
         source=config.depth.source,
         scores=tuple(outcome.scores),
         machine="here",
@@ -195,8 +195,8 @@ def test_samples_are_evenly_spread(wall_frames: MakeFrames, list_reader: MakeRea
     _, outcome = measure(
         reader, lambda keyframe: PredictedDepth(truth_of(keyframe) * 2.0), samples=3
     )
-    assert [sample.index for sample in outcome.samples] == [0, 5, 10]
-    assert outcome.samples[0].scale == pytest.approx(0.5)
+    assert [keyframe.index for keyframe, _, _ in outcome.samples] == [0, 5, 10]
+    assert outcome.samples[0][2].scale == pytest.approx(0.5)
     assert sample_grid(outcome.samples, 8.0).startswith(PNG)
 
 

@@ -1,4 +1,4 @@
-"""Batches prepared while the one before is learnt from."""
+"""Items prepared in a thread while the ones before are used."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def batches(
+def prepared_ahead(
     make: Callable[[int], Item], first: int, last: int, ahead: int
 ) -> Generator[tuple[int, Item], None, None]:
     """Yield ``(step, make(step))`` for steps ``first`` to ``last`` - 1, in order.
 
-    One more thread makes up to ``ahead`` batches before they are asked for. An error
+    One more thread makes up to ``ahead`` items before they are asked for. An error
     in ``make`` is raised when its step is reached. Closing the iterator ends the thread.
     """
     if ahead == 0:
@@ -24,7 +24,7 @@ def batches(
         return
     waiting: deque[Future[Item]] = deque()
     coming = iter(range(first, last))
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
         try:
             for step in range(first, last):
                 while len(waiting) <= ahead:
