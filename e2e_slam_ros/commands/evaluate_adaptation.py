@@ -32,23 +32,19 @@ PROTOCOLS: dict[str, dict[str, object]] = {
 }
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """Where results go; None: nowhere."""
-
-    figures: Path | None
-    table: Path | None
-    folder: Path | None
-
-
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A checked request: everything that can be refused before the work has been."""
+    """A checked request: everything that can be refused before the work has been.
+
+    ``figures``, ``table`` and ``folder`` are where results go; None: nowhere.
+    """
 
     config: Config
     reader: FrameReader
     poor: bool
-    outputs: Outputs
+    figures: Path | None
+    table: Path | None
+    folder: Path | None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -102,10 +98,10 @@ def _prepare(arguments: argparse.Namespace) -> Job:
     table = output_file(arguments.markdown)
     if table is None and folder is not None:
         table = folder / TABLE_FILE
-    outputs = Outputs(output_file(arguments.json), table, folder)
+    figures = output_file(arguments.json)
     reader = open_sequence(arguments.data, arguments.frames)
     _check_sequence(reader)
-    return Job(config, reader, poor, outputs)
+    return Job(config, reader, poor, figures, table, folder)
 
 
 def _finish(job: Job, report: AdaptationReport, samples: list[Sample]) -> None:
@@ -115,16 +111,15 @@ def _finish(job: Job, report: AdaptationReport, samples: list[Sample]) -> None:
     for note in job.reader.report.notes:
         say(note)
     report.table().print(Console())
-    outputs = job.outputs
     pictures = {}
-    if outputs.folder is not None:
+    if job.folder is not None:
         depth = job.config.depth
         grid = before_after_grid(samples, depth.min_m, depth.max_m)
         pictures["Before and after"] = (GRID_PICTURE, grid)
         pictures["Errors"] = (CURVES_PICTURE, error_curves(report.scores))
-    if outputs.table is not None:
-        write_files({outputs.table: report.table(digits=4).markdown()})
-    write_report(report, outputs.figures, outputs.folder, pictures)
+    if job.table is not None:
+        write_files({job.table: report.table(digits=4).markdown()})
+    write_report(report, job.figures, job.folder, pictures)
 
 
 def _is_poor(arguments: argparse.Namespace) -> bool:

@@ -18,8 +18,8 @@ from scipy.spatial.transform import Rotation
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.pose_track import pose_matrix
 from e2e_slam_ros.data.text_list import read_text
+from e2e_slam_ros.data.trajectory_file import pose_of_words
 
 _FLIP_Y = np.diag([1.0, -1.0, 1.0, 1.0])
 # Published matrices have six digits. A matrix farther from a rotation than this is damaged.
@@ -75,16 +75,14 @@ def _freiburg(
     for words in rows:
         try:
             number = float(words[0])
-            values = [float(word) for word in words[1:8]]
-            if len(values) != 7 or not number.is_integer():
-                raise ValueError(words)
-        except (ValueError, OverflowError):
+        except ValueError:
+            number = np.nan
+        if not number.is_integer():
             report.skip(f"malformed line in {name}")
             continue
-        try:
-            poses[int(number)] = _FLIP_Y @ pose_matrix(values[:3], values[3:]) @ _FLIP_Y
-        except ValueError:
-            report.skip(f"pose not finite or zero quaternion in {name}")
+        pose = pose_of_words(words[1:], name, report)
+        if pose is not None:
+            poses[int(number)] = _FLIP_Y @ pose @ _FLIP_Y
     return poses
 
 
@@ -105,7 +103,7 @@ def _matrices(
         if pose is None:
             report.skip(f"pose not finite or not rigid in {path.name}")
         else:
-            poses[number] = _FLIP_Y @ pose @ _FLIP_Y
+            poses[int(number)] = _FLIP_Y @ pose @ _FLIP_Y
     return poses
 
 

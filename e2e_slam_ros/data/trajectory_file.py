@@ -57,19 +57,31 @@ def read_tum_trajectory(path: Path | str, report: ReaderReport | None = None) ->
     stamps: list[int] = []
     poses: list[npt.NDArray[np.float64]] = []
     for entry in read_list(path, 7, report):
-        try:
-            values = [float(word) for word in entry.words[:7]]
-        except ValueError:
-            report.skip(f"malformed line in {path.name}")
+        pose = pose_of_words(entry.words, path.name, report)
+        if pose is None:
             continue
-        try:
-            poses.append(pose_matrix(values[:3], values[3:]))
-        except ValueError:
-            report.skip(f"pose not finite or zero quaternion in {path.name}")
-            continue
+        poses.append(pose)
         stamps.append(entry.stamp_ns)
     stacked = np.stack(poses) if poses else np.zeros((0, 4, 4))
     return Trajectory(np.array(stamps, dtype=np.int64), stacked)
+
+
+def pose_of_words(
+    words: Sequence[str], name: str, report: ReaderReport
+) -> npt.NDArray[np.float64] | None:
+    """Return ``tx ty tz qx qy qz qw`` as (4, 4); None, counted for the file, if it is none."""
+    try:
+        values = [float(word) for word in words[:7]]
+        if len(values) != 7:
+            raise ValueError(words)
+    except ValueError:
+        report.skip(f"malformed line in {name}")
+        return None
+    try:
+        return pose_matrix(values[:3], values[3:])
+    except ValueError:
+        report.skip(f"pose not finite or zero quaternion in {name}")
+        return None
 
 
 def format_pose(stamp_ns: int, pose: npt.NDArray[np.float64]) -> str:

@@ -12,7 +12,11 @@ from e2e_slam_ros.depth.architecture import DepthNetwork
 
 
 class DepthUnit(Enum):
-    """How well the unit of a source's depth is known."""
+    """How well the unit of a source's depth is known.
+
+    >>> DepthTraits("network", DepthUnit.ROUGH_METRES, has_network=True).unit is DepthUnit.METRES
+    False
+    """
 
     METRES = "metres"
     ROUGH_METRES = "metres, up to a factor near 1"

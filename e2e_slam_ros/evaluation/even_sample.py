@@ -13,6 +13,12 @@ class EvenSample(Generic[Item]):
     Every ``stride``-th item is kept; when ``2 * size`` are held, every other one is let go and
     the stride doubles. Memory stays bounded and no random numbers are needed, so that equal
     runs keep equal samples.
+
+    >>> sample: EvenSample[int] = EvenSample(2)
+    >>> for number in range(9):
+    ...     sample.offer(number)
+    >>> sample.chosen()
+    [0, 8]
     """
 
     def __init__(self, size: int) -> None:

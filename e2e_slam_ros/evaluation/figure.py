@@ -41,6 +41,9 @@ class Series:
         width: of the line, points.
         start_dot: mark the first point.
         filled: shade the area below the line.
+
+    >>> Series(np.arange(3.0), np.ones(3), "error").label
+    'error'
     """
 
     x: Array
@@ -194,10 +197,11 @@ def png_uri(file: bytes) -> str:
 
 def over_uri(image: npt.NDArray[np.uint8], background: tuple[int, int, int]) -> str:
     """Return an (H, W, 4) picture over a plain colour as a ``data:`` address, JPEG quality 88."""
-    alpha = image[..., 3:].astype(np.float32) / 255.0
-    flat = image[..., :3] * alpha + np.array(background, np.float32) * (1.0 - alpha)
+    picture = Image.fromarray(image)
+    flat = Image.new("RGB", picture.size, background)
+    flat.paste(picture, mask=picture)
     buffer = io.BytesIO()
-    Image.fromarray(np.round(flat).astype(np.uint8)).save(buffer, "JPEG", quality=88)
+    flat.save(buffer, "JPEG", quality=88)
     return _data_uri("image/jpeg", buffer.getvalue())
 
 

@@ -15,7 +15,11 @@ from e2e_slam_ros.slam.depth_sources import depth_traits
 
 @dataclass(frozen=True)
 class Weights:
-    """A network and the SHA-256 of the file its weights came from."""
+    """A network and the SHA-256 of the file its weights came from.
+
+    >>> weights_of(Config().with_values({"depth.source": "network"})).architecture
+    'efficientnet_lite0'
+    """
 
     architecture: str
     sha256: str

@@ -26,6 +26,11 @@ class WorkingFrames:
 
     Attributes:
         left_out: the frames that cannot be read; protocols add others.
+
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> reader = ProceduralReader(0, 1, 64, 48, texture_size=64)
+    >>> [keyframe.index for keyframe in WorkingFrames(reader, CameraConfig(), torch.device("cpu"))]
+    [0]
     """
 
     def __init__(self, reader: FrameReader, config: CameraConfig, device: torch.device) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from rclpy.clock import Clock, ClockType
@@ -36,14 +36,6 @@ from e2e_slam_ros.slam.pose_tracking import PoseTracking
 _POLL_S = 0.02
 # Offline nothing may be lost because the machine was busy for a moment.
 _OFFLINE_PATIENCE_S = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class _WaitingKeyframe:
-    frame: Frame
-    frame_id: str
-    decision: KeyframeDecision
-    deadline_s: float
 
 
 class KeyframeChooser(Protocol):
@@ -97,7 +89,8 @@ class CameraInput:
             self._poses, self, config.frames.camera, self._patience_s()
         )
         self._depths = DepthMatcher()
-        self._waiting: list[_WaitingKeyframe] = []
+        # With the time until which each waits for its depth.
+        self._waiting: list[tuple[KeyframeJob, float]] = []
         self._awaits_depth = needs_depth_images(config)
         self._needs_depth = depth_traits(config).needs_sensor
         self._subscribe(node)
@@ -224,7 +217,8 @@ class CameraInput:
             return
         wait_s = self.config.depth.wait_s if self._awaits_depth else 0.0
         deadline_s = time.monotonic() + wait_s
-        self._waiting.append(_WaitingKeyframe(image, frame.frame_id, decision, deadline_s))
+        job = KeyframeJob(image, decision, frame.frame_id, self.epoch)
+        self._waiting.append((job, deadline_s))
         self._match_depths()
 
     def _tracked(self, image: Frame, tracking: PoseTracking) -> tuple[Frame, bool]:
@@ -250,33 +244,33 @@ class CameraInput:
         """Hand on the keyframes whose depth has come, in order; refuse what waited too long."""
         tolerance_ns = round(self.config.depth.sync_tolerance_s * 1e9)
         while self._waiting:
-            item = self._waiting[0]
-            stamp_ns = item.frame.stamp_ns
-            last_chance = time.monotonic() >= item.deadline_s
+            job, deadline_s = self._waiting[0]
+            stamp_ns = job.frame.stamp_ns
+            last_chance = time.monotonic() >= deadline_s
             msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
             in_vain = last_chance or self._depths.passed(stamp_ns, tolerance_ns)
             if msg is None and self._awaits_depth and not in_vain:
                 return
             self._waiting.pop(0)
             try:
-                self._hand_on(item, msg)
+                self._hand_on(job, msg)
             except Exception as error:
                 self._chooser.withdraw(stamp_ns)
                 self._diagnostics.refused(error)
                 self.acknowledger.done(stamp_ns)
 
-    def _hand_on(self, item: _WaitingKeyframe, msg: Image | None) -> None:
+    def _hand_on(self, job: KeyframeJob, msg: Image | None) -> None:
         if msg is None and self._needs_depth:
             raise NoDepthError.from_parts(
-                f"depth image at {item.frame.stamp_ns * 1e-9:.6f} s",
+                f"depth image at {job.frame.stamp_ns * 1e-9:.6f} s",
                 f"none within {self.config.depth.sync_tolerance_s} s of the image",
                 "registered depth on camera/depth/image_raw",
                 "check the stamps and depth.sync_tolerance_s, or set depth.source",
             )
-        depth = None if msg is None else depth_to_metres(msg)
-        frame = replace(item.frame, depth=depth)
+        if msg is not None:
+            job = replace(job, frame=replace(job.frame, depth=depth_to_metres(msg)))
         self.keyframes += 1
-        self._on_keyframe(KeyframeJob(frame, item.decision, item.frame_id, self.epoch))
+        self._on_keyframe(job)
 
     def _latency(self, stage: str, ms: float) -> None:
         self._diagnostics.latency(stage, ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import torch
 
@@ -66,6 +67,11 @@ class Place:
         return Place(x, y, z, self.yaw + yaw)
 
 
+Faces: TypeAlias = tuple[Material, ...]
+# Kind, centre, size, rotation and the material of each face.
+_Primitive: TypeAlias = tuple[int, Vector, Vector, torch.Tensor, Faces]
+
+
 @dataclass
 class SceneBuilder:
     """Collects primitives, each given in the frame of a `Place`. `build` returns the scene.
@@ -79,18 +85,14 @@ class SceneBuilder:
     True
     """
 
-    kinds: list[int] = field(default_factory=list)
-    centres: list[Vector] = field(default_factory=list)
-    halves: list[Vector] = field(default_factory=list)
-    rotations: list[torch.Tensor] = field(default_factory=list)
-    materials: list[tuple[Material, ...]] = field(default_factory=list)
+    primitives: list[_Primitive] = field(default_factory=list)
 
-    def hull(self, size: Vector, faces: tuple[Material, ...]) -> None:
+    def hull(self, size: Vector, faces: Faces) -> None:
         """Add the room, a box of ``size`` on the floor. Call this method first.
 
         ``faces`` holds one material for each face.
         """
-        self._add(HULL, (0.0, 0.0, size[2] / 2), size, torch.eye(3), faces)
+        self.primitives.append((HULL, (0.0, 0.0, size[2] / 2), size, torch.eye(3), faces))
 
     def box(
         self,
@@ -104,7 +106,8 @@ class SceneBuilder:
         """Add a box; ``faces`` replaces the material of single faces."""
         other = faces or {}
         materials = tuple(other.get(face, material) for face in range(FACES))
-        self._add(BOX, place.move(centre), size, _turn(place.yaw + yaw, "z"), materials)
+        rotation = _turn(place.yaw + yaw, "z")
+        self.primitives.append((BOX, place.move(centre), size, rotation, materials))
 
     def cylinder(
         self,
@@ -120,43 +123,30 @@ class SceneBuilder:
         materials = (material,) * 4 + (cap or material,) * 2
         rotation = _turn(place.yaw, axis)
         size = (2 * radius, 2 * radius, length)
-        self._add(CYLINDER, place.move(centre), size, rotation, materials)
+        self.primitives.append((CYLINDER, place.move(centre), size, rotation, materials))
 
     def ball(self, place: Place, centre: Vector, size: Vector, material: Material) -> None:
         """Add an ellipsoid of the given diameters."""
         rotation = _turn(place.yaw, "z")
-        self._add(BALL, place.move(centre), size, rotation, (material,) * FACES)
+        self.primitives.append((BALL, place.move(centre), size, rotation, (material,) * FACES))
 
     def build(self, textures: torch.Tensor, lamps: Lamps) -> Scene:
         """Return the scene on the CPU, exposure 1."""
-        half = torch.tensor(self.halves, dtype=torch.float32)
-        centre = torch.tensor(self.centres, dtype=torch.float32)
-        rotation = torch.stack(self.rotations)
-        kind = torch.tensor(self.kinds)
+        kinds, centres, sizes, rotations, materials = zip(*self.primitives, strict=True)
+        half = torch.tensor(sizes, dtype=torch.float32) / 2
+        centre = torch.tensor(centres, dtype=torch.float32)
+        rotation = torch.stack(rotations)
+        kind = torch.tensor(kinds)
         return Scene(
             kind=kind,
             centre=centre,
             half=half,
             rotation=rotation,
-            surfaces=_surfaces(kind, centre, half, rotation, self.materials),
+            surfaces=_surfaces(kind, centre, half, rotation, materials),
             textures=textures,
             lamps=lamps,
             exposure=torch.ones(()),
         )
-
-    def _add(
-        self,
-        kind: int,
-        centre: Vector,
-        size: Vector,
-        rotation: torch.Tensor,
-        materials: tuple[Material, ...],
-    ) -> None:
-        self.kinds.append(kind)
-        self.centres.append(centre)
-        self.halves.append((size[0] / 2, size[1] / 2, size[2] / 2))
-        self.rotations.append(rotation)
-        self.materials.append(materials)
 
 
 def _turn(yaw: float, axis: str) -> torch.Tensor:
@@ -173,7 +163,7 @@ def _surfaces(
     centre: torch.Tensor,
     half: torch.Tensor,
     rotation: torch.Tensor,
-    materials: list[tuple[Material, ...]],
+    materials: tuple[Faces, ...],
 ) -> Surfaces:
     count = len(materials)
     flat = [m for row in materials for m in row]

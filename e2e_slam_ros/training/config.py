@@ -13,7 +13,11 @@ AnyConfig = TypeVar("AnyConfig", bound="TrainConfig")
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One part of a run: its length, batches and learning rate."""
+    """One part of a run: its length, batches and learning rate.
+
+    >>> StageConfig(steps=100).batch_size
+    8
+    """
 
     steps: int = leaf(0, "optimiser steps; 0 leaves the stage out", low=0)
     batch_size: int = leaf(8, "images (pairs) a step, of each process", low=1)
@@ -26,7 +30,11 @@ class StageConfig:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """AdamW."""
+    """AdamW.
+
+    >>> OptimiserConfig(clip_norm=0.5).clip_norm
+    0.5
+    """
 
     weight_decay: float = leaf(1e-4, "decoupled weight decay", low=0.0)
     beta_1: float = leaf(0.9, "decay of the mean gradient", low=0.0, high=0.9999)
@@ -52,6 +60,9 @@ class TrainConfig(Settings):
         free_on_resume: beginnings of the names that may differ when a run is continued: they
             change how the run is watched, not its result.
         paths: names of the settings that are paths, or lists of paths separated by commas.
+
+    >>> TrainConfig().with_assignments(["optimiser.ema=0.9"]).optimiser.ema
+    0.9
     """
 
     called: ClassVar[str] = "training setting"

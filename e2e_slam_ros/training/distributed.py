@@ -22,6 +22,9 @@ class Group:
         rank: 0 to ``world`` - 1; only 0 writes.
         world: how many processes.
         local_rank: the process's number on its machine, which chooses its GPU.
+
+    >>> Group().is_first, Group(rank=1, world=2).is_first
+    (True, False)
     """
 
     rank: int = 0

@@ -32,6 +32,9 @@ class StepResult:
         rate: learning rate.
         samples: how many samples were learnt from.
         stop: a process was asked to stop.
+
+    >>> StepResult(True, 0.5, {"metric": 0.5}, 1e-4, samples=8, stop=False).finite
+    True
     """
 
     finite: bool
@@ -47,6 +50,9 @@ class Learner:
 
     Args:
         modules: with their first weights, equal in all processes.
+
+    >>> Learner.step.__name__  # one optimiser step; `run.train` makes the learner of a task
+    'step'
     """
 
     def __init__(self, task: Task[Any], modules: TaskModules, context: RunContext) -> None:

@@ -18,6 +18,9 @@ class Precision:
     Attributes:
         device_type: "cpu" or "cuda".
         dtype: bfloat16 or float16 under autocast; None is float32.
+
+    >>> precision_of("auto", torch.device("cpu")).dtype is None
+    True
     """
 
     device_type: str

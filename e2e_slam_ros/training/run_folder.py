@@ -26,6 +26,9 @@ class RunFolder:
 
     Args:
         path: absolute.
+
+    >>> RunFolder(Path("/tmp/run")).weights.name
+    'weights.safetensors'
     """
 
     def __init__(self, path: Path) -> None:

@@ -10,7 +10,11 @@ from e2e_slam_ros.training.config import StageConfig, TrainConfig
 
 @dataclass(frozen=True)
 class TrainingStage:
-    """A stage of a run: steps ``first`` to ``last`` - 1 of the whole run."""
+    """A stage of a run: steps ``first`` to ``last`` - 1 of the whole run.
+
+    >>> TrainingStage("first", StageConfig(steps=100, warmup_steps=10), 0, 100).learning_rate(9)
+    0.0005
+    """
 
     name: str
     config: StageConfig

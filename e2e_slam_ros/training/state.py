@@ -34,6 +34,9 @@ class TrainingState:
         tensors: by name: ``objective.*``, ``average.*``, ``optimiser.<parameter>.<moment>``.
         scaler: state of the gradient scaler of fp16; empty without.
         best: the best validation figure so far; None without.
+
+    >>> TrainingState(7, 1, "seed: 3", 0, 0, 4.5, {}).best is None
+    True
     """
 
     step: int

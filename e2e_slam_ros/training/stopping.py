@@ -22,6 +22,10 @@ class StopRequest:
 
     Args:
         say: told when the first comes.
+
+    >>> with StopRequest(print) as request:
+    ...     request.asked
+    False
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:

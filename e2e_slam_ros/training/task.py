@@ -31,7 +31,12 @@ BatchOut = TypeVar("BatchOut", bound=Batch, covariant=True)
 
 
 class BatchSource(Protocol[BatchOut]):
-    """Where batches come from: the same batch for the same arguments, always."""
+    """Where batches come from: the same batch for the same arguments, always.
+
+    >>> from e2e_slam_ros.training.data.batch_sampler import BatchSampler
+    >>> hasattr(BatchSampler, "batch")  # fulfils the protocol
+    True
+    """
 
     def batch(self, step: int, rank: int) -> BatchOut:
         """Return the batch of one process (``rank``) for one step of the run, on the CPU."""
@@ -48,6 +53,10 @@ class RunContext:
         precision: of the networks.
         say: tells the user a sentence; silent in all but the first process.
         progress: show bars.
+
+    >>> context = RunContext(Group(), torch.device("cpu"), Precision("cpu", None), print, False)
+    >>> context.group.is_first
+    True
     """
 
     group: Group
@@ -67,6 +76,10 @@ class TaskModules:
         result: the part of ``trained``, or all of it, that is validated and exported; the loop
             keeps a running mean of its weights.
         encoder: the part of ``trained`` that learns at ``optimiser.encoder_rate``, or None.
+
+    >>> network = nn.Linear(1, 1)
+    >>> TaskModules(trained=network, result=network).encoder is None
+    True
     """
 
     trained: nn.Module
@@ -90,6 +103,10 @@ class Task(Protocol[AnyBatch]):
 
     Args:
         config: the settings, of ``config_type``.
+
+    >>> from e2e_slam_ros.training.registry import task_type
+    >>> task_type("sc-sfm").best_by
+    'median_scaled.abs_rel'
     """
 
     config_type: ClassVar[type[TrainConfig]]

@@ -12,7 +12,11 @@ from e2e_slam_ros.config.errors import TrainingError
 
 
 class TensorBoardLog:
-    """Writes event files; does nothing where it has no writer."""
+    """Writes event files; does nothing where it has no writer.
+
+    >>> TensorBoardLog(None).is_on
+    False
+    """
 
     def __init__(self, writer: Any | None) -> None:
         self._writer = writer

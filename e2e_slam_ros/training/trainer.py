@@ -31,6 +31,9 @@ class TrainingOutcome:
         skipped: steps left out because a gradient was not finite.
         samples_per_s: speed at the end, data included.
         validation: the last figures by name; empty without validation.
+
+    >>> TrainingOutcome(9, 9, False, 0, 16.0, {"abs_rel": 0.1}).validation
+    {'abs_rel': 0.1}
     """
 
     step: int
@@ -48,6 +51,9 @@ class Trainer:
         task: gives loss, validation figures and exported files.
         data: a source of batches for each stage's name.
         folder: where everything is written, by the first process.
+
+    >>> TrainingOutcome(5, 9, True, 0, 16.0, {}).interrupted  # what `Trainer.run` returns
+    True
     """
 
     def __init__(

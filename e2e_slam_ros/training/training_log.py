@@ -27,6 +27,15 @@ class TrainingLog:
     Args:
         folder: where metrics.jsonl is.
         context: the processes, and whether a bar is shown.
+
+    >>> from pathlib import Path
+    >>> from e2e_slam_ros.training.distributed import Group
+    >>> from e2e_slam_ros.training.precision import Precision
+    >>> import torch
+    >>> context = RunContext(Group(), torch.device("cpu"), Precision("cpu", None), print, False)
+    >>> log = TrainingLog(RunFolder(Path("/tmp")), TensorBoardLog(None), context, steps=9)
+    >>> log.samples_per_s
+    0.0
     """
 
     def __init__(

@@ -16,6 +16,12 @@ class WeightAverage:
 
     Attributes:
         module: the mean, in evaluation mode; with ``decay`` 0 equal to the module.
+
+    >>> layer = nn.Linear(1, 1)
+    >>> average = WeightAverage(layer, decay=0.9)
+    >>> average.update(layer, step=0)
+    >>> bool(torch.equal(average.module.weight, layer.weight))
+    True
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:

@@ -29,6 +29,11 @@ class RerunViewer:
         viewer.on_frame(stamp_ns=0, T_map_camera=np.eye(4))
         viewer.close()  # writes out/run.rrd
 
+    It watches a run like any observer:
+
+    >>> [hasattr(RerunViewer, name) for name in ("on_frame", "on_keyframe", "on_latency")]
+    [True, True, True]
+
     Args:
         record: write the recording even if there is a display.
 

@@ -49,6 +49,9 @@ class DegradedDepth:
     """A depth source made from the truth of each keyframe; for evaluations only.
 
     The same keyframe gets the same depth each time.
+
+    >>> DegradedDepth(DepthConfig()).traits.name
+    'poor'
     """
 
     traits = DepthTraits("poor", DepthUnit.ROUGH_METRES)

@@ -28,6 +28,15 @@ class OnlineProtocol:
 
     Args:
         every: every n-th frame is a keyframe; None: the keyframe rule decides.
+
+    >>> from e2e_slam_ros.config import Config
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> poor = {"refine.strategy": "output", "refine.steps": 1}
+    >>> setup = AdaptationSetup(Config().with_values(poor), torch.device("cpu"), degraded=True)
+    >>> reader = ProceduralReader(0, 2, 64, 48, rate_hz=2.0, texture_size=64)
+    >>> found = OnlineProtocol(setup, reader, every=1).run(range(2))
+    >>> [score.frame for score in found.scores]
+    [0, 1]
     """
 
     def __init__(self, setup: AdaptationSetup, reader: FrameReader, every: int | None) -> None:

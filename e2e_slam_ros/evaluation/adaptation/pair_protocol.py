@@ -27,6 +27,15 @@ class PairProtocol:
 
     Neighbours are the frames before it, ``refine.motion.min_baseline_m`` apart; with
     ``refine.wait_keyframes`` also that many after it. The refinement sees no map: a pair has none.
+
+    >>> from e2e_slam_ros.config import Config
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> poor = {"refine.strategy": "output", "refine.steps": 1}
+    >>> setup = AdaptationSetup(Config().with_values(poor), torch.device("cpu"), degraded=True)
+    >>> reader = ProceduralReader(0, 2, 64, 48, rate_hz=2.0, texture_size=64)
+    >>> found = PairProtocol(setup, reader).run(range(2))
+    >>> [score.frame for score in found.scores], setup.left_out.counts
+    ([1], {'no neighbour before it': 1})
     """
 
     def __init__(self, setup: AdaptationSetup, reader: FrameReader) -> None:

@@ -49,6 +49,10 @@ class Forgetting:
         original: with the weights of the file.
         adapted: with the weights at the end of the sequence.
         keyframes: number of keyframes.
+
+    >>> nothing = DepthScores(None, None)
+    >>> Forgetting(nothing, nothing, keyframes=20).keyframes
+    20
     """
 
     original: DepthScores
@@ -70,6 +74,10 @@ class AdaptationReport:
         scores: one for each keyframe.
         forgetting: of an adapted network, online only.
         machine, weights: of the measurement.
+
+    >>> origin = ("pair", "desk", 1, {"no pose": 1}, "network", Config())
+    >>> AdaptationReport(*origin, (), None, "2 cores", None).seconds()
+    0.0
     """
 
     protocol: str
@@ -235,11 +243,8 @@ def _metrics_json(metrics: DepthMetrics | None) -> dict[str, Any] | None:
 
 
 def _forgetting(forgetting: Forgetting) -> dict[str, Any]:
-    original, adapted = forgetting.original, forgetting.adapted
-    return {
-        "keyframes": forgetting.keyframes,
-        "original": _metrics_json(original.raw),
-        "adapted": _metrics_json(adapted.raw),
-        "original_median_scaled": _metrics_json(original.median_scaled),
-        "adapted_median_scaled": _metrics_json(adapted.median_scaled),
-    }
+    found: dict[str, Any] = {"keyframes": forgetting.keyframes}
+    for scaling, suffix in (("raw", ""), ("median_scaled", "_median_scaled")):
+        for name in ("original", "adapted"):
+            found[f"{name}{suffix}"] = _metrics_json(getattr(getattr(forgetting, name), scaling))
+    return found

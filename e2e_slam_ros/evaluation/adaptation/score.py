@@ -82,6 +82,13 @@ class KeyframeScore:
         stopped, refused: reasons of the refinement's end, or of its refusal.
         rolled_back: its updates were undone.
         seconds: time of the whole refinement.
+
+    >>> from e2e_slam_ros.evaluation.depth.scores import DepthScores
+    >>> none = DepthScores(None, None)
+    >>> stage = TextureScores(none, none, none, scale=1.0)
+    >>> end = (5, "steps done", None, False, 0.2)
+    >>> KeyframeScore(7, stage, stage, stage, None, 0, 0, 0, *end).worse()
+    False
     """
 
     frame: int

@@ -27,6 +27,9 @@ class DepthMetrics:
         rmse_log: root mean square of the natural logarithms' difference.
         delta_1, delta_2, delta_3: share of pixels with max(d/d*, d*/d) < 1.25, 1.25^2, 1.25^3.
         pixels: number of valid pixels.
+
+    >>> depth_metrics(torch.tensor([2.2]), torch.tensor([2.0]), 0.1, 8.0).delta_1
+    1.0
     """
 
     abs_rel: float

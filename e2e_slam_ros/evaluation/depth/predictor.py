@@ -26,6 +26,9 @@ class PredictedDepth:
     Attributes:
         depth: (1, 1, H, W) metres at the keyframe's size; 0 or not finite = unknown.
         log_uncertainty: (1, 1, H, W), as `Prediction.log_uncertainty`; or None.
+
+    >>> PredictedDepth(torch.ones(1, 1, 6, 8)).log_uncertainty is None
+    True
     """
 
     depth: torch.Tensor

@@ -38,6 +38,10 @@ class FrameScore:
         pixels: number of true depths in range.
         baselines: name -> scores of that baseline.
         curves: sparsification of the median-scaled relative error, where there is uncertainty.
+
+    >>> none = DepthScores(None, None)
+    >>> FrameScore(TextureScores(none, none, none, 1.0), 1.0, 0, {}, None).pixels
+    0
     """
 
     depth: TextureScores
@@ -53,7 +57,11 @@ DepthSample: TypeAlias = tuple[Keyframe, torch.Tensor, FrameScore]
 
 @dataclass
 class DepthResult:
-    """Scores and samples of a run of the protocol; filled frame by frame."""
+    """Scores and samples of a run of the protocol; filled frame by frame.
+
+    >>> DepthResult().scores
+    []
+    """
 
     scores: list[FrameScore] = field(default_factory=list)
     samples: list[DepthSample] = field(default_factory=list)
@@ -68,6 +76,14 @@ class DepthProtocol:
     Args:
         predict: called once a frame, in order.
         baselines: name -> (h, w) map in metres, the same for every frame.
+
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> reader = ProceduralReader(0, 1, 64, 48, texture_size=64)
+    >>> frames = WorkingFrames(reader, Config().camera, torch.device("cpu"))
+    >>> def predict(keyframe: Keyframe) -> PredictedDepth:
+    ...     return PredictedDepth(keyframe.sensor_depth)
+    >>> DepthProtocol(predict, Config(), {}).run(frames, frames, samples=0).scores[0].scale
+    1.0
     """
 
     def __init__(

@@ -21,6 +21,10 @@ class Sparsification:
         by_uncertainty: mean error when the most uncertain pixels go first.
         by_error: the same with the largest errors first: no uncertainty can do better.
         random: mean error when any pixels go: that of all pixels.
+
+    >>> curves = Sparsification((0.0, 0.5), (0.2, 0.1), (0.2, 0.1), random=0.2)
+    >>> curves.ause, round(curves.random_area, 3)
+    (0.0, 0.025)
     """
 
     removed: tuple[float, ...]

@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from e2e_slam_ros import __version__
@@ -16,7 +15,7 @@ from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import require_writable, write_text_atomic
 from e2e_slam_ros.data.trajectory_file import write_tum_trajectory
 from e2e_slam_ros.evaluation.machine import machine_line
-from e2e_slam_ros.evaluation.run.report import RunReport, report_html
+from e2e_slam_ros.evaluation.run.report import report_html
 from e2e_slam_ros.evaluation.run.summary import RunSummary
 from e2e_slam_ros.mapping.ply import write_ply
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
@@ -30,7 +29,11 @@ _OTHER_BYTES = 10_000_000  # report, trajectory, metrics
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Absolute paths of the files written, and a sentence for each that could not be."""
+    """Absolute paths of the files written, and a sentence for each that could not be.
+
+    >>> RunFiles((Path("/tmp/out/map.ply"),), ()).failures
+    ()
+    """
 
     written: tuple[Path, ...]
     failures: tuple[str, ...]
@@ -89,8 +92,8 @@ def write_run(
     trajectory = summary.trajectory
 
     def write_report() -> None:
-        run = RunReport(summary, cloud, config, machine, datetime.now(), command)
-        write_text_atomic(target / REPORT_FILE, report_html(run))
+        page = report_html(summary, cloud, config, machine, command)
+        write_text_atomic(target / REPORT_FILE, page)
 
     steps: list[tuple[str, Callable[[], object]]] = [
         (MAP_FILE, lambda: write_ply(target / MAP_FILE, cloud)),

@@ -50,6 +50,13 @@ class RunRecorder:
         observed: play it instead of ``reader``: it notes the truth of the frames; None without
             a reader.
         summary, cloud: figures and map, once the run is finished.
+
+    >>> recorder = RunRecorder(None, Config())
+    >>> recorder.on_frame(10**9, np.eye(4))
+    >>> nothing = np.zeros((0, 3), np.float32)
+    >>> cloud = SurfelCloud(nothing, nothing, nothing.astype(np.uint8), nothing[:, 0])
+    >>> recorder.finish(cloud, dropped=0, problems={}, wall_s=1.0).frames
+    1
     """
 
     def __init__(self, reader: FrameReader | None, config: Config) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from e2e_slam_ros.config import Config, parameters
@@ -28,36 +27,28 @@ from e2e_slam_ros.evaluation.score_table import counted, number
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 
-@dataclass(frozen=True, eq=False)
-class RunReport:
-    """The content of the page; ``command`` is the line that started the run, or empty."""
+def report_html(
+    summary: RunSummary, cloud: SurfelCloud, config: Config, machine: str, command: str = ""
+) -> str:
+    """Return the page, finished now. A section that cannot be drawn says why in its place.
 
-    summary: RunSummary
-    cloud: SurfelCloud
-    config: Config
-    machine: str
-    finished: datetime
-    command: str = ""
-
-
-def report_html(run: RunReport) -> str:
-    """Return the page. A section that cannot be drawn says why in its place."""
-    summary, cloud = run.summary, run.cloud
+    ``command`` is the line that started the run.
+    """
     map_hash = (summary.map_hash or "none")[:16]
-    lines = (run.machine, f"{run.finished:%Y-%m-%d %H:%M} · map {map_hash}")
-    page = Report(summary.sequence, "mapping run", lines, run.command)
+    lines = (machine, f"{datetime.now():%Y-%m-%d %H:%M} · map {map_hash}")
+    page = Report(summary.sequence, "mapping run", lines, command)
     page.cards(_cards(summary))
     warn = bool(summary.dropped or summary.problems or summary.is_empty)
     page.section("Problems and drops", lambda: _problems(summary), warn=warn)
     page.section("Results", lambda: run_table(summary).html())
     page.section("Trajectory", lambda: trajectory_charts(summary))
     page.section("Map", lambda: map_pictures(summary, cloud))
-    page.section("Keyframes", lambda: keyframe_pictures(summary, cloud, run.config.depth.max_m))
+    page.section("Keyframes", lambda: keyframe_pictures(summary, cloud, config.depth.max_m))
     page.section("Stage times", lambda: _stage_times(summary))
     page.section("Over the run", lambda: keyframe_charts(summary))
     if summary.refinement is not None:
         page.section("Refinement", lambda: _refinement(summary))
-    page.section("Parameters", lambda: _parameters(run.config))
+    page.section("Parameters", lambda: _parameters(config))
     return page.html()
 
 

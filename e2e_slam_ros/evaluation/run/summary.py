@@ -19,7 +19,11 @@ from e2e_slam_ros.slam.depth_sources import is_measured
 
 @dataclass(frozen=True)
 class StageLatency:
-    """Time spent in one stage, milliseconds."""
+    """Time spent in one stage, milliseconds.
+
+    >>> StageLatency.of([1.0, 2.0, 3.0]).p50
+    2.0
+    """
 
     p50: float
     p95: float
@@ -46,6 +50,10 @@ class KeyframeRecord:
         surfels: size of the map after it.
         loss_first, loss_last: total loss before and after its refinement; None where there was
             none.
+
+    >>> record = KeyframeRecord(0, 4, 10**9, "first", np.eye(4), None, None, 90, 0, 0, 90)
+    >>> record.loss_first is None
+    True
     """
 
     index: int
@@ -73,6 +81,9 @@ class RefinementSummary:
         rolled_back: keyframes whose refinement was undone.
         mean_steps: mean number of updates where the refinement began.
         revised: keyframes refined again when later keyframes were there.
+
+    >>> RefinementSummary.of(RefinementTally(), revised=0) is None
+    True
     """
 
     refined: int
@@ -100,6 +111,11 @@ class KeyframeSample:
         image: (h, w, 3) uint8 RGB.
         depth: (h, w) float32, metres, 0 = invalid.
         truth: (h, w) float32, metres, 0 = invalid; None when there is none.
+
+    >>> record = KeyframeRecord(0, 4, 10**9, "first", np.eye(4), None, None, 90, 0, 0, 90)
+    >>> camera, depth = PinholeCamera(8, 6, 8.0, 8.0, 3.5, 2.5), np.ones((6, 8), np.float32)
+    >>> KeyframeSample(record, camera, np.zeros((6, 8, 3), np.uint8), depth, None).truth is None
+    True
     """
 
     record: KeyframeRecord
@@ -155,6 +171,12 @@ class RunSummary:
         records: every keyframe.
         samples: a few keyframes with pictures.
         skipped: reason -> frames of the input that were left out.
+
+    >>> poses = TrackedPoses(np.zeros(0, np.int64), np.zeros((0, 4, 4)), np.zeros((0, 4, 4)))
+    >>> counts, sources = ("desk", 9, 0, 0, 0, "cpu", 1.5), (None, None, None, None, "recording")
+    >>> summary = RunSummary(*counts, *sources, poses, None, None, None, {}, {})
+    >>> summary.is_empty, summary.to_metrics()["wall_s"]
+    (True, 1.5)
     """
 
     sequence: str

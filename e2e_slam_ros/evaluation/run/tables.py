@@ -29,18 +29,12 @@ _TIME_COLUMNS = (
 def run_table(summary: RunSummary) -> ScoreTable:
     """Return counts and errors of a run, each with its unit and a remark."""
     rate = summary.frames / summary.wall_s if summary.wall_s > 0 else None
+    empty = "nothing was mapped" if summary.is_empty else ""
+    late = "a newer one took their place" if summary.dropped else ""
     rows = [
         _row("Frames", f"{summary.frames:,}", f"{number(rate, '.1f')} per second"),
-        _row(
-            "Keyframes mapped",
-            f"{summary.keyframes:,}",
-            "nothing was mapped" if summary.is_empty else "",
-        ),
-        _row(
-            "Keyframes dropped",
-            f"{summary.dropped:,}",
-            "a newer one took their place" if summary.dropped else "",
-        ),
+        _row("Keyframes mapped", f"{summary.keyframes:,}", empty),
+        _row("Keyframes dropped", f"{summary.dropped:,}", late),
         _row("Surfels", f"{summary.surfels:,}"),
         *_depth_rows(summary),
         *refinement_table(summary).rows[:1],
@@ -62,12 +56,9 @@ def refinement_table(summary: RunSummary) -> ScoreTable:
         return ScoreTable(_RESULT_COLUMNS, ())
     refused = sum(ended.refused.values())
     steps = f"{ended.mean_steps:.1f} steps each; " if ended.refined + ended.rolled_back else ""
+    others = f"{steps}{ended.rolled_back:,} rolled back, {refused:,} refused"
     rows = (
-        _row(
-            "Keyframes refined",
-            f"{ended.refined:,}",
-            f"{steps}{ended.rolled_back:,} rolled back, {refused:,} refused",
-        ),
+        _row("Keyframes refined", f"{ended.refined:,}", others),
         _row("Rolled back", f"{ended.rolled_back:,}", "loss or held-back pixels got worse"),
         _row("Refused", f"{refused:,}", "; ".join(counted(ended.refused))),
         _row("Refined again later", f"{ended.revised:,}", "with views from both sides"),

@@ -22,6 +22,11 @@ class ObservedReader(WrappedReader):
     """A reader that knows the truth of every frame read through it. Thread-safe.
 
     The latest frames are kept, so that no image is decoded twice.
+
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> reader = ObservedReader(ProceduralReader(0, 1, 32, 24, texture_size=64))
+    >>> reader.true_pose(reader[0].stamp_ns).shape
+    (4, 4)
     """
 
     def __init__(self, reader: FrameReader) -> None:

@@ -28,6 +28,10 @@ class TrajectoryMetrics:
         ate_rmse_m: root mean square of the position errors after rigid alignment, metres.
         ate_unaligned_rmse_m: the same without alignment, metres.
         pairs: number of poses compared.
+
+    >>> still = np.tile(np.eye(4), (3, 1, 1))
+    >>> trajectory_metrics(still, still).ate_rmse_m
+    0.0
     """
 
     ate_rmse_m: float

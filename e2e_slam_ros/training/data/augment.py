@@ -27,6 +27,9 @@ class VirtualCamera:
         rotation: (3, 3), from the recorded camera's frame to the virtual one's.
         intrinsics: (3, 3) of the virtual image, before mirroring.
         mirrored: the virtual image is mirrored left to right afterwards.
+
+    >>> VirtualCamera(torch.eye(3), torch.eye(3), mirrored=True).mirrored
+    True
     """
 
     rotation: torch.Tensor

@@ -20,6 +20,11 @@ class PairBatch:
         T_source_target: (B, 4, 4), metres; identity where unknown.
         has_source, has_pose, has_depth: (B,) bool.
         seen, source_seen: (B, 1, H, W) bool, false where a pixel was made up to fill the image.
+
+    >>> image, one = torch.zeros(2, 3, 4, 4), torch.ones(2, 1, 4, 4)
+    >>> k, T, yes = torch.eye(3).expand(2, 3, 3), torch.eye(4).expand(2, 4, 4), torch.ones(2) > 0
+    >>> len(PairBatch(image, one, k, image, one, T, yes, yes, yes, one > 0, one > 0))
+    2
     """
 
     image: torch.Tensor

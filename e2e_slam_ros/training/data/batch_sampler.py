@@ -28,6 +28,19 @@ class BatchSampler:
 
     Raises:
         TrainingError: nothing to draw from.
+
+    >>> image, depth = torch.zeros(3, 32, 32, dtype=torch.uint8), torch.ones(1, 32, 32)
+    >>> k = torch.tensor([[32.0, 0, 15.5], [0, 32, 15.5], [0, 0, 1]])
+    >>> view = ViewPair(image, image, depth, depth, k, torch.eye(4), False, False, True)
+    >>> class One:
+    ...     name = "one"
+    ...     def __len__(self) -> int:
+    ...         return 1
+    ...     def pair(self, index: int, generator: torch.Generator) -> ViewPair:
+    ...         return view
+    >>> sampler = BatchSampler([(One(), 1.0)], 0, 2, 32, 32, AugmentConfig(), pairs=False)
+    >>> sampler.batch(step=0).image.shape
+    torch.Size([2, 3, 32, 32])
     """
 
     def __init__(

@@ -9,7 +9,11 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class ProceduralConfig:
-    """Pairs of views of random rooms, with exact depth and poses."""
+    """Pairs of views of random rooms, with exact depth and poses.
+
+    >>> ProceduralConfig(rooms=3).pairs_per_room
+    4
+    """
 
     weight: float = leaf(
         1.0, "share of the samples, relative to the other sets; 0 leaves the set out", low=0.0
@@ -47,7 +51,11 @@ class ProceduralConfig:
 
 @dataclass(frozen=True)
 class RecordedConfig:
-    """Pairs of frames of recorded sequences."""
+    """Pairs of frames of recorded sequences.
+
+    >>> RecordedConfig(paths="desk", weight=1.0).labels
+    True
+    """
 
     weight: float = leaf(
         0.0, "share of the samples, relative to the other sets; 0 leaves the set out", low=0.0
@@ -82,7 +90,11 @@ class RecordedConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes of every sample; each geometric one is exact for depth and poses."""
+    """Random changes of every sample; each geometric one is exact for depth and poses.
+
+    >>> AugmentConfig(mirror=0.0).mirror
+    0.0
+    """
 
     mirror: float = leaf(0.5, "share of samples mirrored left to right", low=0.0, high=1.0)
     roll_share: float = leaf(0.5, "share of samples rolled", low=0.0, high=1.0)

@@ -14,7 +14,13 @@ from e2e_slam_ros.training.data.views import ViewPair
 
 @dataclass(frozen=True, eq=False)
 class Viewpoint:
-    """Where a frame was taken: T_map_camera (4, 4) float64, and its median depth in metres."""
+    """Where a frame was taken: T_map_camera (4, 4) float64, and its median depth in metres.
+
+    >>> seen = [Viewpoint(torch.eye(4, dtype=torch.float64), 2.0) for _ in range(2)]
+    >>> seen[1].T_map_camera[0, 3] = 0.1
+    >>> [found.tolist() for found in partners(seen, RecordedConfig())]
+    [[1], [0]]
+    """
 
     T_map_camera: torch.Tensor
     median_depth_m: float

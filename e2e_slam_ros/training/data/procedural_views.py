@@ -34,6 +34,9 @@ class ProceduralViews:
 
     Raises:
         TrainingError: the smallest field of view is above the largest.
+
+    >>> len(ProceduralViews(ProceduralConfig(rooms=3, pairs_per_room=4)))
+    12
     """
 
     def __init__(self, config: ProceduralConfig) -> None:

@@ -43,6 +43,12 @@ class RecordedViews:
     Raises:
         TrainingError: no frame can be read; one frame, or none with a partner, where pairs are
             needed; no depth and no pairs.
+
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> reader = ProceduralReader(0, 2, 64, 48, texture_size=64)
+    >>> views = RecordedViews(reader, RecordedConfig(width=64, pairs=False))
+    >>> len(views), views.pair(0, torch.Generator()).has_depth
+    (2, True)
     """
 
     def __init__(self, reader: FrameReader, config: RecordedConfig) -> None:

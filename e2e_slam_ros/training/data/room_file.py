@@ -43,6 +43,11 @@ class RoomPair:
         depth: (2, H, W) uint16, millimetres.
         T_map_camera: (2, 4, 4) float64.
         intrinsics: (3, 3) float64.
+
+    >>> image, depth = np.zeros((2, 6, 8, 3), np.uint8), np.full((2, 6, 8), 2000, np.uint16)
+    >>> pair = RoomPair(image, depth, np.tile(np.eye(4), (2, 1, 1)), np.eye(3))
+    >>> float(pair.depth[0, 0, 0]) * DEPTH_UNIT_M
+    2.0
     """
 
     image: npt.NDArray[np.uint8]

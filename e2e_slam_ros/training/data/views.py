@@ -22,6 +22,11 @@ class ViewPair:
             unknown depths are zeros.
         seen, source_seen: (1, H, W) bool, false where a pixel was made up to fill the image;
             None: true everywhere.
+
+    >>> image, depth = torch.zeros(3, 6, 8, dtype=torch.uint8), torch.ones(1, 6, 8)
+    >>> pair = ViewPair(image, image, depth, depth, torch.eye(3), torch.eye(4), False, False, True)
+    >>> bool(pair.seen_masks()[0].all())
+    True
     """
 
     image: torch.Tensor

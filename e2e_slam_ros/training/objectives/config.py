@@ -9,7 +9,11 @@ from e2e_slam_ros.config.leaf import leaf
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Factors of the loss terms; 0 turns a term off and saves its time."""
+    """Factors of the loss terms; 0 turns a term off and saves its time.
+
+    >>> LossWeights().self_supervised, LossWeights(photometric=1.0).self_supervised
+    (False, True)
+    """
 
     scale_invariant: float = leaf(1.0, "of the scale-invariant error of log depth", low=0.0)
     gradient: float = leaf(0.5, "of the multi-scale gradient of the log depth error", low=0.0)
@@ -38,7 +42,11 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Constants of the losses."""
+    """Constants of the losses.
+
+    >>> ObjectiveConfig(max_m=8.0).max_m
+    8.0
+    """
 
     min_m: float = leaf(0.15, "nearest label used, metres", low=0.0)
     max_m: float = leaf(12.0, "farthest label used, metres", low=0.1)

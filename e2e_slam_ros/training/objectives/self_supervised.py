@@ -29,6 +29,11 @@ class PredictedView:
         depth: (B, 1, H, W), metres or the unit of the camera motion.
         log_uncertainty: (B, 1, H, W), or None.
         seen: (B, 1, H, W) bool, false where a pixel was made up to fill the image.
+
+    >>> one = torch.ones(2, 1, 4, 4)
+    >>> view = PredictedView(torch.zeros(2, 3, 4, 4), one, one, None, one > 0)
+    >>> view.samples(torch.tensor([1])).depth.shape
+    torch.Size([1, 1, 4, 4])
     """
 
     image: torch.Tensor

@@ -16,6 +16,11 @@ class LossTerms:
         total: scalar, weighted, to be differentiated.
         parts: scalars by name, unweighted and detached, each the mean over its samples.
         counts: the number of samples behind each part.
+
+    >>> one = torch.ones(())
+    >>> terms = LossTerms(one, {"metric": one}, {"metric": 4})
+    >>> float((terms + LossTerms(one, {}, {})).total)
+    2.0
     """
 
     total: torch.Tensor

@@ -15,7 +15,11 @@ from e2e_slam_ros.training.objectives.config import LossWeights, ObjectiveConfig
 
 @dataclass(frozen=True)
 class WeightedStageConfig(StageConfig):
-    """A stage with its own weights of the loss terms."""
+    """A stage with its own weights of the loss terms.
+
+    >>> WeightedStageConfig(weights=LossWeights(metric=0.5)).weights.metric
+    0.5
+    """
 
     weights: LossWeights = field(default_factory=LossWeights)
 
@@ -39,7 +43,11 @@ def _video() -> RecordedConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """The sets of views that training draws from, in proportion to their weights."""
+    """The sets of views that training draws from, in proportion to their weights.
+
+    >>> DataConfig().video.labels
+    False
+    """
 
     procedural: ProceduralConfig = field(default_factory=ProceduralConfig)
     labelled: RecordedConfig = field(default_factory=RecordedConfig)
@@ -49,7 +57,11 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """Frames with depth that measure progress; they must not be trained on."""
+    """Frames with depth that measure progress; they must not be trained on.
+
+    >>> ValidationConfig(path="desk").count
+    24
+    """
 
     path: str = leaf("", "folder or bag; empty: none")
     frames: str = leaf(":", "which of its frames, A:B")
@@ -60,7 +72,11 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class SCSfMConfig(TrainConfig):
-    """Every setting of ``e2e-slam train sc-sfm``."""
+    """Every setting of ``e2e-slam train sc-sfm``.
+
+    >>> SCSfMConfig().with_values({"width": 320}).weights_of("self_supervision").photometric
+    1.0
+    """
 
     free_on_resume: ClassVar[tuple[str, ...]] = (
         *TrainConfig.free_on_resume,

@@ -22,6 +22,12 @@ class SCSfMModel(nn.Module):
 
     Args:
         pose_net: for pairs without known motion; None where every pair's is known.
+
+    >>> from e2e_slam_ros.depth.architectures import build_network
+    >>> precision = Precision("cpu", None)
+    >>> model = SCSfMModel(build_network("efficientnet_lite0"), None, ObjectiveConfig(), precision)
+    >>> model.pose_net is None
+    True
     """
 
     def __init__(

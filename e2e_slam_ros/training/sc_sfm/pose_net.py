@@ -25,6 +25,10 @@ class PoseNet(nn.Module):
 
     The twist is the mean over the last feature map (Zhou et al. 2017, without the mask branch);
     its unit of length is whatever the depth network's is.
+
+    >>> image = torch.zeros(1, 3, 64, 64)
+    >>> PoseNet("small")(image, image).shape
+    torch.Size([1, 4, 4])
     """
 
     def __init__(self, encoder: str = "small") -> None:

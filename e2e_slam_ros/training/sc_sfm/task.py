@@ -35,7 +35,15 @@ _LEAST_IN_VIEW, _BLIND_BATCHES = 0.05, 20
 
 
 class SCSfMTask(Task[PairBatch]):
-    """The depth network: supervised by labels, self-supervised by pairs of views."""
+    """The depth network: supervised by labels, self-supervised by pairs of views.
+
+    >>> from e2e_slam_ros.training.distributed import Group
+    >>> from e2e_slam_ros.training.precision import Precision
+    >>> device = torch.device("cpu")
+    >>> context = RunContext(Group(), device, Precision("cpu", None), print, progress=False)
+    >>> SCSfMTask(SCSfMConfig(), context).name
+    'efficientnet_lite0'
+    """
 
     config_type = SCSfMConfig
     terms = (

@@ -24,7 +24,12 @@ _METRICS = ("abs_rel", "rmse", "delta_1")
 
 @dataclass(frozen=True, eq=False)
 class LabelledImage:
-    """One frame: image (1, 3, H, W) of the network's size, depth (1, 1, h, w), its K (3, 3)."""
+    """One frame: image (1, 3, H, W) of the network's size, depth (1, 1, h, w), its K (3, 3).
+
+    >>> image, depth = torch.zeros(1, 3, 64, 64), torch.ones(1, 1, 48, 64)
+    >>> LabelledImage(image, depth, torch.eye(3)).depth.shape
+    torch.Size([1, 1, 48, 64])
+    """
 
     image: torch.Tensor
     depth: torch.Tensor
@@ -40,6 +45,17 @@ class Validation:
     Raises:
         DataError: the sequence cannot be read.
         TrainingError: none of its frames has depth.
+
+    >>> import tempfile
+    >>> from e2e_slam_ros.data.tum_writer import TumWriter
+    >>> from e2e_slam_ros.simulation import ProceduralReader
+    >>> reader = ProceduralReader(0, 1, 64, 48, texture_size=64)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with TumWriter(folder, reader.camera) as writer:
+    ...         writer.write(reader[0])
+    ...     found = Validation(ValidationConfig(path=folder), 64, 64, torch.device("cpu"))
+    >>> len(found)
+    1
     """
 
     def __init__(
