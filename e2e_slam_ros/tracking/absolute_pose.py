@@ -29,6 +29,13 @@ class Sightings:
         pixels: (N, 2) ideal pixels.
         inverse_depth: (N,) measured 1/z, 1/metres; NaN for none.
         inverse_depth_sigma: (N,) its standard deviation.
+
+    Example:
+        >>> points = np.array([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0]])
+        >>> pixels = np.array([[32.0, 24.0], [57.0, 24.0]])
+        >>> seen = Sightings(points, pixels, np.full(2, np.nan), np.full(2, np.inf))
+        >>> seen.chosen(np.array([False, True])).points.tolist()
+        [[1.0, 0.0, 2.0]]
     """
 
     points: Floats
@@ -37,7 +44,7 @@ class Sightings:
     inverse_depth_sigma: Floats
 
     def chosen(self, mask: npt.NDArray[np.bool_]) -> Sightings:
-        """Return those of a mask."""
+        """Return the sightings where ``mask`` (N,) is true."""
         return Sightings(
             self.points[mask],
             self.pixels[mask],
@@ -48,13 +55,23 @@ class Sightings:
 
 @dataclass(frozen=True, eq=False)
 class PoseEstimate:
-    """A pose that landmarks agree with.
+    """A pose that landmarks agree on.
 
     Attributes:
         T_camera_map: (4, 4).
-        covariance: (6, 6) of the twist ``[rho, phi]`` applied on the camera's side,
+        covariance: (6, 6) of the twist ``[rho, phi]`` that multiplies the pose from the left,
             metres and radians.
         inliers: (N,) bool, landmarks within the 95 % bound.
+
+    Example:
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> lens = Lens(PinholeCamera(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=23.5))
+        >>> points = np.array([[x, y, 2.0 + x * y] for x in (-0.5, 0.0, 0.5) for y in (-0.4, 0.4)])
+        >>> pixels = lens.project(points + [0.1, 0.0, 0.0])
+        >>> seen = Sightings(points, pixels, np.full(6, np.nan), np.full(6, np.inf))
+        >>> pose = refine_pose(seen, lens, np.eye(4), pixel_sigma=0.5)
+        >>> round(float(pose.T_camera_map[0, 3]), 3), int(pose.inliers.sum())
+        (0.1, 6)
     """
 
     T_camera_map: Floats
@@ -69,19 +86,19 @@ def refine_pose(
     pixel_sigma: float,
     widest: float = 8.0,
 ) -> PoseEstimate:
-    """Return the pose nearest to a first guess that most landmarks agree with.
+    """Return the pose that most landmarks agree on, starting from a first guess.
 
-    Gauss-Newton on the reprojection error and, where depth was measured, the error of inverse
-    depth. The weights are Geman and McClure's, their width shrunk from step to step (graduated
-    non-convexity: Black and Rangarajan, IJCV 1996), so that a poor guess is not held against
-    the inliers.
+    Gauss-Newton minimises the reprojection error and, where depth was measured, the error of
+    inverse depth. The weights are those of Geman and McClure. Their width shrinks from step to
+    step (graduated non-convexity: Black and Rangarajan, IJCV 1996), so that a poor guess does not
+    turn inliers into outliers.
 
     Args:
-        sightings: landmarks and where they are seen.
+        sightings: landmarks and their pixels.
         lens: of the image.
-        T_camera_map: first guess.
+        T_camera_map: (4, 4) first guess.
         pixel_sigma: standard deviation of a pixel.
-        widest: width to start with, in units of the last one; 1 for a guess that is good.
+        widest: first width over last width; 1 for a good guess.
     """
     T = T_camera_map.copy()
     for step in range(_STEPS):
@@ -106,7 +123,7 @@ def refine_pose(
 def find_pose(
     sightings: Sightings, lens: Lens, pixel_sigma: float, confidence: float = 0.999
 ) -> PoseEstimate | None:
-    """Return the pose that most landmarks agree with, from no first guess; None if there is none.
+    """Return the pose that most landmarks agree on, without a first guess; None if there is none.
 
     RANSAC over minimal sets (Lepetit et al., EPnP, IJCV 2009), seeded, then `refine_pose`.
     """
@@ -178,7 +195,7 @@ def _weights(residual: Floats, width: float) -> Floats:
 
 
 def _covariance(residual: Floats, jacobian: Floats) -> Floats:
-    """Return the inverse information, scaled by how well the inliers agree."""
+    """Return the inverse information, scaled by the mean squared residual of the inliers."""
     if len(residual) < _FEWEST:
         return np.full((6, 6), np.inf)
     information = np.einsum("nri,nrj->ij", jacobian, jacobian)

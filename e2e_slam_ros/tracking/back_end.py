@@ -1,4 +1,4 @@
-"""What happens to a new keyframe off the camera's thread: reuse, refinement, adjustment."""
+"""Work on new keyframes off the camera's thread: reuse, refinement, adjustment, loops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.loop_closure import Loop, corrected_poses, is_open, move, verify
-from e2e_slam_ros.tracking.map_reuse import Found, find_again
+from e2e_slam_ros.tracking.map_reuse import ReusedLandmarks, find_again
 from e2e_slam_ros.tracking.patches import align, image_levels
 from e2e_slam_ros.tracking.place_index import PlaceIndex
 from e2e_slam_ros.tracking.rigid import Floats
@@ -38,13 +38,19 @@ _LOOP_PAUSE = 10
 
 @dataclass(frozen=True, eq=False)
 class TrackUpdate:
-    """What the front end should know of a keyframe that was worked on.
+    """The back end's result for one keyframe, for the front end to continue from.
 
     Attributes:
         keyframe: its index.
-        ids: (N,) landmarks to go on tracking from it.
-        pixels: (N, 2) where they are in it.
-        gone: (K,) landmarks that need not be tracked any more.
+        ids: (N,) landmarks to track from it.
+        pixels: (N, 2) their pixels in it, as recorded.
+        gone: (K,) landmarks to stop tracking.
+
+    Example:
+        >>> ids, gone = np.array([4, 7]), np.array([5])
+        >>> update = TrackUpdate(0, ids, np.array([[10.0, 12.0], [30.0, 8.0]]), gone)
+        >>> update.ids.tolist(), update.gone.tolist()
+        ([4, 7], [5])
     """
 
     keyframe: int
@@ -57,16 +63,30 @@ class BackEnd:
     """Works on one keyframe at a time.
 
     Args:
-        local_map: shared with the front end; written to under ``lock`` only.
+        local_map: shared with the front end; the back end writes to it under ``lock`` only.
         lens: of the camera.
         config: the tracker's parameters.
-        lock: held while the map is written to, never while something is computed.
+        lock: held during writes to the map, never during computation.
 
     Attributes:
-        places: the keyframes worked on, by their looks.
+        places: index of the finished keyframes by appearance.
         loops: (old keyframe, new keyframe) of each loop closed.
-        shutter: the camera's readout time.
-        measured_scale: depth is measured, so that a loop does not correct scale.
+        shutter: estimate of the camera's readout time.
+        measured_scale: depth comes from a sensor, so a loop does not correct scale.
+
+    Example:
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=23.5)
+        >>> lens, local_map = Lens(camera), LocalMap()
+        >>> pixels = np.array([[20.0, 20.0], [40.0, 20.0]])
+        >>> ids = local_map.landmarks.add(pixels, anchor=0)
+        >>> seen = Observations.without_depth(ids, pixels, pixels)
+        >>> image = np.zeros((48, 64), np.uint8)
+        >>> local_map.add(TrackingKeyframe(0, 0, 0, image, np.eye(4), np.zeros(3), seen))
+        >>> back_end = BackEnd(local_map, lens, TrackingConfig(), threading.RLock())
+        >>> update = back_end.work(local_map.keyframes[0])
+        >>> update.ids.tolist(), len(back_end.places), back_end.loops
+        ([0, 1], 1, [])
     """
 
     def __init__(
@@ -85,7 +105,7 @@ class BackEnd:
         self.shutter.readout_s = lens.readout_s
 
     def work(self, keyframe: TrackingKeyframe) -> TrackUpdate:
-        """Connect a keyframe with the map, adjust its neighbourhood, say what changed."""
+        """Connect a keyframe with the map, adjust its neighbourhood, and return the changes."""
         before = keyframe.seen
         self._refine(keyframe)
         if self._config.reuse.enabled:
@@ -134,7 +154,7 @@ class BackEnd:
         return True
 
     def _refined(self, keyframe: TrackingKeyframe, loop: Loop) -> Loop | None:
-        """Find more of the old landmarks from where the loop puts the keyframe; None: too few.
+        """Find more old landmarks from the pose that the loop gives; None with too few.
 
         A few dozen corners matched by descriptor lie a pixel off; aligned patches do not.
         """
@@ -155,7 +175,7 @@ class BackEnd:
         return replace(loop, T_map_camera=rigid.inverse(pose.T_camera_map))
 
     def _refine(self, keyframe: TrackingKeyframe) -> None:
-        """Align each track with the patch it began as: flow from image to image drifts."""
+        """Align each track with its first patch, because flow from image to image drifts."""
         seen, landmarks = keyframe.seen, self._map.landmarks
         rows = np.flatnonzero(
             (landmarks.anchor[seen.ids] != keyframe.index) & landmarks.known(seen.ids)
@@ -203,8 +223,8 @@ class BackEnd:
                 Observations.without_depth(found.ids[new], found.pixels[new], found.ideal[new]),
             )
 
-    def _merge_same(self, keyframe: TrackingKeyframe, found: Found) -> np.ndarray:
-        """Merge tracks into the old landmarks found where they are; return who is left over."""
+    def _merge_same(self, keyframe: TrackingKeyframe, found: ReusedLandmarks) -> np.ndarray:
+        """Merge tracks into old landmarks found at the same pixel; return a mask of the others."""
         landmarks, seen = self._map.landmarks, keyframe.seen
         left = np.ones(len(found.ids), np.bool_)
         if not len(seen.ids):
@@ -225,7 +245,7 @@ class BackEnd:
         return left
 
     def _triangulate(self, keyframe: TrackingKeyframe) -> None:
-        """Give tracks without a depth a position, once they were seen from far enough apart."""
+        """Give a position to tracks without depth that two distant enough keyframes see."""
         landmarks, seen = self._map.landmarks, keyframe.seen
         unknown = landmarks.alive[seen.ids] & ~landmarks.known(seen.ids)
         rows = np.flatnonzero(unknown & (landmarks.anchor[seen.ids] != keyframe.index))

@@ -1,11 +1,11 @@
-"""Bundle adjustment: poses and landmarks that agree best with all observations.
+"""Bundle adjustment: the poses and landmarks that fit all observations best.
 
 Levenberg-Marquardt with the landmarks eliminated (Schur complement; Triggs et al., "Bundle
 Adjustment - A Modern Synthesis", 2000), written for a window of a few dozen keyframes: all
 observations are linearised in one batch and the landmark-camera blocks are one dense array.
 Residuals of an observation: the two of its pixel, and one of its inverse depth where depth was
-measured, which acts like a second camera beside the first (virtual stereo: Mur-Artal and Tardos,
-T-RO 2017). Both are weighed by Huber's estimator.
+measured. The latter acts like a second camera beside the first (virtual stereo: Mur-Artal and
+Tardos, T-RO 2017). Huber's estimator weighs both.
 """
 
 from __future__ import annotations
@@ -46,6 +46,28 @@ class BundleProblem:
         pixel_sigma: standard deviation of a pixel.
         row_slope: (M, 2) change of an ideal pixel per second of the shutter's readout time; None
             where the readout time is known.
+
+    Example:
+        Two cameras see the same points. The second stands 0.1 m to the left of the first, and its
+        pose is not known yet:
+
+        >>> points = np.array([[x, y, 2.0 + x * y] for x in (-0.5, 0.0, 0.5) for y in (-0.4, 0.4)])
+        >>> local = np.concatenate([points, points + [0.1, 0.0, 0.0]])
+        >>> problem = BundleProblem(
+        ...     T_camera_map=np.stack([np.eye(4), np.eye(4)]),
+        ...     free=np.array([False, True]),
+        ...     points=points,
+        ...     camera_of=np.repeat([0, 1], 6),
+        ...     point_of=np.tile(np.arange(6), 2),
+        ...     pixels=100.0 * local[:, :2] / local[:, 2:] + 50.0,
+        ...     inverse_depth=1.0 / local[:, 2],
+        ...     inverse_depth_sigma=np.full(12, 0.001),
+        ...     focal=np.array([100.0, 100.0]),
+        ...     centre=np.array([50.0, 50.0]),
+        ...     pixel_sigma=0.5,
+        ... )
+        >>> round(float(adjust(problem).T_camera_map[1, 0, 3]), 3)
+        0.1
     """
 
     T_camera_map: Floats
@@ -73,8 +95,29 @@ class BundleSolution:
         depth_error: (M,) signed residual of inverse depth, in standard deviations; 0 for none.
         cost_before, cost: the robust cost.
         steps: accepted steps.
-        readout_change_s: by how much the readout time should change, seconds.
-        readout_sigma_s: its standard deviation; infinite where it was not asked for.
+        readout_change_s: change of the readout time, seconds.
+        readout_sigma_s: its standard deviation; infinite where the problem has no ``row_slope``.
+
+    Example:
+        A camera whose pose fits its only observation needs no step:
+
+        >>> one = np.ones(1)
+        >>> problem = BundleProblem(
+        ...     T_camera_map=np.eye(4)[None],
+        ...     free=np.array([True]),
+        ...     points=np.array([[0.0, 0.0, 2.0]]),
+        ...     camera_of=np.array([0]),
+        ...     point_of=np.array([0]),
+        ...     pixels=np.array([[50.0, 50.0]]),
+        ...     inverse_depth=0.5 * one,
+        ...     inverse_depth_sigma=0.01 * one,
+        ...     focal=np.array([100.0, 100.0]),
+        ...     centre=np.array([50.0, 50.0]),
+        ...     pixel_sigma=0.5,
+        ... )
+        >>> solution = adjust(problem)
+        >>> solution.cost, solution.steps, solution.readout_sigma_s
+        (0.0, 0, inf)
     """
 
     T_camera_map: Floats

@@ -28,8 +28,8 @@ def detect_corners(
 
     Args:
         image: (H, W) uint8 grey.
-        existing: (N, 2) corners that are tracked already; new ones keep their distance.
-        count: most corners to return.
+        existing: (N, 2) corners already tracked; new ones are ``distance_px`` or more away.
+        count: largest number of corners to return.
         distance_px: least distance between corners.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A depth image as measurements of the depth of corners, each with its uncertainty."""
+"""Depth of corners from a depth image, each with its uncertainty."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ class DepthImage:
         camera: intrinsics of the values; may be distorted, and of another size than the image.
         relative_sigma: standard deviation over depth.
         constant_sigma_m: constant part of the standard deviation, metres.
+
+    Example:
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> depth = DepthImage(np.full((6, 8), 2.0, np.float32), camera, relative_sigma=0.1)
+        >>> inverse, sigma = depth.sample(Lens(camera), np.array([[4.0, 3.0]]))
+        >>> inverse.round(6).tolist(), sigma.round(6).tolist()
+        ([0.5], [0.05])
     """
 
     values: npt.NDArray[np.float32]
@@ -36,11 +43,11 @@ class DepthImage:
     def sample(self, lens: Lens, pixels: Floats) -> tuple[Floats, Floats]:
         """Return 1/z and its standard deviation at ideal pixels (N, 2) of another camera.
 
-        At the edge of an object a corner has two depths. The nearer one is taken, because it is
-        the nearer surface that has the edge, and the spread is added to the uncertainty.
+        At the edge of an object a corner has two depths. The nearer one counts, because the edge
+        belongs to the nearer surface. The spread adds to the uncertainty.
 
         Args:
-            lens: of the camera whose ideal pixels these are; it sees from the same place.
+            lens: of the camera that the pixels belong to; both cameras have the same centre.
             pixels: (N, 2).
 
         Returns:

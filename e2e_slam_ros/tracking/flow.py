@@ -18,15 +18,15 @@ _FARTHEST_BACK_PX = 0.7
 def follow(
     before: Image, now: Image, pixels: Floats, expected: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return where corners went, and which of them are trusted.
+    """Return the corners' pixels in the second image, and which of them are reliable.
 
-    Pyramidal Lucas-Kanade (Bouguet, 2000) from a predicted start, forwards and backwards: a corner
-    that does not come back to within 0.7 pixels is dropped (Kalal et al., ICPR 2010).
+    Pyramidal Lucas-Kanade (Bouguet, 2000) from a predicted start, forwards and backwards. A corner
+    that does not come back to within 0.7 pixels is unreliable (Kalal et al., ICPR 2010).
 
     Args:
         before, now: (H, W) uint8 grey.
-        pixels: (N, 2) in the first.
-        expected: (N, 2) where they are expected in the second.
+        pixels: (N, 2) corners in the first image.
+        expected: (N, 2) their predicted pixels in the second.
 
     Returns:
         (N, 2) pixels in the second image and (N,) bool.

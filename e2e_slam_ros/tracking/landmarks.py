@@ -1,4 +1,4 @@
-"""The points the camera is tracked by."""
+"""The points in the map that the tracker finds the camera's pose from."""
 
 from __future__ import annotations
 
@@ -19,10 +19,18 @@ class Landmarks:
     Attributes:
         position: (N, 3) in the map, metres; NaN while unknown.
         anchor: (N,) the keyframe that first saw it; its patch is the landmark's appearance.
-        anchor_pixel: (N, 2) where it is in that keyframe, as recorded.
+        anchor_pixel: (N, 2) its pixel in that keyframe, as recorded.
         alive: (N,) bool; False once culled or merged into another.
-        searched: (N,) keyframes it should have been seen in.
-        found: (N,) keyframes it was seen in.
+        searched: (N,) number of keyframes that looked for it.
+        found: (N,) number of those that found it.
+
+    Example:
+        >>> landmarks = Landmarks()
+        >>> ids = landmarks.add(np.array([[10.0, 12.0], [30.0, 8.0]]), anchor=0)
+        >>> landmarks.observe(ids, keyframe=0)
+        >>> landmarks.position[1] = 0.0, 0.0, 2.0
+        >>> ids.tolist(), landmarks.known(ids).tolist(), landmarks.observers(1)
+        ([0, 1], [False, True], [0])
     """
 
     def __init__(self) -> None:
@@ -45,12 +53,12 @@ class Landmarks:
 
     @property
     def anchor(self) -> Ids:
-        """(N,)."""
+        """(N,) index of the first keyframe of each."""
         return self._anchor[: self._count]
 
     @property
     def anchor_pixel(self) -> Floats:
-        """(N, 2)."""
+        """(N, 2) recorded pixel in that keyframe."""
         return self._anchor_pixel[: self._count]
 
     @property
@@ -69,7 +77,7 @@ class Landmarks:
         return self._found[: self._count]
 
     def known(self, ids: Ids) -> npt.NDArray[np.bool_]:
-        """Return which ids are alive and have a position."""
+        """Return a mask (N,) of the ids that are alive and have a position."""
         return self._alive[ids] & np.isfinite(self._position[ids, 0])
 
     def add(self, pixels: Floats, anchor: int) -> Ids:
@@ -87,12 +95,12 @@ class Landmarks:
         return ids
 
     def observe(self, ids: Ids, keyframe: int) -> None:
-        """Remember that a keyframe sees these."""
+        """Remember that a keyframe sees landmarks ``ids`` (N,)."""
         for landmark in ids.tolist():
             self._observers[landmark].append(keyframe)
 
     def forget(self, ids: Ids, keyframe: int) -> None:
-        """Undo `observe`; a landmark that nothing sees any more dies."""
+        """Undo `observe`; a landmark without observers is no longer alive."""
         for landmark in ids.tolist():
             seen = self._observers[landmark]
             if keyframe in seen:
@@ -105,7 +113,7 @@ class Landmarks:
         return self._observers[landmark]
 
     def observer_counts(self, ids: Ids) -> Ids:
-        """Return how many keyframes see each."""
+        """Return the number of keyframes (N,) that see each landmark."""
         return np.array([len(self._observers[i]) for i in ids.tolist()], dtype=np.int64)
 
     def _grow(self) -> None:

@@ -1,7 +1,7 @@
-"""Between pixels as recorded and pixels of the ideal pinhole.
+"""Conversion between recorded pixels and pixels of the ideal pinhole.
 
-Corners are tracked in the image as it was recorded; only their coordinates are undistorted, which
-costs nothing and blurs nothing.
+The tracker follows corners in the recorded image. It undistorts only their coordinates, which is
+cheap and does not blur the image.
 """
 
 from __future__ import annotations
@@ -26,9 +26,16 @@ class Lens:
     """Projection of one camera.
 
     Args:
-        camera: intrinsics and distortion of the images that are tracked.
+        camera: intrinsics and distortion of the tracked images.
         readout_s: time from the first row of an image to its last (rolling shutter), seconds;
             0 where all rows are taken at once. The stamp is that of the middle row.
+
+    Example:
+        >>> lens = Lens(PinholeCamera(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=23.5))
+        >>> lens.project(np.array([[0.5, 0.0, 2.0]])).tolist()
+        [[44.0, 23.5]]
+        >>> lens.rays(np.array([[44.0, 23.5]])).tolist()
+        [[0.25, 0.0, 1.0]]
     """
 
     def __init__(self, camera: PinholeCamera, readout_s: float = 0.0) -> None:
@@ -44,8 +51,8 @@ class Lens:
 
         Args:
             recorded: (N, 2).
-            turning: (3,) angular velocity of the camera in its own frame, rad/s; with it the
-                pixels are those of a camera that takes all rows at the image's stamp.
+            turning: (3,) angular velocity of the camera in its own frame, rad/s. With it, the
+                result is that of a camera that takes all rows at the image's stamp.
         """
         straight = self._without_distortion(recorded)
         if turning is None or self.readout_s == 0.0:
@@ -78,7 +85,7 @@ class Lens:
         return np.asarray(ideal - pixels, dtype=np.float32)
 
     def recorded(self, ideal: Floats, turning: Floats | None = None) -> Floats:
-        """Return where the lens and the shutter put ideal pixels (N, 2); see `ideal`."""
+        """Return the recorded pixels (N, 2) of ideal ones; the inverse of `ideal`."""
         bent = self._with_distortion(ideal)
         if turning is None or self.readout_s == 0.0:
             return bent
@@ -87,17 +94,17 @@ class Lens:
         return bent
 
     def row_slope(self, recorded: Floats, ideal: Floats, turning: Floats) -> Floats:
-        """Return how ideal pixels (N, 2) change per second of readout time."""
+        """Return the change of ideal pixels (N, 2) per second of readout time."""
         share = (recorded[..., 1] + 0.5) / self.camera.height - 0.5
         return (self._turned(ideal, turning, share * _STEP_S) - ideal) / _STEP_S
 
     def _row_time(self, recorded: Floats) -> Floats:
-        """Return when the rows of pixels were taken, seconds after the stamp."""
+        """Return the time of each pixel's row, seconds after the stamp."""
         share = (recorded[..., 1] + 0.5) / self.camera.height - 0.5
         return np.asarray(self.readout_s * np.clip(share, -0.6, 0.6))
 
     def _turned(self, ideal: Floats, turning: Floats, seconds: Floats) -> Floats:
-        """Return where ideal pixels are seen after the camera's turn by ``turning * -seconds``."""
+        """Return the ideal pixels after the camera has turned by ``turning * -seconds``."""
         rays = self.rays(ideal)
         phi = seconds[..., None] * turning
         # Small angles: exp(phi) r = r + phi x r + phi x (phi x r) / 2.
@@ -128,7 +135,7 @@ class Lens:
         return np.asarray(points[..., :2] / ahead * self.focal + self.centre)
 
     def inside(self, recorded: Floats, border: float = 0.0) -> np.ndarray:
-        """Return which recorded pixels (N, 2) lie in the image, ``border`` pixels off its edge."""
+        """Return a mask (N,) of the recorded pixels ``border`` or more pixels inside the edge."""
         u, v = recorded[..., 0], recorded[..., 1]
         right, bottom = self.camera.width - 1 - border, self.camera.height - 1 - border
         with np.errstate(invalid="ignore"):

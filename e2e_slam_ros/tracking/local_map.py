@@ -1,4 +1,4 @@
-"""Keyframes and landmarks, and which keyframes see the same."""
+"""Keyframes, landmarks, and the landmarks that keyframes have in common."""
 
 from __future__ import annotations
 
@@ -18,11 +18,22 @@ _OUTLIER = 3.5
 
 
 class LocalMap:
-    """Everything the tracker remembers.
+    """The tracker's map.
 
     Attributes:
-        keyframes: by index.
-        landmarks: by id.
+        keyframes: list in the order of their index.
+        landmarks: all landmarks by id.
+
+    Example:
+        >>> local_map, image = LocalMap(), np.zeros((48, 64), np.uint8)
+        >>> pixels = np.array([[20.0, 20.0], [40.0, 20.0]])
+        >>> ids = local_map.landmarks.add(pixels, anchor=0)
+        >>> for index in range(2):
+        ...     seen = Observations.without_depth(ids[index:], pixels[index:], pixels[index:])
+        ...     local_map.add(TrackingKeyframe(index, 0, 0, image, np.eye(4), np.zeros(3), seen))
+        >>> keyframes, counts = local_map.covisible(ids)
+        >>> keyframes.tolist(), counts.tolist()
+        ([0, 1], [2, 1])
     """
 
     def __init__(self) -> None:
@@ -30,7 +41,7 @@ class LocalMap:
         self.landmarks = Landmarks()
 
     def add(self, keyframe: TrackingKeyframe) -> None:
-        """Remember a keyframe and what it sees."""
+        """Add a keyframe and its observations."""
         self.keyframes.append(keyframe)
         self.landmarks.observe(keyframe.seen.ids, keyframe.index)
 
@@ -45,7 +56,7 @@ class LocalMap:
         keyframe.seen = keyframe.seen.chosen(~gone)
 
     def covisible(self, ids: Ids) -> tuple[Ids, Ids]:
-        """Return the keyframes that see any of the landmarks, and how many; most first."""
+        """Return the keyframes that see any of the landmarks and their counts, highest first."""
         observers = self.landmarks.observers
         every = np.fromiter(chain.from_iterable(observers(i) for i in ids.tolist()), np.int64)
         keyframes, counts = np.unique(every, return_counts=True)
@@ -55,14 +66,14 @@ class LocalMap:
     def problem(
         self, moving: list[int], fixed: int, lens: Lens, pixel_sigma: float, readout: bool = False
     ) -> tuple[BundleProblem, list[int], Ids] | None:
-        """Return the adjustment of some keyframes, held by others that see the same.
+        """Return the bundle problem of some keyframes, held by others with common landmarks.
 
         Args:
-            moving: keyframes that are adjusted.
-            fixed: most other keyframes that take part unmoved.
+            moving: keyframes to adjust.
+            fixed: largest number of other keyframes, which do not move.
             lens: of all keyframes.
             pixel_sigma: standard deviation of a corner, pixels.
-            readout: look for the shutter's readout time too.
+            readout: estimate the shutter's readout time too.
 
         Returns:
             The problem, the keyframe of each of its cameras and the id of each landmark; None
@@ -119,7 +130,7 @@ class LocalMap:
     def accept(
         self, problem: BundleProblem, solution: BundleSolution, cameras: list[int], ids: Ids
     ) -> int:
-        """Take over adjusted poses and points, drop outliers; return how many were dropped."""
+        """Store adjusted poses and points, drop outliers; return the number of dropped ones."""
         for position in np.flatnonzero(problem.free).tolist():
             keyframe = self.keyframes[cameras[position]]
             keyframe.T_map_camera = rigid.orthonormal(
@@ -138,7 +149,7 @@ class LocalMap:
         return dropped
 
     def merge(self, kept: int, other: int) -> None:
-        """Let landmark ``kept`` take over the observations of ``other``, which is the same."""
+        """Move the observations of landmark ``other`` to ``kept``: both are the same point."""
         mine = set(self.landmarks.observers(kept))
         for k in list(self.landmarks.observers(other)):
             keyframe = self.keyframes[k]

@@ -1,4 +1,4 @@
-"""A place seen again: found by its looks, verified by its geometry, and closed."""
+"""Loop closure: find a place seen before, verify its geometry, and correct the map."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from e2e_slam_ros.tracking.absolute_pose import Sightings, find_pose
 from e2e_slam_ros.tracking.corners import match
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
-from e2e_slam_ros.tracking.pose_graph import Relative, optimise
+from e2e_slam_ros.tracking.pose_graph import RelativePose, optimise
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
 
@@ -28,10 +28,15 @@ class Loop:
     """A verified loop.
 
     Attributes:
-        old: the keyframe seen again.
-        T_map_camera: (4, 4) where the new keyframe is by the old landmarks.
+        old: index of the old keyframe of the same place.
+        T_map_camera: (4, 4) pose of the new keyframe by the old landmarks.
         scale: metres of the old landmarks per metre of the new ones.
-        matches: landmarks that agree.
+        matches: number of landmarks that agree.
+
+    Example:
+        >>> loop = Loop(old=3, T_map_camera=np.eye(4), scale=1.1, matches=40)
+        >>> f"keyframe {loop.old} seen again, {loop.matches} landmarks agree"
+        'keyframe 3 seen again, 40 landmarks agree'
     """
 
     old: int
@@ -48,11 +53,11 @@ def verify(
     pixel_sigma: float,
     min_matches: int,
 ) -> Loop | None:
-    """Return the loop to the first candidate that holds; None if none does.
+    """Return the loop to the first candidate that passes all checks; None if none does.
 
-    The keyframe's own landmarks are matched with the candidate's by descriptor; one pose must
-    bring the candidate's landmarks onto the keyframe's pixels, and the depth of both must agree
-    up to one scale.
+    Descriptors match the keyframe's own landmarks with the candidate's. One pose must project the
+    candidate's landmarks onto the keyframe's pixels, and the depths of both must agree up to one
+    scale.
     """
     landmarks = local_map.landmarks
     mine_known = landmarks.known(keyframe.described)
@@ -89,7 +94,7 @@ def verify(
 
 
 def shift_px(local_map: LocalMap, keyframe: TrackingKeyframe, loop: Loop, lens: Lens) -> float:
-    """Return how far off the map's landmarks are in the keyframe, by the loop: median pixels."""
+    """Return the median shift of old landmarks in the keyframe if the loop closes, pixels."""
     old = local_map.keyframes[loop.old]
     ids = old.seen.ids[local_map.landmarks.known(old.seen.ids)]
     points = local_map.landmarks.position[ids]
@@ -101,7 +106,7 @@ def shift_px(local_map: LocalMap, keyframe: TrackingKeyframe, loop: Loop, lens: 
 
 
 def is_open(local_map: LocalMap, keyframe: TrackingKeyframe, loop: Loop, lens: Lens) -> bool:
-    """Return whether the loop moves anything: else the map's reuse connects its ends anyway."""
+    """Return whether the loop moves the map; if not, reuse connects its ends anyway."""
     return shift_px(local_map, keyframe, loop, lens) > _LEAST_SHIFT_PX
 
 
@@ -121,11 +126,11 @@ def corrected_poses(
     for a, b in sorted(pairs):
         relative = inverse[a] @ poses[b]
         sigma = 0.005 + 0.02 * float(np.linalg.norm(relative[:3, 3]))
-        edges.append(Relative(a, b, relative, 1.0, sigma))
+        edges.append(RelativePose(a, b, relative, 1.0, sigma))
     T_old_new = inverse[loop.old] @ loop.T_map_camera
     # The new keyframe's metre is `scale` metres of the old one's.
     scale = loop.scale if with_scale else 1.0
-    edges.append(Relative(loop.old, keyframe.index, T_old_new, scale, 0.005))
+    edges.append(RelativePose(loop.old, keyframe.index, T_old_new, scale, 0.005))
     return optimise(poses, edges, 0, with_scale)
 
 

@@ -24,13 +24,19 @@ _COARSEST = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """Landmarks found in a keyframe.
+class ReusedLandmarks:
+    """Old landmarks found again in a keyframe.
 
     Attributes:
         ids: (N,) landmarks.
-        pixels: (N, 2) where, as recorded.
+        pixels: (N, 2) their recorded pixels.
         ideal: (N, 2) the same without distortion.
+
+    Example:
+        >>> pixels = np.array([[20.0, 20.0], [40.0, 20.0]])
+        >>> found = ReusedLandmarks(np.array([4, 7]), pixels, pixels)
+        >>> dict(zip(found.ids.tolist(), found.pixels.tolist()))
+        {4: [20.0, 20.0], 7: [40.0, 20.0]}
     """
 
     ids: Ids
@@ -45,16 +51,16 @@ def find_again(
     config: MapReuseConfig,
     pixel_sigma: float,
     before: int | None = None,
-) -> Found:
-    """Return landmarks that a keyframe sees without having tracked them there.
+) -> ReusedLandmarks:
+    """Return landmarks that a keyframe sees but that were not tracked into it.
 
-    Each candidate's patch is aligned with the image around the place where the landmark projects.
-    It counts when the patches correlate, when it agrees with the one pose that most of the found
-    ones agree with, and when enough others of the same older keyframe were found too.
+    Each candidate's patch is aligned with the image around the landmark's projection. A candidate
+    counts when three things hold: the patches correlate; it agrees with the pose that most found
+    landmarks agree on; enough others of the same older keyframe were found too.
 
     Args:
         local_map: keyframes and landmarks.
-        keyframe: searched.
+        keyframe: the one to search.
         lens: of the camera.
         config: thresholds.
         pixel_sigma: standard deviation of a corner, pixels.
@@ -67,7 +73,7 @@ def find_again(
     use = view.usable & lens.inside(view.pixels, _BORDER_PX)
     ids, expected, warps = ids[use], view.pixels[use], view.warps[use]
     ids, expected, warps = _spread(local_map, ids, expected, warps)
-    empty = Found(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)))
+    empty = ReusedLandmarks(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)))
     if len(ids) < config.min_matches:
         return empty
     anchors, which = np.unique(local_map.landmarks.anchor[ids], return_inverse=True)
@@ -96,7 +102,7 @@ def find_again(
     enough = counts[np.minimum(anchors_of, len(counts) - 1)] >= config.min_matches
     keep = pose.inliers & enough
     local_map.landmarks.found[ids[keep]] += 1
-    return Found(ids[keep], pixels[keep], ideal[keep])
+    return ReusedLandmarks(ids[keep], pixels[keep], ideal[keep])
 
 
 def _candidates(local_map: LocalMap, keyframe: TrackingKeyframe, lens: Lens) -> Ids:

@@ -1,4 +1,4 @@
-"""Where the camera should be now, by how it has moved."""
+"""Prediction of the camera's pose from its last motion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ _LONGEST_S = 1.0
 
 
 class MotionModel:
-    """Constant velocity between images, in the camera's own frame."""
+    """Constant velocity between images, in the camera's own frame.
+
+    Example:
+        >>> motion, T_before_now = MotionModel(), np.eye(4)
+        >>> T_before_now[0, 3] = 0.1
+        >>> motion.moved(T_before_now, seconds=0.1)
+        >>> motion.predict(0.2)[:3, 3].round(6).tolist()
+        [0.2, 0.0, 0.0]
+    """
 
     def __init__(self) -> None:
         self._twist: Floats = np.zeros(6)
@@ -22,7 +30,7 @@ class MotionModel:
         self._twist = np.zeros(6)
 
     def moved(self, T_before_now: Floats, seconds: float) -> None:
-        """Take the motion between the last two images into account."""
+        """Set the velocity from the motion (4, 4) between the last two images."""
         self._twist = rigid.log(T_before_now) / max(seconds, 1e-3)
 
     def predict(self, seconds: float) -> Floats:

@@ -1,4 +1,4 @@
-"""A frame made into a keyframe, and keyframes given depth."""
+"""Creation of a keyframe from a frame, and depth for keyframes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FEWEST_RATIOS = 15
 def is_wanted(
     local_map: LocalMap, rule: TrackingKeyframeConfig, T_map_camera: Floats, inliers: int
 ) -> bool:
-    """Return whether a frame shows enough that the last keyframe does not."""
+    """Return whether a frame differs enough from the last keyframe to become one."""
     keyframe = local_map.keyframes[-1]
     T = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
     known = int(local_map.landmarks.known(keyframe.seen.ids).sum())
@@ -45,7 +45,7 @@ def make_keyframe(
     turning: Floats,
     tracks: Tracks,
 ) -> TrackingKeyframe | None:
-    """Add a keyframe of tracks and new corners to the map.
+    """Add a keyframe to the map, with the tracks and new corners.
 
     Returns:
         The keyframe; None where it would be the first and the image has too few corners.
@@ -79,7 +79,7 @@ def is_measured(depth: DepthImage) -> bool:
 def give_depth(
     local_map: LocalMap, lens: Lens, keyframe: TrackingKeyframe, depth: DepthImage
 ) -> None:
-    """Measure the depth of a keyframe's landmarks; those without a position get one."""
+    """Store the depth of a keyframe's landmarks; give a position to those without one."""
     seen, landmarks = keyframe.seen, local_map.landmarks
     inverse, sigma = depth.sample(lens, seen.ideal)
     seen.inverse_depth, seen.inverse_depth_sigma = inverse, sigma

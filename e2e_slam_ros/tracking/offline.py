@@ -27,15 +27,24 @@ class TrackedSequence:
 
     Attributes:
         stamps_ns: (N,) int64.
-        T_map_camera: (N, 4, 4) with the keyframes where the last adjustment put them; NaN where
-            the camera was not tracked.
-        online: (N, 4, 4) as they were given out at the time; NaN alike.
-        states: (N,) of each frame.
-        reasons: (N,) what was unusual about it, empty otherwise.
+        T_map_camera: (N, 4, 4) final poses, after the last adjustment; NaN where the camera was
+            not tracked.
+        online: (N, 4, 4) poses at the time of each frame; NaN alike.
+        states: (N,) state at each frame.
+        reasons: (N,) reason for an unusual result, empty otherwise.
         track_ms, adjust_ms: wall time of each frame and of each adjustment, milliseconds.
         keyframes: frame index of each keyframe.
         landmarks: (L, 3) the known landmarks in the map, metres.
-        readout_s: the readout time used at the end, seconds.
+        readout_s: the readout time in use at the end, seconds.
+
+    Example:
+        >>> from e2e_slam_ros.config.tracking import TrackingConfig
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=23.5)
+        >>> dark = [Frame(i, i, np.zeros((48, 64, 3), np.uint8), camera) for i in range(2)]
+        >>> sequence = track_sequence(dark, VisualTracker(TrackingConfig()))
+        >>> sequence.tracked, sequence.keyframes, sequence.reasons[0]
+        (0.0, (), 'too few corners in the image')
     """
 
     stamps_ns: npt.NDArray[np.int64]
@@ -65,8 +74,8 @@ def track_sequence(
     Args:
         frames: in order.
         tracker: in its initial state.
-        depth_of: gives keyframes their depth; the frames' own is then left out. None: the frames
-            carry measured depth.
+        depth_of: returns the depth of a keyframe; the frames' own depth is then not used. None:
+            the frames carry measured depth.
     """
     stamps, online, relative = [], [], []
     states, reasons, keyframes = [], [], []

@@ -1,8 +1,8 @@
 """Alignment of small image patches with brightness left free, for many patches at once.
 
-A landmark's patch is cut from the keyframe that first saw it, warped as the two poses and the
-landmark's depth say, and aligned with the new image. Unlike a chain of frame-to-frame flow this
-does not drift, and the correlation of the two patches says whether they show the same thing.
+A landmark's patch comes from the keyframe that first saw it. The two poses and the landmark's
+depth give its warp; then it is aligned with the new image. Unlike a chain of frame-to-frame flow
+this does not drift, and the correlation of the two patches shows whether they are the same.
 Inverse compositional Gauss-Newton: Baker and Matthews, IJCV 2004, with gain and offset as
 further linear unknowns.
 """
@@ -27,12 +27,21 @@ _CONVERGED_PX = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Alignment:
+class PatchAlignment:
     """Patches found in an image.
 
     Attributes:
-        pixels: (N, 2) where each was found.
+        pixels: (N, 2) position of each patch's centre.
         similarity: (N,) normalised correlation in [-1, 1]; -1 where alignment failed.
+
+    Example:
+        >>> y, x = np.indices((32, 32))
+        >>> image = (128 + 60 * np.sin(x / 3) * np.cos(y / 4)).astype(np.uint8)
+        >>> levels, centre = image_levels(image, 1), np.array([[15.0, 16.0]])
+        >>> which, warps, start = np.array([0]), np.eye(2)[None], centre + 1.0
+        >>> found = align([levels], which, centre, warps, levels, start, coarsest=0)
+        >>> found.pixels.round(1).tolist(), found.similarity.round(2).tolist()
+        ([[15.0, 16.0]], [1.0])
     """
 
     pixels: Floats
@@ -57,16 +66,16 @@ def align(
     image: Sequence[npt.NDArray[np.float32]],
     starts: Floats,
     coarsest: int = 1,
-) -> Alignment:
+) -> PatchAlignment:
     """Align patches of reference images with an image.
 
     Args:
         references: level images (`image_levels`) of each reference.
-        which: (N,) index of the reference a patch is from.
+        which: (N,) index of each patch's reference.
         centres: (N, 2) its centre there, full-resolution pixels.
         warps: (N, 2, 2) motion of a point in the reference per motion of it in the image.
-        image: level images of the image searched.
-        starts: (N, 2) where each patch is expected in it.
+        image: level images of the image to search.
+        starts: (N, 2) expected position of each patch in it.
         coarsest: level to start at; each level doubles the reach of about 4 pixels.
 
     Returns:
@@ -80,7 +89,7 @@ def align(
         template = _templates(references, which, (centres + 0.5) * scale - 0.5, warps, level)
         at, similarity = _align_level(template, image[level], at)
         pixels = (at + 0.5) / scale - 0.5
-    return Alignment(pixels, similarity)
+    return PatchAlignment(pixels, similarity)
 
 
 def _grid(half: int) -> Floats:

@@ -1,9 +1,9 @@
-"""Which keyframes look like an image.
+"""Index of the keyframes that look like an image.
 
 A bag of binary words without a vocabulary to train or to ship: a word is a fixed random choice
 of a descriptor's bits, so similar descriptors often share it (locality-sensitive hashing: Indyk
-and Motwani, STOC 1998). Words are weighed by how rare they are (Sivic and Zisserman, ICCV 2003;
-Galvez-Lopez and Tardos, T-RO 2012).
+and Motwani, STOC 1998). Rare words weigh more (Sivic and Zisserman, ICCV 2003; Galvez-Lopez and
+Tardos, T-RO 2012).
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ _SEED = 7
 
 
 class PlaceIndex:
-    """An inverted file of binary words."""
+    """An inverted file of binary words.
+
+    Example:
+        >>> generator, places = np.random.default_rng(0), PlaceIndex()
+        >>> looks = generator.integers(0, 256, (3, 20, DESCRIPTOR_BYTES), dtype=np.uint8)
+        >>> for descriptors in looks:
+        ...     places.add(descriptors)
+        >>> len(places), places.query(looks[1], count=1)
+        (3, [1])
+    """
 
     def __init__(self) -> None:
         generator = np.random.default_rng(_SEED)
@@ -40,11 +49,11 @@ class PlaceIndex:
         self._sizes.append(float(max(1, len(words))))
 
     def query(self, descriptors: Descriptors, count: int, before: int | None = None) -> list[int]:
-        """Return the keyframes that share most with an image, best first.
+        """Return the keyframes that share the most words with an image, best first.
 
         Args:
             descriptors: (N, 32) of the image.
-            count: most keyframes to return.
+            count: largest number of keyframes to return.
             before: only keyframes of a lower index.
         """
         last = len(self) if before is None else max(0, min(before, len(self)))

@@ -1,8 +1,8 @@
-"""Keyframe poses that agree with all relative poses between them, with or without a scale.
+"""Pose graph: keyframe poses that fit the relative poses between them, with or without scale.
 
 Gauss-Newton over similarities (Strasdat et al., "Scale Drift-Aware Large Scale Monocular SLAM",
-RSS 2010): each keyframe has a rotation, a position and a scale; where the scale is measured it
-stays 1 and the graph is one of rigid motions.
+RSS 2010). Each keyframe has a rotation, a position and a scale. Where the scale is measured, it
+stays 1 and the graph holds rigid motions only.
 """
 
 from __future__ import annotations
@@ -24,14 +24,22 @@ _SCALE_SIGMA = 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class Relative:
+class RelativePose:
     """A measured similarity from one keyframe to another.
 
     Attributes:
-        first, second: keyframes.
+        first, second: indices of the keyframes.
         T_first_second: (4, 4) rigid part.
         scale: length of a metre of ``second`` in metres of ``first``.
         translation_sigma: standard deviation of its translation, metres.
+
+    Example:
+        >>> T_first_second = np.eye(4)
+        >>> T_first_second[0, 3] = 0.5
+        >>> edges = [RelativePose(0, 1, T_first_second)]
+        >>> poses, scales = optimise(np.stack([np.eye(4)] * 2), edges, fixed=0, with_scale=False)
+        >>> poses[:, 0, 3].round(6).tolist(), scales.tolist()
+        ([0.0, 0.5], [1.0, 1.0])
     """
 
     first: int
@@ -42,14 +50,14 @@ class Relative:
 
 
 def optimise(
-    T_map_keyframe: Floats, edges: list[Relative], fixed: int, with_scale: bool
+    T_map_keyframe: Floats, edges: list[RelativePose], fixed: int, with_scale: bool
 ) -> tuple[Floats, Floats]:
-    """Return the poses (K, 4, 4) and scales (K,) that agree best with ``edges``.
+    """Return the poses (K, 4, 4) and scales (K,) that fit ``edges`` best.
 
     Args:
         T_map_keyframe: (K, 4, 4) poses to start from.
         edges: relative poses; they must connect every keyframe with ``fixed``.
-        fixed: the keyframe that stays where it is, with scale 1.
+        fixed: the keyframe that does not move, with scale 1.
         with_scale: let the scales vary.
     """
     poses, scales = T_map_keyframe.copy(), np.ones(len(T_map_keyframe))

@@ -1,4 +1,4 @@
-"""The pose of an image by what it shows, without knowing where the camera was before."""
+"""The pose of an image from its appearance, without a previous pose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.place_index import PlaceIndex
 from e2e_slam_ros.tracking.rigid import Floats
-from e2e_slam_ros.tracking.tracks import Followed, Tracks, View
+from e2e_slam_ros.tracking.tracks import Followed, TrackedView, Tracks
 
 # Keyframes compared: the newest, and those that look most alike.
 _NEWEST, _ALIKE = 3, 5
@@ -22,12 +22,19 @@ _NEWEST, _ALIKE = 3, 5
 
 @dataclass(frozen=True, eq=False)
 class Relocation:
-    """A place recognised.
+    """The result of relocalisation.
 
     Attributes:
-        keyframe: the one that was recognised.
+        keyframe: index of the recognised keyframe.
         pose: of the image.
-        followed: the landmarks that were matched, as tracks in the image.
+        followed: the matched landmarks, as tracks in the image.
+
+    Example:
+        >>> tracks, agree = Tracks(np.array([4]), np.array([[20.0, 20.0]])), np.ones(1, np.bool_)
+        >>> pose = PoseEstimate(np.eye(4), np.eye(6), agree)
+        >>> relocation = Relocation(keyframe=2, pose=pose, followed=Followed(tracks, agree, pose))
+        >>> relocation.keyframe, relocation.followed.inliers
+        (2, 1)
     """
 
     keyframe: int
@@ -36,9 +43,9 @@ class Relocation:
 
 
 def recognise(
-    local_map: LocalMap, places: PlaceIndex, view: View, config: TrackingConfig
+    local_map: LocalMap, places: PlaceIndex, view: TrackedView, config: TrackingConfig
 ) -> Relocation | None:
-    """Return where an image was taken, by its corners alone; None if it is nowhere known."""
+    """Return the pose of an image from its corners alone; None at an unknown place."""
     none = np.zeros((0, 2))
     # Corners found anew seldom fall on those that were tracked: twice as many, closer together.
     pixels = detect_corners(view.image, none, 2 * config.corners, config.corner_distance_px / 2.0)
@@ -66,11 +73,11 @@ def relocalise(
     pixel_sigma: float,
     min_matches: int,
 ) -> Relocation | None:
-    """Return the pose that fits the landmarks of one of some keyframes; None if none does.
+    """Return the pose that fits the landmarks of one candidate; None if none fits.
 
     Args:
         local_map: keyframes and landmarks.
-        candidates: keyframes to compare with; the first that fits well is taken.
+        candidates: keyframes to compare with, in order; the first that fits counts.
         pixels: (N, 2) corners in the image, as recorded.
         descriptors: (N, 32) of them.
         lens: of the image.

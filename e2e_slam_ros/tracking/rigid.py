@@ -1,7 +1,8 @@
-"""Rigid motion of a few NumPy matrices at camera rate.
+"""Rigid motions as NumPy matrices, at camera rate.
 
-The same maps as `geometry.se3` (twists ``[rho, phi]``; Barfoot, "State Estimation for Robotics",
-2017, section 7.1) without a tensor library's cost per call, which exceeds the arithmetic here.
+The functions compute the same as `geometry.se3` (twists ``[rho, phi]``; Barfoot, "State Estimation
+for Robotics", 2017, section 7.1). NumPy has less cost per call than a tensor library, and here
+that cost exceeds the arithmetic.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def angle_deg(transform: Floats) -> float:
 
 
 def orthonormal(transform: Floats) -> Floats:
-    """Return the nearest rigid motion to a product of many that rounding has bent."""
+    """Return the rigid motion nearest to ``transform`` (4, 4), to undo accumulated rounding."""
     u, _, vt = np.linalg.svd(transform[:3, :3])
     result = transform.copy()
     result[:3, :3] = u @ vt

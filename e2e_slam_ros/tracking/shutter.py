@@ -1,8 +1,8 @@
-"""How long a rolling shutter takes from the first row to the last, learned from the images.
+"""Readout time of a rolling shutter, from its first row to its last, learned from the images.
 
-Rows of a turning camera are taken at different attitudes. Taken for one attitude, they bend the
-image as a wrong motion would. The size of the bend is proportional to the readout time, which
-bundle adjustment therefore finds as one more unknown (compare Oth et al., "Rolling Shutter Camera
+A turning camera takes the rows of an image at different attitudes. Under the assumption of one
+attitude, the image looks bent. The bend is proportional to the readout time, so bundle adjustment
+finds the readout time as one more unknown (compare Oth et al., "Rolling Shutter Camera
 Calibration", CVPR 2013, which fits a whole trajectory offline).
 """
 
@@ -24,6 +24,13 @@ class ShutterEstimate:
 
     Attributes:
         readout_s: the estimate in use, seconds.
+
+    Example:
+        >>> shutter = ShutterEstimate()
+        >>> shutter.learn(change_s=0.02, sigma_s=0.001)
+        True
+        >>> round(shutter.readout_s, 3)
+        0.019
     """
 
     def __init__(self) -> None:
@@ -31,11 +38,11 @@ class ShutterEstimate:
         self._variance = _PRIOR_S**2
 
     def learn(self, change_s: float, sigma_s: float) -> bool:
-        """Take the change that one adjustment asks for; return whether the estimate moved.
+        """Include the change that one adjustment found; return whether the estimate moved.
 
         Args:
-            change_s: how much longer the readout is than ``readout_s``, seconds.
-            sigma_s: its standard deviation by the adjustment.
+            change_s: true readout time minus ``readout_s``, seconds, by the adjustment.
+            sigma_s: its standard deviation.
         """
         if not sigma_s < _MOST_SIGMA_S:
             return False

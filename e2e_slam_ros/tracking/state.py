@@ -1,4 +1,4 @@
-"""What a tracker says of each frame, and what it offers."""
+"""The result of a tracker for each frame, and the protocol of trackers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from e2e_slam_ros.tracking.rigid import Floats
 
 
 class TrackingState(str, Enum):
-    """Whether the tracker knows where the camera is."""
+    """Whether the tracker knows where the camera is.
+
+    Example:
+        >>> TrackingState("lost") is TrackingState.LOST
+        True
+    """
 
     INITIALISING = "initialising"
     TRACKING = "tracking"
@@ -24,7 +29,7 @@ class TrackingState(str, Enum):
 
 @dataclass(frozen=True, eq=False)
 class TrackedPose:
-    """The answer for one frame.
+    """The tracker's result for one frame.
 
     Attributes:
         stamp_ns: image time in nanoseconds.
@@ -33,8 +38,13 @@ class TrackedPose:
             None with the pose.
         state: whether the camera is tracked.
         inliers: landmarks that agree with the pose.
-        reason: why there is no pose, or what was unusual; empty otherwise.
-        keyframe: index of the tracking keyframe made of this frame; None if none was.
+        reason: reason for a missing pose or an unusual result; empty otherwise.
+        keyframe: index of the tracking keyframe made from this frame; None if none was made.
+
+    Example:
+        >>> pose = TrackedPose(1_000_000_000, None, None, TrackingState.LOST, reason="too dark")
+        >>> pose.T_map_camera is None, pose.state.value, pose.reason
+        (True, 'lost', 'too dark')
     """
 
     stamp_ns: int
@@ -54,9 +64,9 @@ class Tracker(Protocol):
         ...
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
-        """Take the depth of a keyframe that was mapped meanwhile."""
+        """Store the depth of a mapped keyframe; return whether the tracker has that keyframe."""
         ...
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget the map and the last pose."""
         ...

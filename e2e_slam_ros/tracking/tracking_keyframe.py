@@ -1,4 +1,4 @@
-"""What the tracker keeps of a frame."""
+"""A keyframe of the tracker, and its observations of landmarks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from e2e_slam_ros.tracking.rigid import Floats
 
 @dataclass(eq=False)
 class Observations:
-    """Landmarks seen in one keyframe; rows belong together.
+    """Landmarks seen in one keyframe; row i of each array belongs to landmark ``ids[i]``.
 
     Attributes:
         ids: (M,) landmarks.
@@ -22,6 +22,14 @@ class Observations:
         ideal: (M, 2) without the lens's distortion.
         inverse_depth: (M,) measured 1/z, 1/metres; NaN for none.
         inverse_depth_sigma: (M,) its standard deviation; infinite for none.
+
+    Example:
+        >>> pixels = np.array([[20.0, 20.0]])
+        >>> seen = Observations.without_depth(np.array([4]), pixels, pixels)
+        >>> more = Observations.without_depth(np.array([7]), pixels + 9.0, pixels + 9.0)
+        >>> both = seen.with_more(more)
+        >>> both.ids.tolist(), both.inverse_depth.tolist()
+        ([4, 7], [nan, nan])
     """
 
     ids: Ids
@@ -32,12 +40,12 @@ class Observations:
 
     @staticmethod
     def without_depth(ids: Ids, pixels: Floats, ideal: Floats) -> Observations:
-        """Return observations whose depth is not measured."""
+        """Return observations without measured depth."""
         count = len(ids)
         return Observations(ids, pixels, ideal, np.full(count, np.nan), np.full(count, np.inf))
 
     def chosen(self, mask: npt.NDArray[np.bool_]) -> Observations:
-        """Return those of a mask."""
+        """Return the observations where ``mask`` (M,) is true."""
         return Observations(
             self.ids[mask],
             self.pixels[mask],
@@ -47,7 +55,7 @@ class Observations:
         )
 
     def with_more(self, more: Observations) -> Observations:
-        """Return these and then those."""
+        """Return these observations followed by ``more``."""
         return Observations(
             np.concatenate([self.ids, more.ids]),
             np.concatenate([self.pixels, more.pixels]),
@@ -66,12 +74,19 @@ class TrackingKeyframe:
         frame_index: number of the camera frame.
         stamp_ns: image time in nanoseconds.
         image: (H, W) uint8 grey, as recorded, at the tracker's size.
-        T_map_camera: (4, 4), moved by adjustments.
-        turning: (3,) angular velocity in the camera's own frame when it was taken, rad/s.
-        seen: the landmarks in it.
+        T_map_camera: (4, 4) pose; adjustments change it.
+        turning: (3,) angular velocity in the camera's own frame at the stamp, rad/s.
+        seen: its observations.
         descriptors: (M, 32) uint8 of ``seen`` when the keyframe was made; rows of ``described``.
         described: (M,) the landmarks that ``descriptors`` describe.
-        adjusted: it has been through an adjustment.
+        adjusted: whether an adjustment has changed its pose.
+
+    Example:
+        >>> pixels, image = np.array([[20.0, 20.0]]), np.zeros((48, 64), np.uint8)
+        >>> seen = Observations.without_depth(np.array([4]), pixels, pixels)
+        >>> keyframe = TrackingKeyframe(0, 12, 400_000_000, image, np.eye(4), np.zeros(3), seen)
+        >>> keyframe.frame_index, keyframe.seen.ids.tolist(), keyframe.adjusted
+        (12, [4], False)
     """
 
     index: int

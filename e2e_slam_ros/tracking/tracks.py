@@ -1,4 +1,4 @@
-"""Landmarks followed from the last image to the next, and the pose they give."""
+"""Tracking of landmarks from the last image to the next, and the pose from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ _TRUSTED = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Tracks:
-    """Landmarks in one image: ids (N,) and recorded pixels (N, 2)."""
+    """Landmarks in one image: ids (N,) and recorded pixels (N, 2).
+
+    Example:
+        >>> tracks = Tracks(np.array([4, 7]), np.array([[20.0, 20.0], [40.0, 20.0]]))
+        >>> tracks.chosen(np.array([False, True])).ids.tolist()
+        [7]
+    """
 
     ids: Ids
     pixels: Floats
@@ -33,19 +39,26 @@ class Tracks:
         return Tracks(np.zeros(0, np.int64), np.zeros((0, 2)))
 
     def chosen(self, mask: npt.NDArray[np.bool_]) -> Tracks:
-        """Return those of a mask."""
+        """Return the tracks where ``mask`` (N,) is true."""
         return Tracks(self.ids[mask], self.pixels[mask])
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """The image that tracks are followed into.
+class TrackedView:
+    """A new image to follow tracks into.
 
     Attributes:
         image: (H, W) uint8 grey.
         lens: of its camera.
-        depth: measured with it; or None.
+        depth: depth image measured with it; or None.
         pixel_sigma: standard deviation of a corner, pixels.
+
+    Example:
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=23.5)
+        >>> view = TrackedView(np.zeros((48, 64), np.uint8), Lens(camera), None, pixel_sigma=0.7)
+        >>> view.lens.camera.width == view.image.shape[1]
+        True
     """
 
     image: Image
@@ -59,9 +72,18 @@ class Followed:
     """Tracks in the new image and the pose they agree on.
 
     Attributes:
-        tracks: all that flow could follow.
-        known: (N,) bool, those with a position.
-        pose: of the image; its ``inliers`` are rows of the known ones; None with too few.
+        tracks: the (N,) tracks that optical flow could follow.
+        known: (N,) bool, true for landmarks with a position.
+        pose: of the image; None with too few landmarks. Its ``inliers`` have one entry for each
+            true entry of ``known``.
+
+    Example:
+        >>> tracks = Tracks(np.array([4, 7, 9]), np.zeros((3, 2)))
+        >>> known = np.array([True, False, True])
+        >>> pose = PoseEstimate(np.eye(4), np.eye(6), inliers=np.array([True, False]))
+        >>> followed = Followed(tracks, known, pose)
+        >>> followed.inliers, followed.agreeing().ids.tolist()
+        (1, [4, 7])
     """
 
     tracks: Tracks
@@ -85,22 +107,22 @@ def follow_tracks(
     landmarks: Landmarks,
     tracks: Tracks,
     last_image: Image,
-    view: View,
+    view: TrackedView,
     T_map_before: Floats,
     T_map_expected: Floats,
     turning: Floats,
     fewest: int,
 ) -> Followed:
-    """Follow tracks into a new image that is expected at a pose.
+    """Follow tracks into a new image with an expected pose.
 
     Args:
         landmarks: of the map.
         tracks: in the last image.
         last_image: (H, W) uint8 grey.
         view: the new image.
-        T_map_before, T_map_expected: pose of the last image, and of the new one as expected.
-        turning: (3,) angular velocity expected in it, rad/s.
-        fewest: sightings below which no pose is looked for.
+        T_map_before, T_map_expected: (4, 4) pose of the last image, expected pose of the new one.
+        turning: (3,) expected angular velocity in the camera's own frame, rad/s.
+        fewest: smallest number of sightings for a pose.
     """
     start = expected_pixels(landmarks, tracks, view.lens, T_map_before, T_map_expected, turning)
     pixels, good = follow(last_image, view.image, tracks.pixels, start)
@@ -119,7 +141,7 @@ def pose_of_sightings(
     landmarks: Landmarks,
     ids: Ids,
     ideal: Floats,
-    view: View,
+    view: TrackedView,
     T_map_expected: Floats,
     fewest: int,
     widest: float = 8.0,
@@ -149,7 +171,7 @@ def expected_pixels(
     T_map_now: Floats,
     turning: Floats,
 ) -> Floats:
-    """Return where tracks should be now (N, 2); those without depth are taken to be far away."""
+    """Return the expected pixels (N, 2) of tracks; those without depth count as far away."""
     known = landmarks.known(tracks.ids)
     points = landmarks.position[tracks.ids]
     T_now_map = rigid.inverse(T_map_now)

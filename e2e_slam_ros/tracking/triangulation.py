@@ -1,4 +1,4 @@
-"""Points from two rays."""
+"""Triangulation of points from two rays."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _FARTHEST_PX = 2.0
 def triangulate(
     first: Floats, second: Floats, T_map_first: Floats, T_map_second: Floats, lens: Lens
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return the points that two cameras see, and which of them can be relied on.
+    """Return the points that two cameras see, and which of them are reliable.
 
-    The midpoint of the shortest segment between the rays; reliable where they cross at 1.5
-    degrees or more, in front of both cameras, and the point falls within 2 pixels of both.
+    A point is the midpoint of the shortest segment between its two rays. It is reliable where the
+    rays cross at 1.5 degrees or more in front of both cameras, and its projection lies within 2
+    pixels in both images.
 
     Args:
         first, second: (N, 2) ideal pixels of the same points.

@@ -1,4 +1,4 @@
-"""The camera's pose from its images, one frame after the other."""
+"""Visual tracker: the camera's pose from its images, frame by frame."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ from e2e_slam_ros.tracking.relocalisation import recognise
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
-from e2e_slam_ros.tracking.tracks import Followed, Tracks, View, follow_tracks, pose_of_sightings
+from e2e_slam_ros.tracking.tracks import (
+    Followed,
+    TrackedView,
+    Tracks,
+    follow_tracks,
+    pose_of_sightings,
+)
 
 # Share of the tracks that must agree with a pose, or the prediction is taken to be wrong.
 _WEAK = 0.25
@@ -52,8 +58,8 @@ class _Last:
 class VisualTracker:
     """Tracks a camera by its images and the depth of some of them.
 
-    `track` is the front end, called with every frame; `adjust` is the back end, to be called
-    after it or on a thread of its own. Depth comes with the frames or, later, by `mapped`.
+    `track` is the front end; call it with every frame. `adjust` is the back end; call it after
+    `track` or on a thread of its own. Depth comes with the frames or, later, by `mapped`.
 
     Args:
         config: the parameters.
@@ -61,6 +67,16 @@ class VisualTracker:
     Attributes:
         map: keyframes and landmarks.
         state: whether the camera is tracked.
+
+    Example:
+        >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
+        >>> image = np.random.default_rng(0).integers(0, 256, (120, 160, 1), dtype=np.uint8)
+        >>> image, depth = image.repeat(3, axis=2), np.full((120, 160), 2.0, np.float32)
+        >>> tracker = VisualTracker(TrackingConfig())
+        >>> [tracker.track(Frame(i, i, image, camera, depth)).state.value for i in (1, 2)]
+        ['initialising', 'tracking']
+        >>> tracker.adjust(), tracker.adjust()
+        (True, False)
     """
 
     def __init__(self, config: TrackingConfig) -> None:
@@ -69,7 +85,7 @@ class VisualTracker:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next frame is the origin of a new map."""
+        """Forget the map: the next frame is the origin of a new one."""
         with self._lock:
             self._lens: Lens | None = None
             self._camera: PinholeCamera | None = None
@@ -79,8 +95,8 @@ class VisualTracker:
     def track(self, frame: Frame) -> TrackedPose:
         """Return the pose of a frame; never waits for an adjustment.
 
-        A frame that is not newer than the last, or of another camera than the map's, is refused:
-        it changes nothing.
+        The tracker refuses a frame that is not newer than the last, or that comes from another
+        camera than the map. Such a frame changes nothing.
         """
         with self._lock:
             if self._last is not None and frame.stamp_ns <= self._newest_ns:
@@ -108,10 +124,10 @@ class VisualTracker:
         return True
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
-        """Take the depth of a mapped keyframe; return whether it is one of the tracker's too.
+        """Store the depth of a mapped keyframe; return whether the tracker has that keyframe.
 
         Args:
-            keyframe: found by its stamp.
+            keyframe: the mapped one; its stamp identifies the tracker's.
             depth: (1, 1, H, W) z in metres, 0 = none, at the keyframe's size.
             sigma: relative standard deviation of the depth at one pixel.
         """
@@ -119,7 +135,7 @@ class VisualTracker:
         return self.give_depth(keyframe.stamp_ns, DepthImage(values, keyframe.camera, sigma))
 
     def give_depth(self, stamp_ns: int, depth: DepthImage) -> bool:
-        """Take the depth of the tracking keyframe with a stamp; return whether there is one."""
+        """Store the depth of the tracking keyframe with a stamp; return whether there is one."""
         with self._lock:
             for keyframe in reversed(self.map.keyframes):
                 if keyframe.stamp_ns == stamp_ns:
@@ -128,7 +144,7 @@ class VisualTracker:
         return False
 
     def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
-        """Return where a frame is that was tracked relative to a keyframe."""
+        """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe."""
         with self._lock:
             return self.map.keyframes[keyframe].T_map_camera @ T_keyframe_camera
 
@@ -168,7 +184,7 @@ class VisualTracker:
         if self._lens is not None:
             self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
 
-    def _initialise(self, frame: Frame, view: View) -> TrackedPose:
+    def _initialise(self, frame: Frame, view: TrackedView) -> TrackedPose:
         made = self._keep(frame, view, np.eye(4), Tracks.none())
         if made is None:
             return self._no_pose(frame, "too few corners in the image")
@@ -177,7 +193,7 @@ class VisualTracker:
             frame.stamp_ns, np.eye(4), np.zeros((6, 6)), self.state, 0, "", made.index
         )
 
-    def _follow(self, frame: Frame, view: View) -> TrackedPose:
+    def _follow(self, frame: Frame, view: TrackedView) -> TrackedPose:
         assert self._last is not None
         seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
         T_map_before = self.pose_of(self._last.keyframe, self._last.T_keyframe_camera)
@@ -207,7 +223,7 @@ class VisualTracker:
         )
 
     def _attempt(
-        self, view: View, T_map_before: Floats, expected: Floats, turning: Floats
+        self, view: TrackedView, T_map_before: Floats, expected: Floats, turning: Floats
     ) -> Followed:
         assert self._last is not None
         return follow_tracks(
@@ -222,9 +238,9 @@ class VisualTracker:
         )
 
     def _second_attempt(
-        self, view: View, T_map_before: Floats, seconds: float, first: Followed
+        self, view: TrackedView, T_map_before: Floats, seconds: float, first: Followed
     ) -> tuple[Followed, str]:
-        """Recognise a keyframe, and follow the tracks again from where that puts the camera."""
+        """Recognise a keyframe, and follow the tracks again from the pose that it gives."""
         assert self._back_end is not None
         found = recognise(self.map, self._back_end.places, view, self._config)
         if found is None:
@@ -237,9 +253,9 @@ class VisualTracker:
         return best, "" if best is first else f"recognised keyframe {found.keyframe}"
 
     def _settle(
-        self, view: View, T_map_before: Floats, seconds: float, followed: Followed
+        self, view: TrackedView, T_map_before: Floats, seconds: float, followed: Followed
     ) -> tuple[PoseEstimate, Tracks]:
-        """Take the motion over; with the turn known now, put rows of a rolling shutter right."""
+        """Store the motion; with its turn, correct the rows of a rolling shutter."""
         assert followed.pose is not None and self._last is not None
         pose = followed.pose
         self._moved(T_map_before, pose, seconds)
@@ -261,7 +277,7 @@ class VisualTracker:
         return pose, Followed(tracks, known, pose).agreeing()
 
     def _centre_turning(self) -> None:
-        """Take a keyframe's turning from the motion on both sides, once the next image is there.
+        """Set a keyframe's turning to the mean before and after it, once the next image is there.
 
         The motion before it alone lags by half an interval, which at 10 images a second hides
         half of what a rolling shutter does.
@@ -276,7 +292,7 @@ class VisualTracker:
         motion = rigid.inverse(pose.T_camera_map @ T_map_before)
         self._motion.moved(motion, seconds)
 
-    def _wait_for_depth(self, frame: Frame, view: View, tracks: Tracks) -> TrackedPose:
+    def _wait_for_depth(self, frame: Frame, view: TrackedView, tracks: Tracks) -> TrackedPose:
         """Follow the first keyframe's corners until it has depth; begin anew without them."""
         assert self._last is not None
         if len(tracks.ids) < FEWEST_CORNERS:
@@ -288,9 +304,9 @@ class VisualTracker:
         return self._no_pose(frame, "no keyframe has depth yet")
 
     def _keep(
-        self, frame: Frame, view: View, T_map_camera: Floats, tracks: Tracks
+        self, frame: Frame, view: TrackedView, T_map_camera: Floats, tracks: Tracks
     ) -> TrackingKeyframe | None:
-        """Make a keyframe and put it before the back end."""
+        """Make a keyframe and queue it for the back end."""
         turning = self._motion.turning.copy()
         keyframe = make_keyframe(
             self.map, view.lens, self._config, frame, view.image, T_map_camera, turning, tracks
@@ -309,7 +325,7 @@ class VisualTracker:
         give_depth(self.map, self._lens, keyframe, depth)
 
     def _take_updates(self) -> None:
-        """Go on with what the back end found in the last keyframe."""
+        """Apply the results of the back end to the tracks."""
         assert self._last is not None
         while self._updates:
             update = self._updates.popleft()
@@ -318,7 +334,7 @@ class VisualTracker:
             else:
                 self._tracks = self._tracks.chosen(~np.isin(self._tracks.ids, update.gone))
 
-    def _remember(self, frame: Frame, view: View, T_map_camera: Floats) -> None:
+    def _remember(self, frame: Frame, view: TrackedView, T_map_camera: Floats) -> None:
         keyframe = self.map.keyframes[-1]
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
         self._last = _Last(frame.stamp_ns, view.image, keyframe.index, relative)
@@ -326,7 +342,7 @@ class VisualTracker:
     def _no_pose(self, frame: Frame, reason: str) -> TrackedPose:
         return TrackedPose(frame.stamp_ns, None, None, self.state, 0, reason)
 
-    def _view(self, frame: Frame) -> View:
+    def _view(self, frame: Frame) -> TrackedView:
         """Return the frame's grey image at the tracker's size, with its lens and depth."""
         if self._camera != frame.camera or self._lens is None:
             self._use_camera(frame.camera)
@@ -341,7 +357,9 @@ class VisualTracker:
             depth = DepthImage(
                 frame.depth, frame.camera, settings.sensor_sigma, settings.sensor_sigma_m
             )
-        return View(np.asarray(grey, dtype=np.uint8), self._lens, depth, settings.pixel_sigma)
+        return TrackedView(
+            np.asarray(grey, dtype=np.uint8), self._lens, depth, settings.pixel_sigma
+        )
 
     def _use_camera(self, camera: PinholeCamera) -> None:
         self._camera = camera

@@ -1,4 +1,4 @@
-"""How the patch of a landmark looks from another pose."""
+"""The appearance of a landmark's patch from another pose."""
 
 from __future__ import annotations
 
@@ -22,12 +22,27 @@ _FAR_M = 1e4
 
 @dataclass(frozen=True, eq=False)
 class PatchView:
-    """Patches of landmarks as a pose should see them.
+    """Expected position and warp of landmarks' patches in an image.
 
     Attributes:
-        pixels: (N, 2) recorded pixels where each is expected; NaN behind the camera.
+        pixels: (N, 2) expected recorded pixels; NaN behind the camera.
         warps: (N, 2, 2) motion in the anchor keyframe per motion in the image.
         usable: (N,) bool: in front of both cameras and not too different in size.
+
+    Example:
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> from e2e_slam_ros.tracking.tracking_keyframe import Observations
+        >>> camera = PinholeCamera(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=23.5)
+        >>> lens, local_map = Lens(camera), LocalMap()
+        >>> pixels, image = np.array([[31.5, 23.5]]), np.zeros((48, 64), np.uint8)
+        >>> ids = local_map.landmarks.add(pixels, anchor=0)
+        >>> local_map.landmarks.position[ids] = 0.0, 0.0, 2.0
+        >>> seen = Observations.without_depth(ids, pixels, pixels)
+        >>> keyframe = TrackingKeyframe(0, 0, 0, image, np.eye(4), np.zeros(3), seen)
+        >>> local_map.add(keyframe)
+        >>> view = view_patches(local_map, ids, keyframe, lens)
+        >>> view.pixels.tolist(), view.warps.round(6).tolist(), view.usable.tolist()
+        ([[31.5, 23.5]], [[[1.0, 0.0], [0.0, 1.0]]], [True])
     """
 
     pixels: Floats
@@ -38,10 +53,10 @@ class PatchView:
 def view_patches(
     local_map: LocalMap, ids: Ids, keyframe: TrackingKeyframe, lens: Lens
 ) -> PatchView:
-    """Return how landmarks look in a keyframe.
+    """Return the expected position and warp of landmarks' patches in a keyframe.
 
-    The patch is taken for a plane that faces the anchor keyframe's camera; a landmark without a
-    position is taken to be far away.
+    A patch counts as a plane that faces the anchor keyframe's camera. A landmark without a
+    position counts as far away.
     """
     landmarks = local_map.landmarks
     anchors = landmarks.anchor[ids]

@@ -29,6 +29,7 @@ class Poses:
     """A pose source that answers from a buffer."""
 
     wanted = "a pose"
+    required = True
 
     def __init__(self) -> None:
         self.buffer = PoseBuffer()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.pose_graph import Relative, optimise
+from e2e_slam_ros.tracking.pose_graph import RelativePose, optimise
 
 
 def circle(count: int = 40) -> np.ndarray:
@@ -14,7 +14,7 @@ def circle(count: int = 40) -> np.ndarray:
     return poses
 
 
-def drifted(true: np.ndarray, growth: float) -> tuple[np.ndarray, list[Relative]]:
+def drifted(true: np.ndarray, growth: float) -> tuple[np.ndarray, list[RelativePose]]:
     """Odometry whose metre shrinks by a factor from keyframe to keyframe, with a little turn."""
     poses, edges, scale = [true[0]], [], 1.0
     error = rigid.exp(np.array([0.0, 0.002, 0.0, 0.0, 0.004, 0.001]))
@@ -22,7 +22,7 @@ def drifted(true: np.ndarray, growth: float) -> tuple[np.ndarray, list[Relative]
         relative = rigid.inverse(true[k - 1]) @ true[k] @ error
         relative[:3, 3] *= scale
         poses.append(poses[-1] @ relative)
-        edges.append(Relative(k - 1, k, relative))
+        edges.append(RelativePose(k - 1, k, relative))
         scale *= growth
     return np.stack(poses), edges
 
@@ -41,7 +41,7 @@ def test_nothing_to_correct_stays() -> None:
 def test_a_rigid_loop_takes_the_drift_out() -> None:
     true = circle()
     poses, edges = drifted(true, 1.0)
-    edges.append(Relative(0, 39, rigid.inverse(true[0]) @ true[39]))
+    edges.append(RelativePose(0, 39, rigid.inverse(true[0]) @ true[39]))
     closed, scales = optimise(poses, edges, 0, False)
     assert ate(closed, true) < 0.15 * ate(poses, true)
     assert np.array_equal(scales, np.ones(40)) and np.array_equal(closed[0], poses[0])
@@ -51,7 +51,7 @@ def test_a_loop_with_scale_takes_the_drift_of_scale_out() -> None:
     true = circle()
     poses, edges = drifted(true, 0.99)
     final_scale = 0.99**38
-    edges.append(Relative(0, 39, rigid.inverse(true[0]) @ true[39], 1.0 / final_scale))
+    edges.append(RelativePose(0, 39, rigid.inverse(true[0]) @ true[39], 1.0 / final_scale))
     with_scale, scales = optimise(poses, edges, 0, True)
     without, _ = optimise(poses, edges, 0, False)
     assert ate(with_scale, true) < 0.2 * ate(poses, true)
@@ -64,7 +64,7 @@ def test_agrees_with_gtsam() -> None:
     gtsam = pytest.importorskip("gtsam", reason="GTSAM is the reference; it is not installed")
     true = circle(12)
     poses, edges = drifted(true, 1.0)
-    edges.append(Relative(0, 11, rigid.inverse(true[0]) @ true[11]))
+    edges.append(RelativePose(0, 11, rigid.inverse(true[0]) @ true[11]))
     graph, values = gtsam.NonlinearFactorGraph(), gtsam.Values()
     noise = gtsam.noiseModel.Diagonal.Sigmas(np.r_[np.full(3, 0.005), np.full(3, 0.01)])
     graph.add(gtsam.NonlinearEqualityPose3(0, gtsam.Pose3(poses[0])))

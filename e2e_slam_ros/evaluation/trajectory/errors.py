@@ -29,9 +29,14 @@ class TrajectoryMetrics:
         ate_unaligned_rmse_m: the same without alignment, metres.
         pairs: number of poses compared.
 
-    >>> still = np.tile(np.eye(4), (3, 1, 1))
-    >>> trajectory_metrics(still, still).ate_rmse_m
-    0.0
+    Example:
+        >>> true = np.tile(np.eye(4), (3, 1, 1))
+        >>> true[:, 0, 3] = 0.0, 1.0, 2.0
+        >>> shifted = true.copy()
+        >>> shifted[:, 1, 3] += 0.5
+        >>> metrics = trajectory_metrics(shifted, true)
+        >>> round(metrics.ate_rmse_m, 6), metrics.ate_unaligned_rmse_m, metrics.pairs
+        (0.0, 0.5, 3)
     """
 
     ate_rmse_m: float

@@ -17,9 +17,9 @@ def trajectory_plot(run: TrackingRun, title: str, with_scale: bool) -> bytes:
     """Return a PNG: the path from above, the error over time, landmarks in grey.
 
     Args:
-        run: what was tracked, with the true poses where there are any.
+        run: the tracked sequence, with the true poses where there are any.
         title: written above.
-        with_scale: align with a similarity, as where the scale is not measured.
+        with_scale: align with a similarity; for runs without a measured scale.
     """
     from matplotlib.figure import Figure
 
