@@ -82,7 +82,7 @@ class RefinementSummary:
         mean_steps: mean number of updates where the refinement began.
         revised: keyframes refined again when later keyframes were there.
 
-    >>> RefinementSummary.of(RefinementTally(), revised=0) is None
+    >>> RefinementSummary.of(RefinementCounts(), revised=0) is None
     True
     """
 
