@@ -9,6 +9,7 @@ from e2e_slam_ros.evaluation.figure import BLUE, GREY, PINK, Series, bar_chart, 
 from e2e_slam_ros.evaluation.report import chart, empty, hint, side_by_side
 from e2e_slam_ros.evaluation.run.map_render import up_axis
 from e2e_slam_ros.evaluation.run.summary import RunSummary
+from e2e_slam_ros.evaluation.trajectory.alignment import umeyama
 
 Array = npt.NDArray[np.float64]
 
@@ -25,19 +26,30 @@ def trajectory_charts(summary: RunSummary) -> str:
     label = "given poses" if given else "estimated"
     lines = [Series(positions[:, across], positions[:, along], label, PINK, start_dot=True)]
     compared = poses.has_truth and not given
+    if compared and summary.has_own_map_frame:
+        true = _in_frame_of(positions, true)
     if compared:
         lines.insert(0, Series(true[:, across], true[:, along], "ground truth", BLUE, width=4.0))
     plan = line_chart(lines, f"{'xyz'[across]} in m", f"{'xyz'[along]} in m", equal=True, height=4)
     charts = [chart(plan, "Seen from above", f"Path of the camera, {label}")]
     if compared:
-        # As the positions stand: alignment would hide where the error comes from.
+        # Poses from outside stand as they are: alignment would hide where the error comes from.
         distance = np.linalg.norm(positions - true, axis=1) * 100.0
         line = Series(_seconds(poses.stamps_ns, summary), distance, color=PINK, filled=True)
-        title = "Distance to the true position, not aligned"
+        aligned = "after rigid alignment" if summary.has_own_map_frame else "not aligned"
+        title = f"Distance to the true position, {aligned}"
         charts.append(chart(line_chart([line], "s", "cm", from_zero=True, height=4), title))
     length = float(np.linalg.norm(np.diff(positions, axis=0), axis=1).sum())
     told = f"{len(positions):,} poses, path {length:.2f} m; the dot is the start."
     return hint(told) + side_by_side(*charts)
+
+
+def _in_frame_of(positions: Array, true: Array) -> Array:
+    """Return true positions (N, 3) rigidly moved onto the estimated ones, for maps of their own."""
+    both = np.isfinite(positions).all(axis=1) & np.isfinite(true).all(axis=1)
+    if not both.any():
+        return true
+    return umeyama(true[both], positions[both], with_scale=False).apply(true)
 
 
 def keyframe_charts(summary: RunSummary) -> str:

@@ -214,6 +214,11 @@ class RunSummary:
         return self.pose_source == "recording"
 
     @property
+    def has_own_map_frame(self) -> bool:
+        """True when the map begins at the first camera instead of the recording's origin."""
+        return self.pose_source == "visual"
+
+    @property
     def truth_is_input(self) -> bool:
         """True when the fused depth is the measurement that it is compared with."""
         return is_measured(self.depth_source)

@@ -171,6 +171,16 @@ def test_poses_are_judged_only_where_they_were_estimated(wall_run: Any, tmp_path
         assert ("Path of the camera, given poses" in text) is not shown
 
 
+def test_a_map_of_its_own_frame_is_compared_after_alignment(wall_run: Any, tmp_path: Path) -> None:
+    moved = wall_run.summary.trajectory.estimated.copy()
+    moved[:, :3, 3] = moved[:, :3, 3] @ np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]) + 7.0
+    own = dataclasses.replace(wall_run.summary.trajectory, estimated=moved)
+    tracked = dataclasses.replace(wall_run.summary, pose_source="visual", trajectory=own)
+    write_run(tmp_path, tracked, wall_run.cloud, wall_run.config)
+    text = (tmp_path / "report.html").read_text()
+    assert "Distance to the true position, after rigid alignment" in text
+
+
 def test_a_picture_that_fails_costs_its_section_only(
     wall_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
