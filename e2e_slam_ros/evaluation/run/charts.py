@@ -45,7 +45,7 @@ def trajectory_charts(summary: RunSummary) -> str:
 
 
 def _in_frame_of(positions: Array, true: Array) -> Array:
-    """Return true positions (N, 3) rigidly moved onto the estimated ones, for maps of their own."""
+    """Return true positions (N, 3), rigidly moved onto the estimated ones."""
     both = np.isfinite(positions).all(axis=1) & np.isfinite(true).all(axis=1)
     if not both.any():
         return true
