@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -55,6 +56,8 @@ class SlamNode(MappingNode):
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
+        if self.pipeline.tracking is not None:
+            self.pipeline.tracking.on_problem = partial(self.diagnostics.problem, "tracking")
         self.camera_input = CameraInput(
             self,
             config,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -45,6 +45,9 @@ class PoseTracking:
         depth_of: gives the tracker's keyframes their depth; None: it is measured, and arrives by
             `mapped`.
 
+    Attributes:
+        on_problem: called from the thread with an error that cost a keyframe its adjustment.
+
     Example:
         >>> tracking = PoseTracking(Config().with_values({"runtime.offline": True}), None)
         >>> tracking.state.value, tracking.needs_mapping, tracking.loops
@@ -56,6 +59,7 @@ class PoseTracking:
         self._sigmas = config.tracking.adjustment
         self._depth_of = depth_of
         self._offline = config.runtime.offline
+        self.on_problem: Callable[[Exception], None] | None = None
         self._relative: OrderedDict[int, tuple[int, Matrix]] = OrderedDict()
         self._mapped: dict[int, int] = {}
         self._waiting: deque[Frame] = deque()
@@ -188,9 +192,14 @@ class PoseTracking:
                     self._condition.wait_for(partial(self._settled, frame), _DEPTH_WAIT_S)
                 if frame in self._waiting:
                     self._waiting.remove(frame)
-            if self._depth_of is not None:
-                self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
-            self._adjust()
+            try:
+                if self._depth_of is not None:
+                    self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
+                self._adjust()
+            except Exception as error:
+                # One bad keyframe must not end the thread: nothing would be adjusted any more.
+                if self.on_problem is not None:
+                    self.on_problem(error)
 
     def _settled(self, frame: Frame) -> bool:
         return self._stopping or frame not in self._waiting

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import T_MAP_FIRST, PoseTracking
@@ -92,18 +94,54 @@ def test_live_adjustment_has_a_thread_of_its_own(frames: list[Frame]) -> None:
     config = Config().with_values(VALUES | {"runtime.offline": False})
     tracking = PoseTracking(config, depth_of)
     try:
+        assert tracking.track(replace(frames[0], T_map_camera=None)).T_map_camera is not None
+        # The first keyframe's depth comes from the thread; until then there is no pose.
+        for attempt in range(200):
+            again = replace(frames[0], stamp_ns=frames[0].stamp_ns + attempt + 1)
+            if tracking.track(replace(again, T_map_camera=None)).T_map_camera is not None:
+                break
+            time.sleep(0.05)
+        assert tracking.state is TrackingState.TRACKING
         poses = []
-        for one in frames:
-            for _ in range(200):
-                tracked = tracking.track(replace(one, T_map_camera=None))
-                if tracked.T_map_camera is not None or tracking.state is TrackingState.LOST:
-                    break
-                one = replace(one, stamp_ns=one.stamp_ns + 1)
-                true[one.stamp_ns] = one.T_map_camera
-            poses.append(tracked.T_map_camera)
-        assert sum(pose is not None for pose in poses) > 0.9 * len(frames)
+        for one in frames[1:]:
+            time.sleep(0.03)
+            poses.append(tracking.track(replace(one, T_map_camera=None)).T_map_camera)
+        assert sum(pose is not None for pose in poses) > 0.9 * len(poses)
     finally:
         tracking.close()
+
+
+def test_an_error_in_the_thread_is_told_and_the_thread_goes_on(frames: list[Frame]) -> None:
+    told: list[Exception] = []
+    asked: list[int] = []
+
+    def depth_of(one: Frame) -> DepthImage:
+        asked.append(one.stamp_ns)
+        if len(asked) == 1:
+            raise DepthError("no depth of this one")
+        return DepthImage(depth(walk(1)[0]), CAMERA, 0.05)
+
+    tracking = PoseTracking(Config().with_values(VALUES | {"runtime.offline": False}), depth_of)
+    tracking.on_problem = told.append
+    plain = replace(frames[0], T_map_camera=None)
+    try:
+        tracking.track(plain)
+        wait_until(lambda: len(told) == 1)
+        assert str(told[0]) == "no depth of this one"
+        # A new map: its first keyframe is worked on by the same thread.
+        tracking.reset()
+        tracking.track(plain)
+        wait_until(lambda: len(asked) == 2)
+    finally:
+        tracking.close()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if true():
+            return
+        time.sleep(0.02)
+    raise AssertionError("not within 10 s")
 
 
 def test_a_source_that_needs_poses_is_refused() -> None:
