@@ -219,3 +219,8 @@ class RefineConfig:
     guard: GuardConfig = field(default_factory=GuardConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     motion: MotionEvidenceConfig = field(default_factory=MotionEvidenceConfig)
+
+    @property
+    def uses_map(self) -> bool:
+        """Whether the refinement compares depth with the surfels in view."""
+        return self.strategy != "none" and self.weights.chamfer > 0

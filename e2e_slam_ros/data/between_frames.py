@@ -1,4 +1,4 @@
-"""Camera frames between keyframes: further views of what a keyframe shows."""
+"""Camera frames between keyframes: further views of a keyframe's scene."""
 
 from __future__ import annotations
 

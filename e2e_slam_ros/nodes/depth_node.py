@@ -88,8 +88,7 @@ class DepthNode(ConfiguredNode):
     def _map_points(self, config: RefineConfig) -> torch.Tensor | None:
         """Return the latest part of the map that was in view, if the refinement uses it."""
         msg = self._active
-        wanted = config.strategy != "none" and config.weights.chamfer > 0
-        if msg is None or msg.width == 0 or not wanted:
+        if msg is None or msg.width == 0 or not config.uses_map:
             return None
         return torch.from_numpy(cloud_arrays(msg)[0]).to(self._device)
 

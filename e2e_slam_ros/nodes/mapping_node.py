@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from rclpy.context import Context
@@ -14,7 +15,7 @@ from e2e_slam_ros.nodes.map_output import MapOutput
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 
 
-class MappingNode(ConfiguredNode):
+class MappingNode(ConfiguredNode, ABC):
     """A node that has the map: it publishes, saves, loads and resets it."""
 
     def __init__(
@@ -52,18 +53,18 @@ class MappingNode(ConfiguredNode):
         if save and runtime.offline and runtime.output and len(self._served) > 0:
             self.save_map()
 
+    @abstractmethod
     def _begin_reset(self) -> None:
         """Begin a new epoch (executor thread)."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def epoch(self) -> int:
         """Number of resets so far."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget_map(self) -> None:
-        """Clear the map and what counts it; the lock is held."""
-        raise NotImplementedError
+        """Clear the map and its counters; the lock is held."""
 
     def _clear(self) -> str:
         """Forget the map of the time before the last reset (any thread; waits for the map)."""

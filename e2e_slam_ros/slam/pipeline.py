@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 
 import torch
 
@@ -143,7 +142,7 @@ class SlamPipeline:
         self.keyframes.add(metric.remembered(raw, between))
         self.depth_stage.keep(metric)
         self.selector.mapped(keyframe, metric.estimate.depth)
-        self._follow_tracking(keyframe, metric.estimate.depth)
+        refused = self._follow_tracking(keyframe, metric.estimate.depth)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
         return KeyframeResult(
@@ -156,7 +155,7 @@ class SlamPipeline:
             outcome=metric.outcome,
             scale=metric.scale,
             revision=revision,
-            notices=metric.notices if problem is None else (*metric.notices, problem),
+            notices=(*metric.notices, *(text for text in (refused, problem) if text is not None)),
         )
 
     def look_back(self) -> Revision | None:
@@ -253,16 +252,22 @@ class SlamPipeline:
         self.depth_stage.forget_learned()
         self.surfels.clear()
 
-    def _follow_tracking(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
-        """Tell the tracker of a mapped keyframe; move what its adjustment has corrected."""
+    def _follow_tracking(self, keyframe: Keyframe, depth: torch.Tensor) -> str | None:
+        """Tell the tracker of a mapped keyframe; move the keyframes that it has corrected.
+
+        Returns the reason why a correction was refused, or None. The keyframe is in the map by
+        now: nothing here may undo that.
+        """
         if self.tracking is None:
-            return
-        self.tracking.mapped(keyframe, depth)
-        moved = self.tracking.corrections(self.keyframes.poses())
-        if moved:
-            # A correction that map or memory refuse is left out: the keyframe is mapped already.
-            with suppress(E2ESlamError):
+            return None
+        try:
+            self.tracking.mapped(keyframe, depth)
+            moved = self.tracking.corrections(self.keyframes.poses())
+            if moved:
                 self.move_keyframes(moved)
+        except E2ESlamError as error:
+            return f"poses are not corrected: {error}"
+        return None
 
     def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)
@@ -283,9 +288,7 @@ class SlamPipeline:
 
     def _map_points(self, keyframe: Keyframe) -> torch.Tensor | None:
         """Return (N, 3) the surfels in view where the refinement uses them."""
-        refine = self._config.refine
-        wanted = refine.strategy != "none" and refine.weights.chamfer > 0
-        if not wanted or len(self.surfels) == 0:
+        if not self._config.refine.uses_map or len(self.surfels) == 0:
             return None
         return self.surfels.points_in_view(keyframe.camera, keyframe.T_map_camera)
 

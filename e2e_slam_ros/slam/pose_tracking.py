@@ -138,8 +138,9 @@ class PoseTracking:
             relative = self._relative.get(self._mapped.get(index, -1))
             if relative is None:
                 continue
-            T_new_old = self._pose(relative) @ np.linalg.inv(old.numpy())
-            moved_m = np.linalg.norm(self._pose(relative)[:3, 3] - old.numpy()[:3, 3])
+            new, before = self._pose(relative), old.numpy()
+            T_new_old = new @ np.linalg.inv(before)
+            moved_m = np.linalg.norm(new[:3, 3] - before[:3, 3])
             cosine = (np.trace(T_new_old[:3, :3]) - 1.0) / 2.0
             turned_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
             if moved_m > _MOVED_M or turned_deg > _MOVED_DEG:

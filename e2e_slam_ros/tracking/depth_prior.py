@@ -64,7 +64,7 @@ class DepthImage:
         around = self.values[rows, columns].reshape(len(pixels), len(steps) ** 2)
         valid = np.isfinite(around) & (around > 0)
         enough = finite & (valid.mean(1) >= _LEAST_VALID)
-        # Sorted with what is missing last, a percentile is one of the first.
+        # Missing samples sort last, so a percentile of the valid ones is among the first.
         ordered = np.sort(np.where(valid, around, np.inf).astype(np.float64), axis=1)
         ordered[~enough] = 1.0
         last = np.where(enough, valid.sum(1), 1) - 1

@@ -61,6 +61,20 @@ def test_the_map_is_made_where_the_camera_was(frames: list[Frame]) -> None:
     assert system.tracking.corrections(system.keyframes.poses()) == {}
 
 
+def test_a_refused_correction_costs_no_keyframe(
+    frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = SlamPipeline(Config().with_values(VALUES), CPU)
+    assert system.tracking is not None
+    bad = {0: torch.full((4, 4), torch.nan, dtype=torch.float64)}
+    monkeypatch.setattr(PoseTracking, "corrections", lambda *_: bad)
+    tracked = system.tracking.track(replace(frames[0], T_map_camera=None))
+    located = replace(frames[0], T_map_camera=tracked.T_map_camera)
+    result = system.map_keyframe(located, system.choose_keyframe(located))
+    assert any("poses are not corrected" in notice for notice in result.notices)
+    assert len(system.keyframes) == 1 and len(system.surfels) > 0
+
+
 def test_the_same_frames_give_the_same_poses(frames: list[Frame]) -> None:
     one, other = (
         run(SlamPipeline(Config().with_values(VALUES), CPU), frames[:20]) for _ in range(2)

@@ -115,7 +115,7 @@ class AdaptationSetup:
         return True
 
     def result(self, frames: int, forgetting: Forgetting | None = None) -> AdaptationResult:
-        """Return what was found in a sequence of ``frames`` frames.
+        """Return the result of a sequence of ``frames`` frames.
 
         Raises:
             DataError: no keyframe could be scored; with the reasons.
