@@ -121,6 +121,11 @@ class TrackingConfig:
         low=-1.0,
         high=0.1,
     )
+    localize_only: bool = leaf(
+        False,
+        "find the camera in a loaded map and change nothing in it: no new surfels, no new "
+        "keyframes in the map",
+    )
     corners: int = leaf(400, "largest number of corners tracked in an image", low=20, high=5000)
     corner_distance_px: float = leaf(12.0, "smallest distance between corners, pixels", low=1.0)
     min_inliers: int = leaf(15, "tracking is lost if fewer landmarks agree with a pose", low=6)

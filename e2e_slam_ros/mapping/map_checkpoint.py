@@ -1,9 +1,13 @@
-"""Surfel checkpoints: the whole map in one safetensors file, to go on mapping from."""
+"""Map checkpoints: the whole map in one safetensors file, to go on from.
+
+A file holds the surfels, what the refinement has learned, and the tracker's keyframes. Only
+tensors and strings are read from it; nothing is unpickled. A hash over all of it is checked.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import torch
@@ -12,19 +16,47 @@ from safetensors.torch import save
 
 from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
+from e2e_slam_ros.mapping.checkpoint_hash import content_hash
 from e2e_slam_ros.mapping.checks import FARTHEST_M
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.mapping.surfel_store import UNKNOWN_KEYFRAME, Surfels
 
 _FORMAT = "e2e_slam_ros surfel map"
-_VERSION = 2
-# Version 1 had no ``keyframe`` and other names for two columns.
-_READABLE = (1, _VERSION)
+_VERSION = 3
+# Version 1 had no ``keyframe`` and other names for two columns; version 2 had no hash and no
+# keyframes of the tracker.
+_READABLE = (1, 2, _VERSION)
+_HASHED_SINCE = 3
+_HASH = "sha256"
 _NAMES_1 = {"created": "first_seen", "updated": "last_seen"}
-_EXPECTED = f"a surfel checkpoint (.safetensors) of version 1 or {_VERSION}"
+_EXPECTED = f"a surfel checkpoint (.safetensors) of version 1 to {_VERSION}"
 _NAMES = tuple(item.name for item in fields(Surfels))
-# Prefix of the tensors that the refinement learned while the map was made.
-_LEARNED = "learned."
+# Prefixes of the tensors that the refinement learned while the map was made, and of the tracker's.
+_LEARNED, _TRACKING = "learned.", "tracking."
+
+
+@dataclass(frozen=True, eq=False)
+class MapCheckpoint:
+    """The content of a checkpoint.
+
+    Attributes:
+        surfels: (N,) of the map.
+        fusions: the number of fusions that made them (`SurfelMap.keyframes`).
+        learned: the state of the refinement (`DepthStage.state_dict`); may be empty. Whoever uses
+            it checks it.
+        tracking: the tracker's keyframes (`tracking.map_state`); empty where the poses came from
+            elsewhere, or where the file is older. Whoever uses it checks it.
+
+    Example:
+        >>> checkpoint = MapCheckpoint(Surfels.empty(0, torch.device("cpu")), fusions=0)
+        >>> len(checkpoint.surfels), checkpoint.tracking
+        (0, {})
+    """
+
+    surfels: Surfels
+    fusions: int
+    learned: dict[str, torch.Tensor] = field(default_factory=dict)
+    tracking: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def save_map(
@@ -32,6 +64,7 @@ def save_map(
     surfels: Surfels,
     keyframes: int,
     learned: Mapping[str, torch.Tensor] | None = None,
+    tracking: Mapping[str, torch.Tensor] | None = None,
 ) -> Path:
     """Write every attribute of (N,) surfels and return the absolute path.
 
@@ -41,7 +74,8 @@ def save_map(
         path: the file; missing folders are made.
         surfels: (N,).
         keyframes: the number of fusions (`SurfelMap.keyframes`).
-        learned: the state of the refinement (`Adaptation.state_dict`), or None.
+        learned: the state of the refinement (`DepthStage.state_dict`), or None.
+        tracking: the tracker's keyframes (`tracking.map_state`), or None.
 
     Raises:
         MapError: the folder is missing or read-only, or the disk is full.
@@ -49,12 +83,11 @@ def save_map(
     target = Path(path).expanduser().absolute()
     columns = zip(_NAMES, surfels.columns(), strict=True)
     tensors = {name: column.cpu().contiguous() for name, column in columns}
-    for name, value in (learned or {}).items():
-        tensors[_LEARNED + name] = value.cpu().contiguous()
-    content = save(
-        tensors,
-        metadata={"format": _FORMAT, "version": str(_VERSION), "keyframes": str(keyframes)},
-    )
+    for prefix, more in ((_LEARNED, learned), (_TRACKING, tracking)):
+        for name, value in (more or {}).items():
+            tensors[prefix + name] = value.cpu().contiguous()
+    metadata = {"format": _FORMAT, "version": str(_VERSION), "keyframes": str(keyframes)}
+    content = save(tensors, metadata=metadata | {_HASH: content_hash(tensors, metadata)})
     with open_atomic(target, MapError) as file:
         file.write(content)
     return target
@@ -64,73 +97,88 @@ def load_map(path: str | Path, surfel_map: SurfelMap) -> Path:
     """Replace the map by one that `save_map` wrote; returns the file's absolute path.
 
     Raises:
-        MapError: missing, truncated, of another version, not ours, with values that no map
-            has, or with more surfels than ``max_surfels``. The map is unchanged then.
+        MapError: missing, truncated, damaged, of another version, not ours, with values that no
+            map has, or with more surfels than ``max_surfels``. The map is unchanged then.
     """
-    surfels, keyframes = read_map(path, surfel_map.config.max_surfels, surfel_map.device)
-    surfel_map.restore(surfels, keyframes)
+    checkpoint = read_checkpoint(path, surfel_map.config.max_surfels, surfel_map.device)
+    surfel_map.restore(checkpoint.surfels, checkpoint.fusions)
     return Path(path).expanduser().absolute()
 
 
-def read_map(
+def read_checkpoint(
     path: str | Path, max_surfels: int, device: torch.device | None = None
-) -> tuple[Surfels, int]:
-    """Return the (N,) surfels of a checkpoint, checked, and the keyframes that made them.
+) -> MapCheckpoint:
+    """Return the content of a checkpoint; hash, surfels and their number are checked.
 
-    `SurfelMap.restore` takes both. The map may be in use while the file is read. The surfels
-    come on ``device`` (None: the CPU) before the old map is dropped: a full GPU must not cost the
-    map.
+    `SurfelMap.restore` takes the surfels. The map may be in use while the file is read. The
+    surfels come on ``device`` (None: the CPU) before the old map is dropped: a full GPU must not
+    cost the map.
 
     Raises:
         MapError: as `load_map` does.
     """
     source = Path(path).expanduser().absolute()
-    surfels, keyframes = _read(source, max_surfels)
-    _check_values(source, surfels, keyframes)
-    if device is not None:
-        surfels = Surfels(*(column.to(device) for column in surfels.columns()))
-    return surfels, keyframes
+    checkpoint = _read(source, max_surfels)
+    _check_values(source, checkpoint.surfels, checkpoint.fusions)
+    if device is None:
+        return checkpoint
+    columns = (column.to(device) for column in checkpoint.surfels.columns())
+    return MapCheckpoint(
+        Surfels(*columns), checkpoint.fusions, checkpoint.learned, checkpoint.tracking
+    )
 
 
-def read_learned(path: str | Path) -> dict[str, torch.Tensor]:
-    """Return the tensors that the refinement had learned; empty if there are none.
-
-    Raises:
-        MapError: the file cannot be read. The caller checks the tensors.
-    """
-    source = Path(path).expanduser().absolute()
+def _read(source: Path, max_surfels: int) -> MapCheckpoint:
+    """Return the file's content, on the CPU, as it was saved."""
     try:
         with safe_open(source, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(_LEARNED)]  # noqa: SIM118
-            return {name.removeprefix(_LEARNED): file.get_tensor(name) for name in names}
-    except Exception as problem:  # the decoder's errors have no common root
-        raise _unreadable(source, problem) from problem
-
-
-def _read(source: Path, max_surfels: int) -> tuple[Surfels, int]:
-    """Return the file's surfels, on the CPU, and the number of fusions that made them."""
-    try:
-        with safe_open(source, framework="pt") as file:
-            version, keyframes = _check_metadata(source, file.metadata() or {})
+            metadata = file.metadata() or {}
+            version, fusions = _check_metadata(source, metadata)
             stored = _stored_names(version)
-            names = sorted(name for name in file.keys() if not name.startswith(_LEARNED))  # noqa: SIM118
+            names = sorted(name for name in file.keys() if not _is_extra(name))  # noqa: SIM118
             if names != sorted(stored.values()):
                 found = ", ".join(names)
                 raise _refusal(source, f"the columns {found}", ", ".join(stored.values()))
             shapes = {own: tuple(file.get_slice(name).get_shape()) for own, name in stored.items()}
             _check_shapes(source, shapes, max_surfels)
-            columns = {own: file.get_tensor(name) for own, name in stored.items()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except MapError:
         raise
     except Exception as problem:  # the decoder's errors have no common root
         raise _unreadable(source, problem) from problem
+    _check_hash(source, version, tensors, metadata)
+    columns = {own: tensors[name] for own, name in stored.items()}
     for name, column in columns.items():
         dtype = getattr(_model(), name).dtype
         if column.dtype != dtype:
             raise _refusal(source, f"{column.dtype} in {stored[name]}", str(dtype))
     if "keyframe" not in columns:
         columns["keyframe"] = torch.full_like(columns["created"], UNKNOWN_KEYFRAME)
-    return Surfels(**columns), keyframes
+    learned, tracking = _under(_LEARNED, tensors), _under(_TRACKING, tensors)
+    return MapCheckpoint(Surfels(**columns), fusions, learned, tracking)
+
+
+def _is_extra(name: str) -> bool:
+    return name.startswith((_LEARNED, _TRACKING))
+
+
+def _under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
+
+
+def _check_hash(
+    source: Path, version: int, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str]
+) -> None:
+    """Refuse content that is not what was saved."""
+    given = metadata.get(_HASH)
+    if given is None and version < _HASHED_SINCE:
+        return
+    others = {name: text for name, text in metadata.items() if name != _HASH}
+    found = content_hash(tensors, others)
+    if found != given:
+        raise _refusal(
+            source, f"content with the hash {found[:12]}", f"{str(given)[:12]}, the saved one"
+        )
 
 
 def _stored_names(version: int) -> dict[str, str]:
@@ -147,7 +195,7 @@ def _check_metadata(source: Path, metadata: dict[str, str]) -> tuple[int, int]:
     version = metadata.get("version", "")
     if version not in map(str, _READABLE):
         do = "save the map again with this version of the package, or load it with the other one"
-        raise _refusal(source, f"version {version!r}", f"version 1 or {_VERSION}", do)
+        raise _refusal(source, f"version {version!r}", f"version 1 to {_VERSION}", do)
     count = metadata.get("keyframes", "")
     # The map numbers fusions in int32.
     if not (count.isascii() and count.isdigit() and len(count) < 11 and int(count) < 2**31):

@@ -100,7 +100,8 @@ class BackEnd:
         self.loops: list[tuple[int, int]] = []
         self.measured_scale = False
         self._last_loop = -_LOOP_PAUSE
-        self._learns_shutter = config.readout_s < 0.0
+        # A loaded map was made with the readout time that its file gives.
+        self._learns_shutter = config.readout_s < 0.0 and not local_map.fixed
         self.shutter = ShutterEstimate()
         self.shutter.readout_s = lens.readout_s
 
@@ -113,12 +114,15 @@ class BackEnd:
         self._triangulate(keyframe)
         self._adjust(keyframe)
         self._describe(keyframe)
-        if self._config.loop.enabled and self._close_loop(keyframe):
+        # Keyframes of a map that stays as it is close no loops, and are not looked for later.
+        temporary = self._config.localize_only
+        if self._config.loop.enabled and not temporary and self._close_loop(keyframe):
             self._reuse(keyframe)
             self._adjust(keyframe)
             self._describe(keyframe)
         with self._lock:
-            self.places.add(keyframe.descriptors)
+            if not temporary:
+                self.places.add(keyframe.descriptors)
             gone = before.ids[~np.isin(before.ids, keyframe.seen.ids)]
             return TrackUpdate(keyframe.index, keyframe.seen.ids, keyframe.seen.pixels, gone)
 

@@ -12,7 +12,7 @@ _FIRST_CAPACITY = 1024
 
 
 class Landmarks:
-    """Points in the map, by id; ids are never used twice.
+    """Points in the map, by id; only those of `shorten` are ever used again.
 
     A landmark without a position (NaN) is a track whose depth is not known yet.
 
@@ -107,6 +107,15 @@ class Landmarks:
                 seen.remove(keyframe)
             if not seen:
                 self._alive[landmark] = False
+
+    def shorten(self, count: int) -> None:
+        """Forget all landmarks but the first ``count``; nobody may observe the others any more."""
+        self._position[count : self._count] = np.nan
+        self._searched[count : self._count] = 0
+        self._found[count : self._count] = 0
+        self._alive[count : self._count] = False
+        del self._observers[count:]
+        self._count = count
 
     def observers(self, landmark: int) -> list[int]:
         """Return the keyframes that see a landmark, oldest first."""

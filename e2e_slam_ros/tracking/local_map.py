@@ -23,6 +23,8 @@ class LocalMap:
     Attributes:
         keyframes: list in the order of their index.
         landmarks: all landmarks by id.
+        fixed: number of keyframes, the first ones, that never move: they were loaded from a file.
+        fixed_landmarks: number of landmarks, the first ones, that never move.
 
     Example:
         >>> local_map, image = LocalMap(), np.zeros((48, 64), np.uint8)
@@ -39,6 +41,19 @@ class LocalMap:
     def __init__(self) -> None:
         self.keyframes: list[TrackingKeyframe] = []
         self.landmarks = Landmarks()
+        self.fixed = self.fixed_landmarks = 0
+
+    def hold(self) -> None:
+        """Fix all present keyframes and landmarks: they are those of a loaded map."""
+        self.fixed, self.fixed_landmarks = len(self.keyframes), len(self.landmarks)
+
+    def forget_new(self) -> None:
+        """Forget all keyframes and landmarks that are not fixed."""
+        for keyframe in self.keyframes[self.fixed :]:
+            old = keyframe.seen.ids < self.fixed_landmarks
+            self.landmarks.forget(keyframe.seen.ids[old], keyframe.index)
+        del self.keyframes[self.fixed :]
+        self.landmarks.shorten(self.fixed_landmarks)
 
     def add(self, keyframe: TrackingKeyframe) -> None:
         """Add a keyframe and its observations."""
@@ -79,6 +94,9 @@ class LocalMap:
             The problem, the keyframe of each of its cameras and the id of each landmark; None
             when nothing is seen twice or nothing holds the rest.
         """
+        moving = [k for k in moving if k >= self.fixed]
+        if not moving:
+            return None
         seen = np.unique(np.concatenate([self.keyframes[k].seen.ids for k in moving]))
         seen = seen[self.landmarks.known(seen)]
         seen = seen[self.landmarks.observer_counts(seen) > 1]
@@ -137,10 +155,13 @@ class LocalMap:
                 rigid.inverse(solution.T_camera_map[position])
             )
             keyframe.adjusted = True
-        self.landmarks.position[ids] = solution.points
+        free = ids >= self.fixed_landmarks
+        self.landmarks.position[ids[free]] = solution.points[free]
         dropped = 0
         outlier = solution.pixel_error > _OUTLIER
         for position, k in enumerate(cameras):
+            if k < self.fixed:
+                continue
             bad = ids[problem.point_of[(problem.camera_of == position) & outlier]]
             if len(bad):
                 keyframe = self.keyframes[k]
@@ -150,6 +171,8 @@ class LocalMap:
 
     def merge(self, kept: int, other: int) -> None:
         """Move the observations of landmark ``other`` to ``kept``: both are the same point."""
+        if other < self.fixed_landmarks:
+            return
         mine = set(self.landmarks.observers(kept))
         for k in list(self.landmarks.observers(other)):
             keyframe = self.keyframes[k]

@@ -100,7 +100,10 @@ def track_sequence(
         nowhere = np.full((4, 4), np.nan)
         online.append(nowhere if pose.T_map_camera is None else pose.T_map_camera)
         relative.append(None if pose.T_map_camera is None else tracker.relative)
-    final = [np.full((4, 4), np.nan) if r is None else tracker.pose_of(*r) for r in relative]
+    if tracker.localizes_only:
+        final = online  # nothing was adjusted that they are relative to
+    else:
+        final = [np.full((4, 4), np.nan) if r is None else tracker.pose_of(*r) for r in relative]
     return TrackedSequence(
         stamps_ns=np.asarray(stamps, dtype=np.int64),
         T_map_camera=np.stack(final) if final else np.zeros((0, 4, 4)),

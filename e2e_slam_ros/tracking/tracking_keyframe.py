@@ -80,6 +80,7 @@ class TrackingKeyframe:
         descriptors: (M, 32) uint8 of ``seen`` when the keyframe was made; rows of ``described``.
         described: (M,) the landmarks that ``descriptors`` describe.
         adjusted: whether an adjustment has changed its pose.
+        jpeg: the image as it is in the map's file; None: it was not loaded from one.
 
     Example:
         >>> pixels, image = np.array([[20.0, 20.0]]), np.zeros((48, 64), np.uint8)
@@ -101,3 +102,4 @@ class TrackingKeyframe:
     )
     described: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
     adjusted: bool = False
+    jpeg: bytes | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap, to_state, with_images
 from e2e_slam_ros.tracking.motion_model import MotionModel
 from e2e_slam_ros.tracking.new_keyframe import (
     FEWEST_CORNERS,
@@ -29,6 +30,7 @@ from e2e_slam_ros.tracking.new_keyframe import (
     is_wanted,
     make_keyframe,
 )
+from e2e_slam_ros.tracking.place_search import PoseGuess, find_place
 from e2e_slam_ros.tracking.relocalisation import recognise
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -43,6 +45,10 @@ from e2e_slam_ros.tracking.tracks import (
 
 # Share of the tracks that must agree with a pose, or the prediction is taken to be wrong.
 _WEAK = 0.25
+# Frames that are looked for near a given pose before they are looked for everywhere.
+_GUESSED_FRAMES = 10
+# New keyframes kept while localising; with so many the tracker goes back to the loaded ones.
+_MOST_TEMPORARY, _MOST_WITHOUT_MAP = 60, 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +94,7 @@ class VisualTracker:
         """Forget the map: the next frame is the origin of a new one."""
         with self._lock:
             self._lens: Lens | None = None
+            self._loaded: StateDict = {}
             self._camera: PinholeCamera | None = None
             self._newest_ns = 0
             self._begin()
@@ -106,7 +113,11 @@ class VisualTracker:
             self._newest_ns = frame.stamp_ns
             view = self._view(frame)
             if not self.map.keyframes:
+                if self._config.localize_only:
+                    return self._no_pose(frame, "no map to localise in: load one first")
                 return self._initialise(frame, view)
+            if self._last is None:
+                return self._look_for_place(frame, view)
             self._take_updates()
             return self._follow(frame, view)
 
@@ -121,6 +132,8 @@ class VisualTracker:
         with self._lock:
             if back_end is self._back_end:
                 self._updates.append(update)
+                if self._config.localize_only:
+                    self._forget_temporary()
         return True
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
@@ -143,6 +156,51 @@ class VisualTracker:
                     return True
         return False
 
+    def state_dict(self) -> StateDict:
+        """Return the map as named tensors, to be saved; empty without a keyframe.
+
+        While localising only, these are the loaded keyframes.
+        """
+        with self._lock:
+            if self._camera is None or self._lens is None or self._back_end is None:
+                return {}
+            if self._config.localize_only:
+                return self._loaded
+            measured = self._back_end.measured_scale
+            state = to_state(TrackingMap(self.map, self._camera, self._lens, measured))
+            keyframes = list(self.map.keyframes)
+        return with_images(state, keyframes)
+
+    def load(self, loaded: TrackingMap, state: StateDict) -> None:
+        """Replace the map by one from a file, and look for the camera in it.
+
+        The loaded keyframes and landmarks stay where they are. Until an image shows a place of
+        the map the tracker is lost.
+
+        Args:
+            loaded: the map; the tracker takes it over.
+            state: the tensors that it was made from.
+        """
+        with self._lock:
+            self._camera, self._lens, self._loaded = loaded.camera, loaded.lens, state
+            self._newest_ns = 0
+            loaded.local_map.hold()
+            self._begin(loaded.local_map)
+            assert self._back_end is not None
+            self._back_end.measured_scale = loaded.measured_scale
+            for keyframe in self.map.keyframes:
+                self._back_end.places.add(keyframe.descriptors)
+
+    def look(self, guess: PoseGuess | None = None) -> None:
+        """Forget where the camera is and look for it in the map, first near a guess."""
+        with self._lock:
+            if not self.map.keyframes:
+                return
+            self._last, self._tracks, self._newest_ns = None, Tracks.none(), 0
+            self._motion.reset()
+            self._guess, self._guessed = guess, 0
+            self.state = TrackingState.LOST
+
     def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
         """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe."""
         with self._lock:
@@ -161,6 +219,11 @@ class VisualTracker:
         return None if last is None else (last.keyframe, last.T_keyframe_camera)
 
     @property
+    def localizes_only(self) -> bool:
+        """Whether the map stays as it was loaded."""
+        return self._config.localize_only
+
+    @property
     def readout_s(self) -> float:
         """The readout time of the camera's shutter in use, seconds."""
         return 0.0 if self._lens is None else self._lens.readout_s
@@ -172,14 +235,17 @@ class VisualTracker:
 
     # --- the steps of a frame ---
 
-    def _begin(self) -> None:
-        self.map = LocalMap()
+    def _begin(self, local_map: LocalMap | None = None) -> None:
+        self.map = LocalMap() if local_map is None else local_map
         self._pending: deque[TrackingKeyframe] = deque()
         self._updates: deque[TrackUpdate] = deque()
         self._motion = MotionModel()
         self._tracks = Tracks.none()
         self._last: _Last | None = None
-        self.state = TrackingState.INITIALISING
+        self._guess: PoseGuess | None = None
+        self._guessed = 0
+        loaded = local_map is not None
+        self.state = TrackingState.LOST if loaded else TrackingState.INITIALISING
         self._back_end: BackEnd | None = None
         if self._lens is not None:
             self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
@@ -192,6 +258,52 @@ class VisualTracker:
         return TrackedPose(
             frame.stamp_ns, np.eye(4), np.zeros((6, 6)), self.state, 0, "", made.index
         )
+
+    def _look_for_place(self, frame: Frame, view: TrackedView) -> TrackedPose:
+        """Look for the camera in a map that it was not tracked in before."""
+        assert self._back_end is not None
+        guess = self._guess
+        found = find_place(self.map, self._back_end.places, view, self._config, guess)
+        count, self.state = len(self.map.keyframes), TrackingState.LOST
+        if found is None:
+            if guess is None:
+                return self._no_pose(frame, f"none of the map's {count} keyframes is recognised")
+            self._guessed += 1
+            if self._guessed < _GUESSED_FRAMES:
+                return self._no_pose(frame, "no keyframe near the given pose is recognised yet")
+            self._guess = None
+            reason = "no keyframe near the given pose is recognised: now looking everywhere"
+            return self._no_pose(frame, reason)
+        self._guess, self.state = None, TrackingState.RELOCALISED
+        pose, tracks = found.pose, found.followed.agreeing()
+        T_map_camera = rigid.inverse(pose.T_camera_map)
+        self._tracks, inliers = tracks, found.followed.inliers
+        made = self._keep(frame, view, T_map_camera, tracks)
+        self._remember(frame, view, T_map_camera)
+        index = None if made is None else made.index
+        reason = f"recognised keyframe {found.keyframe}"
+        return TrackedPose(
+            frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
+        )
+
+    def _forget_temporary(self) -> None:
+        """Go back to the loaded keyframes once there are many new ones: memory stays bounded."""
+        count = len(self.map.keyframes) - self.map.fixed
+        if self._last is None or self._pending or count <= _MOST_TEMPORARY:
+            return
+        old = self._tracks.chosen(self._tracks.ids < self.map.fixed_landmarks)
+        enough = len(old.ids) >= 2 * self._config.min_inliers
+        if not enough and count <= _MOST_WITHOUT_MAP:
+            return  # out of sight of the loaded landmarks: they may come back
+        T_map_camera = self.pose_of(self._last.keyframe, self._last.T_keyframe_camera)
+        self.map.forget_new()
+        self._updates.clear()
+        if not enough:
+            self.look()
+            return
+        self._tracks, keyframe = old, self.map.keyframes[-1]
+        relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
+        self._last = replace(self._last, keyframe=keyframe.index, T_keyframe_camera=relative)
 
     def _follow(self, frame: Frame, view: TrackedView) -> TrackedPose:
         assert self._last is not None
