@@ -74,6 +74,9 @@ class RuntimeConfig:
         "~/load_map reads is written beside it",
         live=True,
     )
+    start_map: str = leaf(
+        "", "checkpoint (.safetensors) that is loaded when the node starts; empty: none"
+    )
     viewer: str = leaf(
         "none",
         "rerun: a live view where there is a display, else a recording in runtime.output",

@@ -41,6 +41,7 @@ def save(
     up: Up = (0.0, 0.0, 1.0),
     outlier_sigma: float = 0.0,
     learned: Mapping[str, torch.Tensor] | None = None,
+    tracking: Mapping[str, torch.Tensor] | None = None,
 ) -> Path:
     """Write a map and return the absolute path; the file appears whole or not at all.
 
@@ -56,6 +57,7 @@ def save(
         outlier_sigma: above 0, clouds and pictures lose their statistical outliers
             (`statistical_outliers`); checkpoints keep everything.
         learned: learned state of the refinement, kept in checkpoints.
+        tracking: the tracker's keyframes, kept in checkpoints.
 
     Raises:
         MapError: another suffix, a map without surfels, or a file that cannot be written. An
@@ -69,7 +71,7 @@ def save(
         )
     suffix = target.suffix.lower()
     if suffix == CHECKPOINT:
-        return save_map(target, surfels, keyframes, learned)
+        return save_map(target, surfels, keyframes, learned, tracking)
     cloud = as_cloud(surfels)
     if outlier_sigma > 0:
         cloud = without_outliers(cloud, sigma=outlier_sigma)

@@ -74,6 +74,7 @@ class CameraInput:
     ) -> None:
         self.frames = self.keyframes = 0
         self.epoch = 0
+        self._path_is_old = False
         self.paused = False
         self.config = config
         self.acknowledger = Acknowledger(node)
@@ -137,6 +138,12 @@ class CameraInput:
         if self._tracking is not None:
             self._tracking.reset()
 
+    def follow_loaded_map(self) -> None:
+        """Leave out the keyframes and the path of before a map was loaded (any thread)."""
+        if self._tracking is not None:
+            self.epoch += 1
+            self._path_is_old = True
+
     def on_frame(self, frame: CameraFrame) -> None:
         """Publish a complete frame's pose and hand it on if it becomes a keyframe."""
         try:
@@ -166,7 +173,9 @@ class CameraInput:
         """Start the keyframe rule anew; the map stays, if the poses come from outside."""
         self._depths.restart(stamp_ns)
         self._chooser.restart()
-        if self._tracking is not None:
+        if self._tracking is not None and self._tracking.has_loaded_map:
+            self._tracking.look()
+        elif self._tracking is not None:
             # The tracker begins a map of its own: that of before would not fit.
             self._tracking.reset()
             self.epoch += 1
@@ -199,7 +208,11 @@ class CameraInput:
     def _pass_on(self, frame: CameraFrame) -> None:
         pose = frame.T_map_camera
         image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, None, pose)
-        wanted = False
+        # Read before the frame is tracked: a map that is loaded meanwhile outdates its pose.
+        wanted, epoch = False, self.epoch
+        if self._path_is_old:
+            self._path_is_old = False
+            self._trajectory.clear()
         if self._tracking is not None:
             image, wanted = self._tracked(image, self._tracking)
             frame = replace(frame, T_map_camera=image.T_map_camera)
@@ -217,7 +230,7 @@ class CameraInput:
             return
         wait_s = self.config.depth.wait_s if self._awaits_depth else 0.0
         deadline_s = time.monotonic() + wait_s
-        job = KeyframeJob(image, decision, frame.frame_id, self.epoch)
+        job = KeyframeJob(image, decision, frame.frame_id, epoch)
         self._waiting.append((job, deadline_s))
         self._match_depths()
 
@@ -227,9 +240,11 @@ class CameraInput:
         Raises:
             LostError: the tracker has no pose for it.
         """
-        start = time.perf_counter()
+        start, failures = time.perf_counter(), tracking.guess_failures
         tracked = tracking.track(image)
         self._latency("track", (time.perf_counter() - start) * 1e3)
+        if tracking.guess_failures > failures:
+            self._diagnostics.problem("initial_pose", tracked.reason)
         if tracked.T_map_camera is None:
             raise LostError.from_parts(
                 f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",

@@ -7,19 +7,22 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.mapping.map_checkpoint import read_learned, read_map
+from e2e_slam_ros.mapping.map_checkpoint import read_checkpoint
 from e2e_slam_ros.mapping.map_files import CHECKPOINT, check_suffix, save
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.mapping.surfel_store import Surfels
 from e2e_slam_ros.nodes.cloud_messages import cloud_message
 from e2e_slam_ros.nodes.qos import latched, reliable
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
+from e2e_slam_ros.slam.loaded_map import read_loaded, restore
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
@@ -37,7 +40,9 @@ class MapOutput:
         config: ``publish.*`` and frame names; may be replaced while running.
         lock: held by every reader and writer of ``surfels``.
         on_problem: called with (kind, error) from any thread.
-        pipeline: its learned state is saved and loaded with the map; or None.
+        pipeline: its learned state and its tracker's keyframes are saved and loaded with the
+            map; or None.
+        on_loaded: called when another map is there, with the lock held.
     """
 
     def __init__(
@@ -48,7 +53,9 @@ class MapOutput:
         lock: threading.Lock,
         on_problem: Callable[[str, Exception | str], None],
         pipeline: SlamPipeline | None = None,
+        on_loaded: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_loaded = on_loaded
         self.config = config
         self._surfels = surfels
         self._lock = lock
@@ -88,36 +95,58 @@ class MapOutput:
         runtime = self.config.runtime
         target = self._folder / runtime.map_file
         check_suffix(target)
-        with self._lock:
-            surfels, keyframes = self._surfels.surfels, self._surfels.keyframes
-            learned = None if self._pipeline is None else self._pipeline.state_dict()
+        surfels, keyframes, extras = self._content()
         sigma = self.config.map.outlier_sigma
-        path = save(target, surfels, keyframes, outlier_sigma=sigma, learned=learned)
+        path = save(target, surfels, keyframes, outlier_sigma=sigma, **extras)
         if path.suffix != CHECKPOINT:
-            save(path.with_suffix(CHECKPOINT), surfels, keyframes, learned=learned)
+            save(path.with_suffix(CHECKPOINT), surfels, keyframes, **extras)
         return path
 
-    def load(self) -> Path:
-        """Replace the map by the checkpoint in ``runtime.output``. Return the checkpoint's path.
+    def save_checkpoint(self, path: Path) -> Path:
+        """Write the checkpoint alone; return its path. Errors are those of `save`."""
+        surfels, keyframes, extras = self._content()
+        return save(path, surfels, keyframes, **extras)
 
-        The learned state of the refinement is loaded with the map. After an error, map and weights
-        are unchanged.
+    def _content(self) -> tuple[Surfels, int, dict[str, dict[str, torch.Tensor]]]:
+        """Return surfels, number of fusions, and what goes into a checkpoint with them."""
+        with self._lock:
+            surfels, keyframes = self._surfels.surfels, self._surfels.keyframes
+            if self._pipeline is None:
+                return surfels, keyframes, {}
+            learned = self._pipeline.state_dict()
+        # Encoding images takes long. The tracker has a lock of its own, held for milliseconds.
+        tracking = self._pipeline.tracking
+        kept = {} if tracking is None else tracking.state_dict()
+        return surfels, keyframes, {"learned": learned, "tracking": kept}
+
+    def load(self, path: Path | None = None) -> Path:
+        """Replace the map by a checkpoint. Return the checkpoint's path.
+
+        The learned state of the refinement and the tracker's keyframes are loaded with the map.
+        After an error, all is unchanged.
+
+        Args:
+            path: the checkpoint; None: the one that `save` writes into ``runtime.output``.
 
         Raises:
             MapError: there is no checkpoint, or it cannot be used.
             DepthError: the adapted weights of the checkpoint do not fit the network.
         """
-        source = (self._folder / self.config.runtime.map_file).with_suffix(CHECKPOINT)
-        target = self._surfels
+        source = path or (self._folder / self.config.runtime.map_file).with_suffix(CHECKPOINT)
         # Mapping goes on while the file is read and checked.
-        surfels, keyframes = read_map(source, target.config.max_surfels, target.device)
-        learned = read_learned(source)
-        with self._lock:
-            if self._pipeline is not None:
-                self._pipeline.load_state_dict(learned)
-                # A map that came from a file cannot revise keyframes of before.
-                self._pipeline.forget_keyframes(next_index=keyframes)
-            target.restore(surfels, keyframes)
+        if self._pipeline is None:
+            target = self._surfels
+            checkpoint = read_checkpoint(source, target.config.max_surfels, target.device)
+            with self._lock:
+                target.restore(checkpoint.surfels, checkpoint.fusions)
+                self._on_loaded()
+        else:
+            loaded = read_loaded(source, self._pipeline)
+            with self._lock:
+                notice = restore(self._pipeline, loaded)
+                self._on_loaded()
+            if notice:
+                self._on_problem("load", notice)
         self.changed(self._stamp_ns)
         return source
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 from rclpy.context import Context
 from rclpy.parameter import Parameter
@@ -30,8 +31,17 @@ class MappingNode(ConfiguredNode, ABC):
         """Publish the map and offer its services; the pipeline's learned state goes with it."""
         self._served = surfels
         self.map_output = MapOutput(
-            self, self.config, surfels, self._map_lock, self.diagnostics.problem, pipeline
+            self,
+            self.config,
+            surfels,
+            self._map_lock,
+            self.diagnostics.problem,
+            pipeline,
+            self._on_loaded,
         )
+        start_map = self.config.runtime.start_map
+        if start_map:
+            self.map_output.load(Path(start_map).expanduser().absolute())
         self._triggers.slow("save_map", "save", self.map_output.save)
         self._triggers.slow("load_map", "load", self.map_output.load)
         self._triggers.slow("reset", "reset", self._clear, self._begin_reset)
@@ -52,6 +62,9 @@ class MappingNode(ConfiguredNode, ABC):
         runtime = self.config.runtime
         if save and runtime.offline and runtime.output and len(self._served) > 0:
             self.save_map()
+
+    def _on_loaded(self) -> None:
+        """Follow a map that was loaded; the lock is held."""
 
     @abstractmethod
     def _begin_reset(self) -> None:

@@ -15,6 +15,7 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.nodes.adaptation_facts import RESET_DONE, adaptation_facts
 from e2e_slam_ros.nodes.camera_input import CameraInput
+from e2e_slam_ros.nodes.initial_pose import InitialPose
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, KeyframeOutput
 from e2e_slam_ros.nodes.mapping_node import MappingNode
@@ -67,6 +68,10 @@ class SlamNode(MappingNode):
             self._observer,
             tracking=self.pipeline.tracking,
         )
+        if self.pipeline.tracking is not None:
+            self._initial_pose = InitialPose(
+                self, config, self.pipeline.tracking, self.diagnostics.problem
+            )
         self._serve_map(self.pipeline.surfels, self.pipeline)
         self._triggers.slow("reset_adaptation", "reset_adaptation", self._reset_adaptation)
         self._triggers.quick("pause", self._pause)
@@ -80,9 +85,14 @@ class SlamNode(MappingNode):
         """End the threads; an offline run with an output folder saves its map."""
         if self.pipeline.tracking is not None:
             self.pipeline.tracking.close()
-        super().close(save)
+        super().close(save and not self.config.tracking.localize_only)
         if self._viewer is not None:
             self._viewer.close()
+
+    def _on_loaded(self) -> None:
+        self.camera_input.follow_loaded_map()
+        # The new epoch's map is the loaded one: it is not cleared as after a reset.
+        self._map_epoch = self.epoch
 
     def _begin_reset(self) -> None:
         self.camera_input.reset()
@@ -100,8 +110,13 @@ class SlamNode(MappingNode):
         """Map one keyframe and publish what it brought (worker thread)."""
         with self._map_lock:
             if job.epoch != self.camera_input.epoch:
+                self._answer(job)
                 return
             self._clear_if_reset()
+            if self.config.tracking.localize_only:
+                self.pipeline.measure_keyframe(job.frame, job.decision)
+                self.camera_input.acknowledger.done(job.frame.stamp_ns)
+                return
             result = self.pipeline.map_keyframe(job.frame, job.decision)
             self.map_output.publish_active(result.keyframe)
             self.mapped += 1
@@ -118,6 +133,12 @@ class SlamNode(MappingNode):
         self._depth_output.publish(result.keyframe, result.estimate, job.frame_id)
         self._cloud_output.publish(result.keyframe, result.estimate.depth)
         self.camera_input.acknowledger.done(job.frame.stamp_ns)
+
+    def _answer(self, job: KeyframeJob) -> None:
+        """Answer for a keyframe of before a reset or a loaded map, if nobody has."""
+        acknowledger = self.camera_input.acknowledger
+        if job.frame.stamp_ns in acknowledger.open_stamps():
+            acknowledger.done(job.frame.stamp_ns)
 
     def _on_failure(self, job: KeyframeJob, error: Exception) -> None:
         self.diagnostics.refused(error)
@@ -169,7 +190,11 @@ def tracking_facts(tracking: PoseTracking | None) -> dict[str, object]:
     """Return what diagnostics show of the visual tracker."""
     if tracking is None:
         return {}
-    return {"tracking": str(tracking.state.value), "loops": tracking.loops}
+    return {
+        "tracking": str(tracking.state.value),
+        "loops": tracking.loops,
+        "localize_only": tracking.localizes_only,
+    }
 
 
 def _viewer(config: Config) -> RerunViewer | None:

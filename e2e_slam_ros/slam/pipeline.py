@@ -77,6 +77,7 @@ class SlamPipeline:
         prepared: Callable[[Keyframe], Keyframe] | None = None,
     ) -> None:
         _check_waiting(config)
+        _check_localising(config)
         self.device = device
         self.source = source or build_depth_source(config, device)
         self.depth_stage = DepthStage(config, self.source, device)
@@ -117,6 +118,8 @@ class SlamPipeline:
         Raises:
             PoseError: there is no pose, or it is not finite or not rigid.
         """
+        if self.tracking is not None and self.tracking.localizes_only:
+            return KeyframeDecision(wanted, "depth for the tracker")
         decision = self.selector.choose_keyframe(frame, wanted)
         if not decision.is_keyframe:
             self.keyframes.offer(frame)
@@ -157,6 +160,18 @@ class SlamPipeline:
             revision=revision,
             notices=(*metric.notices, *(text for text in (refused, problem) if text is not None)),
         )
+
+    def measure_keyframe(self, frame: Frame, decision: KeyframeDecision) -> None:
+        """Give the tracker the depth of one of its keyframes; the map stays as it is.
+
+        Raises:
+            E2ESlamError: the frame or its depth is refused. Nothing is changed then.
+        """
+        assert self.tracking is not None
+        keyframe = self._prepare(frame, decision)
+        raw = self.source.estimate(keyframe, self.keyframes)
+        metric = self.depth_stage(keyframe, raw, self.keyframes, self._config.refine, None)
+        self.tracking.mapped(keyframe, metric.estimate.depth)
 
     def look_back(self) -> Revision | None:
         """Give an earlier keyframe better depth, now that it has later neighbours.
@@ -296,6 +311,16 @@ class SlamPipeline:
 def kept_keyframes(config: Config) -> int:
     """Return the number of keyframes whose images stay in memory."""
     return _KEPT + config.refine.wait_keyframes
+
+
+def _check_localising(config: Config) -> None:
+    if config.tracking.localize_only and config.pose.source != "visual":
+        raise ConfigError.from_parts(
+            "parameter tracking.localize_only",
+            f"true with pose.source {config.pose.source!r}",
+            "pose.source 'visual'",
+            "set pose.source to visual, or leave tracking.localize_only out",
+        )
 
 
 def _check_waiting(config: Config) -> None:

@@ -17,6 +17,8 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
+from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
@@ -26,6 +28,7 @@ Matrix = npt.NDArray[np.float64]
 T_MAP_FIRST = np.array(
     [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
+_UP = T_MAP_FIRST[:3, :3].T @ np.array([0.0, 0.0, 1.0])
 # A mapped keyframe moves when its pose was corrected by more than this.
 _MOVED_M, _MOVED_DEG = 0.01, 0.3
 # Frames whose place relative to the tracker's map is kept, for those that are still to be mapped.
@@ -62,6 +65,7 @@ class PoseTracking:
         self.on_problem: Callable[[Exception], None] | None = None
         self._relative: OrderedDict[int, tuple[int, Matrix]] = OrderedDict()
         self._mapped: dict[int, int] = {}
+        self._stopped = ""
         self._waiting: deque[Frame] = deque()
         self._condition = threading.Condition()
         self._stopping = False
@@ -78,7 +82,17 @@ class PoseTracking:
     @property
     def state(self) -> TrackingState:
         """Whether the camera is tracked."""
-        return self._tracker.state
+        return TrackingState.LOST if self._stopped else self._tracker.state
+
+    @property
+    def localizes_only(self) -> bool:
+        """Whether nothing may be mapped."""
+        return self._tracker.localizes_only
+
+    @property
+    def has_loaded_map(self) -> bool:
+        """Whether the tracker's map came from a file."""
+        return self._tracker.map.fixed > 0
 
     @property
     def loops(self) -> int:
@@ -87,6 +101,8 @@ class PoseTracking:
 
     def track(self, frame: Frame) -> TrackedPose:
         """Return the pose of a frame in the map; the pose is None while the camera is lost."""
+        if self._stopped:
+            return TrackedPose(frame.stamp_ns, None, None, self.state, 0, self._stopped)
         tracked = self._tracker.track(replace(frame, depth=None, T_map_camera=None))
         if tracked.T_map_camera is None:
             return tracked
@@ -149,9 +165,57 @@ class PoseTracking:
 
     def reset(self) -> None:
         """Forget everything; the next frame is the origin of a new map."""
+        self._tracker.reset()
+        self._forget()
+
+    def state_dict(self) -> StateDict:
+        """Return the tracker's map as named tensors, to be saved; empty without keyframes."""
+        return self._tracker.state_dict()
+
+    def load(self, loaded: TrackingMap, state: StateDict) -> None:
+        """Replace the tracker's map by one from a file; look for the camera in it (any thread).
+
+        Args:
+            loaded: the map; it is taken over.
+            state: the tensors that it was made from.
+        """
+        self._tracker.load(loaded, state)
+        self._forget()
+
+    def stop(self, reason: str) -> None:
+        """Give no poses until the next `reset` or `load`: there is no map to find them in."""
+        self._forget()
+        self._stopped = reason
+
+    def look(self) -> None:
+        """Look for the camera in the map, as if it had been carried elsewhere."""
+        self._tracker.look()
+
+    def look_near(self, T_map_camera: Matrix, radius_m: float, angle_deg: float) -> None:
+        """Look for the camera in the map, first near a pose.
+
+        Args:
+            T_map_camera: (4, 4) optical frame to map.
+            radius_m: horizontal distance within which keyframes are compared.
+            angle_deg: angle between the viewing directions likewise.
+        """
+        T_tracker_camera = np.linalg.inv(T_MAP_FIRST) @ T_map_camera
+        self._tracker.look(PoseGuess(T_tracker_camera, radius_m, angle_deg, _UP))
+
+    @property
+    def has_map(self) -> bool:
+        """Whether there are keyframes to find the camera by."""
+        return not self._stopped and len(self._tracker.map.keyframes) > 0
+
+    @property
+    def guess_failures(self) -> int:
+        """How often the camera was not found near a given pose."""
+        return self._tracker.guess_failures
+
+    def _forget(self) -> None:
+        self._stopped = ""
         with self._condition:
             self._waiting.clear()
-        self._tracker.reset()
         self._relative.clear()
         self._mapped.clear()
 

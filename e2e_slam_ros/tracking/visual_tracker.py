@@ -73,6 +73,7 @@ class VisualTracker:
     Attributes:
         map: keyframes and landmarks.
         state: whether the camera is tracked.
+        guess_failures: how often the camera was not found near a given pose.
 
     Example:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
@@ -88,6 +89,7 @@ class VisualTracker:
     def __init__(self, config: TrackingConfig) -> None:
         self._config = config
         self._lock = threading.RLock()
+        self.guess_failures = 0
         self.reset()
 
     def reset(self) -> None:
@@ -272,6 +274,7 @@ class VisualTracker:
             if self._guessed < _GUESSED_FRAMES:
                 return self._no_pose(frame, "no keyframe near the given pose is recognised yet")
             self._guess = None
+            self.guess_failures += 1
             reason = "no keyframe near the given pose is recognised: now looking everywhere"
             return self._no_pose(frame, reason)
         self._guess, self.state = None, TrackingState.RELOCALISED

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.config.errors import MapError
-from e2e_slam_ros.mapping.map_checkpoint import load_map, read_map, save_map
+from e2e_slam_ros.mapping.checkpoint_hash import content_hash
+from e2e_slam_ros.mapping.map_checkpoint import load_map, read_checkpoint, save_map
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.mapping.surfel_store import UNKNOWN_KEYFRAME
 from synthetic import estimate, keyframe, pose
@@ -42,9 +43,10 @@ def rows(target: SurfelMap) -> torch.Tensor:
 
 
 def edit(path: Path, **metadata: str) -> None:
-    """Rewrite the file with other metadata."""
-    known = {"format": "e2e_slam_ros surfel map", "version": "2", "keyframes": "2"}
-    save_file(load_file(path), path, {**known, **metadata})
+    """Rewrite the file with other metadata, and the hash that belongs to them."""
+    known = {"format": "e2e_slam_ros surfel map", "version": "3", "keyframes": "2", **metadata}
+    tensors = load_file(path)
+    save_file(tensors, path, known | {"sha256": content_hash(tensors, known)})
 
 
 def replace(path: Path, **columns: torch.Tensor) -> None:
@@ -69,12 +71,13 @@ def test_a_loaded_map_is_the_saved_one(tmp_path: Path) -> None:
 def test_reading_needs_no_map(tmp_path: Path) -> None:
     saved, other = wall_map(), wall_map(keyframes=1)
     path = written(tmp_path / "map.safetensors", saved)
-    surfels, keyframes = read_map(path, len(saved))
-    assert (len(surfels), keyframes) == (len(saved), 2) and surfels.positions.device == CPU
-    other.restore(surfels, keyframes)
+    read = read_checkpoint(path, len(saved))
+    assert (len(read.surfels), read.fusions) == (len(saved), 2)
+    assert read.surfels.positions.device == CPU and read.learned == read.tracking == {}
+    other.restore(read.surfels, read.fusions)
     assert torch.equal(rows(other), rows(saved))
     with pytest.raises(MapError, match="max_surfels"):
-        read_map(path, len(saved) - 1)
+        read_checkpoint(path, len(saved) - 1)
 
 
 def test_mapping_goes_on(tmp_path: Path) -> None:
@@ -92,7 +95,7 @@ def test_the_file_says_which_keyframe_created_a_surfel(tmp_path: Path) -> None:
     for number, index in enumerate((4, 7)):
         fuse(saved, 0.2 * number, index)
     path = written(tmp_path / "map.safetensors", saved)
-    surfels, _ = read_map(path, len(saved))
+    surfels = read_checkpoint(path, len(saved)).surfels
     assert torch.equal(surfels.keyframe, saved.surfels.keyframe)
     assert surfels.keyframe.unique().tolist() == [4, 7]
     assert surfels.created.unique().tolist() == [0, 1]
@@ -111,8 +114,9 @@ def test_keyframes_of_an_earlier_run_are_not_those_of_this_one(tmp_path: Path) -
 
 
 def test_files_of_version_1_are_still_read() -> None:
-    surfels, fusions = read_map(VERSION_1, 1000)
-    assert (len(surfels), fusions) == (40, 2)
+    read = read_checkpoint(VERSION_1, 1000)
+    surfels = read.surfels
+    assert (len(surfels), read.fusions, read.tracking) == (40, 2, {})
     assert surfels.created.bincount().tolist() == [35, 5]
     assert surfels.updated.bincount().tolist() == [5, 35]
     assert (surfels.keyframe == UNKNOWN_KEYFRAME).all()
@@ -175,7 +179,7 @@ def test_damaged_and_foreign_files_leave_the_map_unchanged(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("metadata", "reason"),
     [
-        ({"version": "3"}, "got version '3', expected version 1 or 2; save the map again"),
+        ({"version": "4"}, "got version '4', expected version 1 to 3; save the map again"),
         ({"version": ""}, "got version ''"),
         ({"format": "surfels"}, "another kind of file"),
         ({"keyframes": "-1"}, "got '-1' keyframes"),
@@ -248,3 +252,58 @@ def test_more_surfels_than_fit_are_refused(tmp_path: Path) -> None:
     ):
         load_map(path, small)
     assert len(small) == 0
+
+
+def test_files_of_version_2_had_no_hash(tmp_path: Path) -> None:
+    path, saved = tmp_path / "map.safetensors", wall_map()
+    written(path, saved)
+    old = {"format": "e2e_slam_ros surfel map", "version": "2", "keyframes": "2"}
+    save_file(load_file(path), path, old)
+    loaded = wall_map(keyframes=0)
+    load_map(path, loaded)
+    assert torch.equal(rows(loaded), rows(saved))
+    # With a hash it is checked, whatever the version says.
+    save_file(load_file(path), path, old | {"sha256": "0" * 64})
+    with pytest.raises(MapError, match="hash"):
+        load_map(path, loaded)
+    # From version 3 on there must be one.
+    save_file(load_file(path), path, old | {"version": "3"})
+    with pytest.raises(MapError, match="hash"):
+        load_map(path, loaded)
+
+
+def test_what_goes_with_the_map_comes_back(tmp_path: Path) -> None:
+    saved = wall_map()
+    learned = {"weight.a": torch.arange(3.0), "scale": torch.tensor(2.0)}
+    tracking = {"images": torch.arange(7, dtype=torch.uint8), "empty": torch.zeros(0, 3)}
+    path = save_map(tmp_path / "m.safetensors", saved.surfels, 2, learned, tracking)
+    read = read_checkpoint(path, 10**6)
+    for before, after in ((learned, read.learned), (tracking, read.tracking)):
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    """Of a file without a hash, three in four were loaded."""
+    saved = wall_map()
+    learned = {"weight.a": torch.arange(30.0)}
+    tracking = {"images": torch.arange(200, dtype=torch.uint8)}
+    path = save_map(tmp_path / "m.safetensors", saved.surfels, 2, learned, tracking)
+    whole = path.read_bytes()
+    loaded = wall_map(keyframes=1)
+    before = loaded.state_hash()
+    generator = torch.Generator().manual_seed(0)
+    header = 8 + int.from_bytes(whole[:8], "little")
+    places = torch.cat(
+        [
+            torch.randint(0, header * 8, (700,), generator=generator),
+            torch.randint(header * 8, len(whole) * 8, (800,), generator=generator),
+        ]
+    )
+    for place in places.tolist():
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        with pytest.raises(MapError, match="expected .*; "):
+            load_map(path, loaded)
+    assert (loaded.state_hash(), loaded.keyframes) == (before, 1)

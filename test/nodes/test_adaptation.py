@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +16,11 @@ rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from safetensors.torch import load_file, save_file
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError
-from e2e_slam_ros.mapping.map_checkpoint import read_learned, read_map
+from e2e_slam_ros.mapping.map_checkpoint import read_checkpoint, save_map
 from e2e_slam_ros.nodes.cloud_messages import cloud_message
 from e2e_slam_ros.nodes.conversions import camera_info_message, image_message
 from e2e_slam_ros.nodes.depth_node import DepthNode
@@ -151,8 +149,8 @@ def test_what_was_learned_is_saved_and_loaded_with_the_map(
         learned, surfels = bias(tiny), len(node.pipeline.surfels)
         assert peer.call("/slam_node/save_map").success
         file = tmp_path / "map.safetensors"
-        assert "weight.disparity.bias" in read_learned(file)
-        assert len(read_map(file, 10**6)[0]) == surfels
+        assert "weight.disparity.bias" in read_checkpoint(file, 10**6).learned
+        assert len(read_checkpoint(file, 10**6).surfels) == surfels
         assert peer.call("/slam_node/reset").success
         assert bias(tiny) == start
         answer = peer.call("/slam_node/load_map")
@@ -167,13 +165,9 @@ def test_what_was_learned_is_saved_and_loaded_with_the_map(
 
 def _spoil(file: Path) -> None:
     """Give the file the weights of another network."""
-    from safetensors import safe_open
-
-    with safe_open(file, framework="pt") as opened:
-        metadata = opened.metadata()
-    tensors = load_file(file) | {"learned.weight.disparity.bias": torch.zeros(9)}
-    save_file(tensors, file.with_suffix(".new"), metadata)
-    os.replace(file.with_suffix(".new"), file)
+    saved = read_checkpoint(file, 10**6)
+    learned = saved.learned | {"weight.disparity.bias": torch.zeros(9)}
+    save_map(file, saved.surfels, saved.fusions, learned)
 
 
 def test_measured_depth_gives_scale_where_it_comes(ros_domain: int, tiny: TinyNetwork) -> None:

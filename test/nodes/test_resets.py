@@ -18,13 +18,13 @@ from std_srvs.srv import Trigger
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
-from e2e_slam_ros.nodes import map_output
 from e2e_slam_ros.nodes.keyframe_node import KeyframeNode
 from e2e_slam_ros.nodes.map_output import MapOutput
 from e2e_slam_ros.nodes.mapper_node import MapperNode
 from e2e_slam_ros.nodes.parameters import overrides
 from e2e_slam_ros.nodes.slam_node import SlamNode
 from e2e_slam_ros.nodes.spinning import SpinThread
+from e2e_slam_ros.slam import loaded_map
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from nodes.ros_peer import KeyframeSender, Peer, Watching, peer_in, status, wait_for
 
@@ -124,14 +124,14 @@ def test_a_map_is_loaded_while_images_go_on(
 ) -> None:
     config = CONFIG.with_values({"runtime.output": str(tmp_path), "runtime.offline": False})
     reading, go_on = threading.Event(), threading.Event()
-    read = map_output.read_map
+    read = loaded_map.read_checkpoint
 
     def slow(*arguments: Any) -> Any:
         reading.set()
         assert go_on.wait(20.0)
         return read(*arguments)
 
-    monkeypatch.setattr(map_output, "read_map", slow)
+    monkeypatch.setattr(loaded_map, "read_checkpoint", slow)
     with peer_in(ros_domain) as peer, spinning(SlamNode, ros_domain, config) as node:
         peer.wait_for_slam("slam_node")
         peer.send_good(1.0)
