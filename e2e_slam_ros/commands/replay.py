@@ -51,6 +51,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--rate", type=float, default=1.0, help="times real time (default: %(default)s)"
     )
+    parser.add_argument(
+        "--map",
+        type=Path,
+        metavar="FILE",
+        help="go on in a saved map (.safetensors); with --set tracking.localize_only=true, only "
+        "find the camera in it",
+    )
     add_settings(parser, "parameter", "e2e-slam parameters", "ROS parameter file")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: out/<time>)"
@@ -70,6 +77,9 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
             "--rate", arguments.rate, "a number above 0", "use 1 for real time"
         )
     config = read_settings(arguments.config, arguments.assignments)
+    if arguments.map is not None:
+        start_map = arguments.map.expanduser().absolute()
+        config = config.with_values({"runtime.start_map": str(start_map)})
     run_replay = _import_replay()
     with _output_folder(arguments.out, config.map.max_surfels) as folder:
         reader = open_sequence(arguments.data or arguments.bag, arguments.frames)
@@ -85,7 +95,8 @@ def _replay(
     arguments: argparse.Namespace,
     argv: Sequence[str],
 ) -> int:
-    from e2e_slam_ros.evaluation.run.artifacts import write_run
+    from e2e_slam_ros.evaluation.run.artifacts import CHECKPOINT_FILE, write_run
+    from e2e_slam_ros.evaluation.run.map_frame import read_map_frame
     from e2e_slam_ros.evaluation.run.recorder import RunRecorder
     from e2e_slam_ros.evaluation.run.tables import print_summary
     from e2e_slam_ros.evaluation.score_table import counted
@@ -94,7 +105,9 @@ def _replay(
     source = config.depth.source
     say(f"{reader.name}: {len(reader)} frames, depth from {source}, into {folder}")
 
-    recorder = RunRecorder(reader, config)
+    start_map = config.runtime.start_map
+    map_frame = read_map_frame(Path(start_map)) if start_map else None
+    recorder = RunRecorder(reader, config, map_frame)
     outcome = run_replay(
         recorder.observed,
         config,
@@ -102,12 +115,13 @@ def _replay(
         rate=arguments.rate,
         recorder=recorder,
         progress=progress_wanted(),
+        checkpoint=folder / CHECKPOINT_FILE,
     )
     summary = recorder.finish(
         outcome.cloud, outcome.dropped, outcome.problems, outcome.wall_s, outcome.map_hash
     )
     command = shlex.join(["e2e-slam", *argv])
-    files = write_run(folder, summary, outcome.cloud, config, command)
+    files = write_run(folder, summary, outcome.cloud, config, command, outcome.checkpoint)
     print_summary(summary, files.written, files.failures, Console())
     content = "there is no map" if summary.is_empty else "the files hold what had been mapped"
     if outcome.failure is not None:
@@ -116,7 +130,7 @@ def _replay(
         say(f"interrupted: {content}")
     elif summary.is_empty:
         reasons = ", ".join(counted(summary.problems)) or "no frame became a keyframe with depth"
-        say(f"nothing was mapped: {reasons}")
+        say(f"{'nothing was localised' if summary.localizes_only else 'nothing was mapped'}: {reasons}")
     if files.failures or outcome.failure is not None:
         return FAILED
     if outcome.interrupted:

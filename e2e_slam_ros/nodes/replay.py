@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -43,6 +44,8 @@ class ReplayOutcome:
         wall_s: seconds from the first frame to the last mapped keyframe.
         interrupted: true if Ctrl-C ended the replay early.
         failure: error that ended the replay early, after keyframes were mapped; or None.
+        checkpoint: the map's file, or the error that it could not be written for; None: not
+            asked for, or there is no map.
     """
 
     frames: int
@@ -54,6 +57,7 @@ class ReplayOutcome:
     wall_s: float
     interrupted: bool
     failure: E2ESlamError | None = None
+    checkpoint: Path | E2ESlamError | None = None
 
 
 def run_replay(
@@ -64,6 +68,7 @@ def run_replay(
     rate: float = 1.0,
     recorder: RunObserver | None = None,
     progress: bool = True,
+    checkpoint: Path | None = None,
 ) -> ReplayOutcome:
     """Play a sequence into a SLAM node and return the result.
 
@@ -73,6 +78,8 @@ def run_replay(
         config: the SLAM node's parameters; lock-step sets ``runtime.offline``.
         lockstep: frame by frame and deterministic; otherwise in real time.
         rate: speed relative to the recording, in real time.
+        checkpoint: where the map is written at the end, to go on from; None: nowhere. A map that
+            was only localised in is not written again.
 
     Raises:
         E2ESlamError: input or parameters that cannot be used, another player or SLAM node in the
@@ -87,7 +94,7 @@ def run_replay(
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
         options = {"lockstep": lockstep, "rate": float(rate), "progress": progress}
-        return _run(context, reader, config, options, recorder)
+        return _run(context, reader, config, options, recorder, checkpoint)
     finally:
         context.try_shutdown()
 
@@ -98,6 +105,7 @@ def _run(
     config: Config,
     options: dict[str, Any],
     recorder: RunObserver | None,
+    checkpoint: Path | None,
 ) -> ReplayOutcome:
     options["map_frame"] = config.frames.map
     options["camera_frame"] = config.frames.camera or "camera_optical_frame"
@@ -123,10 +131,21 @@ def _run(
             wall_s=wall_s,
             interrupted=interrupted,
             failure=failure,
+            checkpoint=_saved(slam, checkpoint),
         )
     finally:
         slam.close(save=False)
         slam.destroy_node()
+
+
+def _saved(slam: SlamNode, path: Path | None) -> Path | E2ESlamError | None:
+    """Write the checkpoint; return its path or the error."""
+    if path is None or slam.config.tracking.localize_only or not len(slam.pipeline.surfels):
+        return None
+    try:
+        return slam.map_output.save_checkpoint(path)
+    except E2ESlamError as error:
+        return error
 
 
 def _refuse_company(player: DatasetPlayer) -> None:

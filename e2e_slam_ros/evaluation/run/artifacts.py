@@ -21,9 +21,10 @@ from e2e_slam_ros.mapping.ply import write_ply
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
 MAP_FILE, TRAJECTORY_FILE, CONFIG_FILE = "map.ply", "trajectory.txt", "config.yaml"
+CHECKPOINT_FILE = "map.safetensors"
 METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
 
-_SURFEL_BYTES = 31  # one vertex of map.ply
+_SURFEL_BYTES = 31 + 56  # one vertex of map.ply, one surfel of map.safetensors
 _OTHER_BYTES = 10_000_000  # report, trajectory, metrics
 
 
@@ -76,7 +77,12 @@ def refuse_earlier_run(folder: Path) -> None:
 
 
 def write_run(
-    folder: Path | str, summary: RunSummary, cloud: SurfelCloud, config: Config, command: str = ""
+    folder: Path | str,
+    summary: RunSummary,
+    cloud: SurfelCloud,
+    config: Config,
+    command: str = "",
+    checkpoint: Path | Exception | None = None,
 ) -> RunFiles:
     """Write map.ply, trajectory.txt, config.yaml, metrics.json and report.html, in this order.
 
@@ -86,6 +92,7 @@ def write_run(
     Args:
         folder: where; made when missing.
         command: the line that started the run, for the report.
+        checkpoint: the map's file that was written already, or why it was not.
     """
     target = Path(folder).expanduser().absolute()
     machine = machine_line(summary.device)
@@ -111,6 +118,10 @@ def write_run(
         (REPORT_FILE, write_report),
     ]
     written, failures = [], []
+    if isinstance(checkpoint, Path):
+        written.append(checkpoint)
+    elif checkpoint is not None:
+        failures.append(f"{CHECKPOINT_FILE} was not written: {checkpoint}")
     for name, write in steps:
         try:
             write()

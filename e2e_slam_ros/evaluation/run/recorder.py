@@ -19,6 +19,7 @@ from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, m
 from e2e_slam_ros.evaluation.even_sample import EvenSample
 from e2e_slam_ros.evaluation.run.excerpts import keyframe_sample, measured_points
 from e2e_slam_ros.evaluation.run.map_fit import map_metrics
+from e2e_slam_ros.evaluation.run.map_frame import map_frame, map_frame_ate
 from e2e_slam_ros.evaluation.run.summary import (
     KeyframeRecord,
     KeyframeSample,
@@ -45,6 +46,7 @@ class RunRecorder:
 
     Args:
         reader: the sequence that is played, the source of ground truth; None for live input.
+        T_truth_map: (4, 4) from a loaded map to the recording's frame; None: not known.
 
     Attributes:
         observed: play it instead of ``reader``: it notes the truth of the frames; None without
@@ -59,7 +61,13 @@ class RunRecorder:
     1
     """
 
-    def __init__(self, reader: FrameReader | None, config: Config) -> None:
+    def __init__(
+        self,
+        reader: FrameReader | None,
+        config: Config,
+        T_truth_map: npt.NDArray[np.float64] | None = None,
+    ) -> None:
+        self._T_truth_map = T_truth_map
         self.observed = None if reader is None else ObservedReader(reader)
         self._config = config
         self._lock = threading.Lock()
@@ -137,6 +145,7 @@ class RunRecorder:
             last, device = self._last, self._device
             refinement = RefinementSummary.of(self._refinement, self._revised)
         trajectory = self._trajectory(stamps, poses)
+        given = self._T_truth_map is not None
         report = None if self.observed is None else self.observed.report
         notes = [] if report is None else list(report.notes)
         self.cloud = cloud
@@ -168,6 +177,9 @@ class RunRecorder:
             skipped={} if report is None else dict(report.skipped),
             refinement=refinement,
             notes=tuple(notes),
+            T_truth_map=self._T_truth_map if given else map_frame(trajectory),
+            map_frame_ate_m=map_frame_ate(trajectory, self._T_truth_map) if given else None,
+            localizes_only=self._config.tracking.localize_only,
         )
         return self.summary
 

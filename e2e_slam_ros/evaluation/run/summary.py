@@ -171,6 +171,11 @@ class RunSummary:
         records: every keyframe.
         samples: a few keyframes with pictures.
         skipped: reason -> frames of the input that were left out.
+        T_truth_map: (4, 4) from the map to the recording's own frame, by all its poses; None with
+            fewer than three.
+        map_frame_ate_m: RMSE of positions in the frame of a loaded map, without any alignment of
+            this run; None where the map or its relation to the recording is not known.
+        localizes_only: the camera was found in a loaded map; nothing was mapped.
 
     >>> poses = TrackedPoses(np.zeros(0, np.int64), np.zeros((0, 4, 4)), np.zeros((0, 4, 4)))
     >>> counts, sources = ("desk", 9, 0, 0, 0, "cpu", 1.5), (None, None, None, None, "recording")
@@ -202,10 +207,15 @@ class RunSummary:
     samples: tuple[KeyframeSample, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
     refinement: RefinementSummary | None = None
+    T_truth_map: npt.NDArray[np.float64] | None = None
+    map_frame_ate_m: float | None = None
+    localizes_only: bool = False
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing was mapped."""
+        """True when nothing was mapped; while localising only, when no pose was found."""
+        if self.localizes_only:
+            return len(self.trajectory.stamps_ns) == 0
         return self.keyframes == 0 or self.surfels == 0
 
     @property
@@ -243,6 +253,8 @@ class RunSummary:
                     **_fields(self.trajectory_metrics, TrajectoryMetrics, but="pairs"),
                     "alignment": "se3",
                     "frames_tracked": len(self.trajectory.stamps_ns),
+                    "map_frame_ate_m": self.map_frame_ate_m,
+                    "T_truth_map": None if self.T_truth_map is None else self.T_truth_map.tolist(),
                 },
                 "map_fit": _fields(self.map_fit, MapMetrics, but="points"),
                 "refinement": None if self.refinement is None else asdict(self.refinement),

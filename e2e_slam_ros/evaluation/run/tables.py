@@ -30,6 +30,8 @@ def run_table(summary: RunSummary) -> ScoreTable:
     """Return counts and errors of a run, each with its unit and a remark."""
     rate = summary.frames / summary.wall_s if summary.wall_s > 0 else None
     empty = "nothing was mapped" if summary.is_empty else ""
+    if summary.localizes_only:
+        empty = "the camera was only looked for in the loaded map"
     late = "a newer one took their place" if summary.dropped else ""
     rows = [
         _row("Frames", f"{summary.frames:,}", f"{number(rate, '.1f')} per second"),
@@ -120,11 +122,12 @@ def _trajectory_rows(summary: RunSummary) -> list[ScoreRow]:
     elif summary.poses_are_given:
         remark = "the poses are the recording's own: zero by definition"
     ate = None if metrics is None else metrics.ate_rmse_m
+    rows = [_row("Trajectory ATE", number(ate, ".4f", " m"), remark)]
+    if summary.map_frame_ate_m is not None:
+        text = f"{summary.map_frame_ate_m:.4f} m"
+        rows.append(_row("ATE in the map's frame", text, "no alignment of this run"))
     share = f"{tracked / summary.frames:.0%} of all" if summary.frames else ""
-    return [
-        _row("Trajectory ATE", number(ate, ".4f", " m"), remark),
-        _row("Frames with a pose", f"{tracked:,}", share),
-    ]
+    return [*rows, _row("Frames with a pose", f"{tracked:,}", share)]
 
 
 def _map_row(summary: RunSummary) -> ScoreRow:

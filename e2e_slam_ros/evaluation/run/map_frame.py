@@ -1,0 +1,55 @@
+"""Where the frame of a map lies in the frame of the recorded poses.
+
+A map made with ``pose.source: visual`` begins at its first camera. A later run in the same map is
+compared with its own recorded poses through the relation that the first run left beside the map.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.evaluation.run.summary import TrackedPoses
+from e2e_slam_ros.evaluation.trajectory.alignment import umeyama
+
+Matrix = npt.NDArray[np.float64]
+_FEWEST = 3
+# The file of a run that has the relation; it lies beside the map.
+_METRICS_FILE = "metrics.json"
+
+
+def map_frame(poses: TrackedPoses) -> Matrix | None:
+    """Return T_truth_map (4, 4): the rigid motion that fits a run's positions to the true ones."""
+    known = np.isfinite(poses.truth).all((1, 2))
+    if known.sum() < _FEWEST:
+        return None
+    found = umeyama(poses.estimated[known, :3, 3], poses.truth[known, :3, 3], with_scale=False)
+    result = np.eye(4)
+    result[:3, :3], result[:3, 3] = found.rotation, found.translation
+    return result
+
+
+def map_frame_ate(poses: TrackedPoses, T_truth_map: Matrix | None) -> float | None:
+    """Return the RMSE of positions that are only moved by ``T_truth_map``, metres."""
+    known = np.isfinite(poses.truth).all((1, 2))
+    if T_truth_map is None or not known.any():
+        return None
+    moved = poses.estimated[known, :3, 3] @ T_truth_map[:3, :3].T + T_truth_map[:3, 3]
+    error = np.linalg.norm(moved - poses.truth[known, :3, 3], axis=1)
+    return float(np.sqrt((error**2).mean()))
+
+
+def read_map_frame(map_file: Path) -> Matrix | None:
+    """Return T_truth_map from the metrics of the run that made a map; None where it is not there.
+
+    The recording that is played must have its poses in the same frame as that run's.
+    """
+    try:
+        content = json.loads((map_file.parent / _METRICS_FILE).read_text(encoding="utf-8"))
+        matrix = np.asarray(content["trajectory"]["T_truth_map"], dtype=np.float64)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return matrix if matrix.shape == (4, 4) and np.isfinite(matrix).all() else None
