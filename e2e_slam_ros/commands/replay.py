@@ -130,7 +130,8 @@ def _replay(
         say(f"interrupted: {content}")
     elif summary.is_empty:
         reasons = ", ".join(counted(summary.problems)) or "no frame became a keyframe with depth"
-        say(f"{'nothing was localised' if summary.localizes_only else 'nothing was mapped'}: {reasons}")
+        done = "localised" if summary.localizes_only else "mapped"
+        say(f"nothing was {done}: {reasons}")
     if files.failures or outcome.failure is not None:
         return FAILED
     if outcome.interrupted:

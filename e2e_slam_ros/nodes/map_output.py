@@ -7,18 +7,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.mapping.map_checkpoint import read_checkpoint
+from e2e_slam_ros.mapping.map_checkpoint import MapCheckpoint, read_checkpoint
 from e2e_slam_ros.mapping.map_files import CHECKPOINT, check_suffix, save
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
-from e2e_slam_ros.mapping.surfel_store import Surfels
 from e2e_slam_ros.nodes.cloud_messages import cloud_message
 from e2e_slam_ros.nodes.qos import latched, reliable
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
@@ -95,29 +93,37 @@ class MapOutput:
         runtime = self.config.runtime
         target = self._folder / runtime.map_file
         check_suffix(target)
-        surfels, keyframes, extras = self._content()
-        sigma = self.config.map.outlier_sigma
-        path = save(target, surfels, keyframes, outlier_sigma=sigma, **extras)
+        content = self._content()
+        path = self._write(target, content)
         if path.suffix != CHECKPOINT:
-            save(path.with_suffix(CHECKPOINT), surfels, keyframes, **extras)
+            self._write(path.with_suffix(CHECKPOINT), content)
         return path
 
     def save_checkpoint(self, path: Path) -> Path:
         """Write the checkpoint alone; return its path. Errors are those of `save`."""
-        surfels, keyframes, extras = self._content()
-        return save(path, surfels, keyframes, **extras)
+        return self._write(path, self._content())
 
-    def _content(self) -> tuple[Surfels, int, dict[str, dict[str, torch.Tensor]]]:
-        """Return surfels, number of fusions, and what goes into a checkpoint with them."""
+    def _write(self, path: Path, content: MapCheckpoint) -> Path:
+        return save(
+            path,
+            content.surfels,
+            content.fusions,
+            outlier_sigma=self.config.map.outlier_sigma,
+            learned=content.learned,
+            tracking=content.tracking,
+        )
+
+    def _content(self) -> MapCheckpoint:
+        """Return what goes into a file."""
         with self._lock:
-            surfels, keyframes = self._surfels.surfels, self._surfels.keyframes
+            surfels, fusions = self._surfels.surfels, self._surfels.keyframes
             if self._pipeline is None:
-                return surfels, keyframes, {}
+                return MapCheckpoint(surfels, fusions)
             learned = self._pipeline.state_dict()
         # Encoding images takes long. The tracker has a lock of its own, held for milliseconds.
         tracking = self._pipeline.tracking
         kept = {} if tracking is None else tracking.state_dict()
-        return surfels, keyframes, {"learned": learned, "tracking": kept}
+        return MapCheckpoint(surfels, fusions, learned, kept)
 
     def load(self, path: Path | None = None) -> Path:
         """Replace the map by a checkpoint. Return the checkpoint's path.

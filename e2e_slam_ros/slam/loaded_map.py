@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from e2e_slam_ros.mapping.map_checkpoint import MapCheckpoint, read_checkpoint
-from e2e_slam_ros.mapping.surfel_store import Surfels
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.tracking.map_state import TrackingMap, from_state
 

@@ -220,9 +220,10 @@ def _checked(state: Mapping[str, torch.Tensor]) -> dict[str, npt.NDArray[np.floa
         for length, wanted in zip(found.shape, shape, strict=False):
             fits &= length == (wanted if isinstance(wanted, int) else lengths.get(wanted, length))
             if isinstance(wanted, str):
-                lengths[wanted] = length
+                lengths.setdefault(wanted, length)
         if not fits:
-            raise _refusal(f"{found.dtype} {found.shape} in {name}", f"{dtype} {shape}")
+            right = tuple(n if isinstance(n, int) else lengths.get(n, n) for n in shape)
+            raise _refusal(f"{found.dtype} {found.shape} in {name}", f"{dtype} {right}")
     for name, total, what in (
         ("keyframe.seen", "S", "observations"),
         ("keyframe.described", "D", "descriptors"),
@@ -240,7 +241,9 @@ def _checked(state: Mapping[str, torch.Tensor]) -> dict[str, npt.NDArray[np.floa
 
 def _check_range(values: Array, name: str, below: int) -> None:
     if len(values) and not (0 <= int(values.min()) and int(values.max()) < below):
-        raise _refusal(f"numbers from {values.min()} to {values.max()} in {name}", f"below {below}")
+        raise _refusal(
+            f"numbers from {values.min()} to {values.max()} in {name}", f"below {below}"
+        )
 
 
 def _check_values(arrays: dict[str, npt.NDArray[np.float64]]) -> None:

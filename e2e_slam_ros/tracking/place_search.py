@@ -21,6 +21,8 @@ from e2e_slam_ros.tracking.tracks import Followed, TrackedView, Tracks
 
 # Keyframes near a given pose that are compared one by one, and whose landmarks are then pooled.
 _NEAR, _POOLED = 12, 8
+# Images looked for near a given pose before they are looked for everywhere.
+_GUESSED_IMAGES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,52 @@ class PoseGuess:
         inside = np.flatnonzero((distance <= self.radius_m) & (angle <= self.angle_deg))
         cost = distance[inside] / max(self.radius_m, 1e-9) + angle[inside] / self.angle_deg
         return inside[np.lexsort((inside, cost))]
+
+
+class PlaceSearch:
+    """The search for the camera in a map, image by image.
+
+    Args:
+        config: thresholds.
+
+    Attributes:
+        guess_failures: how often the camera was not found near a given pose.
+
+    Example:
+        >>> search = PlaceSearch(TrackingConfig())
+        >>> search.begin(PoseGuess(np.eye(4), 1.0, 45.0, np.array([0.0, -1.0, 0.0])))
+        >>> search.guess_failures
+        0
+    """
+
+    def __init__(self, config: TrackingConfig) -> None:
+        self._config = config
+        self.guess_failures = 0
+        self.begin()
+
+    def begin(self, guess: PoseGuess | None = None) -> None:
+        """Look for the camera, first near a guess; None: everywhere."""
+        self._guess, self._images = guess, 0
+
+    def look(
+        self, local_map: LocalMap, places: PlaceIndex, view: TrackedView
+    ) -> tuple[Relocation | None, str]:
+        """Return the pose of an image and the keyframe in words; or None and the reason.
+
+        After 10 images that are not found near the guess, the next is looked for everywhere.
+        """
+        found = find_place(local_map, places, view, self._config, self._guess)
+        if found is not None:
+            self._guess = None
+            return found, f"recognised keyframe {found.keyframe}"
+        if self._guess is None:
+            return None, f"none of the map's {len(local_map.keyframes)} keyframes is recognised"
+        self._images += 1
+        if self._images < _GUESSED_IMAGES:
+            return None, "no keyframe near the given pose is recognised yet"
+        self._guess = None
+        self.guess_failures += 1
+        return None, "no keyframe near the given pose is recognised: now looking everywhere"
 
 
 def find_place(

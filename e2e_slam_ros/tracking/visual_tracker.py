@@ -30,7 +30,7 @@ from e2e_slam_ros.tracking.new_keyframe import (
     is_wanted,
     make_keyframe,
 )
-from e2e_slam_ros.tracking.place_search import PoseGuess, find_place
+from e2e_slam_ros.tracking.place_search import PlaceSearch, PoseGuess
 from e2e_slam_ros.tracking.relocalisation import recognise
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -45,8 +45,6 @@ from e2e_slam_ros.tracking.tracks import (
 
 # Share of the tracks that must agree with a pose, or the prediction is taken to be wrong.
 _WEAK = 0.25
-# Frames that are looked for near a given pose before they are looked for everywhere.
-_GUESSED_FRAMES = 10
 # New keyframes kept while localising; with so many the tracker goes back to the loaded ones.
 _MOST_TEMPORARY, _MOST_WITHOUT_MAP = 60, 300
 
@@ -73,7 +71,6 @@ class VisualTracker:
     Attributes:
         map: keyframes and landmarks.
         state: whether the camera is tracked.
-        guess_failures: how often the camera was not found near a given pose.
 
     Example:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
@@ -89,7 +86,7 @@ class VisualTracker:
     def __init__(self, config: TrackingConfig) -> None:
         self._config = config
         self._lock = threading.RLock()
-        self.guess_failures = 0
+        self._search = PlaceSearch(config)
         self.reset()
 
     def reset(self) -> None:
@@ -196,12 +193,9 @@ class VisualTracker:
     def look(self, guess: PoseGuess | None = None) -> None:
         """Forget where the camera is and look for it in the map, first near a guess."""
         with self._lock:
-            if not self.map.keyframes:
-                return
-            self._last, self._tracks, self._newest_ns = None, Tracks.none(), 0
-            self._motion.reset()
-            self._guess, self._guessed = guess, 0
-            self.state = TrackingState.LOST
+            if self.map.keyframes:
+                self._forget_pose()
+                self._search.begin(guess)
 
     def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
         """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe."""
@@ -219,6 +213,11 @@ class VisualTracker:
         """The keyframe that the last frame was tracked against, and the pose relative to it."""
         last = self._last
         return None if last is None else (last.keyframe, last.T_keyframe_camera)
+
+    @property
+    def guess_failures(self) -> int:
+        """How often the camera was not found near a given pose."""
+        return self._search.guess_failures
 
     @property
     def localizes_only(self) -> bool:
@@ -244,13 +243,18 @@ class VisualTracker:
         self._motion = MotionModel()
         self._tracks = Tracks.none()
         self._last: _Last | None = None
-        self._guess: PoseGuess | None = None
-        self._guessed = 0
+        self._search.begin()
         loaded = local_map is not None
         self.state = TrackingState.LOST if loaded else TrackingState.INITIALISING
         self._back_end: BackEnd | None = None
         if self._lens is not None:
             self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
+
+    def _forget_pose(self) -> None:
+        self._last, self._tracks, self._newest_ns = None, Tracks.none(), 0
+        self._motion.reset()
+        self._search.begin()
+        self.state = TrackingState.LOST
 
     def _initialise(self, frame: Frame, view: TrackedView) -> TrackedPose:
         made = self._keep(frame, view, np.eye(4), Tracks.none())
@@ -264,27 +268,16 @@ class VisualTracker:
     def _look_for_place(self, frame: Frame, view: TrackedView) -> TrackedPose:
         """Look for the camera in a map that it was not tracked in before."""
         assert self._back_end is not None
-        guess = self._guess
-        found = find_place(self.map, self._back_end.places, view, self._config, guess)
-        count, self.state = len(self.map.keyframes), TrackingState.LOST
+        found, reason = self._search.look(self.map, self._back_end.places, view)
+        self.state = TrackingState.LOST if found is None else TrackingState.RELOCALISED
         if found is None:
-            if guess is None:
-                return self._no_pose(frame, f"none of the map's {count} keyframes is recognised")
-            self._guessed += 1
-            if self._guessed < _GUESSED_FRAMES:
-                return self._no_pose(frame, "no keyframe near the given pose is recognised yet")
-            self._guess = None
-            self.guess_failures += 1
-            reason = "no keyframe near the given pose is recognised: now looking everywhere"
             return self._no_pose(frame, reason)
-        self._guess, self.state = None, TrackingState.RELOCALISED
         pose, tracks = found.pose, found.followed.agreeing()
         T_map_camera = rigid.inverse(pose.T_camera_map)
         self._tracks, inliers = tracks, found.followed.inliers
         made = self._keep(frame, view, T_map_camera, tracks)
         self._remember(frame, view, T_map_camera)
         index = None if made is None else made.index
-        reason = f"recognised keyframe {found.keyframe}"
         return TrackedPose(
             frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
         )
@@ -302,7 +295,7 @@ class VisualTracker:
         self.map.forget_new()
         self._updates.clear()
         if not enough:
-            self.look()
+            self._forget_pose()
             return
         self._tracks, keyframe = old, self.map.keyframes[-1]
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera

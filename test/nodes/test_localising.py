@@ -24,7 +24,7 @@ from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import T_MAP_FIRST
-from nodes.ros_peer import OPTICAL, Peer, peer_in, running, wait_for
+from nodes.ros_peer import OPTICAL, NodeProcess, Peer, peer_in, running, wait_for
 
 MAPPED, FRAMES = 16, 20
 SETTINGS: dict[str, object] = {
@@ -127,7 +127,7 @@ def test_a_map_is_loaded_and_the_camera_found_in_it(
         answer = peer.call("/slam_node/load_map")
         assert answer.success, answer.message
         _check_path(send, poses)
-        _check_guesses(peer, send, poses)
+        _check_guesses(peer, send, poses, ends[0])
         _check_unchanged(peer, file, tmp_path)
         assert "Traceback" not in ends[0].output
 
@@ -140,21 +140,19 @@ def _check_path(send: Sender, poses: list[np.ndarray]) -> None:
         assert np.linalg.norm(found[:3, 3] - poses[index][:3, 3]) < 0.05
 
 
-def _check_guesses(peer: Peer, send: Sender, poses: list[np.ndarray]) -> None:
-    """A wrong guess is said to be wrong, and the camera is found all the same; a right one helps."""
+def _check_guesses(peer: Peer, send: Sender, poses: list[np.ndarray], slam: NodeProcess) -> None:
+    """A wrong guess is said to be wrong, and the camera found all the same; a right one helps."""
     far = poses[4].copy()
     far[:3, 3] += 50.0, 0.0, 0.0
     send.guess(far)
-    answers = []
-    for _ in range(40):
-        answers.append(send(5) is not None)
-        if len(answers) > 1 and answers[-1] and not answers[-2]:
-            break
-    assert answers[-1] and answers.count(False) == 10, (answers, peer.problems())
+    wait_for(lambda: slam.output.count("looking within") == 1, "the guess to arrive")
+    answers = [send(5) is not None for _ in range(11)]
+    assert answers == [False] * 10 + [True]
     wait_for(lambda: peer.problems().get("initial_pose") == 2, "the report of a wrong guess")
     send.guess(poses[4], "odom")
     wait_for(lambda: peer.problems().get("initial_pose") == 3, "the refusal of a frame")
     send.guess(poses[8])
+    wait_for(lambda: slam.output.count("looking within") == 2, "the guess to arrive")
     found = send(8)
     assert found is not None and np.linalg.norm(found[:3, 3] - poses[8][:3, 3]) < 0.05
 
