@@ -113,7 +113,10 @@ def is_open(local_map: LocalMap, keyframe: TrackingKeyframe, loop: Loop, lens: L
 def corrected_poses(
     local_map: LocalMap, keyframe: TrackingKeyframe, loop: Loop, with_scale: bool
 ) -> tuple[Floats, Floats]:
-    """Return poses (K, 4, 4) and scales (K,) of keyframes 0 to ``keyframe`` with a loop closed."""
+    """Return poses (K, 4, 4) and scales (K,) of keyframes 0 to ``keyframe`` with a loop closed.
+
+    Keyframes of a loaded map stay where they are.
+    """
     keyframes = local_map.keyframes[: keyframe.index + 1]
     poses = np.stack([k.T_map_camera for k in keyframes])
     inverse = rigid.inverse(poses)
@@ -131,7 +134,30 @@ def corrected_poses(
     # The new keyframe's metre is `scale` metres of the old one's.
     scale = loop.scale if with_scale else 1.0
     edges.append(RelativePose(loop.old, keyframe.index, T_old_new, scale, 0.005))
+    if local_map.fixed > 1:
+        return _optimise_new(poses, edges, local_map.fixed, with_scale)
     return optimise(poses, edges, 0, with_scale)
+
+
+def _optimise_new(
+    poses: Floats, edges: list[RelativePose], fixed: int, with_scale: bool
+) -> tuple[Floats, Floats]:
+    """Optimise the keyframes from ``fixed`` on; the others are one rigid node of the graph."""
+    T_first = rigid.inverse(poses[0]) @ poses[:fixed]
+    joined = []
+    for edge in edges:
+        if edge.second < fixed:
+            continue
+        T = edge.T_first_second
+        if edge.first < fixed:
+            T = T_first[edge.first] @ T
+        first = max(0, edge.first - fixed + 1)
+        second = edge.second - fixed + 1
+        joined.append(RelativePose(first, second, T, edge.scale, edge.translation_sigma))
+    nodes = np.concatenate([poses[:1], poses[fixed:]])
+    moved, scales = optimise(nodes, joined, 0, with_scale)
+    moved = np.concatenate([poses[:fixed], moved[1:]])
+    return moved, np.concatenate([np.ones(fixed), scales[1:]])
 
 
 def move(local_map: LocalMap, poses: Floats, scales: Floats) -> None:

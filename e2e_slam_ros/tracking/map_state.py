@@ -74,6 +74,7 @@ class TrackingMap:
         >>> seen = Observations.without_depth(ids, pixels, pixels)
         >>> local_map.add(TrackingKeyframe(0, 0, 0, image, np.eye(4), np.zeros(3), seen))
         >>> state = to_state(TrackingMap(local_map, camera, Lens(camera), False))
+        >>> state = with_images(state, local_map.keyframes)
         >>> back = from_state(state)
         >>> back.local_map.landmarks.position.tolist(), back.camera == camera
         ([[0.0, 0.0, 2.0]], True)

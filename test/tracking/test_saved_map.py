@@ -15,10 +15,13 @@ from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.tracking import visual_tracker
+from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.loop_closure import Loop, corrected_poses
 from e2e_slam_ros.tracking.map_state import StateDict, from_state
 from e2e_slam_ros.tracking.offline import track_sequence
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackingState
+from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 from tracking.plane import CAMERA, frame, pose, texture, walk
 
@@ -221,3 +224,19 @@ def test_real_frames_in_a_map_of_earlier_ones(shared_data: Path) -> None:
     for pose_there, pose_here in zip(whole[15:], found.online, strict=True):
         assert pose_there is not None
         assert np.linalg.norm(pose_there[:3, 3] - pose_here[:3, 3]) < 0.05
+
+
+def test_a_loop_moves_new_keyframes_and_no_loaded_ones() -> None:
+    local_map, image = LocalMap(), np.zeros((48, 64), np.uint8)
+    nothing = Observations.without_depth(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)))
+    for index in range(5):
+        T = pose(1.0 * index)
+        local_map.add(TrackingKeyframe(index, index, index, image, T, np.zeros(3), nothing))
+        if index == 1:
+            local_map.hold()
+    loop = Loop(old=1, T_map_camera=pose(3.4), scale=1.0, matches=40)
+    for with_scale in (False, True):
+        poses, scales = corrected_poses(local_map, local_map.keyframes[4], loop, with_scale)
+        x = poses[:, 0, 3]
+        assert x[:2].tolist() == [0.0, 1.0] and scales[:2].tolist() == [1.0, 1.0]
+        assert 1.6 < x[2] < 1.95 and x[2] < x[3] < 2.95 and abs(x[4] - 3.4) < 0.05
