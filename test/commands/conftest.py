@@ -49,6 +49,7 @@ class Replay:
             map_hash=pipeline.surfels.state_hash(),
             interrupted=self.interrupted,
             failure=self.failure,
+            checkpoint=None,
         )
 
 

@@ -40,6 +40,24 @@ def test_a_replay_writes_everything_and_prints_the_figures(
     assert call["config"].runtime.offline is True
 
 
+def test_a_second_run_in_a_saved_map_is_judged_in_the_maps_frame(
+    data: Path, tmp_path: Path, replay: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["replay", "--data", str(data), "--out", str(first)]) == 0
+    assert replay.calls[0]["checkpoint"] == first / "map.safetensors"
+    frame = json.loads((first / "metrics.json").read_text())["trajectory"]["T_truth_map"]
+    assert frame == pytest.approx([[float(i == j) for j in range(4)] for i in range(4)], abs=1e-9)
+    assert "map's frame" not in capsys.readouterr().out
+    file = first / "map.safetensors"
+    argv = ["replay", "--data", str(data), "--map", str(file), "--out", str(second)]
+    assert main(argv) == 0
+    assert replay.calls[1]["config"].runtime.start_map == str(file)
+    assert "ATE in the map's frame" in capsys.readouterr().out
+    trajectory = json.loads((second / "metrics.json").read_text())["trajectory"]
+    assert trajectory["map_frame_ate_m"] == pytest.approx(0.0, abs=1e-9)
+
+
 def test_settings_come_from_the_file_and_then_from_set(
     data: Path, tmp_path: Path, replay: Any
 ) -> None:

@@ -14,14 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-from e2e_slam_ros.config import Config
+from e2e_slam_ros.config import Config, MapConfig
 from e2e_slam_ros.config.errors import DataError, E2ESlamError
 from e2e_slam_ros.data.frame import Frame, ReaderReport
 from e2e_slam_ros.data.slice import FrameSlice
 from e2e_slam_ros.data.tum import TumReader
+from e2e_slam_ros.mapping.map_checkpoint import load_map
+from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.replay import run_replay
 from e2e_slam_ros.slam.result import KeyframeResult
 from nodes.ros_peer import REPO, peer_in
@@ -66,6 +69,36 @@ class Recorder:
     def on_latency(self, stage: str, ms: float) -> None:
         assert ms >= 0.0
         self.stages.add(stage)
+
+
+def test_a_second_run_localises_in_the_map_of_the_first(
+    ros_domain: int, shared_data: Path, tmp_path: Path
+) -> None:
+    rooms = TumReader(shared_data / "hololens" / "rooms_000")
+    config = CONFIG.with_values({"pose.source": "visual", "tracking.image_width": 320})
+    file = tmp_path / "map.safetensors"
+    reader = FrameSlice(rooms, 0, 10)
+    first = run_replay(reader, config, lockstep=True, progress=False, checkpoint=file)
+    assert first.checkpoint == file and file.is_file() and first.keyframes > 1
+    only = config.with_values({"tracking.localize_only": True, "runtime.start_map": str(file)})
+    recorder = Recorder()
+    other = tmp_path / "other.safetensors"
+    reader = FrameSlice(rooms, 5, 12)
+    second = run_replay(
+        reader, only, lockstep=True, progress=False, recorder=recorder, checkpoint=other
+    )
+    assert [tracked for _, tracked in recorder.frames] == [True] * 7
+    assert (second.keyframes, second.map_hash) == (0, _hash_of(file))
+    assert second.checkpoint is None and not other.exists()
+    missing = only.with_values({"runtime.start_map": str(other)})
+    with pytest.raises(E2ESlamError, match="No such file"):
+        run_replay(reader, missing, lockstep=True, progress=False)
+
+
+def _hash_of(file: Path) -> str:
+    surfels = SurfelMap(MapConfig(), torch.device("cpu"))
+    load_map(file, surfels)
+    return surfels.state_hash()
 
 
 def test_two_lock_step_runs_of_real_frames_make_the_same_map(

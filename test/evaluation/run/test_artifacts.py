@@ -245,7 +245,7 @@ def test_a_full_disk_is_refused_beforehand(
         10**9, 10**9 - 20 * 10**6, 20 * 10**6
     )
     monkeypatch.setattr(artifacts.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DataError, match="20 MB free, expected 72 MB for a map of 2,000,000"):
+    with pytest.raises(DataError, match="20 MB free, expected 184 MB for a map of 2,000,000"):
         prepare_folder(tmp_path / "run", 2_000_000)
     assert prepare_folder(tmp_path / "run", 10_000) == tmp_path / "run"
     assert os.listdir(tmp_path / "run") == []
