@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from e2e_slam_ros.commands.inputs import add_input, input_of
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
 from e2e_slam_ros.commands.settings import add_settings, fitted, read_settings
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, progress_wanted, say
@@ -51,6 +52,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--rate", type=float, default=1.0, help="times real time (default: %(default)s)"
     )
+    add_input(parser)
     add_settings(parser, "parameter", "e2e-slam parameters", "ROS parameter file")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: out/<time>)"
@@ -72,8 +74,15 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     config = read_settings(arguments.config, arguments.assignments)
     run_replay = _import_replay()
     with _output_folder(arguments.out, config.map.max_surfels) as folder:
-        reader = open_sequence(arguments.data or arguments.bag, arguments.frames)
-        config = fitted(config, arguments.assignments, look_at(reader), arguments.lockstep)
+        reader = open_sequence(
+            arguments.data or arguments.bag, arguments.frames, input_of(arguments)
+        )
+        config = fitted(
+            config,
+            arguments.assignments,
+            look_at(reader, bool(arguments.pose_frame)),
+            arguments.lockstep,
+        )
         return _replay(run_replay, reader, config, folder, arguments, argv)
 
 

@@ -27,9 +27,7 @@ class InputOptions:
     depth_topic: str = leaf("", "topic of the depth image")
     camera_info_topic: str = leaf("", "topic with the calibration of the colour image")
     depth_info_topic: str = leaf("", "topic with the calibration of the depth image")
-    pose_topic: str = leaf(
-        "", "topic with the camera's poses: PoseStamped, Odometry, ... or /tf"
-    )
+    pose_topic: str = leaf("", "topic with the camera's poses: PoseStamped, Odometry, ... or /tf")
     pose_frame: str = leaf(
         "",
         "frame whose pose the pose topic or file gives: a TF frame; 'optical' (the camera, z "

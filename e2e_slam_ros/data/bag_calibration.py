@@ -135,9 +135,7 @@ class BagCalibration:
                 f"{option('intrinsics', 'fx,fy,cx,cy')}",
             )
 
-    def _nothing(
-        self, stream: Stream, found: Sequence[_Candidate], which: str
-    ) -> DataError:
+    def _nothing(self, stream: Stream, found: Sequence[_Candidate], which: str) -> DataError:
         there = "; ".join(c.sentence() for c in found) or "no camera_info topic"
         return DataError.from_parts(
             f"calibration of {stream.name}",

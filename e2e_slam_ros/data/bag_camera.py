@@ -42,8 +42,10 @@ def lens_of_info(
     binning = (int(info.binning_x), int(info.binning_y))
     roi = tuple(int(getattr(info.roi, n)) for n in ("x_offset", "y_offset", "width", "height"))
     part = full.windowed(binning, (roi[0], roi[1], roi[2], roi[3]))
+    if size is None:
+        return part
     for lens in (part, full):
-        if size is None or (lens.width, lens.height) == size:
+        if (lens.width, lens.height) == size:
             return lens
     raise CameraError.from_parts(
         "image size",

@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.data.encodings import (
-    RawImage,
-    decode_color,
-    decode_compressed_color,
-    decode_compressed_depth,
-    decode_depth,
-)
+from e2e_slam_ros.data.compressed import decode_compressed_color, decode_compressed_depth
+from e2e_slam_ros.data.encodings import RawImage, decode_color, decode_depth
 from e2e_slam_ros.data.stream import COMPRESSED_IMAGE
 
 

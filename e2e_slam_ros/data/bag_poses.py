@@ -18,7 +18,7 @@ from e2e_slam_ros.data.bag_topics import (
     named,
 )
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.pose_policy import BODY, OPTICAL, T_BODY_OPTICAL, PoseCandidate, is_word
+from e2e_slam_ros.data.pose_policy import BODY, OPTICAL, T_BODY_OPTICAL, PoseCandidate
 from e2e_slam_ros.data.pose_track import pose_matrix
 from e2e_slam_ros.data.recorded_poses import RecordedPoses, read_poses
 from e2e_slam_ros.data.transform_tree import TransformTree
@@ -114,9 +114,7 @@ class BagPoses:
     def _of_named(self, name: str) -> PoseAt:
         topic = named(self._topics, name, (*POSE_TYPES, *TF_TYPES), "pose_topic")
         before = len(self._report.notes)
-        found = (
-            self._of_tf() if topic.type in TF_TYPES else self._of_topic(topic.name, topic.type)
-        )
+        found = self._of_tf() if topic.type in TF_TYPES else self._of_topic(topic.name, topic.type)
         if found is not None:
             return found
         raise DataError.from_parts(
@@ -153,8 +151,9 @@ class BagPoses:
             return
         root = self.tree.ancestors(moving[-1])[-1]
         known = "has no parent there" if frame in self.tree.frames() else "is not in TF"
+        target = self._map_frame or root
         self._report.note(
-            f"no transforms lead from {frame!r} to {self._map_frame or root!r}: {frame!r} {known}; "
+            f"no transforms lead from {frame!r} to {target!r}: {frame!r} {known}; "
             f"TF has {', '.join(sorted(self.tree.frames())[:12])}; record /tf_static, or give "
             f"{option('camera_frame')}"
         )
@@ -204,7 +203,9 @@ class BagPoses:
 
     def _is_fixed(self, name: str, frame: str) -> bool:
         """Return whether poses are given in a frame that does not move with the camera."""
-        if frame and (frame == self._camera_frame or frame in self.tree.rigid_with(self._camera_frame)):
+        if frame and (
+            frame == self._camera_frame or frame in self.tree.rigid_with(self._camera_frame)
+        ):
             self._report.note(
                 f"not taken: {name} is given in {frame!r}, which moves with the camera "
                 f"({self._camera_frame!r})"
@@ -220,7 +221,8 @@ class BagPoses:
             return lambda stamp_ns: track.at(stamp_ns, tolerance_ns)
         if tree.between(target, frame, None, tolerance_ns) is None:
             self._report.note(
-                f"not taken: {name} is given in {frame!r}, and no TF leads from there to {target!r}"
+                f"not taken: {name} is given in {frame!r}, and no TF leads from there to "
+                f"{target!r}"
             )
             return None
 
@@ -256,9 +258,7 @@ def stamp_of(header: Any) -> int:
     return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
-def _matrix(
-    position: Any, orientation: Any, topic: str, report: ReaderReport
-) -> Matrix | None:
+def _matrix(position: Any, orientation: Any, topic: str, report: ReaderReport) -> Matrix | None:
     translation = (position.x, position.y, position.z)
     quaternion = (orientation.x, orientation.y, orientation.z, orientation.w)
     try:

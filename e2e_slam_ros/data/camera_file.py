@@ -76,9 +76,7 @@ def lens_of_opencv_storage(path: Path) -> LensModel | None:
         names = ("distortion_coefficients", "Distortion_Coefficients", "D", "distCoeffs")
         found = _first(storage, names)
         coefficients = () if found is None else tuple(float(v) for v in found.reshape(-1))
-        size = [storage.getNode(f"image_{side}") for side in ("width", "height")]
-        sizes = [storage.getNode(f"image_{side}") for side in ("Width", "Height")]
-        width, height = (int((a if not a.empty() else b).real() or 0) for a, b in zip(size, sizes))
+        width, height = (_side(storage, side) for side in ("width", "height"))
         fisheye = storage.getNode("fisheye_model")
         model = FISHEYE if not fisheye.empty() and fisheye.real() else PLUMB_BOB
         k = matrix
@@ -170,3 +168,11 @@ def _first(storage: cv2.FileStorage, names: Sequence[str]) -> Any:
         if not node.empty() and node.isMap():
             return node.mat()
     return None
+
+
+def _side(storage: cv2.FileStorage, side: str) -> int:
+    for name in (f"image_{side}", f"image_{side.title()}", side):
+        node = storage.getNode(name)
+        if not node.empty():
+            return int(node.real())
+    return 0

@@ -43,4 +43,6 @@ def clocks_sentence(
     )
     if a <= d and c <= b:
         return ""
-    return f"the clocks differ: {first} are at {a:.1f} to {b:.1f} s, {second} at {c:.1f} to {d:.1f} s"
+    return (
+        f"the clocks differ: {first} are at {a:.1f} to {b:.1f} s, {second} at {c:.1f} to {d:.1f} s"
+    )

@@ -15,7 +15,7 @@ from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.icl_poses import read_icl_poses
-from e2e_slam_ros.data.text_list import listed_file, read_text, words_of
+from e2e_slam_ros.data.text_list import read_text, words_of
 from e2e_slam_ros.data.tum import is_tum_folder
 from e2e_slam_ros.geometry.camera import PinholeCamera
 

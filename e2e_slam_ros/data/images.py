@@ -109,9 +109,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
         return None
 
 
-def rectified(
-    image: npt.NDArray[np.uint8], lens: LensModel, what: str
-) -> npt.NDArray[np.uint8]:
+def rectified(image: npt.NDArray[np.uint8], lens: LensModel, what: str) -> npt.NDArray[np.uint8]:
     """Return an image of ``lens.pinhole``; the image itself where that needs no remapping.
 
     Raises:
@@ -164,9 +162,7 @@ def _is_complete(image: Image.Image, content: bytes) -> bool:
 
 
 def _unreadable(what: str, problem: BaseException, expected: str) -> DataError:
-    return DataError.from_parts(
-        f"image {what}", _words(problem), expected, "copy the file again"
-    )
+    return DataError.from_parts(f"image {what}", _words(problem), expected, "copy the file again")
 
 
 def _words(problem: BaseException) -> str:

@@ -154,7 +154,11 @@ def needs_registration(depth: str, image: str) -> bool:
 def _judge_depth(stream: Stream, hint: str) -> Verdict:
     if hint.startswith("not "):
         return Verdict(stream, "none", 0, (f"'{hint[4:]}' in its name",))
-    if stream.encoding in ("32FC1", "64FC1") and hint != "depth" and "depth" not in stream.frame_id:
+    if (
+        stream.encoding in ("32FC1", "64FC1")
+        and hint != "depth"
+        and "depth" not in stream.frame_id
+    ):
         values = stream.values
         if values is None or not _METRES[0] <= values[1] <= values[2] <= _METRES[1]:
             seen = "" if values is None else f"values {values[0]:g}..{values[2]:g}"
@@ -206,12 +210,20 @@ def _fit(depth: Verdict, image: Stream) -> Verdict:
     return Verdict(stream, "depth", score + min(shared, 5), tuple(reasons))
 
 
-def _pair_rank(pair: tuple[Verdict, Verdict | None]) -> tuple[int, int, int, tuple[int, ...]]:
+def _pair_rank(
+    pair: tuple[Verdict, Verdict | None],
+) -> tuple[int, int, tuple[int, ...], tuple[int, ...]]:
     colour, depth = pair
     total = colour.score + (0 if depth is None else depth.score)
     raw = sum(v is not None and v.stream.kind == IMAGE for v in pair)
-    # Of equals the shorter name, then the first in the alphabet.
-    return total, raw, -len(colour.stream.name), tuple(-ord(c) for c in colour.stream.name)
+    other = "" if depth is None else depth.stream.name
+    # compressedDepth is made for depth. Of equals the shorter name, then the first by alphabet.
+    raw = 2 * raw + other.endswith("/compressedDepth")
+    return total, raw, _before(colour.stream.name), _before(other)
+
+
+def _before(name: str) -> tuple[int, ...]:
+    return (-len(name), *(-ord(letter) for letter in name))
 
 
 def _hint(stream: Stream) -> str:

@@ -61,7 +61,8 @@ class PoseColumns:
                 return pose_matrix(values[:3], self._xyzw(values))
             return _rigid(values)
         except ValueError:
-            self._report.skip(f"pose not finite or no rotation in {self._name}")
+            why = "zero quaternion" if "q" in self.layout else "no rotation"
+            self._report.skip(f"pose not finite or {why} in {self._name}")
             return None
 
     def _layout(self, comment: str, entries: Sequence[ListEntry]) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation, Slerp
 
-
 # A longer gap is a failure of what publishes the poses, and no lower rate.
 _GAP_PERIODS = 3.0
 

@@ -21,13 +21,13 @@ from e2e_slam_ros.data.bag_topics import is_rectified, named
 from e2e_slam_ros.data.calibration import lens_of_text
 from e2e_slam_ros.data.clock_check import clocks_sentence, implausible
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.images import rectified
 from e2e_slam_ros.data.frame_parts import (
     FrameParts,
     PartsSequence,
     keep_complete,
     note_unsynchronised,
 )
+from e2e_slam_ros.data.images import rectified
 from e2e_slam_ros.data.input_policy import Selection, select
 from e2e_slam_ros.data.stream import IMAGE_TYPES, Stream, stream_of_message
 from e2e_slam_ros.geometry.camera import PinholeCamera
@@ -89,9 +89,7 @@ class BagReader(PartsSequence[MessageKey]):
         """Release the recording. Frames can no longer be read."""
         self._bag.close()
 
-    def _open(
-        self, camera: PinholeCamera | None, require_depth: bool, require_pose: bool
-    ) -> None:
+    def _open(self, camera: PinholeCamera | None, require_depth: bool, require_pose: bool) -> None:
         options, topics = self._options, self._bag.topics()
         selection = self._choose(topics)
         self._image = selection.colour.stream

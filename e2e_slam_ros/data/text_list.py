@@ -42,12 +42,14 @@ def read_text(path: Path) -> str:
         if path.stat().st_size > _MOST_BYTES:
             raise OSError(f"{path.stat().st_size >> 20} MiB")
         content = path.read_bytes()
-        if content.startswith(_UTF_16):
-            return content.decode("utf-16")
-        if content[1:2] == b"\0" and content[3:4] in (b"\0", b""):
-            return content.decode("utf-16-le")
-        return content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as problem:
+        code = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
+        if code == "utf-8-sig" and content[1:2] == b"\0" and content[3:4] in (b"\0", b""):
+            code = "utf-16-le"
+        text = content.decode(code)
+        if "\0" in text:
+            raise ValueError("bytes that are no text")
+        return text
+    except (OSError, ValueError) as problem:
         raise DataError.from_parts(
             f"list {path}", problem, "a readable text file", "check the path and its permissions"
         ) from problem
@@ -59,8 +61,8 @@ def words_of(line: str) -> list[str]:
     Words are separated by spaces, tabs, commas or semicolons, and may be in quotes. A comma
     between digits is a decimal comma where spaces separate the words.
 
-    >>> words_of('1,5 "rgb/a b.png"  # first'), words_of("1.5,rgb/1.png")
-    (['1.5', 'rgb/a b.png'], ['1.5', 'rgb/1.png'])
+    >>> words_of('1,5 rgb/1.png  # first'), words_of('1.5,"rgb/a b.png"')
+    (['1.5', 'rgb/1.png'], ['1.5', 'rgb/a b.png'])
     """
     line = line.partition("#")[0].strip()
     if '"' in line or "'" in line:

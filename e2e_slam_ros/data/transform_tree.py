@@ -82,8 +82,8 @@ class TransformTree:
 
     def moving_stamps(self, frame: str) -> list[int]:
         """Return the stamps of the most frequent transform above a frame."""
-        found = [list(self._moving[f]) for f in self.ancestors(frame) if f in self._moving]
-        return sorted(max(found, key=len, default=[]))
+        found = [sorted(self._moving[f]) for f in self.ancestors(frame) if f in self._moving]
+        return max(found, key=lambda stamps: len(stamps), default=[])
 
     def rigid_with(self, frame: str) -> list[str]:
         """Return the frames between ``frame`` and the first one that moves, nearest first."""

@@ -165,14 +165,10 @@ class LensModel:
                     spread, self.matrix, coefficients, np.eye(3), np.eye(3), done
                 )
             else:  # OpenCV 5
-                flat = cv2.undistortPoints(
-                    spread, self.matrix, coefficients, criteria=done
-                )
+                flat = cv2.undistortPoints(spread, self.matrix, coefficients, criteria=done)
         return np.column_stack([np.asarray(flat).reshape(-1, 2), np.ones(len(spread))])
 
-    def windowed(
-        self, binning: tuple[int, int], roi: tuple[int, int, int, int]
-    ) -> LensModel:
+    def windowed(self, binning: tuple[int, int], roi: tuple[int, int, int, int]) -> LensModel:
         """Return the camera of a part of the image, or of one with pixels combined.
 
         As sensor_msgs/CameraInfo defines it and image_geometry does it: the window comes first,

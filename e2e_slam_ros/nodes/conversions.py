@@ -1,7 +1,6 @@
 """Conversion of image and camera_info messages to arrays and cameras, and back.
 
-The encodings of `data.encodings` need no compiled code of cv_bridge, and dense rgb8 no copy.
-Every other encoding goes through cv_bridge, which is imported only then.
+The encodings are those of `data.encodings`; OpenCV converts them. Dense rgb8 needs no copy.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from std_msgs.msg import Header
 
 from e2e_slam_ros.config.errors import DataError, MessageError
 from e2e_slam_ros.data.bag_camera import camera_of_info
-from e2e_slam_ros.data.encodings import COLOR_ENCODINGS, LAYOUTS, RawImage, color_view, depth_view
+from e2e_slam_ros.data.encodings import LAYOUTS, RawImage, color_view, depth_view
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 _MM_TO_M = np.float32(1e-3)
@@ -30,11 +29,7 @@ def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
     Raises:
         MessageError: the encoding is not that of an image, or the buffer does not fit the size.
     """
-    # As a picture, 16-bit grey is grey whatever it was made for.
-    encoding = "mono16" if msg.encoding == "16UC1" else msg.encoding
-    if encoding not in LAYOUTS and encoding not in COLOR_ENCODINGS:
-        return _through_cv_bridge(msg, "rgb8").astype(np.uint8, copy=False)
-    return _decoded(color_view, RawImage.of(msg)._replace(encoding=encoding))
+    return _decoded(color_view, RawImage.of(msg))
 
 
 def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
@@ -105,24 +100,3 @@ def camera_info_message(camera: PinholeCamera, stamp: Time, frame_id: str) -> Ca
     msg.r = np.eye(3).reshape(-1)
     msg.p = np.array([fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
     return msg
-
-
-def _through_cv_bridge(msg: Image, encoding: str) -> npt.NDArray[np.generic]:
-    try:
-        from cv_bridge import CvBridge
-    except Exception as error:  # A cv_bridge built for another NumPy fails with any error.
-        raise MessageError.from_parts(
-            "image encoding",
-            repr(msg.encoding),
-            "one of " + ", ".join(COLOR_ENCODINGS),
-            f"publish one of these, or install cv_bridge (importing it failed: {error})",
-        ) from error
-    try:
-        return np.asarray(CvBridge().imgmsg_to_cv2(msg, desired_encoding=encoding))
-    except Exception as error:
-        raise MessageError.from_parts(
-            "image encoding",
-            repr(msg.encoding),
-            "one that cv_bridge can turn into rgb8",
-            f"publish another encoding ({error})",
-        ) from error

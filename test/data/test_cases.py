@@ -84,17 +84,22 @@ def binning() -> None:
 
 
 def body_pose_as_optical() -> None:
-    message = refusal("body_pose_as_optical")
+    reader = opened("body_pose_as_optical")
+    assert reader[0].T_map_camera is None
+    assert "not taken: /zed/zed_node/pose does not say whose pose it is" in said(reader)
+    message = refusal("body_pose_as_optical", pose_topic="/zed/zed_node/pose")
     assert "/zed/zed_node/pose" in message and "x forward" in message
+    assert "--pose-frame body" in message
+    topic, frame = "/zed/zed_node/pose", "zed_left_camera_optical_frame"
+    body = {"pose_topic": topic, "pose_frame": "body", "depth_frame": frame}
+    assert_true_poses(opened("body_pose_as_optical", **body))
 
 
 def camera_info_of_another_camera() -> None:
     message = refusal("camera_info_of_another_camera")
     assert "camera_infra1_optical_frame" in message and "camera_color_optical_frame" in message
     assert "--camera-info-topic" in message
-    named = opened(
-        "camera_info_of_another_camera", camera_info_topic="/camera/infra1/camera_info"
-    )
+    named = opened("camera_info_of_another_camera", camera_info_topic="/camera/infra1/camera_info")
     assert named[0].camera.fx == 70.0
 
 
