@@ -38,6 +38,8 @@ _READINGS: dict[str, Callable[[Matrix, Matrix], Matrix]] = {
     "a camera of OpenGL (y up, z backward)": lambda a, b: np.linalg.inv(a @ _GL) @ b @ _GL,
     "the inverse (map to camera)": lambda a, b: a @ np.linalg.inv(b),
 }
+# A note that begins so makes the whole map doubtful; it stands first in the table of a run.
+CONTRADICTION = "the poses contradict the images"
 _OPTICAL_READING = "the optical frame (z forward)"
 
 
@@ -92,11 +94,11 @@ def check_poses(reader: FrameReader, insist: bool = False) -> PoseFit | None:
     got = f"{fit.optical:.0%} of {fit.corners} corners fit the poses of {_OPTICAL_READING}"
     if fit.other is None:
         if fit.corners >= _ENOUGH * fit.pairs:
-            reader.report.note(f"the poses contradict the images: {got}")
+            reader.report.note(f"{CONTRADICTION}: {got}")
         return fit
     what = f"poses that are those of {fit.other} ({fit.shares[fit.other]:.0%} fit; {got})"
     if insist:
-        reader.report.note(f"the poses contradict the images: {what}")
+        reader.report.note(f"{CONTRADICTION}: {what}")
         return fit
     how = "write them as the optical frame in the map"
     if fit.other == next(iter(_READINGS)):

@@ -168,6 +168,7 @@ class RunSummary:
         latency_ms: stage name -> times.
         problems: kind -> number.
         notes: sentences about the input.
+        warnings: sentences that make the whole map doubtful; they stand first.
         records: every keyframe.
         samples: a few keyframes with pictures.
         skipped: reason -> frames of the input that were left out.
@@ -202,6 +203,7 @@ class RunSummary:
     samples: tuple[KeyframeSample, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
     refinement: RefinementSummary | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -250,6 +252,7 @@ class RunSummary:
                 "latency_ms": {stage: asdict(times) for stage, times in self.latency_ms.items()},
                 "problems": dict(self.problems),
                 "skipped": dict(self.skipped),
+                "warnings": list(self.warnings),
             }
         )
 

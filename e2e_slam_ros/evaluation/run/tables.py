@@ -32,6 +32,7 @@ def run_table(summary: RunSummary) -> ScoreTable:
     empty = "nothing was mapped" if summary.is_empty else ""
     late = "a newer one took their place" if summary.dropped else ""
     rows = [
+        *(ScoreRow("WARNING", ("the map is doubtful", w), strong=True) for w in summary.warnings),
         _row("Frames", f"{summary.frames:,}", f"{number(rate, '.1f')} per second"),
         _row("Keyframes mapped", f"{summary.keyframes:,}", empty),
         _row("Keyframes dropped", f"{summary.dropped:,}", late),
