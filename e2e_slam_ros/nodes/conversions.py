@@ -12,27 +12,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from e2e_slam_ros.config.errors import DataError, MessageError
 from e2e_slam_ros.data.bag_camera import camera_of_info
+from e2e_slam_ros.data.compressed import decode_compressed_color, decode_compressed_depth
 from e2e_slam_ros.data.encodings import LAYOUTS, RawImage, color_view, depth_view
+from e2e_slam_ros.data.stream import peek
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 _MM_TO_M = np.float32(1e-3)
 
 
-def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
+def image_to_rgb(msg: Image | CompressedImage) -> npt.NDArray[np.uint8]:
     """Return a colour or grey image as (H, W, 3) uint8 RGB. An rgb8 image stays a view.
 
     Raises:
         MessageError: the encoding is not that of an image, or the buffer does not fit the size.
     """
+    if isinstance(msg, CompressedImage):
+        return _decoded(lambda m, what: decode_compressed_color(m.data, what, m.format), msg)
     return _decoded(color_view, RawImage.of(msg))
 
 
-def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
+def size_of(msg: Image | CompressedImage) -> tuple[int, int] | None:
+    """Return (width, height) of an image; None if the header of a compressed one is damaged."""
+    if isinstance(msg, CompressedImage):
+        return peek(msg.format, msg.data)[3]
+    return int(msg.width), int(msg.height)
+
+
+def depth_to_metres(msg: Image | CompressedImage) -> npt.NDArray[np.float32]:
     """Return a depth image as (H, W) float32 metres, 0 = invalid (REP-118).
 
     32FC1 holds metres, with NaN and infinite values as invalid. 16UC1 and mono16 hold millimetres.
@@ -40,13 +51,15 @@ def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
     Raises:
         MessageError: another encoding, or a buffer that does not fit the size.
     """
+    if isinstance(msg, CompressedImage):
+        return _decoded(lambda m, what: decode_compressed_depth(m.format, m.data, what), msg)
     counts = _decoded(depth_view, RawImage.of(msg))
     if counts.dtype.kind == "f":
         return np.ascontiguousarray(counts, dtype=np.float32)
-    return counts.astype(np.float32) * _MM_TO_M
+    return np.maximum(counts, 0).astype(np.float32) * _MM_TO_M
 
 
-def _decoded(decode: Callable[..., Any], image: RawImage) -> Any:
+def _decoded(decode: Callable[..., Any], image: Any) -> Any:
     try:
         return decode(image, "image")
     except DataError as error:

@@ -106,9 +106,7 @@ class PoseResiduals:
         if not self._photometric:
             return None
         geometric = float(np.median(self._geometric)) if self._geometric else None
-        return PoseVerdict(
-            len(self._photometric), float(np.median(self._photometric)), geometric
-        )
+        return PoseVerdict(len(self._photometric), float(np.median(self._photometric)), geometric)
 
 
 def _grey_residual(first: torch.Tensor, second: torch.Tensor, valid: torch.Tensor) -> float:
