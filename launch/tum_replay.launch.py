@@ -1,4 +1,4 @@
-"""Play a TUM RGB-D (or ICL-NUIM) folder into slam_node; ends when the sequence ends."""
+"""Play a recording into slam_node: a TUM RGB-D or ICL-NUIM folder, or a bag. Ends with it."""
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, RegisterEventHandler, Shutdown
@@ -9,11 +9,17 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from e2e_slam_ros.config.input import InputOptions
+from e2e_slam_ros.config.leaf import leaves
+
 PACKAGE = "e2e_slam_ros"
 DEFAULTS = PathJoinSubstitution([FindPackageShare(PACKAGE), "config", "slam.yaml"])
 RVIZ = PathJoinSubstitution([FindPackageShare(PACKAGE), "rviz", "slam.rviz"])
+# The parts of the input, spelled as for `e2e-slam replay`: image_topic, camera_info_topic, ...
+INPUT = tuple(leaves(InputOptions()))
 ARGUMENTS = (
     ("data", None, "folder of the sequence"),
+    *((info.name, str(info.default), info.doc) for info in INPUT),
     ("frames", "", "part of it as A:B; empty: all of it"),
     ("rate", "1.0", "speed relative to the recording; unused in lock-step"),
     ("lockstep", "false", "true: frame by frame, every keyframe mapped, the same map each time"),
@@ -43,6 +49,7 @@ def generate_launch_description() -> LaunchDescription:
         "frames": typed("frames", str),
         "rate": typed("rate", float),
         "lockstep": typed("lockstep", bool),
+        **{info.name: typed(info.name, type(info.default)) for info in INPUT},
     }
     # One parameter file only: rcl keeps the wrong value when the same nested names come in two
     # files and then, as launch_ros writes them, dotted. Defaults are built into the nodes.

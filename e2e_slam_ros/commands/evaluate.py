@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from e2e_slam_ros.commands import evaluate_adaptation, evaluate_depth, evaluate_trajectory
+from e2e_slam_ros.commands.inputs import add_input
 from e2e_slam_ros.commands.settings import add_settings
 from e2e_slam_ros.config.errors import ConfigError
 
@@ -55,6 +56,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="folder (TUM RGB-D, ICL-NUIM) or bag with measured depth",
     )
     parser.add_argument("--frames", metavar="A:B", help="only frames A to B-1, as in Python")
+    add_input(parser)
     add_settings(parser, "parameter", "e2e-slam parameters", "ROS parameter file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write pictures to this folder")

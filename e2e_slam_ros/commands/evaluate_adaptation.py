@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from tqdm import tqdm
 
+from e2e_slam_ros.commands.inputs import input_of
 from e2e_slam_ros.commands.outputs import output_file, output_folder, write_files, write_report
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
 from e2e_slam_ros.commands.settings import named_in, read_settings
@@ -99,7 +100,7 @@ def _prepare(arguments: argparse.Namespace) -> Job:
     if table is None and folder is not None:
         table = folder / TABLE_FILE
     figures = output_file(arguments.json)
-    reader = open_sequence(arguments.data, arguments.frames)
+    reader = open_sequence(arguments.data, arguments.frames, input_of(arguments))
     _check_sequence(reader)
     return Job(config, reader, poor, figures, table, folder)
 

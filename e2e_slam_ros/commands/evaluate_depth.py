@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from tqdm import tqdm
 
+from e2e_slam_ros.commands.inputs import input_of
 from e2e_slam_ros.commands.outputs import output_file, output_folder, write_report
 from e2e_slam_ros.commands.sequence import open_sequence
 from e2e_slam_ros.commands.settings import named_in, read_settings
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = _settings(arguments)
     figures, folder = output_file(arguments.json), output_folder(arguments.out)
-    reader = open_sequence(arguments.data, arguments.frames)
+    reader = open_sequence(arguments.data, arguments.frames, input_of(arguments))
     device = resolve_device(config.runtime.device)
     protocol = DepthProtocol(
         build_predictor(config, device), config, _baselines(arguments, config)

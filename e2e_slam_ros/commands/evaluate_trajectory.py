@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from e2e_slam_ros.commands.inputs import input_of
 from e2e_slam_ros.commands.outputs import output_file, output_folder
 from e2e_slam_ros.commands.sequence import Offer, look_at, open_sequence
 from e2e_slam_ros.commands.settings import read_settings
@@ -57,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if seeds < 1:
         raise ConfigError.from_parts("--seeds", seeds, "1 or more", "leave it out for one run")
     figures, pictures = output_file(arguments.json), output_folder(arguments.out)
-    reader = open_sequence(arguments.data, arguments.frames)
+    reader = open_sequence(arguments.data, arguments.frames, input_of(arguments))
     config = _settings(arguments, look_at(reader))
     device = resolve_device(config.runtime.device)
     depth_of = keyframe_depth(config, device)

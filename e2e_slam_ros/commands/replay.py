@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from e2e_slam_ros.commands.inputs import add_input, input_of
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
 from e2e_slam_ros.commands.settings import add_settings, fitted, read_settings
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, progress_wanted, say
@@ -58,6 +59,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="go on in a saved map (.safetensors); with --set tracking.localize_only=true, only "
         "find the camera in it",
     )
+    add_input(parser)
     add_settings(parser, "parameter", "e2e-slam parameters", "ROS parameter file")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where to write (default: out/<time>)"
@@ -82,8 +84,15 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
         config = config.with_values({"runtime.start_map": str(start_map)})
     run_replay = _import_replay()
     with _output_folder(arguments.out, config.map.max_surfels) as folder:
-        reader = open_sequence(arguments.data or arguments.bag, arguments.frames)
-        config = fitted(config, arguments.assignments, look_at(reader), arguments.lockstep)
+        reader = open_sequence(
+            arguments.data or arguments.bag, arguments.frames, input_of(arguments)
+        )
+        config = fitted(
+            config,
+            arguments.assignments,
+            look_at(reader, bool(arguments.pose_frame)),
+            arguments.lockstep,
+        )
         return _replay(run_replay, reader, config, folder, arguments, argv)
 
 

@@ -19,4 +19,16 @@ class CameraConfig:
     working_width: int = leaf(
         320, "images are reduced to this width, pixels; 0 keeps the camera's size", low=0
     )
+    rectified: str = leaf(
+        "auto",
+        "yes: live images are rectified (P of camera_info, no distortion); no: they are not; "
+        "auto: by the topic's name (image_rect...)",
+        choices=("auto", "yes", "no"),
+    )
+    transport: str = leaf(
+        "raw",
+        "raw: Image; compressed: CompressedImage on <image topic>/compressed and <depth "
+        "topic>/compressedDepth",
+        choices=("raw", "compressed"),
+    )
     undistort: bool = leaf(True, "remove lens distortion given in camera_info")

@@ -46,3 +46,8 @@ class FramesConfig:
     camera: str = leaf(
         "camera_optical_frame", "the camera's optical frame; empty takes it from the image header"
     )
+    depth: str = leaf(
+        "",
+        "the optical frame of depth images; empty takes it from their headers; depth of another "
+        "frame than the image is registered through TF",
+    )

@@ -5,16 +5,14 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
-
 from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.data.bag_storage import BagStorage, is_storage, storage_files
+from e2e_slam_ros.data.frame import ReaderReport
 
-_SUFFIXES = (".bag", ".mcap", ".db3")
 # A stamped message starts with four bytes: the CDR encapsulation, or the sequence number in
 # ROS 1. Seconds and nanoseconds follow.
 _STAMP_OFFSET = 4
@@ -37,19 +35,22 @@ class Topic:
 class MessageKey:
     """Key of a stamped message: its stamp and its time of recording, nanoseconds.
 
+    ``is_unset``: its stamp is zero, so that the time of recording takes its place.
+
     >>> MessageKey(stamp_ns=1_000, recorded_ns=1_500).stamp_ns
     1000
     """
 
     stamp_ns: int
     recorded_ns: int
+    is_unset: bool = field(default=False, compare=False)
 
 
 def is_bag(path: Path) -> bool:
     """Return whether a path looks like a recording (a file, or a rosbag2 folder)."""
     if path.is_dir():
-        return (path / "metadata.yaml").is_file() or len(_storage_files(path)) > 0
-    return path.suffix in _SUFFIXES
+        return (path / "metadata.yaml").is_file() or len(storage_files(path)) > 0
+    return is_storage(path)
 
 
 class BagFile:
@@ -57,6 +58,10 @@ class BagFile:
 
     Call `messages` and `keys` first, while the recording is indexed by one thread. After that,
     `message` may be called from several threads.
+
+    Args:
+        clock: "header": stamps are those of the messages; "recording": the times of recording.
+        report: takes notes of what cannot be used.
 
     Raises:
         DataError: not a recording, damaged, or of a kind that `rosbags` does not support.
@@ -73,44 +78,49 @@ class BagFile:
     []
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(
+        self, path: Path | str, clock: str = "header", report: ReaderReport | None = None
+    ) -> None:
         self.path = Path(path)
+        self._report = report if report is not None else ReaderReport()
+        self._by_header = clock == "header"
         self._lock = threading.Lock()
-        self._open = False
-        try:
-            # Recordings of Humble and older hold no message definitions. The standard types
-            # used here are the same in every ROS 2 distribution.
-            self._reader = AnyReader(
-                [_resolved(self.path)], default_typestore=get_typestore(Stores.ROS2_HUMBLE)
-            )
-            self._reader.open()
-            self._open = True
-        except DataError:
-            raise
-        except Exception as problem:  # a parser of damaged bytes may raise anything
+        if not self.path.exists():
             raise DataError.from_parts(
                 f"recording {self.path}",
-                f"{type(problem).__name__}: {problem}",
+                "nothing there",
                 "a rosbag2 folder (sqlite3 or mcap), an .mcap, .db3 or ROS 1 .bag file",
-                "check the path; 'ros2 bag reindex' repairs recordings that were cut off",
-            ) from problem
+                "check the path",
+            )
+        self._storage = BagStorage(self.path, self._report)
+        self._open = True
+        self._topics = self._list()
 
     def close(self) -> None:
         """Release the file. A second call does nothing."""
         with self._lock:
             if self._open:
                 self._open = False
-                self._reader.close()
+                self._storage.close()
 
     def topics(self) -> list[Topic]:
         """Return the topics with at least one message, sorted by name."""
-        counts: dict[tuple[str, str], int] = {}
-        for connection in self._reader.connections:
-            key = (connection.topic, connection.msgtype)
-            counts[key] = counts.get(key, 0) + connection.msgcount
-        return [
-            Topic(name, kind, count) for (name, kind), count in sorted(counts.items()) if count
-        ]
+        return list(self._topics)
+
+    def _list(self) -> list[Topic]:
+        counts: dict[str, dict[str, int]] = {}
+        for connection in self._storage.connections:
+            kinds = counts.setdefault(connection.topic, {})
+            kinds[connection.msgtype] = kinds.get(connection.msgtype, 0) + connection.msgcount
+        topics = []
+        for name, kinds in sorted(counts.items()):
+            kind = max(kinds, key=lambda k: kinds[k])
+            if kinds[kind]:
+                topics.append(Topic(name, kind, kinds[kind]))
+            if len(kinds) > 1:
+                others = ", ".join(k for k in kinds if k != kind)
+                self._report.note(f"{name} has several types; {kind} is used, not {others}")
+        return topics
 
     def messages(self, topic: str) -> Iterator[tuple[int, Any]]:
         """Yield (recorded_ns, message) of a topic in the order of recording."""
@@ -125,8 +135,9 @@ class BagFile:
         """
         keys = []
         for _, recorded_ns, raw in self._raw(topic):
-            stamp_ns = self._stamp(raw) or recorded_ns
-            keys.append(MessageKey(stamp_ns, recorded_ns))
+            header_ns = self._stamp(raw)
+            stamp_ns = (header_ns if self._by_header else 0) or recorded_ns
+            keys.append(MessageKey(stamp_ns, recorded_ns, header_ns == 0 and self._by_header))
         return keys
 
     def message(self, topic: str, key: MessageKey) -> Any:
@@ -143,7 +154,8 @@ class BagFile:
             # Read to the end, because an unfinished query would share the file with the next one.
             found = list(self._raw(topic, key.recorded_ns, key.recorded_ns + 1))
         for connection, recorded_ns, raw in found:
-            if (self._stamp(raw) or recorded_ns) == key.stamp_ns:
+            header_ns = self._stamp(raw) if self._by_header else 0
+            if (header_ns or recorded_ns) == key.stamp_ns:
                 return self._deserialize(raw, connection.msgtype, topic)
         raise DataError.from_parts(
             f"message of {topic}", f"none at {key.recorded_ns} ns", "the one listed", "reopen it"
@@ -153,23 +165,23 @@ class BagFile:
         self, topic: str, start: int | None = None, stop: int | None = None
     ) -> Iterator[tuple[Any, int, bytes]]:
         """Yield (connection, recorded_ns, bytes). Errors of `rosbags` become `DataError`."""
-        connections = [c for c in self._reader.connections if c.topic == topic]
-        # For `rosbags` an empty selection means every topic.
-        if not connections:
-            return
+        kinds = {t.type for t in self._topics if t.name == topic}
+        connections = [
+            c for c in self._storage.connections if c.topic == topic and c.msgtype in kinds
+        ]
         try:
-            yield from self._reader.messages(connections, start, stop)
+            yield from self._storage.messages(connections, start, stop)
         except Exception as problem:
             raise self._damaged(topic, problem) from problem
 
     def _deserialize(self, raw: bytes, kind: str, topic: str) -> Any:
         try:
-            return self._reader.deserialize(raw, kind)
+            return self._storage.deserialize(raw, kind)
         except Exception as problem:
             raise self._damaged(topic, problem) from problem
 
     def _stamp(self, raw: bytes) -> int:
-        little = not self._reader.is2 or (len(raw) > 1 and raw[1] & 1)
+        little = not self._storage.is_ros2 or (len(raw) > 1 and raw[1] & 1)
         if len(raw) < _STAMP_OFFSET + 8:
             return 0
         seconds, nanoseconds = struct.unpack_from("<iI" if little else ">iI", raw, _STAMP_OFFSET)
@@ -182,22 +194,3 @@ class BagFile:
             "a readable message",
             "the recording is damaged; 'ros2 bag reindex' or a new copy may help",
         )
-
-
-def _storage_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix in _SUFFIXES)
-
-
-def _resolved(path: Path) -> Path:
-    """Return the path that `rosbags` opens. A folder without metadata stands for its only file."""
-    if path.is_dir() and not (path / "metadata.yaml").is_file():
-        files = _storage_files(path)
-        if len(files) != 1:
-            raise DataError.from_parts(
-                f"recording {path}",
-                f"no metadata.yaml and {len(files)} storage files",
-                "a rosbag2 folder",
-                "run 'ros2 bag reindex' on it, or give one of its files",
-            )
-        return files[0]
-    return path

@@ -9,20 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.config.input import InputOptions, option
 from e2e_slam_ros.data.bag_file import BagFile, Topic
 from e2e_slam_ros.data.bag_topics import (
     ODOMETRY,
-    POSE_STAMPED,
     POSE_TYPES,
     TF_TYPES,
-    base_topic,
     named,
 )
 from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.pose_policy import BODY, OPTICAL, T_BODY_OPTICAL, PoseCandidate
 from e2e_slam_ros.data.pose_track import pose_matrix
-from e2e_slam_ros.data.transform_tree import TransformTree, track_of
+from e2e_slam_ros.data.recorded_poses import RecordedPoses, read_poses
+from e2e_slam_ros.data.transform_tree import TransformTree
 
-PoseAt: TypeAlias = Callable[[int], "npt.NDArray[np.float64] | None"]
+Matrix: TypeAlias = "npt.NDArray[np.float64]"
+PoseAt: TypeAlias = Callable[[int], "Matrix | None"]
 
 
 class BagPoses:
@@ -30,8 +32,11 @@ class BagPoses:
 
     Args:
         camera_frame: optical frame of the camera (the images' frame_id).
-        map_frame: frame of the poses from TF; None = map, world or odom, else the root.
-        tolerance_ns: largest time difference between an image and a recorded pose.
+        options: pose topic, its frame, the fixed frame, tolerance and clock.
+
+    Attributes:
+        tree: all transforms of the recording.
+        stamps_ns: of the poses that were found, for messages.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -41,9 +46,9 @@ class BagPoses:
     ...     with Writer(Path(folder) / "run", version=9):  # a recording without poses
     ...         pass
     ...     bag = BagFile(Path(folder) / "run")
-    ...     pose_at = BagPoses(bag, [image], image, "camera", None, 10**8, report).find(None)
+    ...     found = BagPoses(bag, [image], image, "camera", InputOptions(), report).find()
     ...     bag.close()
-    >>> pose_at is None, report.notes
+    >>> found is None, report.notes
     (True, ['no pose topic, odometry or moving TF: the frames have no pose'])
     """
 
@@ -53,97 +58,185 @@ class BagPoses:
         topics: Sequence[Topic],
         image: Topic,
         camera_frame: str,
-        map_frame: str | None,
-        tolerance_ns: int,
+        options: InputOptions,
         report: ReaderReport,
     ) -> None:
         self._bag = bag
         self._topics = topics
         self._image = image
         self._camera_frame = camera_frame
-        self._map_frame = map_frame
-        self._tolerance_ns = tolerance_ns
+        self._options = options
+        self._map_frame = options.map_frame.lstrip("/")
+        self._pose_frame = options.pose_frame.lstrip("/")
+        self._tolerance_ns = round(options.pose_tolerance_s * 1e9)
         self._report = report
-        self._tree = read_transforms(bag, topics, report)
+        self.tree = read_transforms(bag, topics, options.clock, report)
+        self.stamps_ns: Sequence[int] = ()
 
-    def find(self, pose_topic: str | None) -> PoseAt | None:
+    def find(self) -> PoseAt | None:
         """Return a function from a stamp to the camera's pose, or None if there is no pose source.
 
-        A named ``pose_topic`` is used. Otherwise the sources are tried in this order: a pose topic
-        beside the image topic (``camera/pose``), TF with motion between the camera and the map,
-        odometry, any other pose topic.
+        A named topic is used. Otherwise the sources are tried in this order: a pose topic beside
+        the image topic (``camera/pose``), TF with motion between the camera and the map,
+        odometry, another pose topic if there is no odometry.
 
         Raises:
-            DataError: ``pose_topic`` is named and cannot be used.
+            DataError: the pose topic is named and cannot be used.
         """
-        if pose_topic is not None:
-            topic = named(self._topics, pose_topic, (*POSE_TYPES, *TF_TYPES), "pose")
-            found = self._of_tf() if topic.type in TF_TYPES else self._of_topic(topic)
-            if found is None:
-                raise DataError.from_parts(
-                    f"pose topic {topic.name}",
-                    f"no transforms that lead to {self._camera_frame!r}",
-                    "TF between the pose's frame and the camera's optical frame",
-                    "record /tf_static, or set camera_frame",
+        if self._options.pose_topic:
+            return self._of_named(self._options.pose_topic)
+        judged = [PoseCandidate.of(t.name, t.type, self._image.name) for t in self._topics]
+        candidates = sorted(
+            (c for c in judged if c.rank is not None), key=lambda c: (c.rank, c.name)
+        )
+        found: PoseAt | None = None
+        for candidate in [c for c in candidates if c.rank == 0]:
+            found = found or self._of_topic(candidate.name, candidate.kind)
+        found = found or self._of_tf()
+        for candidate in [c for c in candidates if c.rank != 0]:
+            if found is not None:
+                self._report.note(f"not taken: {candidate.name} (poses are there already)")
+            elif candidate.rank == 1 or not any(c.rank == 1 for c in candidates):
+                found = self._of_topic(candidate.name, candidate.kind)
+            else:
+                self._report.note(
+                    f"not taken: {candidate.name} does not say whose pose it is; "
+                    f"{option('pose_topic', candidate.name)} takes it, with "
+                    f"{option('pose_frame', f'{BODY}|{OPTICAL}|FRAME')}"
                 )
-            return found
-        namespace = base_topic(self._image.name).rpartition("/")[0]
-        poses = [t for t in self._topics if t.type in POSE_TYPES]
-        beside = [t for t in poses if namespace and t.name.startswith(f"{namespace}/")]
-        odometry = [t for t in poses if t.type == ODOMETRY]
-        for topic in [t for t in beside if t.type == POSE_STAMPED]:
-            return self._of_topic(topic)
-        found = self._of_tf()
-        for topic in [*odometry, *(t for t in poses if t.type != ODOMETRY)]:
-            found = found or self._of_topic(topic)
+        for other in judged:
+            if other.kind in POSE_TYPES and other.rank is None:
+                self._report.note(f"not taken: {other.name} ({other.reason})")
         if found is None:
             self._report.note("no pose topic, odometry or moving TF: the frames have no pose")
         return found
 
+    def _of_named(self, name: str) -> PoseAt:
+        topic = named(self._topics, name, (*POSE_TYPES, *TF_TYPES), "pose_topic")
+        before = len(self._report.notes)
+        found = self._of_tf() if topic.type in TF_TYPES else self._of_topic(topic.name, topic.type)
+        if found is not None:
+            return found
+        raise DataError.from_parts(
+            f"pose topic {topic.name}",
+            "; ".join(self._report.notes[before:])
+            or f"no transforms that lead to {self._camera_frame!r}",
+            "TF between the pose's frame and the camera's optical frame",
+            f"record /tf_static, or give {option('camera_frame')} or "
+            f"{option('pose_frame', f'{BODY}|{OPTICAL}|FRAME')}",
+        )
+
     def _of_tf(self) -> PoseAt | None:
-        frame = self._camera_frame
-        world = self._map_frame or self._tree.world_of(frame)
-        if world is None or not self._tree.is_moving(world, frame):
+        frame, tree, tolerance_ns = self._camera_frame, self.tree, self._tolerance_ns
+        turn = self._pose_frame == BODY
+        if not turn and self._pose_frame not in ("", OPTICAL):
+            frame = self._pose_frame
+        world = self._map_frame or tree.world_of(frame)
+        if world is None or not tree.is_moving(world, frame):
+            self._report_tf(frame)
             return None
-        self._report.note(f"poses are TF {world} <- {frame}")
-        tree, tolerance_ns = self._tree, self._tolerance_ns
-        return lambda stamp_ns: tree.lookup(world, frame, stamp_ns, tolerance_ns)
+        self.stamps_ns = tree.moving_stamps(frame)
+        self._report.note(f"poses are TF {world} <- {frame}{', x forward' if turn else ''}")
 
-    def _of_topic(self, topic: Topic) -> PoseAt | None:
-        """Return the poses of a topic.
+        def at(stamp_ns: int) -> Matrix | None:
+            found = tree.lookup(world, frame, stamp_ns, tolerance_ns)
+            return found @ T_BODY_OPTICAL if turn and found is not None else found
 
-        If the message names a child frame, TF moves them to the camera.
-        """
-        poses: dict[int, npt.NDArray[np.float64]] = {}
-        child = ""
-        for recorded_ns, message in self._bag.messages(topic.name):
-            stamp_ns = stamp_of(message.header) or recorded_ns
-            pose = message.pose if topic.type == POSE_STAMPED else message.pose.pose
-            matrix = _matrix(pose.position, pose.orientation, topic.name, self._report)
-            if matrix is not None:
-                poses[stamp_ns] = matrix
-            child = str(getattr(message, "child_frame_id", "")).lstrip("/") or child
-        track, tree, tolerance_ns = track_of(poses), self._tree, self._tolerance_ns
+        return at
+
+    def _report_tf(self, frame: str) -> None:
+        """Name both frames if TF moves, but not the camera."""
+        moving = self.tree.moving_frames()
+        if not moving:
+            return
+        root = self.tree.ancestors(moving[-1])[-1]
+        known = "has no parent there" if frame in self.tree.frames() else "is not in TF"
+        target = self._map_frame or root
+        self._report.note(
+            f"no transforms lead from {frame!r} to {target!r}: {frame!r} {known}; "
+            f"TF has {', '.join(sorted(self.tree.frames())[:12])}; record /tf_static, or give "
+            f"{option('camera_frame')}"
+        )
+
+    def _of_topic(self, name: str, kind: str) -> PoseAt | None:
+        """Return the poses of a topic, moved to the camera by TF if they are of another frame."""
+        poses = read_poses(self._bag, name, kind, self._options.clock, self._report)
+        child = self._pose_frame or poses.child
         frame = self._camera_frame
-        if child in ("", frame):
-            self._report.note(f"poses are {topic.name}, read as the camera's optical frame")
-            return lambda stamp_ns: track.at(stamp_ns, tolerance_ns)
-        if child not in tree.ancestors(frame):
+        if kind == ODOMETRY and not child:
             self._report.note(
-                f"{topic.name} is the pose of {child!r}, and no TF leads from there to {frame!r}"
+                f"not taken: {name} has no child_frame_id: it does not say whose pose it is; give "
+                f"{option('pose_frame', f'{BODY}|{OPTICAL}|FRAME')}"
             )
             return None
-        self._report.note(f"poses are {topic.name} with TF {child} <- {frame}")
+        if not self._is_fixed(name, poses.frame):
+            return None
+        base = self._to_map(name, poses)
+        if base is None:
+            return None
+        if child in ("", frame, OPTICAL):
+            if not child:
+                self._report.note(f"poses are {name}, read as the camera's optical frame")
+            else:
+                self._report.note(f"poses are {name}, of the camera's optical frame")
+            self.stamps_ns = poses.stamps_ns
+            return base
+        if child == BODY:
+            self._report.note(f"poses are {name}, of a body with x forward at the camera")
+            self.stamps_ns = poses.stamps_ns
+            return lambda stamp_ns: None if (b := base(stamp_ns)) is None else b @ T_BODY_OPTICAL
+        if self.tree.between(child, frame, None, self._tolerance_ns) is None:
+            self._report.note(
+                f"{name} is the pose of {child!r}, and no TF leads from there to {frame!r}: "
+                f"record /tf_static, or give {option('pose_frame', f'{BODY}|{OPTICAL}')}"
+            )
+            return None
+        self._report.note(f"poses are {name} with TF {child} <- {frame}")
+        self.stamps_ns = poses.stamps_ns
+        tree, tolerance_ns = self.tree, self._tolerance_ns
 
-        def at(stamp_ns: int) -> npt.NDArray[np.float64] | None:
-            body = track.at(stamp_ns, tolerance_ns)
-            mount = tree.lookup(child, frame, stamp_ns, tolerance_ns)
+        def at(stamp_ns: int) -> Matrix | None:
+            body, mount = base(stamp_ns), tree.between(child, frame, stamp_ns, tolerance_ns)
             return None if body is None or mount is None else body @ mount
 
         return at
 
+    def _is_fixed(self, name: str, frame: str) -> bool:
+        """Return whether poses are given in a frame that does not move with the camera."""
+        if frame and (
+            frame == self._camera_frame or frame in self.tree.rigid_with(self._camera_frame)
+        ):
+            self._report.note(
+                f"not taken: {name} is given in {frame!r}, which moves with the camera "
+                f"({self._camera_frame!r})"
+            )
+            return False
+        return True
 
-def read_transforms(bag: BagFile, topics: Sequence[Topic], report: ReaderReport) -> TransformTree:
+    def _to_map(self, name: str, poses: RecordedPoses) -> PoseAt | None:
+        """Return the poses in the map frame: as recorded, or moved by TF to a named frame."""
+        track, tolerance_ns = poses.track, self._tolerance_ns
+        target, frame, tree = self._map_frame, poses.frame, self.tree
+        if not target or not frame or target == frame:
+            return lambda stamp_ns: track.at(stamp_ns, tolerance_ns)
+        if tree.between(target, frame, None, tolerance_ns) is None:
+            self._report.note(
+                f"not taken: {name} is given in {frame!r}, and no TF leads from there to "
+                f"{target!r}"
+            )
+            return None
+
+        def at(stamp_ns: int) -> Matrix | None:
+            pose = track.at(stamp_ns, tolerance_ns)
+            moved = tree.between(target, frame, stamp_ns, tolerance_ns)
+            return None if pose is None or moved is None else moved @ pose
+
+        return at
+
+
+def read_transforms(
+    bag: BagFile, topics: Sequence[Topic], clock: str, report: ReaderReport
+) -> TransformTree:
     """Return all TF of a recording. Transforms of ``/tf_static`` hold at any time."""
     tree = TransformTree()
     for topic in (t for t in topics if t.type in TF_TYPES):
@@ -154,7 +247,8 @@ def read_transforms(bag: BagFile, topics: Sequence[Topic], report: ReaderReport)
                 matrix = _matrix(value.translation, value.rotation, topic.name, report)
                 if matrix is None:
                     continue
-                stamp_ns = None if is_static else stamp_of(item.header) or recorded_ns
+                header_ns = stamp_of(item.header) if clock == "header" else 0
+                stamp_ns = None if is_static else header_ns or recorded_ns
                 tree.add(item.header.frame_id, item.child_frame_id, stamp_ns, matrix)
     return tree
 
@@ -164,9 +258,7 @@ def stamp_of(header: Any) -> int:
     return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
 
 
-def _matrix(
-    position: Any, orientation: Any, topic: str, report: ReaderReport
-) -> npt.NDArray[np.float64] | None:
+def _matrix(position: Any, orientation: Any, topic: str, report: ReaderReport) -> Matrix | None:
     translation = (position.x, position.y, position.z)
     quaternion = (orientation.x, orientation.y, orientation.z, orientation.w)
     try:

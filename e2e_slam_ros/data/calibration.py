@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
 
 from e2e_slam_ros.config.errors import CameraError, DataError
+from e2e_slam_ros.config.input import option
 from e2e_slam_ros.data.atomic import write_text_atomic
+from e2e_slam_ros.data.camera_file import (
+    lens_of_colmap,
+    lens_of_mapping,
+    lens_of_opencv_storage,
+)
 from e2e_slam_ros.data.text_list import read_text
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.lens_model import LensModel
 
 CALIBRATION_FILE = "calibration.yaml"
+# In this order; those of other programs come after our own.
+CALIBRATION_FILES = (
+    CALIBRATION_FILE,
+    *("ost.yaml", "camera_info.yaml", "camchain.yaml", "sensor.yaml", "camera.yaml"),
+    *("intrinsics.yaml", "cameras.txt"),
+)
 TUM_DEPTH_FACTOR = 5000.0
 _REQUIRED = ("width", "height", "fx", "fy", "cx", "cy")
-_OPTIONAL = ("distortion", "depth_factor")
+_OPTIONAL = ("distortion", "distortion_model", "depth_factor")
 
 # From the calibration page of the TUM RGB-D benchmark (Sturm et al., IROS 2012), colour cameras.
 # The page suggests "ros" for a sequence of unknown calibration. The fr3 images are undistorted.
@@ -42,6 +55,7 @@ class Calibration:
         camera: intrinsics of the colour image. Depth is registered to it.
         depth_factor: depth counts per metre.
         source: origin of the calibration, in words.
+        lens: of the images as they are stored, if they become ``camera`` only by remapping.
 
     >>> Calibration(tum_camera("fr1"), 5000.0, "built in").camera.fx
     517.3
@@ -50,6 +64,7 @@ class Calibration:
     camera: PinholeCamera
     depth_factor: float
     source: str
+    lens: LensModel | None = None
 
 
 def tum_camera(name: str) -> PinholeCamera | None:
@@ -64,7 +79,8 @@ def read_calibration(path: Path) -> Calibration:
     """Read a calibration file.
 
     The keys ``width height fx fy cx cy`` are in pixels. Optional keys are ``distortion`` (k1 k2 p1
-    p2 [k3]) and ``depth_factor`` (counts per metre, default 5000).
+    p2 [k3 [k4 k5 k6 ...]], or four of a fisheye), ``distortion_model`` and ``depth_factor``
+    (counts per metre, default 5000). Files of other programs: `camera_file`.
 
     Raises:
         DataError: the file cannot be read, a key is missing or unknown, or the values do not
@@ -77,10 +93,23 @@ def read_calibration(path: Path) -> Calibration:
     ...     read_calibration(path).depth_factor
     1000.0
     """
+    text = read_text(path)
     try:
-        content = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as problem:
+        found = lens_of_colmap(text, str(path))
+        if found is None and text.startswith("%YAML:1.0"):
+            found = lens_of_opencv_storage(path)
+        if found is not None:
+            return _of_lens(found, TUM_DEPTH_FACTOR, str(path))
+        content = yaml.safe_load(text)
+        if isinstance(content, dict) and "fx" not in content:
+            found = lens_of_mapping(content, f"calibration {path}")
+            if found is not None:
+                factor = float(content.get("depth_factor", TUM_DEPTH_FACTOR))
+                return _of_lens(found, factor, str(path))
+    except (yaml.YAMLError, RecursionError) as problem:
         raise _refusal(path, problem, "YAML") from problem
+    except (TypeError, ValueError, CameraError) as problem:
+        raise _refusal(path, problem, "numbers that describe a camera") from problem
     if not isinstance(content, dict):
         raise _refusal(path, type(content).__name__, f"the keys {' '.join(_REQUIRED)}")
     missing = [key for key in _REQUIRED if key not in content]
@@ -91,27 +120,76 @@ def read_calibration(path: Path) -> Calibration:
     try:
         fx, fy, cx, cy = (float(content[key]) for key in ("fx", "fy", "cx", "cy"))
         distortion = tuple(float(value) for value in content.get("distortion") or ())
+        model = str(content.get("distortion_model", ""))
         factor = float(content.get("depth_factor", TUM_DEPTH_FACTOR))
         width, height = int(content["width"]), int(content["height"])
-        camera = PinholeCamera(width, height, fx, fy, cx, cy, distortion)
+        lens = LensModel(width, height, fx, fy, cx, cy, model, distortion)
+        return _of_lens(lens, factor, str(path))
     except (TypeError, ValueError, CameraError) as problem:
         raise _refusal(path, problem, "numbers that describe a camera") from problem
+
+
+def lens_of_text(text: str, size: tuple[int, int] | None) -> LensModel:
+    """Return the lens of the option ``intrinsics``.
+
+    It is ``fx,fy,cx,cy`` (and k1, k2, p1, p2, k3, ...) for images of ``size``, a calibration file,
+    or the name of a built-in camera.
+
+    Raises:
+        DataError: none of these, or numbers without a known size.
+
+    >>> lens_of_text("500,500,319.5,239.5", (640, 480)).fx
+    500.0
+    """
+    built_in = _TUM_CAMERAS.get(text.lower())
+    if built_in is not None:
+        return LensModel.of_pinhole(built_in)
+    try:
+        numbers = [float(word) for word in text.replace(",", " ").split()]
+    except ValueError:
+        path = Path(text).expanduser()
+        if path.is_file():
+            calibration = read_calibration(path)
+            return calibration.lens or LensModel.of_pinhole(calibration.camera)
+        numbers = []
+    if len(numbers) < 4 or size is None:
+        raise DataError.from_parts(
+            "intrinsics",
+            repr(text),
+            f"fx,fy,cx,cy, a calibration file, or one of {', '.join(_TUM_CAMERAS)}",
+            f"give {option('intrinsics', '500,500,319.5,239.5')}",
+        )
+    fx, fy, cx, cy, *coefficients = numbers
+    try:
+        return LensModel(*size, fx, fy, cx, cy, "", tuple(coefficients))
+    except CameraError as problem:
+        raise DataError(str(problem)) from problem
+
+
+def _of_lens(lens: LensModel, factor: float, source: str) -> Calibration:
     if not 0.0 < factor < float("inf"):
-        raise _refusal(path, f"depth_factor {factor}", "a positive number of counts per metre")
-    return Calibration(camera, factor, str(path))
+        raise _refusal(
+            Path(source), f"depth_factor {factor}", "a positive number of counts per metre"
+        )
+    return Calibration(lens.pinhole, factor, source, None if lens.is_plain else lens)
 
 
-def calibration_of(folder: Path, given: PinholeCamera | None) -> Calibration | None:
+def calibration_of(
+    folder: Path,
+    given: PinholeCamera | LensModel | None = None,
+    factor: float = 0.0,
+) -> Calibration | None:
     """Return the calibration of a folder's images: a given camera, else that of its file.
 
-    None where there is neither. The depth factor is that of the file, else TUM's.
+    None where there is neither. The depth factor is the given one, that of the file, or TUM's.
     """
-    path = folder / CALIBRATION_FILE
-    beside = read_calibration(path) if path.is_file() else None
-    if given is None:
-        return beside
-    factor = beside.depth_factor if beside else TUM_DEPTH_FACTOR
-    return Calibration(given, factor, "the camera given")
+    path = next((folder / n for n in CALIBRATION_FILES if (folder / n).is_file()), None)
+    beside = None if path is None else read_calibration(path)
+    if given is not None:
+        lens = given if isinstance(given, LensModel) else LensModel.of_pinhole(given)
+        per_metre = factor or (beside.depth_factor if beside else TUM_DEPTH_FACTOR)
+        return _of_lens(lens, per_metre, "the camera given")
+    return replace(beside, depth_factor=factor) if beside and factor else beside
 
 
 def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) -> None:

@@ -6,15 +6,14 @@ millimetres with 0 = invalid, 32FC1 in metres with NaN = invalid.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
-from e2e_slam_ros.data.images import read_color, read_counts
 
 MILLIMETRES_PER_METRE = 1000.0
 
@@ -59,28 +58,52 @@ _COLOR = {
     "rgba8": _Layout("u1", 4, (0, 1, 2)),
     "bgra8": _Layout("u1", 4, (2, 1, 0)),
     "8UC4": _Layout("u1", 4, (2, 1, 0)),
+    "rgb16": _Layout("u2", 3, (0, 1, 2)),
+    "bgr16": _Layout("u2", 3, (2, 1, 0)),
+    "16UC3": _Layout("u2", 3, (2, 1, 0)),
+    "rgba16": _Layout("u2", 4, (0, 1, 2)),
+    "bgra16": _Layout("u2", 4, (2, 1, 0)),
+    "16UC4": _Layout("u2", 4, (2, 1, 0)),
     "mono8": _Layout("u1", 1),
     "8UC1": _Layout("u1", 1),
     "mono16": _Layout("u2", 1),
+    # As a picture, 16-bit grey is grey whatever it was made for.
+    "16UC1": _Layout("u2", 1),
 }
-# Positions of the two luma and the two chroma samples in the four bytes of a pixel pair.
+# OpenCV names a mosaic by the second row and column, sensor_msgs by the first.
+_BAYER = {
+    "rggb": cv2.COLOR_BayerBG2RGB,
+    "bggr": cv2.COLOR_BayerRG2RGB,
+    "gbrg": cv2.COLOR_BayerGR2RGB,
+    "grbg": cv2.COLOR_BayerGB2RGB,
+}
+_MOSAICS = {
+    f"bayer_{order}{bits}": (_Layout(f"u{bits // 8}", 1), code)
+    for order, code in _BAYER.items()
+    for bits in (8, 16)
+}
 _YUV422 = {
-    "yuyv": (0, 2, 1, 3),
-    "yuv422_yuy2": (0, 2, 1, 3),
-    "uyvy": (1, 3, 0, 2),
-    "yuv422": (1, 3, 0, 2),
+    "yuyv": cv2.COLOR_YUV2RGB_YUY2,
+    "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUY2,
+    "uyvy": cv2.COLOR_YUV2RGB_UYVY,
+    "yuv422": cv2.COLOR_YUV2RGB_UYVY,
 }
-_DEPTH = {"16UC1": _Layout("u2", 1), "mono16": _Layout("u2", 1), "32FC1": _Layout("f4", 1)}
+# A plane of luma, then pairs of chroma; nv24 has a pair for each pixel.
+_PLANES = {
+    "nv12": cv2.COLOR_YUV2RGB_NV12,
+    "nv21": cv2.COLOR_YUV2RGB_NV21,
+    "nv24": cv2.COLOR_YUV2RGB_NV12,
+}
+_DEPTH = {
+    "16UC1": _Layout("u2", 1),
+    "mono16": _Layout("u2", 1),
+    "16SC1": _Layout("i2", 1),
+    "32FC1": _Layout("f4", 1),
+    "64FC1": _Layout("f8", 1),
+}
 LAYOUTS = {**_COLOR, **_DEPTH}
-COLOR_ENCODINGS = (*_COLOR, *_YUV422)
+COLOR_ENCODINGS = (*_COLOR, *_MOSAICS, *_YUV422, *_PLANES)
 DEPTH_ENCODINGS = tuple(_DEPTH)
-# Header of compressed_depth_image_transport: format number and two quantisation terms.
-_COMPRESSED_DEPTH_HEADER = struct.Struct("<iff")
-
-
-def is_depth_encoding(encoding: str) -> bool:
-    """Return whether an encoding, or a CompressedImage format, is always depth."""
-    return encoding in ("16UC1", "32FC1") or "compressedDepth" in encoding
 
 
 def decode_color(image: RawImage, what: str) -> npt.NDArray[np.uint8]:
@@ -99,21 +122,31 @@ def decode_color(image: RawImage, what: str) -> npt.NDArray[np.uint8]:
 
 def color_view(image: RawImage, what: str) -> npt.NDArray[np.uint8]:
     """Return the image of `decode_color`; dense rgb8 stays a view of ``data``."""
-    order = _YUV422.get(image.encoding)
-    if order is not None:
-        return _yuv422(_pixels(_Layout("u1", 2), image, what), order)
-    layout = _COLOR.get(image.encoding)
-    if layout is None:
-        raise _unknown(image.encoding, COLOR_ENCODINGS, what)
-    pixels = _pixels(layout, image, what)
-    if layout.dtype == "u2":
-        pixels = pixels.astype(np.uint16) >> 8
-    rgb = pixels[..., :3] if layout.rgb == (0, 1, 2) else pixels[..., list(layout.rgb)]
-    return np.ascontiguousarray(rgb, dtype=np.uint8)
+    encoding = image.encoding
+    if encoding in _MOSAICS:
+        layout, code = _MOSAICS[encoding]
+        return _eight_bits(_converted(_pixels(layout, image, what)[..., 0], code, what))
+    if encoding in _YUV422:
+        if image.width % 2:
+            raise _odd(image, what)
+        return _eight_bits(
+            _converted(_pixels(_Layout("u1", 2), image, what), _YUV422[encoding], what)
+        )
+    if encoding in _PLANES:
+        return _eight_bits(_converted(_planes(image, what), _PLANES[encoding], what))
+    layout_or_none = _COLOR.get(encoding)
+    if layout_or_none is None:
+        raise _unknown(encoding, COLOR_ENCODINGS, what)
+    pixels = _eight_bits(_pixels(layout_or_none, image, what))
+    rgb = layout_or_none.rgb
+    pixels = pixels[..., :3] if rgb == (0, 1, 2) else pixels[..., list(rgb)]
+    return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 
-def decode_depth(image: RawImage, what: str) -> npt.NDArray[np.float32]:
+def decode_depth(image: RawImage, what: str, factor: float = 0.0) -> npt.NDArray[np.float32]:
     """Return a raw depth image as (H, W) float32 metres, 0 = invalid.
+
+    ``factor`` is counts per metre of integers; 0 means millimetres.
 
     Raises:
         DataError: not one of `DEPTH_ENCODINGS`, or fewer bytes than the size needs.
@@ -123,9 +156,10 @@ def decode_depth(image: RawImage, what: str) -> npt.NDArray[np.float32]:
     [[1.0, 0.0]]
     """
     pixels = depth_view(image, what)
-    if pixels.dtype.kind == "u":
-        return pixels.astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
-    return _valid_metres(pixels.astype(np.float32))
+    if pixels.dtype.kind in "ui":
+        counts = np.maximum(pixels, 0).astype(np.float32)
+        return counts / np.float32(factor or MILLIMETRES_PER_METRE)
+    return valid_metres(pixels.astype(np.float32))
 
 
 def depth_view(image: RawImage, what: str) -> npt.NDArray[np.generic]:
@@ -134,40 +168,6 @@ def depth_view(image: RawImage, what: str) -> npt.NDArray[np.generic]:
     if layout is None:
         raise _unknown(image.encoding, DEPTH_ENCODINGS, what)
     return _pixels(layout, image, what)[..., 0]
-
-
-def decode_compressed_color(data: object, what: str) -> npt.NDArray[np.uint8]:
-    """Return a CompressedImage (JPEG or PNG) as (H, W, 3) uint8 RGB.
-
-    Raises:
-        DataError: the bytes are no such image.
-    """
-    return read_color(bytes(memoryview(data)), what)  # type: ignore[arg-type]
-
-
-def decode_compressed_depth(image_format: str, data: object, what: str) -> npt.NDArray[np.float32]:
-    """Return a CompressedImage of depth as (H, W) float32 metres, 0 = invalid.
-
-    Two formats are read. The ``compressedDepth`` transport holds 16UC1, or 32FC1 quantised as
-    inverse depth: depth = a / (count - b). The other format is plain 16-bit PNG in millimetres.
-
-    Raises:
-        DataError: another format, or damaged bytes.
-    """
-    content = bytes(memoryview(data))  # type: ignore[arg-type]
-    if "compressedDepth" not in image_format:
-        return read_counts(content, what).astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
-    if "rvl" in image_format.lower() or len(content) < _COMPRESSED_DEPTH_HEADER.size:
-        raise DataError.from_parts(
-            what, f"format {image_format!r}", "compressedDepth with PNG", "record it as PNG or raw"
-        )
-    _, a, b = _COMPRESSED_DEPTH_HEADER.unpack_from(content)
-    counts = read_counts(content[_COMPRESSED_DEPTH_HEADER.size :], what)
-    if "32FC1" not in image_format:
-        return counts.astype(np.float32) / np.float32(MILLIMETRES_PER_METRE)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        metres = np.float32(a) / (counts.astype(np.float32) - np.float32(b))
-    return _valid_metres(np.where(counts > 0, metres, np.float32(0.0)).astype(np.float32))
 
 
 def _pixels(layout: _Layout, image: RawImage, what: str) -> npt.NDArray[np.generic]:
@@ -190,26 +190,46 @@ def _pixels(layout: _Layout, image: RawImage, what: str) -> npt.NDArray[np.gener
     return np.ndarray(shape, dtype, buffer=raw.data, strides=strides)
 
 
-def _yuv422(
-    pixels: npt.NDArray[np.generic], order: tuple[int, int, int, int]
-) -> npt.NDArray[np.uint8]:
-    """Convert packed 4:2:2 to RGB with the full-range JPEG (BT.601) matrix that cameras use."""
-    height, width = pixels.shape[:2]
-    if width % 2:
+def _planes(image: RawImage, what: str) -> npt.NDArray[np.generic]:
+    """Return luma above half-size chroma pairs, (H * 3 / 2, W) uint8, as OpenCV wants them."""
+    width, height = image.width, image.height
+    if width % 2 or height % 2:
+        raise _odd(image, what)
+    rows = height * 3 if image.encoding == "nv24" else height * 3 // 2
+    planes = _pixels(_Layout("u1", 1), image._replace(height=rows), what)[..., 0]
+    if image.encoding != "nv24":
+        return planes
+    chroma = planes[height:].reshape(height, width, 2)[::2, ::2]
+    return np.concatenate([planes[:height], chroma.reshape(height // 2, width)])
+
+
+def _converted(pixels: npt.NDArray[np.generic], code: int, what: str) -> npt.NDArray[np.generic]:
+    dense = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    try:
+        return np.asarray(cv2.cvtColor(dense, code))
+    except cv2.error as problem:
         raise DataError.from_parts(
-            "4:2:2 image", f"width {width}", "an even width", "the recording is damaged"
-        )
-    quads = pixels.reshape(height, width // 2, 4).astype(np.float32)
-    luma = quads[..., [order[0], order[1]]].reshape(height, width)
-    blue = np.repeat(quads[..., order[2]], 2, axis=1) - 128.0
-    red = np.repeat(quads[..., order[3]], 2, axis=1) - 128.0
-    rgb = np.stack(
-        [luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue], axis=-1
+            what, str(problem).strip(), "an image that OpenCV converts", "the message is damaged"
+        ) from problem
+
+
+def _eight_bits(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    if pixels.dtype.itemsize == 1:
+        return pixels  # type: ignore[return-value]
+    return (pixels.astype(np.uint16) >> 8).astype(np.uint8)
+
+
+def _odd(image: RawImage, what: str) -> DataError:
+    return DataError.from_parts(
+        what,
+        f"{image.encoding} with width {image.width} and height {image.height}",
+        "an even width, and an even height where chroma is halved",
+        "the recording is damaged",
     )
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
 
 
-def _valid_metres(metres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def valid_metres(metres: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return metres with 0 where they are not finite or not positive."""
     valid = np.isfinite(metres) & (metres > 0)
     return np.where(valid, metres, np.float32(0.0)).astype(np.float32)
 

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.config.input import option
 from e2e_slam_ros.data.calibration import Calibration
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import FrameParts, PartsSequence
-from e2e_slam_ros.data.images import image_size, read_color, read_depth
+from e2e_slam_ros.data.images import image_size, read_color, read_depth, rectified
 
 FrameFiles: TypeAlias = FrameParts[Path]
 
@@ -55,11 +56,18 @@ class FolderSequence(PartsSequence[Path]):
         self._check_calibration()
 
     def _decode_image(self, index: int, source: Path) -> tuple[npt.NDArray[np.uint8], str]:
-        return read_color(source, str(source)), f"image {source}"
+        what = f"image {source}"
+        image = read_color(source, str(source))
+        lens = self._calibration.lens
+        return (image if lens is None else rectified(image, lens, what)), what
 
     def _decode_depth(self, index: int, source: Path) -> tuple[npt.NDArray[np.float32], str]:
         factor = self._calibration.depth_factor
-        return read_depth(source, str(source), factor), f"depth image {source}"
+        depth, lens = read_depth(source, str(source), factor), self._calibration.lens
+        is_remapped = lens is not None and depth.shape == (lens.height, lens.width)
+        if lens is not None and lens.rectifier is not None and is_remapped:
+            depth = lens.rectifier.depth(depth)
+        return depth, f"depth image {source}"
 
     def _check_calibration(self) -> None:
         """Raise early if the calibration's size fits none of a few images.
@@ -74,5 +82,6 @@ class FolderSequence(PartsSequence[Path]):
                 f"images of {self.name}",
                 f"{known[0][0]}x{known[0][1]} pixels",
                 f"{camera.width}x{camera.height}, the size of {self._calibration.source}",
-                "put the calibration of these images into calibration.yaml beside the data",
+                "put the calibration of these images into calibration.yaml beside the data, or "
+                f"give {option('intrinsics', 'FILE')}",
             )

@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.config.errors import DataError, DepthError
+from e2e_slam_ros.config.input import option
 from e2e_slam_ros.data.frame import Frame, ReaderReport
 from e2e_slam_ros.data.images import check_size
 from e2e_slam_ros.data.sequence import SequenceReader
@@ -84,7 +85,7 @@ class PartsSequence(SequenceReader, Generic[Source]):
         try:
             depth, what = self._decode_depth(index, source)
             check_size(depth.shape, self._camera, what)
-        except DataError as problem:
+        except (DataError, DepthError) as problem:
             if self._require_depth:
                 raise
             self._count_once("unreadable depth image", index, str(problem))
@@ -122,17 +123,22 @@ def keep_complete(
             f"sequence {name}",
             f"none of {len(entries)} images with everything that is required",
             "depth and pose within the tolerance of an image",
-            "check that the clocks agree, raise the tolerance, or require less",
+            "check that the clocks agree, or raise it with "
+            f"{option('tolerance_s')} or {option('pose_tolerance_s')}",
         )
     return kept
 
 
 def note_unsynchronised(
-    part: str, candidates: int, found: Sequence[object | None], report: ReaderReport
+    part: str,
+    candidates: int,
+    found: Sequence[object | None],
+    report: ReaderReport,
+    tolerance: str = "tolerance_s",
 ) -> None:
     """Add a note if there are ``candidates`` of a part, but none near the time of any image."""
     if candidates and all(item is None for item in found):
         report.note(
             f"{candidates} entries of {part} are there, but none is near an image's time: "
-            "check that they share a clock, or raise the tolerance"
+            f"check that they share a clock, or raise {option(tolerance)}"
         )

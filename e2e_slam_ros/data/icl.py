@@ -15,7 +15,8 @@ from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
 from e2e_slam_ros.data.icl_poses import read_icl_poses
-from e2e_slam_ros.data.text_list import read_text
+from e2e_slam_ros.data.text_list import read_text, words_of
+from e2e_slam_ros.data.tum import is_tum_folder
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 # Published: 481.20, -480.00, 319.50, 239.50. See `icl_poses` for the sign of fy.
@@ -94,7 +95,7 @@ def is_icl_folder(folder: Path) -> bool:
     """Return whether a folder is in ICL-NUIM's layout and not in TUM's."""
     if _matching(folder, _POSE_PATTERNS):
         return True
-    return (folder / "associations.txt").is_file() and not (folder / "rgb.txt").is_file()
+    return (folder / "associations.txt").is_file() and not is_tum_folder(folder)
 
 
 def _pairs(folder: Path, report: ReaderReport) -> list[_Pair]:
@@ -131,7 +132,7 @@ def _listed(path: Path, report: ReaderReport) -> list[_Pair]:
     """
     pairs = []
     for line in read_text(path).splitlines():
-        words = line.partition("#")[0].split()
+        words = words_of(line)
         if not words:
             continue
         try:

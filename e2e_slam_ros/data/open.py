@@ -3,40 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.config.input import InputOptions
 from e2e_slam_ros.data.bag_file import is_bag
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.icl import IclReader, is_icl_folder
 from e2e_slam_ros.data.rosbag import BagReader
-from e2e_slam_ros.data.tum import TumReader
+from e2e_slam_ros.data.tum import TumReader, is_tum_folder
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 
 def open_reader(
     path: Path | str,
     *,
+    options: InputOptions | None = None,
     camera: PinholeCamera | str | None = None,
-    tolerance_s: float = 0.02,
     require_depth: bool = False,
     require_pose: bool = False,
-    image_topic: str | None = None,
-    depth_topic: str | None = None,
-    camera_info_topic: str | None = None,
-    pose_topic: str | None = None,
+    **more: Any,
 ) -> FrameReader:
     """Open a TUM RGB-D folder, an ICL-NUIM folder or a ROS recording.
 
-    A folder that holds only one such folder (an unpacked archive) stands for that folder. Topic
-    names apply to recordings. The name of a built-in camera ("fr1") applies to TUM folders. The
-    other arguments apply to all kinds.
+    A folder that holds only one such folder (an unpacked archive) stands for that folder.
+
+    Args:
+        options: what the user names of the input.
+        camera: intrinsics, or for TUM folders the name of a built-in camera ("fr1").
+        more: fields of `InputOptions`, instead of ``options``.
 
     Raises:
         DataError: the path does not exist, is of no known kind, or its reader refuses it.
     """
+    options = options or InputOptions(**more)
     kind, found = detect(Path(path).expanduser())
     if kind == "tum":
-        return TumReader(found, camera, tolerance_s, require_depth, require_pose)
+        return TumReader(found, camera, options, require_depth, require_pose)
     if isinstance(camera, str):
         raise DataError.from_parts(
             "camera",
@@ -46,17 +49,7 @@ def open_reader(
         )
     if kind == "icl":
         return IclReader(found, camera, require_depth, require_pose)
-    return BagReader(
-        found,
-        image_topic=image_topic,
-        depth_topic=depth_topic,
-        camera_info_topic=camera_info_topic,
-        pose_topic=pose_topic,
-        camera=camera,
-        tolerance_s=tolerance_s,
-        require_depth=require_depth,
-        require_pose=require_pose,
-    )
+    return BagReader(found, options, camera, require_depth, require_pose)
 
 
 def detect(path: Path) -> tuple[str, Path]:
@@ -87,6 +80,6 @@ def detect(path: Path) -> tuple[str, Path]:
 def _kind(path: Path) -> str | None:
     if path.is_dir() and is_icl_folder(path):
         return "icl"
-    if path.is_dir() and (path / "rgb.txt").is_file():
+    if path.is_dir() and is_tum_folder(path):
         return "tum"
     return "bag" if is_bag(path) else None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation, Slerp
+
+# A longer gap is a failure of what publishes the poses, and no lower rate.
+_GAP_PERIODS = 3.0
 
 
 class PoseTrack:
@@ -51,6 +55,26 @@ class PoseTrack:
         if len(near) == 2:
             return self._between(near[0], near[1], stamp_ns)
         return self._poses[near[0]].copy() if near else None
+
+    def between_neighbours(
+        self, stamp_ns: int, tolerance_ns: int, longest_ns: int | None = None
+    ) -> npt.NDArray[np.float64] | None:
+        """Return the (4, 4) pose at ``stamp_ns``, interpolated whatever the rate is; or None.
+
+        A gap of more than three times the usual period or ``longest_ns``, and the time before the
+        first and after the last pose, are bridged only within the tolerance (`at`).
+        """
+        after = int(np.searchsorted(self._stamps_ns, stamp_ns, side="right"))
+        if 0 < after < len(self):
+            gap = int(self._stamps_ns[after] - self._stamps_ns[after - 1])
+            is_short = longest_ns is None or gap <= longest_ns
+            if is_short and gap <= _GAP_PERIODS * self._period_ns:
+                return self._between(after - 1, after, stamp_ns)
+        return self.at(stamp_ns, tolerance_ns)
+
+    @cached_property
+    def _period_ns(self) -> float:
+        return float(np.median(np.diff(self._stamps_ns))) if len(self) > 1 else 0.0
 
     def _between(self, before: int, after: int, stamp_ns: int) -> npt.NDArray[np.float64]:
         start, stop = int(self._stamps_ns[before]), int(self._stamps_ns[after])

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.config.errors import CameraError, DataError
+from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.config.input import InputOptions, option
 from e2e_slam_ros.data.association import associate
-from e2e_slam_ros.data.bag_camera import camera_of_info
+from e2e_slam_ros.data.bag_calibration import BagCalibration
+from e2e_slam_ros.data.bag_depth import BagDepth
 from e2e_slam_ros.data.bag_file import BagFile, MessageKey, Topic
-from e2e_slam_ros.data.bag_images import carries_depth, color_of_message, depth_of_message
+from e2e_slam_ros.data.bag_images import color_of_message
 from e2e_slam_ros.data.bag_poses import BagPoses
-from e2e_slam_ros.data.bag_topics import (
-    CAMERA_INFO,
-    IMAGE_TYPES,
-    choose_camera_info,
-    choose_color,
-    choose_depth,
-    is_rectified,
-    named,
-)
+from e2e_slam_ros.data.bag_topics import is_rectified, named
+from e2e_slam_ros.data.calibration import lens_of_text
+from e2e_slam_ros.data.clock_check import clocks_sentence, implausible
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import (
     FrameParts,
@@ -30,30 +27,28 @@ from e2e_slam_ros.data.frame_parts import (
     keep_complete,
     note_unsynchronised,
 )
-from e2e_slam_ros.data.sequence import check_tolerance
+from e2e_slam_ros.data.images import rectified
+from e2e_slam_ros.data.input_policy import Selection, select
+from e2e_slam_ros.data.stream import IMAGE_TYPES, Stream, stream_of_message
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.lens_model import LensModel
 
 
 class BagReader(PartsSequence[MessageKey]):
     """The camera frames of a recording.
 
     The constructor reads calibration, poses and the stamps of all images. Pixels are decoded when
-    a frame is read. A topic that is not named is found by its type, encoding and name, and
-    ``report.notes`` names the choice.
+    a frame is read. A topic that is not named is found by the input policy (`input_policy`), and
+    ``report.notes`` says what is used and what is not.
 
-    Colour encodings: rgb8 bgr8 rgba8 bgra8 mono8 mono16 yuyv uyvy and their aliases, JPEG and PNG.
-    Depth encodings: 16UC1 (mm), 32FC1 (m), compressedDepth. Depth must be registered to the colour
-    image.
+    Colour and depth encodings are those of `encodings`, JPEG, PNG and compressedDepth. Depth of
+    another frame than the image is reprojected by TF and its own camera_info, or left out.
 
     Args:
         path: a rosbag2 folder, or an .mcap, .db3 or ROS 1 .bag file.
-        image_topic, depth_topic, camera_info_topic, pose_topic: topics to use. A pose topic is
-            PoseStamped, PoseWithCovarianceStamped, Odometry or TF.
+        options: what the user names: topics, frames, tolerances.
         camera: intrinsics to use instead of camera_info.
-        tolerance_s: largest time difference between an image and its depth, seconds.
-        pose_tolerance_s: largest time difference between an image and a recorded pose, seconds.
-            Between two such poses the pose is interpolated.
-        map_frame, camera_frame: TF frames, if they do not have the usual names (`BagPoses`).
+        more: fields of `InputOptions`, instead of ``options``.
 
     Raises:
         DataError: not a recording, no image, no usable camera_info, or a named topic is missing.
@@ -74,49 +69,18 @@ class BagReader(PartsSequence[MessageKey]):
     def __init__(
         self,
         path: Path | str,
-        image_topic: str | None = None,
-        depth_topic: str | None = None,
-        camera_info_topic: str | None = None,
-        pose_topic: str | None = None,
+        options: InputOptions | None = None,
         camera: PinholeCamera | None = None,
-        tolerance_s: float = 0.02,
-        pose_tolerance_s: float = 0.1,
         require_depth: bool = False,
         require_pose: bool = False,
-        map_frame: str | None = None,
-        camera_frame: str | None = None,
+        **more: Any,
     ) -> None:
-        check_tolerance("tolerance_s", tolerance_s)
-        check_tolerance("pose_tolerance_s", pose_tolerance_s)
+        options = options or InputOptions(**more)
         super().__init__(Path(path).resolve().stem, ReaderReport(), require_depth)
-        self._bag = BagFile(path)
+        self._options = options
+        self._bag = BagFile(path, options.clock, self._report)
         try:
-            topics = self._bag.topics()
-            self._image_topic, self._depth_topic = self._choose(topics, image_topic, depth_topic)
-            images = self._keys(self._image_topic)
-            if camera_frame is None:
-                first = self._bag.message(self._image_topic.name, images[0])
-                camera_frame = str(first.header.frame_id).lstrip("/")
-            self._camera = camera or self._find_camera(topics, camera_info_topic)
-            poses = BagPoses(
-                self._bag,
-                topics,
-                self._image_topic,
-                camera_frame,
-                map_frame,
-                round(pose_tolerance_s * 1e9),
-                self._report,
-            ).find(pose_topic)
-            depths = self._partners(images, round(tolerance_s * 1e9))
-            entries = [
-                FrameParts(
-                    key.stamp_ns, key, depth, None if poses is None else poses(key.stamp_ns)
-                )
-                for key, depth in zip(images, depths, strict=True)
-            ]
-            self._parts = keep_complete(
-                self.name, entries, require_depth, require_pose, self._report
-            )
+            self._open(camera, require_depth, require_pose)
         except BaseException:
             self._bag.close()
             raise
@@ -125,87 +89,138 @@ class BagReader(PartsSequence[MessageKey]):
         """Release the recording. Frames can no longer be read."""
         self._bag.close()
 
+    def _open(self, camera: PinholeCamera | None, require_depth: bool, require_pose: bool) -> None:
+        options, topics = self._options, self._bag.topics()
+        selection = self._choose(topics)
+        self._image = selection.colour.stream
+        images = self._keys(self._image.name)
+        self._lens = self._find_lens(topics, camera)
+        self._camera = self._lens.pinhole
+        camera_frame = options.camera_frame.lstrip("/") or self._image.frame_id
+        image_topic = next(t for t in topics if t.name == self._image.name)
+        source = BagPoses(self._bag, topics, image_topic, camera_frame, options, self._report)
+        poses = source.find()
+        self._depth = None
+        if selection.depth is not None:
+            self._depth = BagDepth.of(
+                selection.depth.stream,
+                self._lens,
+                camera_frame,
+                options,
+                source.tree,
+                BagCalibration(self._bag, topics, self._report),
+                self._report,
+            )
+        elif not any("depth" in note for note in self._report.notes):
+            self._report.note("no depth topic: the frames have no depth")
+        depths = self._partners(images)
+        found = [None if poses is None else poses(key.stamp_ns) for key in images]
+        if poses is not None and all(pose is None for pose in found):
+            self._note_clocks("poses", images, source.stamps_ns)
+        entries = [
+            FrameParts(key.stamp_ns, key, depth, pose)
+            for key, depth, pose in zip(images, depths, found, strict=True)
+        ]
+        self._parts = keep_complete(self.name, entries, require_depth, require_pose, self._report)
+
     def _decode_image(self, index: int, source: MessageKey) -> tuple[npt.NDArray[np.uint8], str]:
-        what = f"image {index} of {self._image_topic.name}"
-        message = self._bag.message(self._image_topic.name, source)
-        return color_of_message(message, self._image_topic.type, what), what
+        what = f"image {index} of {self._image.name}"
+        message = self._bag.message(self._image.name, source)
+        image = color_of_message(message, self._image.kind, what)
+        return rectified(image, self._lens, what), what
 
     def _decode_depth(self, index: int, source: MessageKey) -> tuple[npt.NDArray[np.float32], str]:
-        assert self._depth_topic is not None  # it is where the source is from
-        what = f"depth image {index} of {self._depth_topic.name}"
-        message = self._bag.message(self._depth_topic.name, source)
-        return depth_of_message(message, self._depth_topic.type, what), what
+        assert self._depth is not None  # it is where the source is from
+        what = f"depth image {index} of {self._depth.stream.name}"
+        message = self._bag.message(self._depth.stream.name, source)
+        return self._depth.decode(message, what), what
 
-    def _choose(
-        self, topics: Sequence[Topic], image: str | None, depth: str | None
-    ) -> tuple[Topic, Topic | None]:
-        chosen_depth = None if depth is None else named(topics, depth, IMAGE_TYPES, "depth")
-        chosen = None if image is None else named(topics, image, IMAGE_TYPES, "image")
-        carriers = {t.name for t in topics if t.type in IMAGE_TYPES and self._is_depth(t)}
-        if chosen_depth is not None:
-            carriers.add(chosen_depth.name)
-        if chosen is None:
-            chosen = choose_color(topics, carriers, self._report)
-        carriers.discard(chosen.name)
-        if chosen_depth is None:
-            chosen_depth = choose_depth(topics, carriers, chosen, self._report)
-        return chosen, chosen_depth
+    def _choose(self, topics: Sequence[Topic]) -> Selection:
+        """Return the image streams to use. What is decided is noted."""
+        options = self._options
+        named_image = options.image_topic and named(
+            topics, options.image_topic, IMAGE_TYPES, "image_topic"
+        )
+        named_depth = options.depth_topic and named(
+            topics, options.depth_topic, IMAGE_TYPES, "depth_topic"
+        )
+        streams = {t.name: s for t in topics if (s := self._stream(t)) is not None}
+        image = streams[named_image.name] if named_image else None
+        depth = streams[named_depth.name] if named_depth else None
+        selection = select(list(streams.values()), image, depth)
+        for sentence in selection.sentences():
+            self._report.note(sentence)
+        return selection
 
-    def _is_depth(self, topic: Topic) -> bool:
-        """Return whether the topic's first message is a depth image."""
-        _, message = next(self._bag.messages(topic.name))
-        return carries_depth(message, topic.type, topic.name)
+    def _stream(self, topic: Topic) -> Stream | None:
+        """Return what the first message of an image topic says."""
+        if topic.type not in IMAGE_TYPES:
+            return None
+        try:
+            _, message = next(self._bag.messages(topic.name))
+            return stream_of_message(topic.name, topic.type, message)
+        except DataError as problem:
+            self._report.note(f"not taken: {topic.name}: {problem}")
+            return None
 
-    def _keys(self, topic: Topic) -> list[MessageKey]:
-        """Return the keys of a topic's messages, sorted by stamp. Repeated stamps are dropped."""
-        recorded = self._bag.keys(topic.name)
+    def _keys(self, name: str) -> list[MessageKey]:
+        """Return the keys of a topic's messages, sorted by stamp.
+
+        Repeated and impossible stamps are left out and counted.
+        """
+        recorded = self._bag.keys(name)
         self._report.listed = self._report.listed or len(recorded)
         unique: dict[int, MessageKey] = {}
-        for key in recorded:
-            if key.stamp_ns in unique:
-                self._report.skip(f"repeated stamp in {topic.name}")
+        wrong = implausible([key.stamp_ns for key in recorded])
+        for key, is_wrong in zip(recorded, wrong, strict=True):
+            if is_wrong:
+                self._report.skip(f"negative stamp, or far from all others, in {name}")
+            elif key.stamp_ns in unique:
+                self._report.skip(f"repeated stamp in {name}")
             else:
                 unique[key.stamp_ns] = key
-        stamps = [key.stamp_ns for key in recorded]
+        unset = sum(key.is_unset for key in recorded)
+        if unset:
+            self._report.note(
+                f"{unset} stamps of {name} are zero; the times of recording are used"
+            )
+        stamps = [key.stamp_ns for key in unique.values()]
         if stamps != sorted(stamps):
-            self._report.note(f"stamps of {topic.name} go back in time; they were sorted")
+            self._report.note(f"stamps of {name} go back in time; they were sorted")
         return [unique[stamp] for stamp in sorted(unique)]
 
-    def _partners(
-        self, images: Sequence[MessageKey], tolerance_ns: int
-    ) -> list[MessageKey | None]:
-        if self._depth_topic is None:
+    def _partners(self, images: Sequence[MessageKey]) -> list[MessageKey | None]:
+        if self._depth is None:
             return [None] * len(images)
-        depths = self._keys(self._depth_topic)
+        depths = self._keys(self._depth.stream.name)
+        tolerance_ns = round(self._options.tolerance_s * 1e9)
         pairs = associate(_stamps(images), _stamps(depths), tolerance_ns)
         found = [depths[j] if j >= 0 else None for j in pairs]
         note_unsynchronised("depth", len(depths), found, self._report)
+        if all(depth is None for depth in found):
+            self._note_clocks("depth images", images, [key.stamp_ns for key in depths])
         return found
 
-    def _find_camera(self, topics: Sequence[Topic], name: str | None) -> PinholeCamera:
-        """Return the camera of the first usable camera_info.
+    def _note_clocks(
+        self, what: str, images: Sequence[MessageKey], stamps_ns: Sequence[int]
+    ) -> None:
+        said = clocks_sentence("images", [key.stamp_ns for key in images], what, stamps_ns)
+        if said:
+            self._report.note(
+                f"{said}; {option('clock', 'recording')} uses the times of recording instead"
+            )
 
-        Unusable messages before it are counted.
-        """
-        image = self._image_topic
-        if name is not None:
-            topic: Topic | None = named(topics, name, (CAMERA_INFO,), "camera_info")
-        else:
-            topic = choose_camera_info(topics, image)
-        problem: object = "no camera_info topic"
-        if topic is not None:
-            for _, message in self._bag.messages(topic.name):
-                try:
-                    return camera_of_info(message, is_rectified(image.name))
-                except CameraError as refusal:
-                    self._report.skip("unusable camera_info")
-                    problem = refusal
-        raise DataError.from_parts(
-            f"calibration of {image.name}",
-            problem,
-            "a camera_info topic with the calibration",
-            "name it with camera_info_topic, or give the camera's intrinsics",
+    def _find_lens(self, topics: Sequence[Topic], camera: PinholeCamera | None) -> LensModel:
+        if camera is not None:
+            return LensModel.of_pinhole(camera)
+        options = self._options
+        if options.intrinsics:
+            return lens_of_text(options.intrinsics, self._image.size)
+        straight = options.rectified == "yes" or (
+            options.rectified == "auto" and is_rectified(self._image.name)
         )
+        calibration = BagCalibration(self._bag, topics, self._report)
+        return calibration.lens(self._image, options.camera_info_topic, straight)
 
 
 def _stamps(keys: Sequence[MessageKey]) -> npt.NDArray[np.int64]:

@@ -148,12 +148,6 @@ class PreloadedReader(WrappedReader):
         return self._frames[index]
 
 
-def check_tolerance(name: str, value: float) -> None:
-    """Raise `DataError` unless a tolerance in seconds is a finite number of at least 0."""
-    if not value >= 0.0:
-        raise DataError.from_parts(name, value, "seconds, at least 0", "0.02 suits 30 Hz cameras")
-
-
 def iterate_readable(reader: FrameReader) -> Iterator[Frame]:
     """Yield the readable frames of a reader in order.
 

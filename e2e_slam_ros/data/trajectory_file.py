@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from scipy.spatial.transform import Rotation
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import write_text_atomic
 from e2e_slam_ros.data.frame import ReaderReport
+from e2e_slam_ros.data.pose_columns import PoseColumns
 from e2e_slam_ros.data.pose_track import PoseTrack, pose_matrix
 from e2e_slam_ros.data.stamp import format_stamp
-from e2e_slam_ros.data.text_list import read_list
+from e2e_slam_ros.data.text_list import read_list, read_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,25 +47,35 @@ class Trajectory:
 def read_tum_trajectory(path: Path | str, report: ReaderReport | None = None) -> Trajectory:
     """Read a trajectory file. Left-out lines are counted in ``report``.
 
-    The reader leaves out lines that are not eight numbers ("malformed line in ..."), poses with a
-    NaN or infinite value, and zero quaternions. Quaternions are normalised. An empty file gives an
-    empty trajectory.
+    Other columns than the format's are recognised or refused (`pose_columns`). The reader leaves
+    out lines that are not such numbers ("malformed line in ..."), poses with a NaN or infinite
+    value, and zero quaternions. Quaternions are normalised. An empty file gives an empty
+    trajectory.
 
     Raises:
-        DataError: the file cannot be read.
+        DataError: the file cannot be read, or its columns are of no known layout.
     """
     path = Path(path)
     report = report if report is not None else ReaderReport()
+    entries = read_list(path, 1, report)
+    columns = PoseColumns(path, _first_comment(path), entries, report)
     stamps: list[int] = []
     poses: list[npt.NDArray[np.float64]] = []
-    for entry in read_list(path, 7, report):
-        pose = pose_of_words(entry.words, path.name, report)
+    for entry in entries:
+        pose = columns.pose(entry.words)
         if pose is None:
             continue
         poses.append(pose)
         stamps.append(entry.stamp_ns)
     stacked = np.stack(poses) if poses else np.zeros((0, 4, 4))
     return Trajectory(np.array(stamps, dtype=np.int64), stacked)
+
+
+def _first_comment(path: Path) -> str:
+    """Return the comment that names the columns, or ""."""
+    lines = (line for line in read_text(path).splitlines() if line.strip())
+    comments = [line for line in islice(lines, 10) if line.lstrip().startswith("#")]
+    return " ".join(comments)
 
 
 def pose_of_words(

@@ -72,12 +72,60 @@ class TransformTree:
             return False
         return any(child in self._moving for child in chain[: chain.index(ancestor)])
 
+    def frames(self) -> set[str]:
+        """Return the names of all frames."""
+        return {*self._parents, *self._parents.values()}
+
+    def moving_frames(self) -> list[str]:
+        """Return the frames that move in their parents."""
+        return [frame for frame in self._moving if frame not in self._static]
+
+    def moving_stamps(self, frame: str) -> list[int]:
+        """Return the stamps of the most frequent transform above a frame."""
+        found = [sorted(self._moving[f]) for f in self.ancestors(frame) if f in self._moving]
+        return max(found, key=lambda stamps: len(stamps), default=[])
+
+    def rigid_with(self, frame: str) -> list[str]:
+        """Return the frames between ``frame`` and the first one that moves, nearest first."""
+        chain = self.ancestors(frame)
+        rigid = chain[:1]
+        for child, parent in zip(chain, chain[1:], strict=False):
+            if child in self._moving:
+                break
+            rigid.append(parent)
+        # The last one is the root: with no motion at all nothing says that it is carried along.
+        return rigid if any(child in self._moving for child in chain) else chain[:1]
+
+    def between(
+        self, target: str, source: str, stamp_ns: int | None, tolerance_ns: int
+    ) -> npt.NDArray[np.float64] | None:
+        """Return the (4, 4) transform from ``source`` to ``target``, or None.
+
+        The frames need not be above each other. Without a stamp, only whether they are connected
+        counts, and the result is the identity.
+        """
+        target, source = target.lstrip("/"), source.lstrip("/")
+        if target == source:
+            return np.eye(4)
+        up, down = self.ancestors(source), self.ancestors(target)
+        common = next((frame for frame in up if frame in down), None)
+        if common is None:
+            return None
+        if stamp_ns is None:
+            return np.eye(4)
+        T_common_source = self.lookup(common, source, stamp_ns, tolerance_ns)
+        T_common_target = self.lookup(common, target, stamp_ns, tolerance_ns)
+        if T_common_source is None or T_common_target is None:
+            return None
+        return np.asarray(np.linalg.inv(T_common_target) @ T_common_source)
+
     def lookup(
         self, ancestor: str, frame: str, stamp_ns: int, tolerance_ns: int
     ) -> npt.NDArray[np.float64] | None:
         """Return the (4, 4) transform from ``frame`` to ``ancestor`` at a time, or None.
 
-        Moving transforms are interpolated as `PoseTrack.at` does.
+        Moving transforms are interpolated between their neighbours, as tf2 does, but not across
+        gaps (`PoseTrack.between_neighbours`).
         """
         chain = self.ancestors(frame)
         ancestor = ancestor.lstrip("/")
@@ -98,7 +146,7 @@ class TransformTree:
             return self._static[child]
         if child not in self._tracks:
             self._tracks[child] = track_of(self._moving[child])
-        return self._tracks[child].at(stamp_ns, tolerance_ns)
+        return self._tracks[child].between_neighbours(stamp_ns, tolerance_ns)
 
 
 def track_of(poses: dict[int, npt.NDArray[np.float64]]) -> PoseTrack:

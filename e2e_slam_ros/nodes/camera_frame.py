@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.lens_model import LensModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,8 @@ class CameraFrame:
         camera: intrinsics of ``image``.
         T_map_camera: (4, 4), camera optical frame to map; None: to be found from the image.
         received_ns: wall clock when DDS received the image.
+        lens: of the image as it was recorded; depth of the same camera is remapped by it.
+        image_frame: frame_id of the image's header, to which depth must be registered.
     """
 
     stamp_ns: int
@@ -31,6 +34,8 @@ class CameraFrame:
     camera: PinholeCamera
     T_map_camera: npt.NDArray[np.float64] | None
     received_ns: int
+    lens: LensModel | None = None
+    image_frame: str = ""
 
 
 class FrameSink(Protocol):

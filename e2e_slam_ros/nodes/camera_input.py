@@ -9,21 +9,23 @@ from typing import Any, Protocol
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.bag_topics import is_rectified
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import KeyframeDecision
+from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.camera_frame import CameraFrame
-from e2e_slam_ros.nodes.conversions import depth_to_metres
+from e2e_slam_ros.nodes.depth_input import DepthInput
 from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.frame_assembler import FrameAssembler
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.observer import RunObserver
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
-from e2e_slam_ros.nodes.qos import image_subscription, small_subscription, wants_reliable
+from e2e_slam_ros.nodes.qos import image_subscription, latched, small_subscription, wants_reliable
 from e2e_slam_ros.nodes.refusals import LostError, NoDepthError, refusal_kind
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
@@ -36,6 +38,7 @@ from e2e_slam_ros.slam.pose_tracking import PoseTracking
 _POLL_S = 0.02
 # Offline nothing may be lost because the machine was busy for a moment.
 _OFFLINE_PATIENCE_S = 1.0
+_OFFLINE_PLACES = 256
 
 
 class KeyframeChooser(Protocol):
@@ -86,12 +89,21 @@ class CameraInput:
         self._tracking = tracking
         self._trajectory = TrajectoryOutput(node, config)
         self._poses = make_pose_source(node, config, self._poll)
+        topic = node.resolve_topic_name("camera/image_raw")
+        rectified = config.camera.rectified
         self._assembler = FrameAssembler(
-            self._poses, self, config.frames.camera, self._patience_s()
+            self._poses,
+            self,
+            config.frames.camera,
+            self._patience_s(),
+            rectified=rectified == "yes" or (rectified == "auto" and is_rectified(topic)),
+            **({"places": _OFFLINE_PLACES} if config.runtime.offline else {}),
         )
+        depth_topic = node.resolve_topic_name("camera/depth/image_raw")
+        self._depth_input = DepthInput(node, config, depth_topic)
         self._depths = DepthMatcher()
         # With the time until which each waits for its depth.
-        self._waiting: list[tuple[KeyframeJob, float]] = []
+        self._waiting: list[tuple[KeyframeJob, float, CameraFrame]] = []
         self._awaits_depth = needs_depth_images(config)
         self._needs_depth = depth_traits(config).needs_sensor
         self._subscribe(node)
@@ -99,22 +111,30 @@ class CameraInput:
     def _subscribe(self, node: Node) -> None:
         runtime = self.config.runtime
         images, small = image_subscription(runtime), small_subscription(runtime)
+        kind, suffix, depth_suffix = Image, "", ""
+        if self.config.camera.transport == "compressed":
+            kind, suffix, depth_suffix = CompressedImage, "/compressed", "/compressedDepth"
+        image = node.resolve_topic_name("camera/image_raw") + suffix
         self._silence = SilenceWatch(
             node,
-            "camera/image_raw",
+            image,
             wants_reliable(runtime),
             runtime.silence_s,
             lambda reason: self._diagnostics.problem("silence", reason),
+            COMPRESSED_IMAGE if suffix else IMAGE,
         )
+        # The second one receives a camera_info that was sent once, before this node began.
         self._subscriptions = [
-            node.create_subscription(CameraInfo, "camera/camera_info", self._receive_info, small),
-            node.create_subscription(Image, "camera/image_raw", self._receive_image, images),
+            *(
+                node.create_subscription(CameraInfo, "camera/camera_info", self._receive_info, qos)
+                for qos in (small, latched())
+            ),
+            node.create_subscription(kind, image, self._receive_image, images),
         ]
         if self._awaits_depth:
+            depth = node.resolve_topic_name("camera/depth/image_raw") + depth_suffix
             self._subscriptions.append(
-                node.create_subscription(
-                    Image, "camera/depth/image_raw", self._receive_depth, images
-                )
+                node.create_subscription(kind, depth, self._receive_depth, images)
             )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)
@@ -231,7 +251,7 @@ class CameraInput:
         wait_s = self.config.depth.wait_s if self._awaits_depth else 0.0
         deadline_s = time.monotonic() + wait_s
         job = KeyframeJob(image, decision, frame.frame_id, epoch)
-        self._waiting.append((job, deadline_s))
+        self._waiting.append((job, deadline_s, frame))
         self._match_depths()
 
     def _tracked(self, image: Frame, tracking: PoseTracking) -> tuple[Frame, bool]:
@@ -259,7 +279,7 @@ class CameraInput:
         """Hand on the keyframes whose depth has come, in order; refuse what waited too long."""
         tolerance_ns = round(self.config.depth.sync_tolerance_s * 1e9)
         while self._waiting:
-            job, deadline_s = self._waiting[0]
+            job, deadline_s, frame = self._waiting[0]
             stamp_ns = job.frame.stamp_ns
             last_chance = time.monotonic() >= deadline_s
             msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
@@ -268,13 +288,15 @@ class CameraInput:
                 return
             self._waiting.pop(0)
             try:
-                self._hand_on(job, msg)
+                self._hand_on(job, msg, frame)
             except Exception as error:
                 self._chooser.withdraw(stamp_ns)
                 self._diagnostics.refused(error)
                 self.acknowledger.done(stamp_ns)
 
-    def _hand_on(self, job: KeyframeJob, msg: Image | None) -> None:
+    def _hand_on(
+        self, job: KeyframeJob, msg: Image | CompressedImage | None, frame: CameraFrame
+    ) -> None:
         if msg is None and self._needs_depth:
             raise NoDepthError.from_parts(
                 f"depth image at {job.frame.stamp_ns * 1e-9:.6f} s",
@@ -283,9 +305,13 @@ class CameraInput:
                 "check the stamps and depth.sync_tolerance_s, or set depth.source",
             )
         if msg is not None:
-            job = replace(job, frame=replace(job.frame, depth=depth_to_metres(msg)))
+            job = replace(job, frame=replace(job.frame, depth=self._metres(msg, frame)))
         self.keyframes += 1
         self._on_keyframe(job)
+
+    def _metres(self, msg: Image | CompressedImage, frame: CameraFrame) -> Any:
+        assert frame.lens is not None  # every frame of the assembler has one
+        return self._depth_input.metres(msg, frame.lens, frame.image_frame)
 
     def _latency(self, stage: str, ms: float) -> None:
         self._diagnostics.latency(stage, ms)

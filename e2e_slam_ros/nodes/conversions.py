@@ -1,7 +1,6 @@
 """Conversion of image and camera_info messages to arrays and cameras, and back.
 
-The encodings of `data.encodings` need no compiled code of cv_bridge, and dense rgb8 no copy.
-Every other encoding goes through cv_bridge, which is imported only then.
+The encodings are those of `data.encodings`; OpenCV converts them. Dense rgb8 needs no copy.
 """
 
 from __future__ import annotations
@@ -13,31 +12,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from e2e_slam_ros.config.errors import DataError, MessageError
 from e2e_slam_ros.data.bag_camera import camera_of_info
-from e2e_slam_ros.data.encodings import COLOR_ENCODINGS, LAYOUTS, RawImage, color_view, depth_view
+from e2e_slam_ros.data.compressed import decode_compressed_color, decode_compressed_depth
+from e2e_slam_ros.data.encodings import LAYOUTS, RawImage, color_view, depth_view
+from e2e_slam_ros.data.stream import peek
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 _MM_TO_M = np.float32(1e-3)
 
 
-def image_to_rgb(msg: Image) -> npt.NDArray[np.uint8]:
+def image_to_rgb(msg: Image | CompressedImage) -> npt.NDArray[np.uint8]:
     """Return a colour or grey image as (H, W, 3) uint8 RGB. An rgb8 image stays a view.
 
     Raises:
         MessageError: the encoding is not that of an image, or the buffer does not fit the size.
     """
-    # As a picture, 16-bit grey is grey whatever it was made for.
-    encoding = "mono16" if msg.encoding == "16UC1" else msg.encoding
-    if encoding not in LAYOUTS and encoding not in COLOR_ENCODINGS:
-        return _through_cv_bridge(msg, "rgb8").astype(np.uint8, copy=False)
-    return _decoded(color_view, RawImage.of(msg)._replace(encoding=encoding))
+    if isinstance(msg, CompressedImage):
+        return _decoded(lambda m, what: decode_compressed_color(m.data, what, m.format), msg)
+    return _decoded(color_view, RawImage.of(msg))
 
 
-def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
+def size_of(msg: Image | CompressedImage) -> tuple[int, int] | None:
+    """Return (width, height) of an image; None if the header of a compressed one is damaged."""
+    if isinstance(msg, CompressedImage):
+        return peek(msg.format, msg.data)[3]
+    return int(msg.width), int(msg.height)
+
+
+def depth_to_metres(msg: Image | CompressedImage) -> npt.NDArray[np.float32]:
     """Return a depth image as (H, W) float32 metres, 0 = invalid (REP-118).
 
     32FC1 holds metres, with NaN and infinite values as invalid. 16UC1 and mono16 hold millimetres.
@@ -45,13 +51,15 @@ def depth_to_metres(msg: Image) -> npt.NDArray[np.float32]:
     Raises:
         MessageError: another encoding, or a buffer that does not fit the size.
     """
+    if isinstance(msg, CompressedImage):
+        return _decoded(lambda m, what: decode_compressed_depth(m.format, m.data, what), msg)
     counts = _decoded(depth_view, RawImage.of(msg))
     if counts.dtype.kind == "f":
         return np.ascontiguousarray(counts, dtype=np.float32)
-    return counts.astype(np.float32) * _MM_TO_M
+    return np.maximum(counts, 0).astype(np.float32) * _MM_TO_M
 
 
-def _decoded(decode: Callable[..., Any], image: RawImage) -> Any:
+def _decoded(decode: Callable[..., Any], image: Any) -> Any:
     try:
         return decode(image, "image")
     except DataError as error:
@@ -105,24 +113,3 @@ def camera_info_message(camera: PinholeCamera, stamp: Time, frame_id: str) -> Ca
     msg.r = np.eye(3).reshape(-1)
     msg.p = np.array([fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
     return msg
-
-
-def _through_cv_bridge(msg: Image, encoding: str) -> npt.NDArray[np.generic]:
-    try:
-        from cv_bridge import CvBridge
-    except Exception as error:  # A cv_bridge built for another NumPy fails with any error.
-        raise MessageError.from_parts(
-            "image encoding",
-            repr(msg.encoding),
-            "one of " + ", ".join(COLOR_ENCODINGS),
-            f"publish one of these, or install cv_bridge (importing it failed: {error})",
-        ) from error
-    try:
-        return np.asarray(CvBridge().imgmsg_to_cv2(msg, desired_encoding=encoding))
-    except Exception as error:
-        raise MessageError.from_parts(
-            "image encoding",
-            repr(msg.encoding),
-            "one that cv_bridge can turn into rgb8",
-            f"publish another encoding ({error})",
-        ) from error

@@ -29,6 +29,7 @@ _TICK_S = 0.05
 _FLUSH_S = 2.0
 _CONNECT_S = 1.0
 _SETTLE_S = 0.2
+_MAP_FRAME, _CAMERA_FRAME = "map", "camera_optical_frame"
 
 
 class DatasetPlayer(Node):  # type: ignore[misc]
@@ -53,7 +54,11 @@ class DatasetPlayer(Node):  # type: ignore[misc]
         self.options = PlayerOptions.declared_on(self)
         self.reader = reader if reader is not None else _open(self.options)
         self._report_reader()
-        self._frames = FramePublisher(self, self.options.map_frame, self.options.camera_frame)
+        self._frames = FramePublisher(
+            self,
+            self.options.map_frame or _MAP_FRAME,
+            self.options.camera_frame or _CAMERA_FRAME,
+        )
         self.playback = Playback(
             self.reader, self._frames, self.options, self.get_logger().warning
         )
@@ -145,13 +150,15 @@ def unused_sentence(report: ReaderReport, frames: int) -> str:
 
 def _open(options: PlayerOptions) -> FrameReader:
     from e2e_slam_ros.data.open import open_reader
+    from e2e_slam_ros.data.pose_check import check_poses
     from e2e_slam_ros.data.slice import FrameSlice, parse_frames
 
     if not options.data:
         raise ConfigError.from_parts(
             "parameter data", "nothing", "a folder or a bag", "set -p data:=PATH"
         )
-    reader = open_reader(options.data)
+    reader = open_reader(options.data, options=options.input)
+    check_poses(reader, insist=bool(options.pose_frame))
     if not options.frames:
         return reader
     start, stop = parse_frames(options.frames)

@@ -15,16 +15,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from e2e_slam_ros.config.errors import CameraError, E2ESlamError, MessageError
-from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.config.errors import E2ESlamError, MessageError
 from e2e_slam_ros.nodes.camera_frame import CameraFrame, FrameSink
-from e2e_slam_ros.nodes.conversions import camera_from_info, image_to_rgb
+from e2e_slam_ros.nodes.camera_infos import CameraInfos
+from e2e_slam_ros.nodes.conversions import image_to_rgb, size_of
 from e2e_slam_ros.nodes.pose_sources import PoseSource
 from e2e_slam_ros.nodes.refusals import (
     NoCameraInfoError,
     NoPoseError,
+    StampError,
     UnsynchronisedError,
     refusal_kind,
 )
@@ -33,13 +34,15 @@ from e2e_slam_ros.nodes.stamps import stamp_to_ns
 
 # Half a second of images at 30 Hz.
 _MAX_PENDING = 16
-_MAX_INFOS = 100
+# A longer jump ahead is a stamp that went wrong, unless the next image confirms it.
+_AHEAD_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True, eq=False)
 class _Pending:
     stamp_ns: int
-    msg: Image
+    msg: Image | CompressedImage
+    size: tuple[int, int] | None
     received_ns: int
     deadline_s: float
 
@@ -54,6 +57,8 @@ class FrameAssembler:
         camera_frame: TF frame of the camera; empty takes it from the image header.
         patience_s: longest time that an image waits for camera_info and pose, wall time.
         now: monotonic clock, seconds.
+        rectified: the images are rectified: P of camera_info holds.
+        places: number of images that may wait.
     """
 
     def __init__(
@@ -63,6 +68,8 @@ class FrameAssembler:
         camera_frame: str,
         patience_s: float,
         now: Callable[[], float] = time.monotonic,
+        rectified: bool = False,
+        places: int = _MAX_PENDING,
     ) -> None:
         self.patience_s = patience_s
         self._poses = poses
@@ -70,8 +77,9 @@ class FrameAssembler:
         self._camera_frame = camera_frame
         self._now = now
         self._pending: deque[_Pending] = deque()
-        self._infos: dict[int, CameraInfo] = {}
-        self._newest_info: CameraInfo | None = None
+        self._places = places
+        self._infos = CameraInfos(rectified, lambda text: sink.on_notice("camera_info", text))
+        self._doubtful_ns: int | None = None
         self._last_ns: int | None = None
         self._last_size: tuple[int, int] | None = None
 
@@ -87,18 +95,20 @@ class FrameAssembler:
 
     def add_info(self, msg: CameraInfo) -> None:
         """Add a camera_info message."""
-        self._infos[stamp_to_ns(msg.header.stamp)] = self._newest_info = msg
-        while len(self._infos) > _MAX_INFOS:
-            del self._infos[next(iter(self._infos))]
+        self._infos.add(msg)
         self.poll()
 
-    def add_image(self, msg: Image, received_ns: int) -> None:
+    def add_image(self, msg: Image | CompressedImage, received_ns: int) -> None:
         """Add an image.
 
         This method, `add_info` and `poll` send frames and refusals to the sink.
         """
         stamp_ns = stamp_to_ns(msg.header.stamp)
         last = self._last_ns
+        wrong = self._wrong_stamp(stamp_ns)
+        if wrong is not None:
+            self._sink.on_refused(stamp_ns, refusal_kind(wrong), wrong)
+            return
         if last is not None and stamp_ns == last:
             self._sink.on_duplicate(stamp_ns)
             return
@@ -118,10 +128,10 @@ class FrameAssembler:
             )
             self._sink.on_time_jump(stamp_ns)
         self._last_ns = stamp_ns
-        if len(self._pending) >= _MAX_PENDING:
-            self._refuse(self._pending.popleft(), _overflow())
+        if len(self._pending) >= self._places:
+            self._refuse(self._pending.popleft(), _overflow(self._places))
         deadline_s = self._now() + self.patience_s
-        self._pending.append(_Pending(stamp_ns, msg, received_ns, deadline_s))
+        self._pending.append(_Pending(stamp_ns, msg, size_of(msg), received_ns, deadline_s))
         self.poll()
 
     def poll(self) -> None:
@@ -151,71 +161,94 @@ class FrameAssembler:
         self._poses.clear()
         self._last_ns = None
 
+    def _wrong_stamp(self, stamp_ns: int) -> StampError | None:
+        """Return what is wrong with a stamp: zero, negative, or hours ahead of the last one."""
+        if stamp_ns <= 0:
+            return StampError.from_parts(
+                "image stamp",
+                f"{stamp_ns * 1e-9:g} s",
+                "the time at which the image was taken",
+                "let the driver set header.stamp; poses and TF are found by it",
+            )
+        last, doubtful, self._doubtful_ns = self._last_ns, self._doubtful_ns, None
+        if last is None or stamp_ns - last <= _AHEAD_NS:
+            return None
+        if doubtful is not None and 0 < stamp_ns - doubtful <= _AHEAD_NS:
+            return None
+        self._doubtful_ns = stamp_ns
+        return StampError.from_parts(
+            "image stamp",
+            f"{(stamp_ns - last) * 1e-9:.0f} s after the last one",
+            "time that goes on as the images do",
+            "check the clock of the camera",
+        )
+
     def _restart(self, stamp_ns: int) -> None:
         """Refuse the waiting images. Poses are kept, because they may belong to the new round."""
         while self._pending:
-            self._refuse(self._pending.popleft(), _overflow())
+            self._refuse(self._pending.popleft(), _overflow(self._places))
         self._poses.restart(stamp_ns)
 
     def _assemble(self, item: _Pending, last_chance: bool) -> CameraFrame | None:
-        camera = self._camera(item, last_chance)
-        if camera is None:
+        header_frame = item.msg.header.frame_id
+        lens = self._infos.lens(item.stamp_ns, item.size, header_frame, last_chance)
+        if lens is None:
             if last_chance:
                 raise NoCameraInfoError.from_parts(
                     f"camera_info at {item.stamp_ns * 1e-9:.6f} s",
                     "none yet",
-                    "one beside each image",
+                    "one message, or one beside each image",
                     "publish or remap camera/camera_info",
                 )
             return None
-        frame_id = self._camera_frame or item.msg.header.frame_id
+        frame_id = self._camera_frame or header_frame
         last_chance = last_chance or self._poses.passed(item.stamp_ns)
         pose = self._poses.pose(item.stamp_ns, frame_id, last_chance)
         if pose is None and self._poses.required:
             if last_chance:
-                raise NoPoseError.from_parts(
-                    f"pose at {item.stamp_ns * 1e-9:.6f} s",
-                    "none near enough in time",
-                    self._poses.wanted,
-                    "check pose.source and pose.tolerance_s",
-                )
+                raise self._no_pose(item.stamp_ns, frame_id, header_frame)
             return None
         image = image_to_rgb(item.msg)
+        if lens.rectifier is not None:
+            image = lens.rectifier.image(image)
+        camera = lens.pinhole
         size = (camera.width, camera.height)
         if self._last_size not in (None, size):
             self._sink.on_notice(
                 "size_change", f"images are now {size[0]}x{size[1]}, before {self._last_size}"
             )
         self._last_size = size
-        return CameraFrame(item.stamp_ns, frame_id, image, camera, pose, item.received_ns)
+        return CameraFrame(
+            item.stamp_ns,
+            frame_id,
+            image,
+            camera,
+            pose,
+            item.received_ns,
+            lens=lens,
+            image_frame=header_frame,
+        )
 
-    def _camera(self, item: _Pending, last_chance: bool) -> PinholeCamera | None:
-        """Return the camera of the image's stamp, or the newest camera at the last chance."""
-        info = self._infos.get(item.stamp_ns)
-        newest = self._newest_info
-        if info is None and newest is not None:
-            later = stamp_to_ns(newest.header.stamp) > item.stamp_ns
-            info = newest if last_chance or later else None
-        if info is None:
-            return None
-        camera = camera_from_info(info)
-        if (camera.width, camera.height) != (item.msg.width, item.msg.height):
-            raise CameraError.from_parts(
-                "image size",
-                f"{item.msg.width}x{item.msg.height}",
-                f"{camera.width}x{camera.height} as in camera_info",
-                "publish camera_info that fits the images",
-            )
-        return camera
+    def _no_pose(self, stamp_ns: int, frame_id: str, header_frame: str) -> NoPoseError:
+        got, do = f"none near enough in time for {frame_id!r}", ""
+        if header_frame and header_frame.lstrip("/") != frame_id.lstrip("/"):
+            got += f", which is frames.camera; the images are of {header_frame!r}"
+            do = ", or set frames.camera to '' for the frame of the images"
+        return NoPoseError.from_parts(
+            f"pose at {stamp_ns * 1e-9:.6f} s",
+            got,
+            self._poses.wanted,
+            f"check pose.source and pose.tolerance_s{do}",
+        )
 
     def _refuse(self, item: _Pending, error: E2ESlamError) -> None:
         self._sink.on_refused(item.stamp_ns, refusal_kind(error), error)
 
 
-def _overflow() -> MessageError:
+def _overflow(places: int) -> MessageError:
     return UnsynchronisedError.from_parts(
         "images waiting for camera_info or pose",
-        f"more than {_MAX_PENDING}",
+        f"more than {places}",
         "both within a few frames",
         "check that they are published at the images' stamps",
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from rclpy.node import Node
 
 from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.config.input import InputOptions
 from e2e_slam_ros.config.leaf import leaf, leaves
 from e2e_slam_ros.nodes.parameters import declared
 
 
 @dataclass(frozen=True)
-class PlayerOptions:
-    """Parameters of `dataset_player`.
+class PlayerOptions(InputOptions):
+    """Parameters of `dataset_player`: those of the input, and of playing.
+
+    ``map_frame`` and ``camera_frame`` are also the frames of the published messages.
 
     Raises:
         ConfigError: a rate or a time that is not positive.
@@ -26,17 +29,21 @@ class PlayerOptions:
     timeout_s: float = leaf(5.0, "lock-step: seconds without an answer until a frame is resent")
     give_up_s: float = leaf(120.0, "lock-step: seconds without an answer until playing ends")
     wait_s: float = leaf(30.0, "seconds to wait for subscribers before the first frame")
-    map_frame: str = leaf("map", "frame of the ground-truth poses")
-    camera_frame: str = leaf("camera_optical_frame", "frame of the images")
     progress: bool = leaf(True, "show a progress bar where stderr is a terminal")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("rate", "timeout_s", "give_up_s"):
             value = getattr(self, name)
             if not 0.0 < value < float("inf"):
                 raise ConfigError.from_parts(
                     f"parameter {name}", value, "a positive number", "correct it"
                 )
+
+    @property
+    def input(self) -> InputOptions:
+        """The options of the input alone."""
+        return InputOptions(**{i.name: getattr(self, i.name) for i in fields(InputOptions)})
 
     @staticmethod
     def declared_on(node: Node) -> PlayerOptions:

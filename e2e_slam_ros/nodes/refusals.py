@@ -25,6 +25,10 @@ class UnsynchronisedError(MessageError):
     """Too many images wait for their other messages."""
 
 
+class StampError(MessageError):
+    """A stamp that is no time: zero, negative, or far from all others."""
+
+
 # Subclasses come first, because the first matching class gives the kind.
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (NoPoseError, "no_pose"),
@@ -32,6 +36,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (NoCameraInfoError, "no_camera_info"),
     (NoDepthError, "no_depth"),
     (UnsynchronisedError, "unsynchronised"),
+    (StampError, "stamp"),
     (PoseError, "pose"),
     (CameraError, "camera_info"),
     (DepthError, "depth"),

@@ -9,6 +9,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
+from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE
+
 _CHECK_PERIOD_S = 1.0
 
 
@@ -18,11 +20,19 @@ class SilenceWatch:
     Args:
         reliable: whether the subscription is reliable.
         limit_s: seconds of silence before a report; 0 means never.
+        kind: message type of the subscription.
     """
 
     def __init__(
-        self, node: Node, topic: str, reliable: bool, limit_s: float, report: Callable[[str], None]
+        self,
+        node: Node,
+        topic: str,
+        reliable: bool,
+        limit_s: float,
+        report: Callable[[str], None],
+        kind: str = IMAGE,
     ) -> None:
+        self._kind = kind
         self.limit_s = limit_s
         self._node = node
         self._topic = node.resolve_topic_name(topic)
@@ -46,14 +56,27 @@ class SilenceWatch:
         self._said = True
         self._report(f"no image for {silent_s:.0f} s: {self.reason()}")
 
+    def _others(self) -> str:
+        """Return the image topics that there are."""
+        found = []
+        for name, kinds in self._node.get_topic_names_and_types():
+            for kind in kinds:
+                if kind in (IMAGE, COMPRESSED_IMAGE) and self._node.count_publishers(name):
+                    transport = " with camera.transport: compressed" * (kind != IMAGE)
+                    found.append(f"{name}{transport}")
+        return f"; there are {', '.join(sorted(found))}" if found else ""
+
     def reason(self) -> str:
         """Return the likely reason, judged from the publishers and their QoS."""
         publishers = self._node.get_publishers_info_by_topic(self._topic)
         if not publishers:
-            return f"nobody publishes {self._topic}; start the camera or remap camera/image_raw"
+            return (
+                f"nobody publishes {self._topic}; start the camera or remap camera/image_raw"
+                f"{self._others()}"
+            )
         types = {info.topic_type for info in publishers}
-        if "sensor_msgs/msg/Image" not in types:
-            return f"{self._topic} carries {', '.join(types)}, expected sensor_msgs/msg/Image"
+        if self._kind not in types:
+            return f"{self._topic} carries {', '.join(types)}, expected {self._kind}"
         offered = {info.qos_profile.reliability for info in publishers}
         if self._reliable and ReliabilityPolicy.RELIABLE not in offered:
             return (

@@ -39,7 +39,7 @@ def test_defaults(tmp_path):
         (GOOD.replace("61", "-480"), "expected positive focal lengths"),
         (GOOD.replace("60.0", "wide"), "expected numbers that describe a camera"),
         (GOOD.replace("64", ".nan"), "expected numbers that describe a camera"),
-        (GOOD + "distortion: [1, 2]\n", "2 coefficients, expected 0, 4 or 5"),
+        (GOOD + "distortion: [1, 2]\n", "2 coefficients, expected plumb_bob"),
         (GOOD + "distortion: 3\n", "expected numbers that describe a camera"),
         (GOOD + "depth_factor: 0\n", "expected a positive number of counts"),
         (GOOD + "depth_factor: .inf\n", "expected a positive number of counts"),

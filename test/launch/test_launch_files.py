@@ -49,6 +49,7 @@ def test_every_argument_is_declared_documented_and_used(
     source = file.read_text()
     used = set(re.findall(r'(?:LaunchConfiguration|typed)\("(\w+)"', source))
     used |= set(namespace.get("TOPICS", {}))
+    used |= {info.name for info in namespace.get("INPUT", ())}
     assert used == set(declared)
     shown = [call.args[0] for call in doubles["launch.actions"].DeclareLaunchArgument.mock_calls]
     assert shown == declared

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,13 +132,57 @@ def test_an_image_without_camera_info_is_refused_as_such(bench: Bench) -> None:
     assert bench.sink.refused == [(SECOND, "no_camera_info")]
 
 
-def test_an_older_camera_info_serves_when_none_comes(bench: Bench) -> None:
+def test_one_camera_info_serves_all_images_at_once(bench: Bench) -> None:
     bench.info(SECOND)
-    bench.pose(2 * SECOND)
-    bench.image(2 * SECOND)
+    for index in range(60):
+        bench.pose(2 * SECOND + index)
+        bench.image(2 * SECOND + index)
+    assert len(bench.sink.frames) == 60 and not bench.sink.refused
+
+
+def test_a_camera_whose_calibration_changes_waits_for_its_own(bench: Bench) -> None:
+    bench.info(SECOND)
+    zoomed = replace(CAMERA, fx=2 * CAMERA.fx, fy=2 * CAMERA.fy)
+    for stamp_ns, camera in ((2 * SECOND, zoomed), (4 * SECOND, CAMERA)):
+        bench.pose(stamp_ns)
+        bench.assembler.add_info(camera_info_message(camera, ns_to_stamp(stamp_ns), "lens"))
+    bench.pose(5 * SECOND)
+    bench.image(5 * SECOND)
     assert not bench.sink.frames
     bench.wait(0.2)
     assert len(bench.sink.frames) == 1
+
+
+def test_stamps_that_are_no_times_are_refused_each(bench: Bench) -> None:
+    bench.info(SECOND)
+    for stamp_ns in (0, 0, 0):
+        bench.image(stamp_ns)
+    assert bench.sink.refused == [(0, "stamp")] * 3
+    for stamp_ns in (SECOND, 10**18, 2 * SECOND):
+        bench.pose(stamp_ns)
+        bench.image(stamp_ns)
+    assert bench.sink.refused[3:] == [(10**18, "stamp")]
+    assert [frame.stamp_ns for frame in bench.sink.frames] == [SECOND, 2 * SECOND]
+    assert bench.sink.jumps == 0
+
+
+def test_a_clock_that_was_set_goes_on(bench: Bench) -> None:
+    bench.info(SECOND)
+    for stamp_ns in (SECOND, 10**18, 10**18 + 10**8, 10**18 + 2 * 10**8):
+        bench.pose(stamp_ns)
+        bench.image(stamp_ns)
+    assert len(bench.sink.frames) == 3 and bench.sink.refused == [(10**18, "stamp")]
+
+
+def test_a_missing_pose_names_both_frames(bench: Bench) -> None:
+    errors: list[str] = []
+    bench.sink.on_refused = lambda stamp, kind, error: errors.append(str(error))
+    bench.assembler._camera_frame = "camera_optical_frame"
+    bench.info(SECOND)
+    bench.image(SECOND)
+    bench.wait(0.2)
+    (said,) = errors
+    assert "'camera_optical_frame', which is frames.camera; the images are of 'lens'" in said
 
 
 def test_frames_keep_their_order(bench: Bench) -> None:

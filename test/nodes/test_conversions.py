@@ -79,7 +79,7 @@ def test_big_endian_depth_is_read_as_such() -> None:
     np.testing.assert_allclose(depth_to_metres(msg), [[1.0, 2.0]])
 
 
-@pytest.mark.parametrize("encoding", ["bayer_rggb8", "nonsense", ""])
+@pytest.mark.parametrize("encoding", ["jpeg2000", "nonsense", ""])
 def test_an_unknown_encoding_is_named(encoding: str) -> None:
     msg = message(RGB, "rgb8")
     msg.encoding = encoding

@@ -15,11 +15,13 @@ import torch
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.pose_check import CONTRADICTION
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
 from e2e_slam_ros.evaluation.even_sample import EvenSample
 from e2e_slam_ros.evaluation.run.excerpts import keyframe_sample, measured_points
 from e2e_slam_ros.evaluation.run.map_fit import map_metrics
 from e2e_slam_ros.evaluation.run.map_frame import map_frame, map_frame_ate
+from e2e_slam_ros.evaluation.run.pose_residuals import PoseResiduals, PoseVerdict
 from e2e_slam_ros.evaluation.run.summary import (
     KeyframeRecord,
     KeyframeSample,
@@ -32,6 +34,7 @@ from e2e_slam_ros.evaluation.run.truth import ObservedReader
 from e2e_slam_ros.evaluation.trajectory.errors import trajectory_metrics
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.refine.counts import RefinementCounts
+from e2e_slam_ros.slam.depth_sources import is_measured
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 
 Metrics = TypeVar("Metrics")
@@ -78,6 +81,7 @@ class RunRecorder:
         self._samples: EvenSample[KeyframeSample] = EvenSample(_SAMPLES)
         self._measured: EvenSample[npt.NDArray[np.float32]] = EvenSample(_FIT_KEYFRAMES)
         self._refinement = RefinementCounts()
+        self._residuals = PoseResiduals()
         self._revised = 0
         self._last: DepthEstimate | None = None
         self._device: str | None = None
@@ -105,7 +109,9 @@ class RunRecorder:
         record = self._record(result, truth)
         limits = self._config.depth
         measured = measured_points(result, truth, limits.min_m, limits.max_m)
+        is_measured_depth = is_measured(result.estimate.source)
         with self._lock:
+            self._residuals.add(result.keyframe, result.estimate, is_measured_depth)
             if result.outcome is not None:
                 self._refinement.add(result.outcome)
             if measured is not None:
@@ -143,6 +149,7 @@ class RunRecorder:
             measured = self._measured.items()
             latency = {stage: StageLatency.of(times) for stage, times in self._latency.items()}
             last, device = self._last, self._device
+            residuals = self._residuals.verdict()
             refinement = RefinementSummary.of(self._refinement, self._revised)
         trajectory = self._trajectory(stamps, poses)
         given = self._T_truth_map is not None
@@ -176,10 +183,11 @@ class RunRecorder:
             samples=samples,
             skipped={} if report is None else dict(report.skipped),
             refinement=refinement,
-            notes=tuple(notes),
             T_truth_map=self._T_truth_map if given else map_frame(trajectory),
             map_frame_ate_m=map_frame_ate(trajectory, self._T_truth_map) if given else None,
             localizes_only=self._config.tracking.localize_only,
+            notes=tuple(n for n in notes if not n.startswith(CONTRADICTION)),
+            warnings=_warnings(residuals, notes),
         )
         return self.summary
 
@@ -249,6 +257,12 @@ class RunRecorder:
             estimated=np.array([pose for _, pose in tracked]).reshape(-1, 4, 4),
             truth=np.array([missing if t is None else t for t in true]).reshape(-1, 4, 4),
         )
+
+
+def _warnings(residuals: PoseVerdict | None, notes: list[str]) -> tuple[str, ...]:
+    """Return what makes the whole map doubtful."""
+    found = [residuals.sentence] if residuals is not None and residuals.contradicts else []
+    return (*found, *(note for note in notes if note.startswith(CONTRADICTION)))
 
 
 def _computed(

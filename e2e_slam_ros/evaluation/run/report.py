@@ -37,6 +37,8 @@ def report_html(
     map_hash = (summary.map_hash or "none")[:16]
     lines = (machine, f"{datetime.now():%Y-%m-%d %H:%M} · map {map_hash}")
     page = Report(summary.sequence, "mapping run", lines, command)
+    if summary.warnings:
+        page.section("Warning", lambda: bullets(list(summary.warnings)), warn=True)
     page.cards(_cards(summary))
     warn = bool(summary.dropped or summary.problems or summary.is_empty)
     page.section("Problems and drops", lambda: _problems(summary), warn=warn)

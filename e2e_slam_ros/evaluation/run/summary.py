@@ -168,6 +168,7 @@ class RunSummary:
         latency_ms: stage name -> times.
         problems: kind -> number.
         notes: sentences about the input.
+        warnings: sentences that make the whole map doubtful; they stand first.
         records: every keyframe.
         samples: a few keyframes with pictures.
         skipped: reason -> frames of the input that were left out.
@@ -210,6 +211,7 @@ class RunSummary:
     T_truth_map: npt.NDArray[np.float64] | None = None
     map_frame_ate_m: float | None = None
     localizes_only: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -262,6 +264,7 @@ class RunSummary:
                 "latency_ms": {stage: asdict(times) for stage, times in self.latency_ms.items()},
                 "problems": dict(self.problems),
                 "skipped": dict(self.skipped),
+                "warnings": list(self.warnings),
             }
         )
 

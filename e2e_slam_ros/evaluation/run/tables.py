@@ -34,6 +34,7 @@ def run_table(summary: RunSummary) -> ScoreTable:
         empty = "the camera was only looked for in the loaded map"
     late = "a newer one took their place" if summary.dropped else ""
     rows = [
+        *(ScoreRow("WARNING", ("the map is doubtful", w), strong=True) for w in summary.warnings),
         _row("Frames", f"{summary.frames:,}", f"{number(rate, '.1f')} per second"),
         _row("Keyframes mapped", f"{summary.keyframes:,}", empty),
         _row("Keyframes dropped", f"{summary.dropped:,}", late),
