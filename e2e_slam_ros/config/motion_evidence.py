@@ -95,3 +95,18 @@ class MotionEvidenceConfig:
         low=0.0,
         live=True,
     )
+    local_steps: int = leaf(
+        5,
+        "depths tried on either side of the corrected depth, for the last fine step to where the "
+        "images agree best; 0 leaves the step out",
+        low=0,
+        high=20,
+        live=True,
+    )
+    local_reach: float = leaf(
+        0.1,
+        "largest change of the fine step, as a share of the inverse depth",
+        low=0.001,
+        high=0.5,
+        live=True,
+    )

@@ -97,7 +97,24 @@ def plane_sweep(
     >>> plane_sweep(left, [right], torch.tensor([0.25, 0.5, 1.0])).correlation.shape
     torch.Size([3, 24, 32])
     """
-    planes, (height, width) = inverse_depth.numel(), target.image.shape[-2:]
+    correlation, views = correlate(target, sources, inverse_depth[:, None])
+    return CostVolume(correlation, views, inverse_depth)
+
+
+def correlate(
+    target: SweepView, sources: Sequence[SweepView], inverse_depth: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Correlate the target with its sources at D inverse depths of each pixel.
+
+    Args:
+        target: of (h, w) pixels.
+        sources: at least one other view.
+        inverse_depth: (D, 1), the same for all pixels, or (D, h w), in 1/m.
+
+    Returns:
+        Correlation and number of views, (D, h, w) each, as in `CostVolume`.
+    """
+    planes, (height, width) = inverse_depth.shape[0], target.image.shape[-2:]
     total = target.image.new_zeros((planes, 1, height, width))
     views = torch.zeros_like(total)
     for source in sources:
@@ -109,16 +126,14 @@ def plane_sweep(
         total += value * target.image
         views += inside
     correlation = box_mean(total) / box_mean(views).clamp_min(1e-3)
-    return CostVolume(correlation[:, 0], views[:, 0], inverse_depth)
+    return correlation[:, 0], views[:, 0]
 
 
-def _sampling_grid(
-    target: SweepView, source: SweepView, inverse_depth: torch.Tensor
-) -> torch.Tensor:
+def _sampling_grid(target: SweepView, source: SweepView, rho: torch.Tensor) -> torch.Tensor:
     """Return the source position of each target pixel at each plane, (D, h, w, 2) in [-1, 1].
 
-    The position K_s (R K_t^-1 p + t / d) is linear in inverse depth. Two vectors for each pixel
-    therefore serve all planes.
+    The position K_s (R K_t^-1 p + t / d) is linear in inverse depth ``rho``, (D, 1) or (D, h w).
+    Two vectors for each pixel therefore serve all planes.
     """
     device, dtype = target.image.device, target.image.dtype
     height, width = target.image.shape[-2:]
@@ -136,10 +151,9 @@ def _sampling_grid(
         indexing="ij",
     )
     base = far @ torch.stack([u, v, torch.ones_like(u)]).view(3, -1)
-    rho = inverse_depth[:, None]
     # Clamping z moves a point behind the source camera far out of the image.
     inverse_z = torch.add(base[2], rho * near[2]).clamp_min(1e-4).reciprocal_()
-    grid = torch.empty((rho.numel(), height * width, 2), device=device, dtype=dtype)
+    grid = torch.empty((rho.shape[0], height * width, 2), device=device, dtype=dtype)
     torch.mul(torch.add(base[0], rho * near[0]), inverse_z, out=grid[..., 0])
     torch.mul(torch.add(base[1], rho * near[1]), inverse_z, out=grid[..., 1])
     return grid.view(-1, height, width, 2)

@@ -82,7 +82,7 @@ class MotionCorrection:
             return gated
         evidence = sweep.given(metric)
         depth, confidence = evidence.complete(metric)
-        depth = gate_depth(depth, self.depth)
+        depth = gate_depth(sweep.sharpened(depth), self.depth)
         if not bool((depth > 0).any()):
             return gated
         weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])

@@ -15,6 +15,7 @@ from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.geometry.se3 import inverse
 from e2e_slam_ros.geometry.splat import splat_depth
+from e2e_slam_ros.multiview.local_sweep import local_sweep
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
 from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence, resized, size_of
@@ -29,6 +30,8 @@ class MotionSweep:
     """A sweep over a keyframe's neighbours, from which planes are chosen.
 
     Attributes:
+        target: the keyframe at the size of the sweep.
+        sources: its neighbours at that size.
         volume: of the sweep.
         cost: (D, h, w) cost of each plane, from images and other keyframes' depth.
         seen_again: other keyframes' depth, projected into this one.
@@ -52,6 +55,8 @@ class MotionSweep:
         2.0
     """
 
+    target: SweepView
+    sources: tuple[SweepView, ...]
     volume: CostVolume
     cost: torch.Tensor
     seen_again: tuple[SparseLabels, ...]
@@ -71,6 +76,24 @@ class MotionSweep:
         apart = (self.volume.inverse_depth.log()[:, None, None] + prior[0, 0].log()).abs()
         prior_cost = self.config.prior * (apart / self.config.prior_reach).clamp_max(1.0)
         return _chosen(self.volume, self.cost + prior_cost, self.seen_again, self.config)
+
+    @torch.no_grad()
+    def sharpened(self, depth: torch.Tensor) -> torch.Tensor:
+        """Return depth moved to where the images agree best, close to where it was.
+
+        Args:
+            depth: (1, 1, H, W) metres, corrected; 0 = unknown.
+        """
+        config = self.config
+        if config.local_steps == 0:
+            return depth
+        some = known(depth)
+        whole = torch.where(some, depth, depth[some].median() if bool(some.any()) else 1.0)
+        before = resized(whole.reciprocal(), size_of(self.target.image))[0, 0]
+        steps = 2 * config.local_steps + 1
+        found = local_sweep(self.target, self.sources, before, steps, config.local_reach)
+        change = (before / found.inverse_depth).log()[None, None]
+        return depth * resized(change, size_of(depth)).exp()
 
 
 @torch.no_grad()
@@ -99,7 +122,9 @@ def sweep_neighbours(
     others = _apart(target, sources, config.min_baseline_m)
     if not others:
         return None
-    volume = _volume(target, others, depth, config)
+    width = min(config.width, target.camera.width)
+    views = tuple(sweep_view(keyframe, width) for keyframe in (target, *others))
+    volume = _volume(target, others, views, depth, config)
     seen_again = tuple(_seen_again(target, volume, elsewhere))
     cost = match_cost(volume) + _cost_of(seen_again, volume, config)
     first = _chosen(volume, cost, seen_again, config)
@@ -110,7 +135,7 @@ def sweep_neighbours(
     parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
     if typical_m is not None and parallax * float(first.weight.mean()) < config.min_information:
         return None
-    return MotionSweep(volume, cost, seen_again, first, config)
+    return MotionSweep(views[0], views[1:], volume, cost, seen_again, first, config)
 
 
 def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> list[Keyframe]:
@@ -128,6 +153,7 @@ def _distance(one: Keyframe, other: Keyframe) -> float:
 def _volume(
     target: Keyframe,
     sources: Sequence[Keyframe],
+    views: Sequence[SweepView],
     depth: DepthConfig,
     config: MotionEvidenceConfig,
 ) -> CostVolume:
@@ -135,19 +161,14 @@ def _volume(
 
     Coarse windows reach across regions in which fine windows see only noise.
     """
-    width = min(config.width, target.camera.width)
     planes = inverse_planes(depth, target.image.device)
-
-    def swept(pixels: int) -> CostVolume:
-        def view(keyframe: Keyframe) -> SweepView:
-            return sweep_view(keyframe, pixels)
-
-        return plane_sweep(view(target), [view(source) for source in sources], planes)
-
-    fine = swept(width)
-    if config.coarse == 0.0 or width // 4 < _COARSEST:
+    fine = plane_sweep(views[0], views[1:], planes)
+    width = views[0].camera.width // 4
+    if config.coarse == 0.0 or width < _COARSEST:
         return fine
-    coarse = resized(swept(width // 4).correlation[None], size_of(fine.correlation))[0]
+    small = [sweep_view(keyframe, width) for keyframe in (target, *sources)]
+    swept = plane_sweep(small[0], small[1:], planes)
+    coarse = resized(swept.correlation[None], size_of(fine.correlation))[0]
     mean = (fine.correlation + config.coarse * coarse) / (1.0 + config.coarse)
     return replace(fine, correlation=mean)
 
