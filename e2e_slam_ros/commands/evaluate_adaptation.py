@@ -28,8 +28,12 @@ STARTS = ("source", "poor")
 # Parameters of each protocol, unless the user says otherwise (paper, section 4.2). A keyframe that
 # is refined again when later ones are there begins anew too.
 PROTOCOLS: dict[str, dict[str, object]] = {
-    "pair": {"refine.steps": 25, "refine.network.reset_per_keyframe": True},
-    "online": {"refine.steps": 5},
+    "pair": {
+        "refine.steps": 25,
+        "refine.network.reset_per_keyframe": True,
+        "refine.wait_keyframes": 0,
+    },
+    "online": {"refine.steps": 5, "refine.wait_keyframes": 0},
 }
 
 
@@ -150,10 +154,6 @@ def _settings(arguments: argparse.Namespace, poor: bool) -> Config:
     if config.refine.strategy == "none" and "refine.strategy" not in named:
         adapts = not poor and (traits.needs_sensor or traits.has_network)
         open_values["refine.strategy"] = "network" if adapts else "output"
-    wait = config.refine.wait_keyframes
-    if config.map.revisable_keyframes == 0 and "map.revisable_keyframes" not in named:
-        # What `refine.wait_keyframes` asks for.
-        open_values["map.revisable_keyframes"] = 2 * wait + 1 if wait else 0
     config = config.with_values(open_values)
     _check_settings(config, poor)
     return config

@@ -50,7 +50,10 @@ class MapConfig:
         low=0,
     )
     revisable_keyframes: int = leaf(
-        0, "number of recent keyframes that can be taken out of the map again; 4 MB each", low=0
+        0,
+        "number of recent keyframes that can be taken out of the map again, 4 MB each; at least "
+        "2 n + 1 where refine.wait_keyframes is n",
+        low=0,
     )
     stable_confidence: float = leaf(
         2.0,

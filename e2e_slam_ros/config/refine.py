@@ -183,9 +183,10 @@ class RefineConfig:
         3, "number of views that a keyframe is compared with", low=1, high=8, live=True
     )
     wait_keyframes: int = leaf(
-        0,
-        "a keyframe is refined again after n later keyframes, with views from both sides; needs "
-        "map.revisable_keyframes of at least 2 n + 1; 0: never",
+        3,
+        "depth that motion corrects or that is refined is estimated again after n later keyframes, "
+        "with views from both sides, and replaced in the map; left out while a newer keyframe "
+        "waits; 0: never",
         low=0,
         high=8,
     )

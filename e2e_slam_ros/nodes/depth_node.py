@@ -59,10 +59,6 @@ class DepthNode(ConfiguredNode):
             self.worker.submit,
         )
         self._triggers.slow("reset_adaptation", "reset_adaptation", self._reset_adaptation)
-        if config.refine.wait_keyframes > 0:
-            self.get_logger().warning(
-                "refine.wait_keyframes has no effect here: only slam_node revises its map"
-            )
         self._map_input = self.create_subscription(
             PointCloud2, "map/active", self._on_active, reliable(1)
         )

@@ -57,6 +57,7 @@ class SlamNode(MappingNode):
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
+        self.pipeline.is_pressed = lambda: self.worker.is_pressed
         if self.pipeline.tracking is not None:
             self.pipeline.tracking.on_problem = partial(self.diagnostics.problem, "tracking")
         self.camera_input = CameraInput(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 
-from e2e_slam_ros.config import Config
-from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
+from e2e_slam_ros.config import Config, MapConfig
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.between_frames import BetweenFrames
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
@@ -48,6 +49,7 @@ class SlamPipeline:
         surfels: the map.
         tracking: finds the poses of frames with ``pose.source: visual``; else None. `reset`
             leaves it alone: it runs at camera rate, and is reset there.
+        is_pressed: returns whether a newer keyframe waits; `map_keyframe` does not look back then.
 
     Raises:
         E2ESlamError: a configuration that makes no sense, or a source that cannot be built.
@@ -76,13 +78,13 @@ class SlamPipeline:
         source: DepthSource | None = None,
         prepared: Callable[[Keyframe], Keyframe] | None = None,
     ) -> None:
-        _check_waiting(config)
         _check_localising(config)
         self.device = device
         self.source = source or build_depth_source(config, device)
         self.depth_stage = DepthStage(config, self.source, device)
-        self.surfels = SurfelMap(config.map, device)
+        self.surfels = SurfelMap(_map_config(config, self.source), device)
         self.selector = KeyframeSelector(config.keyframe, self.source.traits)
+        self.is_pressed: Callable[[], bool] = lambda: False
         self._preprocess = Preprocessor(config.camera, device)
         self._prepared = prepared
         self._config = config
@@ -296,6 +298,8 @@ class SlamPipeline:
 
         The newest keyframe is in the map by now: nothing here may undo that.
         """
+        if self.is_pressed():
+            return None, None
         try:
             return self.look_back(), None
         except E2ESlamError as error:
@@ -323,14 +327,12 @@ def _check_localising(config: Config) -> None:
         )
 
 
-def _check_waiting(config: Config) -> None:
+def _map_config(config: Config, source: DepthSource) -> MapConfig:
+    """Return the map's parameters, with room for the keyframes that are looked back at."""
     wait, kept = config.refine.wait_keyframes, config.map.revisable_keyframes
+    # Measured depth stays as it is, unless something refines it.
+    is_final = source.traits.unit is DepthUnit.METRES and config.refine.strategy == "none"
+    if wait == 0 or is_final:
+        return config.map
     # A keyframe that was revised counts among the last ones again.
-    least = 2 * wait + 1
-    if wait > 0 and kept < least:
-        raise ConfigError.from_parts(
-            "parameter map.revisable_keyframes",
-            kept,
-            f"at least {least}, 2 refine.wait_keyframes + 1",
-            "raise it, or set refine.wait_keyframes to 0",
-        )
+    return replace(config.map, revisable_keyframes=max(kept, 2 * wait + 1))

@@ -62,6 +62,11 @@ class KeyframeWorker(Generic[T]):
         with self._condition:
             return len(self._waiting) + int(self._busy)
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether an item waits that a newer one would replace."""
+        return not self._offline and bool(self._waiting)
+
     def submit(self, item: T) -> None:
         """Hand over an item; never blocks."""
         replaced: list[T] = []

@@ -189,7 +189,7 @@ def test_depth_out_of_range_is_refused_once_it_is_metric(make: Make) -> None:
 
 @pytest.mark.parametrize("wait", [1, 3])
 def test_keyframes_that_waited_are_revised_in_the_map(make: Make, wait: int) -> None:
-    waiting = {"refine.wait_keyframes": wait, "map.revisable_keyframes": 2 * wait + 1}
+    waiting = {"refine.wait_keyframes": wait}
     # One step does not get there: there is something left to gain later.
     system = make(**NETWORK, **waiting, **{"refine.network.learning_rate": 5e-3})
     results = walk(system, 10)
@@ -204,9 +204,19 @@ def test_keyframes_that_waited_are_revised_in_the_map(make: Make, wait: int) -> 
     assert gone < float(results[0].estimate.depth.amax()) - 0.02
 
 
-def test_waiting_needs_a_map_that_can_be_revised(make: Make) -> None:
-    with pytest.raises(ConfigError, match=r"map\.revisable_keyframes.*at least 5"):
-        make(**{"refine.wait_keyframes": 2, "map.revisable_keyframes": 4})
+def test_nothing_is_revised_while_a_newer_keyframe_waits(make: Make) -> None:
+    system = make(**NETWORK, **{"refine.wait_keyframes": 1})
+    system.is_pressed = lambda: True
+    results = walk(system, 4)
+    assert all(result.revision is None for result in results)
+    system.is_pressed = lambda: False
+    assert integrate(system, wall_frame(4, 0.4)).revision is not None
+
+
+def test_the_map_keeps_shares_only_where_depth_can_become_better(make: Make) -> None:
+    waiting = {"refine.wait_keyframes": 2, "map.revisable_keyframes": 1}
+    assert make(**NETWORK, **waiting).surfels.config.revisable_keyframes == 5
+    assert make(**waiting).surfels.config.revisable_keyframes == 1
 
 
 def test_a_map_that_forgot_its_keyframes_is_not_revised(make: Make) -> None:
