@@ -23,15 +23,15 @@ from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.frame_assembler import FrameAssembler
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
-from e2e_slam_ros.nodes.observer import RunObserver
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
 from e2e_slam_ros.nodes.qos import image_subscription, latched, small_subscription, wants_reliable
-from e2e_slam_ros.nodes.refusals import LostError, NoDepthError, refusal_kind
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
+from e2e_slam_ros.slam.refusals import LostError, NoDepthError, refusal_kind
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -236,6 +236,8 @@ class CameraInput:
         if self._tracking is not None:
             image, wanted = self._tracked(image, self._tracking)
             frame = replace(frame, T_map_camera=image.T_map_camera)
+        elif self._observer is not None:
+            self._observer.on_image(image, None)
         assert image.T_map_camera is not None
         self._trajectory.publish(frame.stamp_ns, frame.frame_id, image.T_map_camera)
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
@@ -265,6 +267,8 @@ class CameraInput:
         self._latency("track", (time.perf_counter() - start) * 1e3)
         if tracking.guess_failures > failures:
             self._diagnostics.problem("initial_pose", tracked.reason)
+        if self._observer is not None:
+            self._observer.on_image(image, tracked)
         if tracked.T_map_camera is None:
             raise LostError.from_parts(
                 f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",

@@ -22,15 +22,15 @@ from e2e_slam_ros.nodes.camera_frame import CameraFrame, FrameSink
 from e2e_slam_ros.nodes.camera_infos import CameraInfos
 from e2e_slam_ros.nodes.conversions import image_to_rgb, size_of
 from e2e_slam_ros.nodes.pose_sources import PoseSource
-from e2e_slam_ros.nodes.refusals import (
+from e2e_slam_ros.nodes.stamped_buffer import LOOP_NS
+from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.slam.refusals import (
     NoCameraInfoError,
     NoPoseError,
     StampError,
     UnsynchronisedError,
     refusal_kind,
 )
-from e2e_slam_ros.nodes.stamped_buffer import LOOP_NS
-from e2e_slam_ros.nodes.stamps import stamp_to_ns
 
 # Half a second of images at 30 Hz.
 _MAX_PENDING = 16

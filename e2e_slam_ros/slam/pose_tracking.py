@@ -99,6 +99,11 @@ class PoseTracking:
         """Number of loops closed."""
         return len(self._tracker.loops)
 
+    def landmarks(self) -> Matrix:
+        """Return the known landmarks (L, 3) in the map, metres."""
+        points: Matrix = self._tracker.points() @ T_MAP_FIRST[:3, :3].T + T_MAP_FIRST[:3, 3]
+        return points
+
     def track(self, frame: Frame) -> TrackedPose:
         """Return the pose of a frame in the map; the pose is None while the camera is lost."""
         if self._stopped:

@@ -32,6 +32,7 @@ from e2e_slam_ros.nodes.pose_messages import pose_message
 from e2e_slam_ros.nodes.qos import image_publisher, latched, reliable
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.nodes.stamps import ns_to_stamp, stamp_to_ns
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.result import KeyframeResult
 from synthetic import CAMERA, estimate, keyframe, pose, textured_image, wall_depth
 
@@ -141,7 +142,7 @@ class Peer(Node):
         return future.result()
 
 
-class Watching:
+class Watching(RunObserver):
     """An observer that keeps the mapped keyframes."""
 
     def __init__(self) -> None:

@@ -26,6 +26,7 @@ from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.mapping.map_checkpoint import load_map
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.replay import run_replay
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.result import KeyframeResult
 from nodes.ros_peer import REPO, peer_in
 from synthetic import frame, pose
@@ -52,7 +53,7 @@ class Walk:
         return frame(index, pose(x=0.1 * index))
 
 
-class Recorder:
+class Recorder(RunObserver):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
