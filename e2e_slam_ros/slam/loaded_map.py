@@ -24,6 +24,8 @@ class LoadedMap:
         tracking: the tracker's map in it; None: there is none, or nobody wants it.
 
     Example:
+        >>> import torch
+        >>> from e2e_slam_ros.mapping.surfel_store import Surfels
         >>> checkpoint = MapCheckpoint(Surfels.empty(0, torch.device("cpu")), fusions=0)
         >>> LoadedMap(checkpoint, tracking=None).checkpoint.fusions
         0

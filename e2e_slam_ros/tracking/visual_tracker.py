@@ -30,7 +30,7 @@ from e2e_slam_ros.tracking.new_keyframe import (
     is_wanted,
     make_keyframe,
 )
-from e2e_slam_ros.tracking.place_search import PlaceSearch, PoseGuess
+from e2e_slam_ros.tracking.place_search import PlaceSearch, PoseGuess, find_place, rejoin
 from e2e_slam_ros.tracking.relocalisation import recognise
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -128,6 +128,8 @@ class VisualTracker:
                 return False
             keyframe = self._pending.popleft()
         update = back_end.work(keyframe)
+        if self._config.localize_only:
+            self._rejoin(keyframe, back_end)
         with self._lock:
             if back_end is self._back_end:
                 self._updates.append(update)
@@ -281,6 +283,18 @@ class VisualTracker:
         return TrackedPose(
             frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
         )
+
+    def _rejoin(self, keyframe: TrackingKeyframe, back_end: BackEnd) -> None:
+        """Recognise a new keyframe that sees few loaded landmarks; they may have drifted away."""
+        old = int((keyframe.seen.ids < self.map.fixed_landmarks).sum())
+        if old >= 2 * self._config.min_inliers or self._lens is None:
+            return
+        sigma = self._config.adjustment.pixel_sigma
+        view = TrackedView(keyframe.image, self._lens, None, sigma)
+        found = find_place(self.map, back_end.places, view, self._config)
+        with self._lock:
+            if found is not None and back_end is self._back_end:
+                rejoin(self.map, keyframe, found, self._lens)
 
     def _forget_temporary(self) -> None:
         """Go back to the loaded keyframes once there are many new ones: memory stays bounded."""
