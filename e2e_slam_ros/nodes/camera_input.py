@@ -21,7 +21,7 @@ from e2e_slam_ros.nodes.camera_frame import CameraFrame
 from e2e_slam_ros.nodes.depth_input import DepthInput
 from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
-from e2e_slam_ros.nodes.frame_assembler import FrameAssembler
+from e2e_slam_ros.nodes.frame_assembler import MAX_PENDING, FrameAssembler
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
 from e2e_slam_ros.nodes.qos import image_subscription, latched, small_subscription, wants_reliable
@@ -97,7 +97,7 @@ class CameraInput:
             config.frames.camera,
             self._patience_s(),
             rectified=rectified == "yes" or (rectified == "auto" and is_rectified(topic)),
-            **({"places": _OFFLINE_PLACES} if config.runtime.offline else {}),
+            places=_OFFLINE_PLACES if config.runtime.offline else MAX_PENDING,
         )
         depth_topic = node.resolve_topic_name("camera/depth/image_raw")
         self._depth_input = DepthInput(node, config, depth_topic)

@@ -33,7 +33,7 @@ from e2e_slam_ros.slam.refusals import (
 )
 
 # Half a second of images at 30 Hz.
-_MAX_PENDING = 16
+MAX_PENDING = 16
 # A longer jump ahead is a stamp that went wrong, unless the next image confirms it.
 _AHEAD_NS = 3600 * 10**9
 
@@ -69,7 +69,7 @@ class FrameAssembler:
         patience_s: float,
         now: Callable[[], float] = time.monotonic,
         rectified: bool = False,
-        places: int = _MAX_PENDING,
+        places: int = MAX_PENDING,
     ) -> None:
         self.patience_s = patience_s
         self._poses = poses

@@ -194,9 +194,13 @@ class NodeProcess:
         self.name = name
         self.log = log
         code = f"from e2e_slam_ros.nodes.{name} import main; raise SystemExit(main())"
-        arguments = [
-            part for key, value in settings.items() for part in ("-p", f"{key}:={_yaml(value)}")
-        ]
+        arguments = []
+        for key, value in settings.items():
+            # "remap a": "b" connects topic a to topic b; anything else is a parameter.
+            remapped = key.removeprefix("remap ")
+            is_remap = remapped != key
+            text = f"{remapped}:={value}" if is_remap else f"{key}:={_yaml(value)}"
+            arguments += ["-r" if is_remap else "-p", text]
         command = [sys.executable, "-c", code, "--ros-args", *arguments]
         environment = os.environ | {"PYTHONPATH": f"{REPO}:{os.environ.get('PYTHONPATH', '')}"}
         with log.open("wb") as output:
