@@ -26,7 +26,7 @@ _DISTANCE, _GROWTH = 0.04, 2.0
 # Smallest cosine of the angle between the normals of associated points: 35 degrees.
 _COSINE = 0.82
 # Eigenvalue below which a direction counts as unknown. Noisy normals of a plane give .003.
-_WEAKEST = 0.01
+_WEAKEST = 0.001
 # Pixels that err together: neighbours share the errors of a sensor's depth.
 _CORRELATED = 100.0
 
@@ -41,6 +41,7 @@ class PlaneResiduals:
             from the left.
         mask: (B, N) 1 where associated, else 0.
         lever: (B,) typical distance of the points, metres.
+        seen: (B,) number of points in sight of a plane of the reference.
 
     Example:
         >>> K = torch.tensor([[20.0, 0.0, 15.5], [0.0, 20.0, 11.5], [0.0, 0.0, 1.0]])
@@ -57,6 +58,7 @@ class PlaneResiduals:
     jacobian: torch.Tensor
     mask: torch.Tensor
     lever: torch.Tensor
+    seen: torch.Tensor
 
 
 def plane_residuals(
@@ -89,14 +91,15 @@ def plane_residuals(
         farthest = _DISTANCE * _GROWTH**level * depth
         near = (offset * offset).sum(1) < farthest * farthest
         alike = (turned * normals).sum(1) > _COSINE
-        used = seen[:, 0] & near & alike
+        in_sight = seen[:, 0] & (depth > 0)
+        used = in_sight & near & alike
     safe = torch.where(used, depth, torch.ones_like(depth))
     residual = torch.where(used, (normals * offset).sum(1), 0.0) / safe
     rows = torch.cat([normals, cross_product(points, normals)], dim=1)
     jacobian = torch.where(used[:, None], rows, 0.0) / safe[:, None]
     mask = used.to(residual.dtype)
     lever = _mean(points[:, 2].detach(), mask).clamp_min(1e-3)
-    return PlaneResiduals(residual, jacobian, mask, lever)
+    return PlaneResiduals(residual, jacobian, mask, lever, in_sight.sum(1))
 
 
 def icp(
@@ -127,7 +130,13 @@ def result_of(view: DenseView, reference: DenseView, T: torch.Tensor) -> DenseAl
         usable = view.has_normal.flatten(1).sum(1).clamp_min(1)
         agreeing = found.mask.sum(1)
         return DenseAlignment(
-            T, spread, agreeing / usable, agreeing, step.eigenvalues[:, 0], scale
+            T_reference_camera=T,
+            covariance=spread,
+            overlap=agreeing / usable,
+            agreement=agreeing / found.seen.clamp_min(1),
+            pixels=agreeing,
+            weakest=step.eigenvalues[:, 0],
+            residual=scale,
         )
 
 

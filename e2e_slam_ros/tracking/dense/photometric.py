@@ -48,6 +48,7 @@ class _Residuals:
     depth: torch.Tensor
     depth_mask: torch.Tensor
     depth_rows: torch.Tensor
+    depth_in_sight: torch.Tensor
     lever: torch.Tensor
 
 
@@ -125,18 +126,20 @@ class PhotometricAligner:
         step = solve_motion(
             system.information, system.gradient, found.lever, system.total, _WEAKEST
         )
-        count = (found.grey_mask + found.depth_mask).sum(1)
+        count = (found.grey_mask + found.depth_in_sight).sum(1)
+        agreeing, usable = self._agreeing(found)
         return DenseAlignment(
             T_reference_camera=se3.inverse(T),
             covariance=covariance(system.information / _CORRELATED),
-            overlap=self._agreement(found),
-            pixels=count,
+            overlap=agreeing / usable,
+            agreement=agreeing / count.clamp_min(1.0),
+            pixels=agreeing,
             weakest=step.eigenvalues[:, 0],
             residual=system.grey_scale,
         )
 
-    def _agreement(self, found: _Residuals) -> torch.Tensor:
-        """Return (B,) the share of the reference's usable pixels that agree.
+    def _agreeing(self, found: _Residuals) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (B,) how many pixels agree, and of how many usable ones of the reference.
 
         Brightness agrees if its error is below half of the contrast around: a wrong pose leaves
         errors as large as the contrast. Depth agrees to four per cent.
@@ -149,7 +152,7 @@ class PhotometricAligner:
             close = found.depth.abs() < _AGREES
             agrees = agrees + (close & (found.depth_mask > 0)).sum(1)
             usable = usable + reference.has_depth.flatten(1).sum(1)
-        return agrees / usable.clamp_min(1)
+        return agrees, usable.clamp_min(1)
 
     def _residuals(
         self, view: DenseView, reference: DenseView, T: torch.Tensor, level: int
@@ -171,7 +174,8 @@ class PhotometricAligner:
         grey_rows = _rows(at[:, 1] * fx, at[:, 2] * fy, x_z, y_z, None, points)
         inverse = 1.0 / z
         depth = at[:, 3] - inverse
-        both = seen & (at[:, 6] > 0.999) & (depth.abs() < _SURFACE * inverse)
+        in_sight = seen & (at[:, 6] > 0.999)
+        both = in_sight & (depth.abs() < _SURFACE * inverse)
         depth_rows = _rows(at[:, 4] * fx, at[:, 5] * fy, x_z, y_z, inverse * inverse, points)
         # Relative to inverse depth: the same scale near and far.
         depth, depth_rows = depth * z, depth_rows * z[:, None]
@@ -186,6 +190,7 @@ class PhotometricAligner:
             torch.where(both, depth, 0.0),
             both.to(kind),
             depth_rows,
+            in_sight.to(kind),
             lever.clamp_min(1e-3),
         )
 

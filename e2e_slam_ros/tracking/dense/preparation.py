@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
+from torch.nn import functional
 
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.frame import Frame
@@ -13,8 +14,11 @@ from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.geometry.projection import pixel_rays, project
 from e2e_slam_ros.geometry.sampling import inside, sample_nearest
 from e2e_slam_ros.geometry.undistort import Undistorter
-from e2e_slam_ros.tracking.dense.view import DenseView, halved_inverse_depth
+from e2e_slam_ros.tracking.dense.view import DenseView
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+
+# Relative spread of inverse depth above which pixels belong to two surfaces.
+_ONE_SURFACE = 0.12
 
 
 class DensePreparation:
@@ -94,6 +98,17 @@ class DensePreparation:
         inverse = torch.where(valid, 1.0 / or_one(depth, valid), 0.0)
         for _ in range(self._halvings):
             height, width = (side // 2 * 2 for side in inverse.shape[-2:])
-            inverse = halved_inverse_depth(inverse[..., :height, :width])
+            inverse = _halved(inverse[..., :height, :width])
         inverse = self._undistort(inverse, mode="nearest")
         return torch.where(inverse > 0, 1.0 / or_one(inverse, inverse > 0), 0.0)
+
+
+def _halved(inverse: torch.Tensor) -> torch.Tensor:
+    """Return the mean of each 2x2 block of (1, 1, 2h, 2w), 0 unless three are of one surface."""
+    some = inverse > 0
+    largest = functional.max_pool2d(inverse, 2)
+    smallest = -functional.max_pool2d(-torch.where(some, inverse, torch.inf), 2)
+    share = functional.avg_pool2d(some.float(), 2)
+    one = (share > 0.7) & (largest - smallest < _ONE_SURFACE * largest)
+    mean = functional.avg_pool2d(inverse, 2) / share.clamp_min(0.25)
+    return torch.where(one, mean, 0.0)

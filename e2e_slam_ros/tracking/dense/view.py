@@ -9,13 +9,11 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.geometry.masks import known, or_one
-from e2e_slam_ros.geometry.normals import normals_from_points, smoothed_depth
 from e2e_slam_ros.geometry.projection import pixel_rays
+from e2e_slam_ros.tracking.dense.plane_fit import PlaneFit, fit_planes, plane_normals
 
-# Relative spread of inverse depth within a window above which it spans two surfaces.
-_ONE_SURFACE = 0.12
-# Window for smoothing at the finest level, pixels. Coarser levels are averages already.
-_WINDOW = 5
+# Window of a plane, pixels. Coarser levels are averages already.
+_WINDOW, _COARSE_WINDOW = 5, 3
 _FEWEST_PIXELS = 12
 
 
@@ -25,17 +23,18 @@ class DenseView:
 
     Attributes:
         grey: (B, 1, H, W) in [0, 1].
-        inverse_depth: (B, 1, H, W) 1/metres, 0 = unknown.
+        inverse_depth: (B, 1, H, W) 1/metres, smoothed where a plane fits; 0 = unknown.
         points: (B, 3, H, W) metres, camera frame, 0 where unknown.
         normals: (B, 3, H, W) unit, towards the camera, 0 where unknown.
         intrinsics: (B, 3, 3) without distortion.
+        planes: the plane around each pixel.
 
     Example:
         >>> K = torch.tensor([[20.0, 0.0, 15.5], [0.0, 20.0, 11.5], [0.0, 0.0, 1.0]])
         >>> wall = torch.full((1, 1, 24, 32), 2.0)
         >>> view = DenseView.from_images(torch.zeros_like(wall), wall, K)
         >>> view.normals[0, :, 12, 16].tolist(), int(view.has_normal.sum())
-        ([0.0, 0.0, -1.0], 468)
+        ([0.0, 0.0, -1.0], 764)
     """
 
     grey: torch.Tensor
@@ -43,6 +42,7 @@ class DenseView:
     points: torch.Tensor
     normals: torch.Tensor
     intrinsics: torch.Tensor
+    planes: PlaneFit
 
     @staticmethod
     def from_images(
@@ -50,14 +50,14 @@ class DenseView:
     ) -> DenseView:
         """Return views with points and normals, differentiable in depth.
 
-        Inverse depth is smoothed instead of depth: it is linear on a plane, so that planes stay
-        exact. A window that spans two surfaces, or unknown depth, gives no normal.
+        Planes are fitted to inverse depth (`plane_fit`), so planes stay exact. A window that
+        spans two surfaces gives no normal, and its depth is not smoothed.
 
         Args:
             grey: (B, 1, H, W) in [0, 1].
             depth: (B, 1, H, W) z in metres; 0, negative or not finite = unknown.
             intrinsics: (B, 3, 3) or (3, 3).
-            window: odd side of the smoothing window, pixels; 1: no smoothing.
+            window: odd side of the window of a plane, pixels; at least 3.
         """
         valid = known(depth)
         inverse = torch.where(valid, 1.0 / or_one(depth, valid), 0.0)
@@ -70,15 +70,11 @@ class DenseView:
         batch, _, height, width = inverse.shape
         k = intrinsics if intrinsics.dim() == 3 else intrinsics.unsqueeze(0)
         k = k.to(inverse).expand(batch, 3, 3)
-        valid = inverse > 0
-        whole = _one_surface(inverse, max(window, 3))
-        smooth = inverse
-        if window > 1:
-            smooth = torch.where(whole, smoothed_depth(inverse, valid, window), inverse)
-        rays = pixel_rays(height, width, k)
-        points = torch.where(valid, rays / or_one(smooth, valid), 0.0)
-        normals, _ = normals_from_points(points, whole)
-        return DenseView(grey, inverse, points, normals, k)
+        fit = fit_planes(inverse, window)
+        smooth = torch.where(fit.valid, fit.inverse_depth, inverse)
+        valid = smooth > 0
+        points = torch.where(valid, pixel_rays(height, width, k) / or_one(smooth, valid), 0.0)
+        return DenseView(grey, smooth, points, plane_normals(fit, k), k, fit)
 
     @cached_property
     def surface(self) -> torch.Tensor:
@@ -88,7 +84,7 @@ class DenseView:
     @cached_property
     def has_normal(self) -> torch.Tensor:
         """(B, 1, H, W) bool: the pixel has depth and a normal."""
-        return (self.normals.detach() != 0).any(1, keepdim=True)
+        return self.planes.valid
 
     @property
     def has_depth(self) -> torch.Tensor:
@@ -99,8 +95,8 @@ class DenseView:
         """Return the views at half the size. A depth needs four of one surface."""
         height, width = (2 * (side // 2) for side in self.grey.shape[-2:])
         grey = functional.avg_pool2d(self.grey[..., :height, :width], 2)
-        inverse = halved_inverse_depth(self.inverse_depth[..., :height, :width])
-        return DenseView._from_inverse(grey, inverse, halved_intrinsics(self.intrinsics), 1)
+        k = halved_intrinsics(self.intrinsics)
+        return DenseView._from_inverse(grey, self.planes.halved(), k, _COARSE_WINDOW)
 
     def pyramid(self, levels: int) -> list[DenseView]:
         """Return at most ``levels`` sizes, the finest first; tiny images are left out."""
@@ -110,28 +106,9 @@ class DenseView:
         return views
 
 
-def halved_inverse_depth(inverse: torch.Tensor) -> torch.Tensor:
-    """Return the mean of each 2x2 block of (B, 1, 2h, 2w), 0 unless all are of one surface."""
-    largest = functional.max_pool2d(inverse, 2)
-    smallest = -functional.max_pool2d(-inverse, 2)
-    one = (smallest > 0) & (largest - smallest < _ONE_SURFACE * largest)
-    return torch.where(one, functional.avg_pool2d(inverse, 2), 0.0)
-
-
 def halved_intrinsics(intrinsics: torch.Tensor) -> torch.Tensor:
     """Return (..., 3, 3) of the image at half the size: areas are scaled, see `PinholeCamera`."""
     half = 0.5 * intrinsics
     half[..., :2, 2] -= 0.25
     half[..., 2, 2] = 1.0
     return half
-
-
-def _one_surface(inverse: torch.Tensor, window: int) -> torch.Tensor:
-    """Return where a whole window is known, inside the image, and of one surface."""
-    with torch.no_grad():
-        border = window // 2
-        # Outside the image counts as unknown.
-        padded = functional.pad(inverse, (border,) * 4)
-        largest = functional.max_pool2d(padded, window, stride=1)
-        smallest = -functional.max_pool2d(-padded, window, stride=1)
-        return (smallest > 0) & (largest - smallest < _ONE_SURFACE * largest)
