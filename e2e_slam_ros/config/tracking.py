@@ -134,4 +134,10 @@ class TrackingConfig:
     adjustment: AdjustmentConfig = field(default_factory=AdjustmentConfig)
     reuse: MapReuseConfig = field(default_factory=MapReuseConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    dense: str = leaf(
+        "off",
+        "auto: where features give no pose, whole images and depths are aligned with the last "
+        "keyframes",
+        choices=("off", "auto"),
+    )
     odometry: OdometryConfig = field(default_factory=OdometryConfig)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 import torch
 
+from e2e_slam_ros.config.dense import OdometryConfig
 from e2e_slam_ros.tracking.dense.view import DenseView
 
 # Share of the pixels in sight that agree at a right pose. Wrong poses on rooms_000 have .2 to .4,
@@ -31,7 +33,7 @@ class DenseAlignment:
     Example:
         >>> one, eye = torch.ones(1), torch.eye(4)[None]
         >>> result = DenseAlignment(eye, torch.zeros(1, 6, 6), one, one, 100 * one, 0 * one, one)
-        >>> result.succeeded(min_overlap=0.3, min_pixels=50, min_information=0.001).item()
+        >>> result.succeeded(OdometryConfig()).item()
         False
     """
 
@@ -43,14 +45,19 @@ class DenseAlignment:
     weakest: torch.Tensor
     residual: torch.Tensor
 
-    def succeeded(
-        self, min_overlap: float, min_pixels: int, min_information: float
-    ) -> torch.Tensor:
+    def succeeded(self, limits: OdometryConfig) -> torch.Tensor:
         """Return (B,) bool: overlap, agreement and information suffice, and all is finite."""
         finite = torch.isfinite(self.T_reference_camera).flatten(1).all(1)
-        enough = (self.overlap >= min_overlap) & (self.pixels >= min_pixels)
+        enough = (self.overlap >= limits.min_overlap) & (self.pixels >= limits.min_pixels)
         enough &= self.agreement >= _LEAST_AGREEMENT
-        return finite & enough & (self.weakest >= min_information)
+        return finite & enough & (self.weakest >= limits.min_information)
+
+    def best(self, limits: OdometryConfig) -> DenseAlignment | None:
+        """Return the result with the largest overlap among those that succeeded, or None."""
+        good = self.succeeded(limits)
+        if not bool(good.any()):
+            return None
+        return self.one(int(torch.where(good, self.overlap, -1.0).argmax()))
 
     def one(self, index: int) -> DenseAlignment:
         """Return the result of one view of the batch."""
@@ -58,6 +65,10 @@ class DenseAlignment:
         return DenseAlignment(*(getattr(self, item.name)[at] for item in fields(self)))
 
 
+# Views, references and starts (B, 4, 4) -> poses.
+Aligner: TypeAlias = Callable[
+    [Sequence[DenseView], Sequence[DenseView], torch.Tensor], DenseAlignment
+]
 # Steps at each level, the coarsest first; a level further down repeats the last number.
 STEPS = (12, 8, 5)
 # A step is the last one if no twist moves by more than this, relative to the lever.

@@ -78,7 +78,7 @@ def gradicp(
     >>> view = DenseView.from_images(torch.zeros(1, 1, 24, 32), depth, K)
     >>> wall = DenseView.from_images(torch.zeros(1, 1, 24, 32), torch.full_like(depth, 2.02), K)
     >>> T = gradicp([view], [wall], torch.eye(4)[None])
-    >>> round(float(T[0, 2, 3]), 3)
+    >>> round(T[0, 2, 3].item(), 3)
     0.02
     >>> T[0, 2, 3].backward()
     >>> round(float(depth.grad.sum()), 2)

@@ -50,7 +50,7 @@ class PlaneResiduals:
         >>> nearer = torch.eye(4)[None].clone()
         >>> nearer[0, 2, 3] = -0.02
         >>> found = plane_residuals(view, view, nearer, 0)
-        >>> [round(float(r), 4) for r in found.residual[found.mask > 0].aminmax()]
+        >>> [round(r.item(), 4) for r in found.residual[found.mask > 0].aminmax()]
         [0.01, 0.01]
     """
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -16,7 +14,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.splat import splat_depth
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.dense.alignment import DenseAlignment
+from e2e_slam_ros.tracking.dense.alignment import Aligner, DenseAlignment
 from e2e_slam_ros.tracking.dense.gradicp import gradicp_alignment
 from e2e_slam_ros.tracking.dense.icp import icp
 from e2e_slam_ros.tracking.dense.keyframe import DenseKeyframe
@@ -29,7 +27,6 @@ from e2e_slam_ros.tracking.motion_model import MotionModel
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 
-Aligner: TypeAlias = Callable[[Sequence[DenseView], Sequence[DenseView], torch.Tensor], DenseAlignment]
 _ALIGNERS: dict[str, Aligner] = dict(
     zip(DENSE_SOURCES, (icp, gradicp_alignment, photometric), strict=True)
 )
@@ -91,6 +88,7 @@ class DenseTracker:
             self._last: tuple[int, int, Floats] | None = None
             self._newest_ns = 0
             self._best_overlap = 0.0
+            self._searched = 0
             self.state = TrackingState.INITIALISING
             if self._reference is not None:
                 self._reference.clear()
@@ -197,7 +195,9 @@ class DenseTracker:
         if not with_depth:
             return self._no_pose(frame, "no keyframe has depth yet")
         if self._uses_normals and frame.depth is None:
-            return self._lost(frame, "it has no depth image")
+            # One missing image says nothing of the camera's motion: the velocity is kept.
+            self.state = TrackingState.LOST
+            return self._no_pose(frame, "it has no depth image")
         last_ns, last_keyframe, T_keyframe_last = self._last
         seconds = (frame.stamp_ns - last_ns) * 1e-9
         T_map_before = self.pose_of(last_keyframe, T_keyframe_last)
@@ -234,9 +234,10 @@ class DenseTracker:
         expected: Floats,
         T_map_before: Floats,
     ) -> tuple[DenseKeyframe, Floats, DenseAlignment] | None:
-        """Align with the newest keyframe from the prediction; else from several poses and others.
+        """Align with the newest keyframe from the prediction, then from the last pose turned.
 
-        Returns the keyframe, the pose relative to it and the alignment, or None.
+        A lost camera is also compared with one older keyframe a frame, in turn: the cost of a
+        frame stays bounded. Returns the keyframe, the pose relative to it and the alignment.
         """
         pyramid = view.pyramid(self._config.odometry.levels)
         newest = with_depth[-1]
@@ -245,26 +246,27 @@ class DenseTracker:
         if first is not None:
             return newest, *first
         turns = [rigid.exp(np.radians([0.0, 0.0, 0.0, x, y, 0.0])) for x, y in _TURNS]
-        for keyframe in reversed(with_depth):
-            T_keyframe_before = rigid.inverse(keyframe.T_map_camera) @ T_map_before
-            starts = np.stack([T_keyframe_before @ turn for turn in turns] + [np.eye(4)])
-            again = self._attempt(pyramid, keyframe, starts)
-            if again is not None:
-                return keyframe, *again
-        return None
+        T_newest_before = rigid.inverse(newest.T_map_camera) @ T_map_before
+        starts = np.stack([T_newest_before @ turn for turn in turns])
+        again = self._attempt(pyramid, newest, starts)
+        if again is not None:
+            return newest, *again
+        if self.state != TrackingState.LOST:
+            return None
+        self._searched += 1
+        other = with_depth[-1 - self._searched % len(with_depth)]
+        T_other_before = rigid.inverse(other.T_map_camera) @ T_map_before
+        again = self._attempt(pyramid, other, np.stack([T_other_before, np.eye(4)]))
+        return None if again is None else (other, *again)
 
     def _attempt(
         self, pyramid: list[DenseView], keyframe: DenseKeyframe, starts: Floats
     ) -> tuple[Floats, DenseAlignment] | None:
         """Align from (B, 4, 4) starts; return the best pose that is good enough, or None."""
-        limits = self._config.odometry
         T = torch.from_numpy(starts).to(pyramid[0].grey)
-        result = self._align(pyramid, keyframe.pyramid, T)
-        good = result.succeeded(limits.min_overlap, limits.min_pixels, limits.min_information)
-        if not bool(good.any()):
+        chosen = self._align(pyramid, keyframe.pyramid, T).best(self._config.odometry)
+        if chosen is None:
             return None
-        best = int(torch.where(good, result.overlap, -1.0).argmax())
-        chosen = result.one(best)
         pose = chosen.T_reference_camera[0].double().cpu().numpy()
         return rigid.orthonormal(pose), chosen
 

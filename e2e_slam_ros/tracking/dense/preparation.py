@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
@@ -61,14 +62,7 @@ class DensePreparation:
         Raises:
             DepthError: the depth image is not of the image's size.
         """
-        grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
-        for _ in range(self._halvings):
-            height, width = (side // 2 for side in grey.shape[:2])
-            grey = cv2.resize(
-                grey[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA
-            )
-        image = torch.from_numpy(np.asarray(grey)).to(self._device)[None, None].float() / 255.0
-        image = self._undistort(image)
+        image = self._grey(np.asarray(cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)))
         depth = torch.zeros_like(image)
         if frame.depth is not None:
             if frame.depth.shape != frame.image.shape[:2]:
@@ -81,6 +75,12 @@ class DensePreparation:
             depth = self._reduced(torch.from_numpy(frame.depth))
         return DenseView.from_images(image, depth, self.intrinsics)
 
+    def grey_view(self, grey: npt.NDArray[np.uint8], depth: DepthImage | None) -> DenseView:
+        """Return the view of a grey image (H, W), with a depth image of the same centre or none."""
+        image = self._grey(grey)
+        view = DenseView.from_images(image, torch.zeros_like(image), self.intrinsics)
+        return view if depth is None else self.with_depth(view, depth)
+
     def with_depth(self, view: DenseView, depth: DepthImage) -> DenseView:
         """Return a view with the depth of another image of the same moment and centre."""
         values = torch.tensor(depth.values, device=self._device)[None, None].float()
@@ -91,6 +91,14 @@ class DensePreparation:
         within = inside(uv, *values.shape[-2:])
         sampled = torch.where(within, sample_nearest(values, uv), 0.0)
         return DenseView.from_images(view.grey, sampled, self.intrinsics)
+
+    def _grey(self, grey: npt.NDArray[np.uint8]) -> torch.Tensor:
+        for _ in range(self._halvings):
+            height, width = (side // 2 for side in grey.shape)
+            even = grey[: 2 * height, : 2 * width]
+            grey = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
+        image = torch.from_numpy(grey).to(self._device)[None, None].float() / 255.0
+        return self._undistort(image)
 
     def _reduced(self, depth: torch.Tensor) -> torch.Tensor:
         depth = depth.to(self._device)[None, None].float()
