@@ -27,14 +27,14 @@ class OdometryConfig:
         choices=("keyframe", "map"),
     )
     min_overlap: float = leaf(
-        0.2,
+        0.12,
         "tracking is lost if a smaller share of the pixels agrees with the reference",
         low=0.0,
         high=1.0,
     )
     min_pixels: int = leaf(500, "tracking is lost if fewer pixels agree", low=6)
     min_information: float = leaf(
-        0.001,
+        0.0005,
         "tracking is lost if the pixels say less about some direction of motion, relative to all "
         "directions; 0: never",
         low=0.0,

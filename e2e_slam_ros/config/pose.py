@@ -41,7 +41,7 @@ class PoseConfig:
 
     @property
     def is_dense(self) -> bool:
-        """Whether whole images are aligned, which takes the depth of each frame if there is one."""
+        """Whether whole images are aligned, with the depth of each frame where there is some."""
         return self.source in DENSE_SOURCES
 
 

@@ -26,7 +26,7 @@ _DISTANCE, _GROWTH = 0.04, 2.0
 # Smallest cosine of the angle between the normals of associated points: 35 degrees.
 _COSINE = 0.82
 # Eigenvalue below which a direction counts as unknown. Noisy normals of a plane give .003.
-_WEAKEST = 0.001
+_WEAKEST = 0.0005
 # Pixels that err together: neighbours share the errors of a sensor's depth.
 _CORRELATED = 100.0
 
@@ -86,7 +86,7 @@ def plane_residuals(
     target = sample_nearest(reference.surface.expand(batch, -1, -1, -1), place)[:, :, 0]
     planes, normals = target[:, :3], target[:, 3:]
     offset = points - planes
-    depth = planes[:, 2].detach()
+    depth = planes[:, 2]
     with torch.no_grad():
         farthest = _DISTANCE * _GROWTH**level * depth
         near = (offset * offset).sum(1) < farthest * farthest

@@ -12,12 +12,12 @@ from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.geometry.splat import splat_depth
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.dense.alignment import Aligner, DenseAlignment
 from e2e_slam_ros.tracking.dense.gradicp import gradicp_alignment
 from e2e_slam_ros.tracking.dense.icp import icp
 from e2e_slam_ros.tracking.dense.keyframe import DenseKeyframe
+from e2e_slam_ros.tracking.dense.keyframes import DenseKeyframes
 from e2e_slam_ros.tracking.dense.map_reference import MapReference
 from e2e_slam_ros.tracking.dense.photometric import photometric
 from e2e_slam_ros.tracking.dense.preparation import DensePreparation
@@ -30,13 +30,10 @@ from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 _ALIGNERS: dict[str, Aligner] = dict(
     zip(DENSE_SOURCES, (icp, gradicp_alignment, photometric), strict=True)
 )
-# Keyframes whose images are kept: a lost camera is looked for at the older ones too.
-_KEPT = 4
 # Turns that a lost camera is looked for with, degrees about x and y.
 _TURNS = ((0.0, 0.0), (8.0, 0.0), (-8.0, 0.0), (0.0, 8.0), (0.0, -8.0))
 # Relative standard deviation below which depth is a sensor's.
 _MEASURED_SIGMA = 0.05
-_FEWEST_RATIOS = 200
 
 
 class DenseTracker:
@@ -53,6 +50,7 @@ class DenseTracker:
 
     Attributes:
         state: whether the camera is tracked.
+        keyframes: the keyframes; None before the first frame.
 
     Example:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
@@ -83,7 +81,7 @@ class DenseTracker:
         with self._lock:
             self._camera: PinholeCamera | None = None
             self._prepare: DensePreparation | None = None
-            self._keyframes: list[DenseKeyframe] = []
+            self.keyframes: DenseKeyframes | None = None
             self._motion = MotionModel()
             self._last: tuple[int, int, Floats] | None = None
             self._newest_ns = 0
@@ -103,20 +101,18 @@ class DenseTracker:
             DepthError: the depth image is not of the image's size.
         """
         with self._lock:
-            if self._keyframes and frame.stamp_ns <= self._newest_ns:
+            if self._last is not None and frame.stamp_ns <= self._newest_ns:
                 return self._no_pose(frame, "its stamp is not after the last one")
-            if self._keyframes and frame.camera != self._camera:
+            if self._last is not None and frame.camera != self._camera:
                 return self._no_pose(frame, "another camera took it than the keyframes")
-            if self._prepare is None or self._camera != frame.camera:
-                self._prepare = DensePreparation(
-                    frame.camera, self._config.odometry.width, self._device
-                )
-                self._camera = frame.camera
+            if self._prepare is None or self.keyframes is None or self._camera != frame.camera:
+                self._use_camera(frame.camera)
+            assert self._prepare is not None and self.keyframes is not None
             view = self._prepare(frame)
             self._newest_ns = frame.stamp_ns
-            if not self._keyframes:
-                return self._initialise(frame, view)
-            return self._follow(frame, view)
+            if self._last is None:
+                return self._initialise(frame, view, self.keyframes)
+            return self._follow(frame, view, self.keyframes, self._last)
 
     def adjust(self) -> bool:
         """Return False: nothing is adjusted."""
@@ -136,30 +132,27 @@ class DenseTracker:
     def give_depth(self, stamp_ns: int, depth: DepthImage) -> bool:
         """Store the depth of the keyframe with a stamp; return whether there is one."""
         with self._lock:
-            for keyframe in reversed(self._keyframes):
-                if keyframe.stamp_ns == stamp_ns:
-                    if keyframe.view is not None and self._prepare is not None:
-                        view = self._prepare.with_depth(keyframe.view, depth)
-                        if depth.relative_sigma >= _MEASURED_SIGMA:
-                            view = self._in_scale(keyframe, view)
-                        self._take(keyframe, view)
-                    return True
-        return False
+            if self.keyframes is None or self._prepare is None:
+                return False
+            keyframe = self.keyframes.with_stamp(stamp_ns)
+            if keyframe is not None and keyframe.view is not None:
+                view = self._prepare.with_depth(keyframe.view, depth)
+                if depth.relative_sigma >= _MEASURED_SIGMA:
+                    view = self.keyframes.in_scale(keyframe, view)
+                if self.keyframes.give(keyframe, view):
+                    self._best_overlap = 0.0
+            return keyframe is not None
 
     def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
         """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe."""
         with self._lock:
-            return self._keyframes[keyframe].T_map_camera @ T_keyframe_camera
+            assert self.keyframes is not None
+            return self.keyframes[keyframe].T_map_camera @ T_keyframe_camera
 
     def points(self) -> Floats:
         """Return some points (L, 3) of the keyframes' surfaces in the map, metres."""
         with self._lock:
-            parts = [
-                rigid.transform_points(one.T_map_camera, one.points.double().numpy())
-                for one in self._keyframes
-                if one.points is not None
-            ]
-        return np.concatenate(parts) if parts else np.zeros((0, 3))
+            return np.zeros((0, 3)) if self.keyframes is None else self.keyframes.points()
 
     @property
     def relative(self) -> tuple[int, Floats] | None:
@@ -178,10 +171,19 @@ class DenseTracker:
 
     # --- the steps of a frame ---
 
-    def _initialise(self, frame: Frame, view: DenseView) -> TrackedPose:
-        if frame.depth is not None and not self._usable(view):
-            return self._no_pose(frame, "too few pixels with depth and shape or texture")
-        keyframe = self._keep(frame, view, np.eye(4))
+    def _use_camera(self, camera: PinholeCamera) -> None:
+        limits = self._config.odometry
+        self._prepare = DensePreparation(camera, limits.width, self._device)
+        self.keyframes = DenseKeyframes(
+            self._prepare.camera, limits, self._uses_normals, self._reference
+        )
+        self._camera = camera
+
+    def _initialise(self, frame: Frame, view: DenseView, keyframes: DenseKeyframes) -> TrackedPose:
+        with_depth = frame.depth is not None
+        if with_depth and not keyframes.usable(view):
+            return self._no_pose(frame, "too few pixels with depth and shape")
+        keyframe = keyframes.add(frame.stamp_ns, np.eye(4), view, with_depth)
         self._last = frame.stamp_ns, keyframe.index, np.eye(4)
         if keyframe.has_depth:
             self.state = TrackingState.TRACKING
@@ -189,20 +191,24 @@ class DenseTracker:
             frame.stamp_ns, np.eye(4), np.zeros((6, 6)), self.state, 0, "", keyframe.index
         )
 
-    def _follow(self, frame: Frame, view: DenseView) -> TrackedPose:
-        assert self._last is not None
-        with_depth = [one for one in self._keyframes if one.has_depth]
-        if not with_depth:
+    def _follow(
+        self,
+        frame: Frame,
+        view: DenseView,
+        keyframes: DenseKeyframes,
+        last: tuple[int, int, Floats],
+    ) -> TrackedPose:
+        references = keyframes.references()
+        if not references:
             return self._no_pose(frame, "no keyframe has depth yet")
         if self._uses_normals and frame.depth is None:
             # One missing image says nothing of the camera's motion: the velocity is kept.
             self.state = TrackingState.LOST
             return self._no_pose(frame, "it has no depth image")
-        last_ns, last_keyframe, T_keyframe_last = self._last
-        seconds = (frame.stamp_ns - last_ns) * 1e-9
-        T_map_before = self.pose_of(last_keyframe, T_keyframe_last)
+        seconds = (frame.stamp_ns - last[0]) * 1e-9
+        T_map_before = self.pose_of(*last[1:])
         expected = T_map_before @ self._motion.predict(seconds)
-        found = self._search(view, with_depth, expected, T_map_before)
+        found = self._search(view, references, expected, T_map_before)
         if found is None:
             return self._lost(frame, "it does not agree with a keyframe")
         keyframe, T_keyframe_camera, result = found
@@ -213,8 +219,11 @@ class DenseTracker:
         overlap = float(result.overlap[0])
         self._best_overlap = max(self._best_overlap, overlap)
         made = None
-        if self._is_wanted(keyframe, T_keyframe_camera, overlap, with_depth[-1]):
-            made = self._keep(frame, view, T_map_camera)
+        # Not while the last keyframe still waits for its depth.
+        waits = keyframes[-1] is not references[-1]
+        if not waits and self._is_wanted(keyframe, T_keyframe_camera, overlap, references[-1]):
+            made = keyframes.add(frame.stamp_ns, T_map_camera, view, frame.depth is not None)
+            self._best_overlap = 0.0
             keyframe, T_keyframe_camera = made, np.eye(4)
         self._last = frame.stamp_ns, keyframe.index, T_keyframe_camera
         return TrackedPose(
@@ -230,7 +239,7 @@ class DenseTracker:
     def _search(
         self,
         view: DenseView,
-        with_depth: list[DenseKeyframe],
+        references: list[DenseKeyframe],
         expected: Floats,
         T_map_before: Floats,
     ) -> tuple[DenseKeyframe, Floats, DenseAlignment] | None:
@@ -240,7 +249,7 @@ class DenseTracker:
         frame stays bounded. Returns the keyframe, the pose relative to it and the alignment.
         """
         pyramid = view.pyramid(self._config.odometry.levels)
-        newest = with_depth[-1]
+        newest = references[-1]
         start = rigid.inverse(newest.T_map_camera) @ expected
         first = self._attempt(pyramid, newest, start[None])
         if first is not None:
@@ -254,7 +263,7 @@ class DenseTracker:
         if self.state != TrackingState.LOST:
             return None
         self._searched += 1
-        other = with_depth[-1 - self._searched % len(with_depth)]
+        other = references[-1 - self._searched % len(references)]
         T_other_before = rigid.inverse(other.T_map_camera) @ T_map_before
         again = self._attempt(pyramid, other, np.stack([T_other_before, np.eye(4)]))
         return None if again is None else (other, *again)
@@ -274,57 +283,12 @@ class DenseTracker:
         self, keyframe: DenseKeyframe, T: Floats, overlap: float, newest: DenseKeyframe
     ) -> bool:
         rule = self._config.keyframe
-        if self._keyframes[-1] is not newest:
-            return False  # the last one still waits for its depth
         return (
             keyframe is not newest
             or float(np.linalg.norm(T[:3, 3])) > rule.parallax * keyframe.median_depth
             or rigid.angle_deg(T) > rule.rotation_deg
             or overlap < (1.0 - rule.lost) * self._best_overlap
         )
-
-    def _keep(self, frame: Frame, view: DenseView, T_map_camera: Floats) -> DenseKeyframe:
-        keyframe = DenseKeyframe(len(self._keyframes), frame.stamp_ns, T_map_camera, view=view)
-        self._keyframes.append(keyframe)
-        if frame.depth is not None and self._usable(view):
-            self._take(keyframe, view)
-        return keyframe
-
-    def _take(self, keyframe: DenseKeyframe, view: DenseView) -> None:
-        if not self._usable(view):
-            return
-        if self._reference is not None and self._prepare is not None:
-            view = self._reference.add(
-                view,
-                self._prepare.camera,
-                keyframe.T_map_camera,
-                keyframe.index,
-                keyframe.stamp_ns,
-            )
-        keyframe.take(view, self._config.odometry.levels)
-        self._best_overlap = 0.0
-        for old in self._keyframes[:-_KEPT]:
-            old.release()
-
-    def _usable(self, view: DenseView) -> bool:
-        usable = view.has_normal if self._uses_normals else view.has_depth
-        return int(usable.sum()) >= self._config.odometry.min_pixels
-
-    def _in_scale(self, keyframe: DenseKeyframe, view: DenseView) -> DenseView:
-        """Return a network's depth in the scale of the last keyframe that sees the same."""
-        before = [one for one in self._keyframes[: keyframe.index] if one.has_depth]
-        if not before or self._prepare is None:
-            return view
-        old, camera = before[-1], self._prepare.camera
-        T = torch.from_numpy(rigid.inverse(keyframe.T_map_camera) @ old.T_map_camera)
-        depth = old.pyramid[0].points[:, 2:]
-        moved, _ = splat_depth(depth, torch.ones_like(depth), camera, T, camera)
-        both = (moved > 0) & view.has_depth
-        if int(both.sum()) < _FEWEST_RATIOS:
-            return view
-        ratio = (moved[both] * view.inverse_depth[both]).median()
-        scaled = torch.where(view.has_depth, view.points[:, 2:] * ratio, 0.0)
-        return DenseView.from_images(view.grey, scaled, view.intrinsics, 1)
 
     def _lost(self, frame: Frame, reason: str) -> TrackedPose:
         self.state = TrackingState.LOST

@@ -89,7 +89,7 @@ class PhotometricAligner:
     def __init__(self, views: Sequence[DenseView], references: Sequence[DenseView]) -> None:
         self._views, self._references = views, references
         self.shades = references[0].grey.new_zeros(1, 2)
-        self._images: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self._images: dict[int, torch.Tensor] = {}
 
     def align(self, T_start: torch.Tensor, steps: Sequence[int] = STEPS) -> DenseAlignment:
         """Return the poses from coarse to fine.
@@ -198,8 +198,8 @@ class PhotometricAligner:
         """Return (B, 7, H, W): grey and inverse depth with their slopes, and where depth is."""
         if level not in self._images:
             whole = -functional.max_pool2d(-view.has_depth.to(view.grey.dtype), 3, 1, 1)
-            parts = [view.grey, *_slopes(view.grey)]
-            parts += [view.inverse_depth, *_slopes(view.inverse_depth), whole]
+            grey, inverse = view.grey, view.inverse_depth
+            parts = [grey, *_slopes(grey), inverse, *_slopes(inverse), whole]
             self._images[level] = torch.cat(parts, dim=1)
         return self._images[level]
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 # Relative spread of inverse depth within a window above which it spans two surfaces.
 _ONE_SURFACE = 0.12
 # Share of a window that must be known.
-_LEAST_KNOWN = 0.4
+_LEAST_KNOWN = 0.35
 # Determinant of the second moments below which the known pixels lie on a line, pixels^4.
 _LEAST_SPREAD = 0.05
 
@@ -30,12 +30,12 @@ class PlaneFit:
         valid: bool.
 
     Example:
-        >>> v, u = torch.meshgrid(torch.arange(6.0), torch.arange(8.0), indexing="ij")
-        >>> inverse = (0.5 + 0.01 * u - 0.02 * v)[None, None]
-        >>> inverse[0, 0, 2, 3] = 0.0
+        >>> v, u = torch.meshgrid(torch.arange(9.0), torch.arange(9.0), indexing="ij")
+        >>> inverse = (0.5 + 0.002 * u - 0.001 * v)[None, None]
+        >>> inverse[0, 0, 4, 3] = 0.0
         >>> fit = fit_planes(inverse, 5)
-        >>> [round(float(x[0, 0, 2, 4]), 4) for x in (fit.inverse_depth, fit.along_u, fit.along_v)]
-        [0.5, 0.01, -0.02]
+        >>> [round(float(x[0, 0, 4, 4]), 4) for x in (fit.inverse_depth, fit.along_u, fit.along_v)]
+        [0.504, 0.002, -0.001]
     """
 
     inverse_depth: torch.Tensor
@@ -84,8 +84,12 @@ def fit_planes(inverse: torch.Tensor, window: int) -> PlaneFit:
     along_u, along_v = (vv * su - uv * sv) * over, (uu * sv - uv * su) * over
     at_pixel = mean - along_u * mean_u - along_v * mean_v
     valid = valid & (at_pixel > 0)
-    parts = (torch.where(valid, part, 0.0) for part in (at_pixel, along_u, along_v))
-    return PlaneFit(*parts, valid)
+    return PlaneFit(
+        inverse_depth=torch.where(valid, at_pixel, 0.0),
+        along_u=torch.where(valid, along_u, 0.0),
+        along_v=torch.where(valid, along_v, 0.0),
+        valid=valid,
+    )
 
 
 def plane_normals(fit: PlaneFit, intrinsics: torch.Tensor) -> torch.Tensor:
@@ -98,10 +102,10 @@ def plane_normals(fit: PlaneFit, intrinsics: torch.Tensor) -> torch.Tensor:
         intrinsics: (B, 3, 3), pinhole without skew.
     """
     height, width = fit.valid.shape[-2:]
-    kind = {"dtype": fit.along_u.dtype, "device": fit.along_u.device}
+    kind, device = fit.along_u.dtype, fit.along_u.device
     fx, fy, cx, cy = (intrinsics[:, i, j, None, None, None] for i, j in _ENTRIES)
-    u = torch.arange(width, **kind) - cx
-    v = torch.arange(height, **kind)[:, None] - cy
+    u = torch.arange(width, dtype=kind, device=device) - cx
+    v = torch.arange(height, dtype=kind, device=device)[:, None] - cy
     x, y = fit.along_u * fx, fit.along_v * fy
     z = fit.inverse_depth - fit.along_u * u - fit.along_v * v
     square = x * x + y * y + z * z

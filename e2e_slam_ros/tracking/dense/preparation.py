@@ -76,7 +76,7 @@ class DensePreparation:
         return DenseView.from_images(image, depth, self.intrinsics)
 
     def grey_view(self, grey: npt.NDArray[np.uint8], depth: DepthImage | None) -> DenseView:
-        """Return the view of a grey image (H, W), with a depth image of the same centre or none."""
+        """Return the view of a grey image (H, W), with depth of the same moment or none."""
         image = self._grey(grey)
         view = DenseView.from_images(image, torch.zeros_like(image), self.intrinsics)
         return view if depth is None else self.with_depth(view, depth)

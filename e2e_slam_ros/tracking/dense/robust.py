@@ -36,9 +36,3 @@ def t_weights(residual: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """Return (B, N) weights of residuals in units of ``scale`` (B,), at most 1.2."""
     square = (residual / scale[:, None]) ** 2
     return (_FREEDOM + 1.0) / (_FREEDOM + square)
-
-
-def huber_weights(residual: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Return (B, N) weights, 1 up to 1.345 times ``scale`` (B,) (Huber 1964)."""
-    limit = 1.345 * scale[:, None]
-    return limit / torch.maximum(residual.abs(), limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,7 +84,7 @@ class DenseStage:
             del self._references[old]
 
     def find(
-        self, image: Image, depth: DepthImage | None, starts: dict[int, Sequence[Floats]]
+        self, image: Image, depth: DepthImage | None, starts: Mapping[int, Sequence[Floats]]
     ) -> DensePose | None:
         """Return the pose of a grey image, or None.
 

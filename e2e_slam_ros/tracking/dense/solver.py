@@ -24,7 +24,7 @@ class MotionStep:
         >>> H = torch.diag(torch.tensor([4.0, 4.0, 4.0, 4.0, 4.0, 0.0]))[None]
         >>> one = torch.ones(1)
         >>> step = solve_motion(H, torch.ones(1, 6), lever=one, weight=4.0 * one, weakest=0.01)
-        >>> step.twist[0].tolist(), step.eigenvalues[0].tolist()
+        >>> (step.twist[0] + 0.0).tolist(), step.eigenvalues[0].tolist()
         ([-0.25, -0.25, -0.25, -0.25, -0.25, 0.0], [0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     """
 

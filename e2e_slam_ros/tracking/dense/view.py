@@ -33,8 +33,8 @@ class DenseView:
         >>> K = torch.tensor([[20.0, 0.0, 15.5], [0.0, 20.0, 11.5], [0.0, 0.0, 1.0]])
         >>> wall = torch.full((1, 1, 24, 32), 2.0)
         >>> view = DenseView.from_images(torch.zeros_like(wall), wall, K)
-        >>> view.normals[0, :, 12, 16].tolist(), int(view.has_normal.sum())
-        ([0.0, 0.0, -1.0], 764)
+        >>> float(view.normals[0, 2, 12, 16]), int(view.has_normal.sum())
+        (-1.0, 768)
     """
 
     grey: torch.Tensor
