@@ -135,7 +135,7 @@ class TrackingConfig:
     reuse: MapReuseConfig = field(default_factory=MapReuseConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     dense: str = leaf(
-        "off",
+        "auto",
         "auto: where features give no pose, whole images and depths are aligned with the last "
         "keyframes",
         choices=("off", "auto"),
