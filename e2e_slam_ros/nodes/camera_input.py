@@ -236,9 +236,7 @@ class CameraInput:
         self._match_frames()
         self._match_depths()
 
-    def _pass_on(
-        self, frame: CameraFrame, depth_image: Image | CompressedImage | None
-    ) -> None:
+    def _pass_on(self, frame: CameraFrame, depth_image: Image | CompressedImage | None) -> None:
         pose = frame.T_map_camera
         depth = None if depth_image is None else self._metres(depth_image, frame)
         image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, depth, pose)

@@ -75,6 +75,11 @@ class Tracker(Protocol):
         ...
 
     @property
+    def localizes_only(self) -> bool:
+        """Whether the tracker's map stays as it was loaded."""
+        ...
+
+    @property
     def readout_s(self) -> float:
         """The readout time of the camera's shutter in use, seconds."""
         ...

@@ -516,5 +516,6 @@ class VisualTracker:
 
     def _use_lens(self, lens: Lens) -> None:
         self._back_end = BackEnd(self.map, lens, self._config, self._lock)
-        if self._config.dense == "auto":
+        # Temporary keyframes, while localising, come and go: their depth is not kept.
+        if self._config.dense == "auto" and not self._config.localize_only:
             self._dense = DenseStage(lens.camera, self._config.odometry)

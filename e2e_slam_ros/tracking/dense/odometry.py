@@ -160,6 +160,11 @@ class DenseTracker:
         return None if self._last is None else self._last[1:]
 
     @property
+    def localizes_only(self) -> bool:
+        """False: there is no map to localise in."""
+        return False
+
+    @property
     def readout_s(self) -> float:
         """0: rows of a rolling shutter are not corrected."""
         return 0.0
