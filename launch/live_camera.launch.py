@@ -20,7 +20,11 @@ TOPICS = {
 }
 ARGUMENTS = (
     *((name, theirs, f"the driver's topic for {ours}") for name, (theirs, ours) in TOPICS.items()),
-    ("pose_source", "tf", "topic, odometry, tf, or visual: found from the images"),
+    (
+        "pose_source",
+        "tf",
+        "topic, odometry, tf; or found from the images: visual, icp, gradicp, photometric",
+    ),
     ("depth_source", "sensor", "sensor: the depth topic; network: predicted"),
     (
         "params_file",

@@ -102,7 +102,8 @@ class CameraInput:
         depth_topic = node.resolve_topic_name("camera/depth/image_raw")
         self._depth_input = DepthInput(node, config, depth_topic)
         self._depths = DepthMatcher()
-        # With the time until which each waits for its depth.
+        # Frames, then keyframes, with the time until which each waits for its depth.
+        self._untracked: list[tuple[CameraFrame, float]] = []
         self._waiting: list[tuple[KeyframeJob, float, CameraFrame]] = []
         self._awaits_depth = needs_depth_images(config)
         self._needs_depth = depth_traits(config).needs_sensor
@@ -152,6 +153,7 @@ class CameraInput:
         for stamp_ns in self.acknowledger.open_stamps():
             self.acknowledger.done(stamp_ns)
         self._waiting.clear()
+        self._untracked.clear()
         self._assembler.clear()
         self._depths.clear()
         self._trajectory.clear()
@@ -166,8 +168,16 @@ class CameraInput:
 
     def on_frame(self, frame: CameraFrame) -> None:
         """Publish a complete frame's pose and hand it on if it becomes a keyframe."""
+        if self._tracking is not None and self._tracking.needs_depth:
+            deadline_s = time.monotonic() + self.config.depth.wait_s
+            self._untracked.append((frame, deadline_s))
+            self._match_frames()
+        else:
+            self._handle(frame, None)
+
+    def _handle(self, frame: CameraFrame, depth: Image | CompressedImage | None) -> None:
         try:
-            self._pass_on(frame)
+            self._pass_on(frame, depth)
         except Exception as error:
             # It may be the rule's reference already: the next frame takes its place.
             self._chooser.withdraw(frame.stamp_ns)
@@ -223,11 +233,13 @@ class CameraInput:
 
     def _poll(self) -> None:
         self._assembler.poll()
+        self._match_frames()
         self._match_depths()
 
-    def _pass_on(self, frame: CameraFrame) -> None:
+    def _pass_on(self, frame: CameraFrame, depth_image: Image | CompressedImage | None) -> None:
         pose = frame.T_map_camera
-        image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, None, pose)
+        depth = None if depth_image is None else self._metres(depth_image, frame)
+        image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, depth, pose)
         # Read before the frame is tracked: a map that is loaded meanwhile outdates its pose.
         wanted, epoch = False, self.epoch
         if self._path_is_old:
@@ -279,16 +291,33 @@ class CameraInput:
         wanted = tracking.needs_mapping and tracked.keyframe is not None
         return replace(image, T_map_camera=tracked.T_map_camera), wanted
 
+    def _match_frames(self) -> None:
+        """Track the frames whose depth has come, in order; those without it after a while."""
+        while self._untracked:
+            frame, deadline_s = self._untracked[0]
+            msg, may_come = self._match(frame.stamp_ns, deadline_s)
+            if msg is None and may_come:
+                return
+            self._untracked.pop(0)
+            self._handle(frame, msg)
+
+    def _match(
+        self, stamp_ns: int, deadline_s: float
+    ) -> tuple[Image | CompressedImage | None, bool]:
+        """Return the depth image of a stamp or None, and whether it may still come."""
+        tolerance_ns = round(self.config.depth.sync_tolerance_s * 1e9)
+        last_chance = time.monotonic() >= deadline_s
+        msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
+        in_vain = last_chance or self._depths.passed(stamp_ns, tolerance_ns)
+        return msg, self._awaits_depth and not in_vain
+
     def _match_depths(self) -> None:
         """Hand on the keyframes whose depth has come, in order; refuse what waited too long."""
-        tolerance_ns = round(self.config.depth.sync_tolerance_s * 1e9)
         while self._waiting:
             job, deadline_s, frame = self._waiting[0]
             stamp_ns = job.frame.stamp_ns
-            last_chance = time.monotonic() >= deadline_s
-            msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
-            in_vain = last_chance or self._depths.passed(stamp_ns, tolerance_ns)
-            if msg is None and self._awaits_depth and not in_vain:
+            msg, may_come = self._match(stamp_ns, deadline_s)
+            if msg is None and may_come:
                 return
             self._waiting.pop(0)
             try:

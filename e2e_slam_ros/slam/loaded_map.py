@@ -44,7 +44,8 @@ def read_loaded(path: Path, pipeline: SlamPipeline) -> LoadedMap:
     surfels = pipeline.surfels
     checkpoint = read_checkpoint(path, surfels.config.max_surfels, surfels.device)
     tracking = None
-    if pipeline.tracking is not None and checkpoint.tracking:
+    can_load = pipeline.tracking is not None and pipeline.tracking.can_load
+    if can_load and checkpoint.tracking:
         tracking = from_state(checkpoint.tracking)
     return LoadedMap(checkpoint, tracking)
 

@@ -46,7 +46,7 @@ class SlamPipeline:
         source: the depth source.
         depth_stage: from raw depth to the depth that is fused.
         surfels: the map.
-        tracking: finds the poses of frames with ``pose.source: visual``; else None. `reset`
+        tracking: finds the poses of frames if ``pose.is_tracked``; else None. `reset`
             leaves it alone: it runs at camera rate, and is reset there.
 
     Raises:
@@ -91,8 +91,8 @@ class SlamPipeline:
             between = BetweenFrames(config.refine.motion.min_baseline_m, self._as_view)
         self.keyframes = Keyframes(kept_keyframes(config), between)
         self.tracking: PoseTracking | None = None
-        if config.pose.source == "visual":
-            self.tracking = PoseTracking(config, keyframe_depth(config, device))
+        if config.pose.is_tracked:
+            self.tracking = PoseTracking(config, keyframe_depth(config, device), device)
 
     @property
     def config(self) -> Config:

@@ -20,6 +20,7 @@ from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
+from e2e_slam_ros.tracking.trackers import build_tracker
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
 Matrix = npt.NDArray[np.float64]
@@ -46,7 +47,8 @@ class PoseTracking:
     Args:
         config: ``tracking`` and ``runtime.offline``.
         depth_of: gives the tracker's keyframes their depth; None: it is measured, and arrives by
-            `mapped`.
+            `mapped`, or with the frames if `needs_depth`.
+        device: where dense odometry aligns images; None: the CPU.
 
     Attributes:
         on_problem: called from the thread with an error that cost a keyframe its adjustment.
@@ -57,8 +59,13 @@ class PoseTracking:
         ('initialising', True, 0)
     """
 
-    def __init__(self, config: Config, depth_of: DepthOf | None) -> None:
-        self._tracker = VisualTracker(config.tracking)
+    def __init__(
+        self, config: Config, depth_of: DepthOf | None, device: torch.device | None = None
+    ) -> None:
+        self._tracker = build_tracker(config, device or torch.device("cpu"))
+        self._dense = config.pose.is_dense
+        # The tracker whose map can be saved and loaded; None for dense odometry.
+        self._visual = self._tracker if isinstance(self._tracker, VisualTracker) else None
         self._sigmas = config.tracking.adjustment
         self._depth_of = depth_of
         self._offline = config.runtime.offline
@@ -77,7 +84,12 @@ class PoseTracking:
     @property
     def needs_mapping(self) -> bool:
         """Whether the tracker's keyframes must be mapped, because that brings their depth."""
-        return self._depth_of is None
+        return self._depth_of is None and not self._dense
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether frames must come with their measured depth."""
+        return self._depth_of is None and self._dense
 
     @property
     def state(self) -> TrackingState:
@@ -87,12 +99,17 @@ class PoseTracking:
     @property
     def localizes_only(self) -> bool:
         """Whether nothing may be mapped."""
-        return self._tracker.localizes_only
+        return self._visual is not None and self._visual.localizes_only
 
     @property
     def has_loaded_map(self) -> bool:
         """Whether the tracker's map came from a file."""
-        return self._tracker.map.fixed > 0
+        return self._visual is not None and self._visual.map.fixed > 0
+
+    @property
+    def can_load(self) -> bool:
+        """Whether the tracker can find the camera in a map from a file."""
+        return self._visual is not None
 
     @property
     def loops(self) -> int:
@@ -108,7 +125,8 @@ class PoseTracking:
         """Return the pose of a frame in the map; the pose is None while the camera is lost."""
         if self._stopped:
             return TrackedPose(frame.stamp_ns, None, None, self.state, 0, self._stopped)
-        tracked = self._tracker.track(replace(frame, depth=None, T_map_camera=None))
+        depth = frame.depth if self.needs_depth else None
+        tracked = self._tracker.track(replace(frame, depth=depth, T_map_camera=None))
         if tracked.T_map_camera is None:
             return tracked
         relative = self._tracker.relative
@@ -116,7 +134,7 @@ class PoseTracking:
         self._relative[frame.stamp_ns] = relative
         while len(self._relative) > _REMEMBERED:
             self._relative.popitem(last=False)
-        if tracked.keyframe is not None:
+        if tracked.keyframe is not None and not self.needs_depth:
             self._on_keyframe(frame)
         return replace(tracked, T_map_camera=T_MAP_FIRST @ tracked.T_map_camera)
 
@@ -175,16 +193,19 @@ class PoseTracking:
 
     def state_dict(self) -> StateDict:
         """Return the tracker's map as named tensors, to be saved; empty without keyframes."""
-        return self._tracker.state_dict()
+        return {} if self._visual is None else self._visual.state_dict()
 
     def load(self, loaded: TrackingMap, state: StateDict) -> None:
         """Replace the tracker's map by one from a file; look for the camera in it (any thread).
+
+        Call it only if `can_load`.
 
         Args:
             loaded: the map; it is taken over.
             state: the tensors that it was made from.
         """
-        self._tracker.load(loaded, state)
+        assert self._visual is not None
+        self._visual.load(loaded, state)
         self._forget()
 
     def stop(self, reason: str) -> None:
@@ -194,7 +215,8 @@ class PoseTracking:
 
     def look(self) -> None:
         """Look for the camera in the map, as if it had been carried elsewhere."""
-        self._tracker.look()
+        if self._visual is not None:
+            self._visual.look()
 
     def look_near(self, T_map_camera: Matrix, radius_m: float, angle_deg: float) -> None:
         """Look for the camera in the map, first near a pose.
@@ -205,17 +227,19 @@ class PoseTracking:
             angle_deg: angle between the viewing directions likewise.
         """
         T_tracker_camera = np.linalg.inv(T_MAP_FIRST) @ T_map_camera
-        self._tracker.look(PoseGuess(T_tracker_camera, radius_m, angle_deg, _UP))
+        if self._visual is not None:
+            self._visual.look(PoseGuess(T_tracker_camera, radius_m, angle_deg, _UP))
 
     @property
     def has_map(self) -> bool:
         """Whether there are keyframes to find the camera by."""
-        return not self._stopped and len(self._tracker.map.keyframes) > 0
+        visual = self._visual
+        return visual is not None and not self._stopped and len(visual.map.keyframes) > 0
 
     @property
     def guess_failures(self) -> int:
         """How often the camera was not found near a given pose."""
-        return self._tracker.guess_failures
+        return 0 if self._visual is None else self._visual.guess_failures
 
     def _forget(self) -> None:
         self._stopped = ""

@@ -18,6 +18,7 @@ from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import PoseEstimate
 from e2e_slam_ros.tracking.back_end import BackEnd, TrackUpdate
 from e2e_slam_ros.tracking.corners import Image
+from e2e_slam_ros.tracking.dense.second_stage import DenseStage
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
@@ -249,8 +250,9 @@ class VisualTracker:
         loaded = local_map is not None
         self.state = TrackingState.LOST if loaded else TrackingState.INITIALISING
         self._back_end: BackEnd | None = None
+        self._dense: DenseStage | None = None
         if self._lens is not None:
-            self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
+            self._use_lens(self._lens)
 
     def _forget_pose(self) -> None:
         self._last, self._tracks, self._newest_ns = None, Tracks.none(), 0
@@ -327,6 +329,9 @@ class VisualTracker:
         if followed.inliers < max(self._config.min_inliers, _WEAK * len(self._tracks.ids)):
             followed, reason = self._second_attempt(view, T_map_before, seconds, followed)
         if followed.pose is None or followed.inliers < self._config.min_inliers:
+            aligned = self._align_densely(frame, view, T_map_before, expected)
+            if aligned is not None:
+                return aligned
             self.state = TrackingState.LOST
             return self._no_pose(frame, f"{followed.inliers} landmarks agree with a pose")
         pose, tracks = self._settle(view, T_map_before, seconds, followed)
@@ -357,6 +362,36 @@ class VisualTracker:
             expected,
             turning,
             self._config.min_inliers,
+        )
+
+    def _align_densely(
+        self, frame: Frame, view: TrackedView, T_map_before: Floats, expected: Floats
+    ) -> TrackedPose | None:
+        """Return the pose from all pixels, against the keyframes with depth; or None."""
+        if self._dense is None or self.state == TrackingState.LOST:
+            return None
+        starts = {}
+        for index in self._dense.keyframes:
+            T_keyframe_map = rigid.inverse(self.map.keyframes[index].T_map_camera)
+            starts[index] = [T_keyframe_map @ expected, T_keyframe_map @ T_map_before]
+        found = self._dense.find(view.image, view.depth, starts)
+        if found is None:
+            return None
+        assert self._last is not None
+        T_map_camera = self.pose_of(found.keyframe, found.T_keyframe_camera)
+        seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
+        self._motion.moved(rigid.inverse(T_map_before) @ T_map_camera, seconds)
+        self.state, self._tracks = TrackingState.TRACKING, Tracks.none()
+        made = self._keep(frame, view, T_map_camera, Tracks.none())
+        self._remember(frame, view, T_map_camera)
+        return TrackedPose(
+            frame.stamp_ns,
+            T_map_camera,
+            found.covariance,
+            self.state,
+            found.pixels,
+            f"aligned with all pixels of keyframe {found.keyframe}",
+            None if made is None else made.index,
         )
 
     def _second_attempt(
@@ -445,6 +480,8 @@ class VisualTracker:
         assert self._lens is not None and self._back_end is not None
         self._back_end.measured_scale = is_measured(depth)
         give_depth(self.map, self._lens, keyframe, depth)
+        if self._dense is not None:
+            self._dense.give(keyframe.index, keyframe.image, depth)
 
     def _take_updates(self) -> None:
         """Apply the results of the back end to the tracks."""
@@ -489,4 +526,10 @@ class VisualTracker:
             height = max(1, round(camera.height * self._config.image_width / camera.width))
             camera = camera.resized(self._config.image_width, height)
         self._lens = Lens(camera, max(0.0, self._config.readout_s))
-        self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
+        self._use_lens(self._lens)
+
+    def _use_lens(self, lens: Lens) -> None:
+        self._back_end = BackEnd(self.map, lens, self._config, self._lock)
+        # Temporary keyframes, while localising, come and go: their depth is not kept.
+        if self._config.dense == "auto" and not self._config.localize_only:
+            self._dense = DenseStage(lens.camera, self._config.odometry)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.pose import TRACKED_SOURCES
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
 from e2e_slam_ros.evaluation.run.map_fit import MapMetrics
 from e2e_slam_ros.evaluation.run.tracking_history import TrackingHistory
@@ -233,7 +234,7 @@ class RunSummary:
     @property
     def has_own_map_frame(self) -> bool:
         """True when the map begins at the first camera instead of the recording's origin."""
-        return self.pose_source == "visual"
+        return self.pose_source in TRACKED_SOURCES
 
     @property
     def truth_is_input(self) -> bool:
