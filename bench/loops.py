@@ -1,12 +1,12 @@
 """A walk of 40 m around a block, back to its start: what loop closure does to the end and the map.
 
     python bench/loops.py --seeds 3 --json figures.json
-    python bench/loops.py --seeds 1 --map          # the map too: double walls at the revisited place
+    python bench/loops.py --seeds 1 --depth rgbd --map    # and the walls of the revisited place
 
-Images are rendered (320x240, 7.5 a second), depth is exact with noise (1.5 mm times the square of
-the metres at each pixel, 0.3 % for a whole image) or the network's at keyframes. Three trackers see
-the same frames: `odometry` knows its last keyframes only, `reuse` also looks for old landmarks where
-they should be, `loops` also closes loops and adjusts all keyframes after one.
+Images are rendered (320x240, 7.5 a second). Depth is exact with noise (1.5 mm times the square of
+the metres at each pixel, 0.3 % for a whole image) or the network's at keyframes. Three trackers
+see the same frames: `odometry` knows its last keyframes only, `reuse` also looks for old landmarks
+where they should be, `loops` also closes loops and adjusts all keyframes after one.
 
 End error: the distance between estimated and true position of the last frame, seen from the first.
 With the network the scale is that of the first 80 frames, so a scale that drifts shows.
@@ -159,8 +159,8 @@ def _map(seed: int, depth: str, name: str, config: Config, frames: list[Frame]) 
 def double_walls(system: SlamPipeline, poses: np.ndarray, frame: Frame) -> float:
     """Return the share of the surfels in view that have another 4 to 14 cm behind them.
 
-    The other one lies within 1 cm of the line along the normal and faces the same way (20 degrees):
-    the definition of `shared/tools/map_eval.py`.
+    The other one lies within 1 cm of the line along the normal and faces the same way (20
+    degrees): the definition of `shared/tools/map_eval.py`.
     """
     seen = [
         system.surfels.active(frame.camera, torch.from_numpy(pose))

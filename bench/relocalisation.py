@@ -3,9 +3,9 @@
     python bench/relocalisation.py --keyframes 1000 --json figures.json
 
 The map is made of rendered rooms with exact depth: every second frame of a walk is a keyframe, the
-frames between are the questions. Rooms share their kinds of furniture and walls, and each stands in
-a map of its own, 20 m from the next. The figures are CPU time of one thread for the whole of
-`recognise` and for its parts, and the share of questions answered within 5 cm and 2 degrees.
+frames between are the questions. Rooms share their kinds of furniture and walls, and each lies
+20 m from the next. The figures are CPU time of one thread for the whole of `recognise` and for its
+parts, and the share of questions answered within 5 cm and 2 degrees.
 """
 
 from __future__ import annotations

@@ -172,7 +172,7 @@ class DepthStage:
                 self.counts.add(metric.outcome)
 
     def follow_map(self, factor: float) -> None:
-        """Scale later depths alike: a loop made the map's newest part ``factor`` times as large."""
+        """Scale later depths alike: a loop made the newest part ``factor`` times as large."""
         self._history = self._history.followed(1.0 / factor)
 
     def forget_learned(self) -> None:

@@ -98,13 +98,11 @@ def circuit_trajectory(rate_hz: float, overlap_m: float = 3.0, seed: int = 0) ->
     count = int((circuit_length_m() + overlap_m) / _SPEED_M_S * rate_hz)
     time = torch.arange(count, dtype=torch.float64) / rate_hz
     along, heading = _round(time * _SPEED_M_S)
-    sway = [
-        sum(
-            size * torch.sin(2 * math.pi * dice.uniform(0.15, 0.6) * time + dice.uniform(0, 6.28))
-            for _ in range(3)
-        )
-        for size in (0.02, 0.02, 0.03, 0.02, 0.008)
-    ]
+    # Across, up, yaw, pitch and roll: three slow waves each, metres and radians.
+    size = torch.tensor([0.02, 0.02, 0.03, 0.02, 0.008], dtype=torch.float64)
+    hertz, phase = 0.15 + 0.45 * dice.rand(3, 5).double(), 2 * math.pi * dice.rand(3, 5).double()
+    waves = torch.sin(2 * math.pi * hertz * time[:, None, None] + phase)
+    sway = (size * waves.sum(1)).unbind(1)
     across = torch.stack([-heading.sin(), heading.cos()], dim=1)
     flat = along + across * sway[0][:, None]
     position = torch.cat([flat, (_EYE_M + sway[1])[:, None]], dim=1)

@@ -294,7 +294,7 @@ class SlamPipeline:
         return None
 
     def _join_doubled(self) -> None:
-        """Merge what a closed loop has laid onto each other, in the views of the last keyframes."""
+        """Merge what a closed loop laid onto each other, in the views of the last keyframes."""
         for item in self.keyframes.recent():
             self.surfels.merge_overlaps(item.keyframe.camera, item.keyframe.T_map_camera)
 

@@ -168,7 +168,7 @@ class BackEnd:
         return True
 
     def _join_ends(self, keyframe: TrackingKeyframe) -> None:
-        """Let the newest keyframes see the old landmarks of a closed loop; adjust all keyframes."""
+        """Let the newest keyframes see a closed loop's old landmarks; adjust all keyframes."""
         oldest = max(0, keyframe.index - _LOOP_PAUSE)
         for near in self._map.keyframes[oldest : keyframe.index + 1]:
             self._reuse(near)

@@ -51,7 +51,7 @@ def cross_block(
     return csr_array(entries, shape=(3 * points, columns))
 
 
-def times_blocks(blocks: Floats, cross: CrossBlock) -> CrossBlock:
+def times_blocks(blocks: npt.NDArray[np.floating[Any]], cross: CrossBlock) -> CrossBlock:
     """Return the block-diagonal matrix of ``blocks`` (L, 3, 3) times ``cross``."""
     count = len(blocks)
     if not issparse(cross):
