@@ -126,13 +126,12 @@ def turning(seed: int) -> dict[str, object]:
     room = ProceduralReader(seed, count, *SIZE, rate_hz=RATE_HZ, walk=(still.scene, path))
     frames = [room[i] for i in range(count)]
     answers = _run(_system(), frames, frames[0].stamp_ns)
-    first = np.asarray(answers[0].T_map_camera)
+    poses = [answer.T_map_camera for answer in answers]
+    known = [i for i, pose in enumerate(poses) if pose is not None]
     moved, turned = [0.0], [0.0]
-    for answer, frame in zip(answers, frames, strict=True):
-        if answer.T_map_camera is None:
-            continue
-        T = rigid.inverse(first) @ answer.T_map_camera
-        true = rigid.inverse(path[0].numpy()) @ path[frame.index].numpy()
+    for i in known:
+        T = rigid.inverse(np.asarray(poses[known[0]])) @ np.asarray(poses[i])
+        true = rigid.inverse(path[known[0]].numpy()) @ path[i].numpy()
         moved.append(float(np.linalg.norm(T[:3, 3])))
         turned.append(rigid.angle_deg(rigid.inverse(true) @ T))
     return {

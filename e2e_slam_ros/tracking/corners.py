@@ -14,7 +14,7 @@ Descriptors = npt.NDArray[np.uint8]
 # Strength over that of the strongest corner. Low: one window frame must not hide a whole wall.
 _QUALITY = 0.0003
 # Smaller over larger eigenvalue under which a place is a straight edge: a track slides along it.
-_EDGE = 0.03
+_EDGE = 0.1
 _BLOCK_PX = 5
 # Strength, as OpenCV scales it, under which a corner is a trace of the sensor's noise.
 _LEAST_EIGENVALUE = 5e-5
