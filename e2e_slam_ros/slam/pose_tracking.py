@@ -15,6 +15,7 @@ import torch
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
@@ -30,8 +31,8 @@ T_MAP_FIRST = np.array(
     [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
 _UP = T_MAP_FIRST[:3, :3].T @ np.array([0.0, 0.0, 1.0])
-# A mapped keyframe moves when its pose was corrected by more than this.
-_MOVED_M, _MOVED_DEG = 0.01, 0.3
+# A mapped keyframe moves when its pose or its scale was corrected by more than this.
+_MOVED_M, _MOVED_DEG, _SCALED = 0.01, 0.3, 0.005
 # Frames whose place relative to the tracker's map is kept, for those that are still to be mapped.
 _REMEMBERED = 1000
 # Longest time that the adjustment of a keyframe waits for its measured depth, seconds.
@@ -73,6 +74,8 @@ class PoseTracking:
         self._relative: OrderedDict[int, tuple[int, Matrix]] = OrderedDict()
         self._mapped: dict[int, int] = {}
         self._stopped = ""
+        self._scales: dict[int, float] = {}
+        self._scale_at: dict[int, float] = {}
         self._waiting: deque[Frame] = deque()
         self._condition = threading.Condition()
         self._stopping = False
@@ -141,7 +144,11 @@ class PoseTracking:
     def refreshed(self, frame: Frame) -> Frame:
         """Return a frame at its pose as the last adjustment left it."""
         relative = self._relative.get(frame.stamp_ns)
-        return frame if relative is None else replace(frame, T_map_camera=self._pose(relative))
+        if relative is None:
+            return frame
+        pose, scale = self._placed(relative)
+        self._scale_at = {frame.stamp_ns: scale}
+        return replace(frame, T_map_camera=pose)
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
         """Learn that a keyframe is in the map, and take its measured depth.
@@ -151,6 +158,7 @@ class PoseTracking:
             depth: (1, 1, H, W) metres, 0 = unknown.
         """
         self._mapped[keyframe.index] = keyframe.stamp_ns
+        self._scales[keyframe.index] = self._scale_at.pop(keyframe.stamp_ns, 1.0)
         if self._depth_of is not None:
             return
         values = depth.detach().reshape(depth.shape[-2:]).float().cpu().numpy()
@@ -169,6 +177,9 @@ class PoseTracking:
     def corrections(self, poses: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
         """Return the corrections of mapped keyframes, index -> T_new_old (4, 4) float64.
 
+        A correction is a similarity where a loop has changed the scale, else rigid. Call
+        `corrected` once the map follows.
+
         Args:
             poses: index -> T_map_camera of the keyframes as they are in the map.
         """
@@ -177,14 +188,21 @@ class PoseTracking:
             relative = self._relative.get(self._mapped.get(index, -1))
             if relative is None:
                 continue
-            new, before = self._pose(relative), old.numpy()
-            T_new_old = new @ np.linalg.inv(before)
+            (new, scale), before = self._placed(relative), old.numpy()
+            scale /= self._scales[index]
+            T_new_old = new @ np.diag([scale, scale, scale, 1.0]) @ np.linalg.inv(before)
             moved_m = np.linalg.norm(new[:3, 3] - before[:3, 3])
-            cosine = (np.trace(T_new_old[:3, :3]) - 1.0) / 2.0
+            cosine = (np.trace(new[:3, :3] @ before[:3, :3].T) - 1.0) / 2.0
             turned_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
-            if moved_m > _MOVED_M or turned_deg > _MOVED_DEG:
+            if moved_m > _MOVED_M or turned_deg > _MOVED_DEG or abs(scale - 1.0) > _SCALED:
                 moves[index] = torch.from_numpy(T_new_old)
         return moves
+
+    def corrected(self, moves: Mapping[int, torch.Tensor]) -> None:
+        """Learn that the map took over these corrections."""
+        for index, T_new_old in moves.items():
+            if index in self._scales:
+                self._scales[index] *= similarity_scale(T_new_old)
 
     def reset(self) -> None:
         """Forget everything; the next frame is the origin of a new map."""
@@ -247,6 +265,7 @@ class PoseTracking:
             self._waiting.clear()
         self._relative.clear()
         self._mapped.clear()
+        self._scales.clear()
 
     def close(self) -> None:
         """End the thread."""
@@ -256,8 +275,10 @@ class PoseTracking:
         if self._thread is not None:
             self._thread.join(10.0)
 
-    def _pose(self, relative: tuple[int, Matrix]) -> Matrix:
-        return T_MAP_FIRST @ self._tracker.pose_of(*relative)
+    def _placed(self, relative: tuple[int, Matrix]) -> tuple[Matrix, float]:
+        """Return a frame's pose in the map, and the scale that loops gave its surroundings."""
+        pose, scale = self._tracker.placed(*relative)
+        return T_MAP_FIRST @ pose, scale
 
     def _on_keyframe(self, frame: Frame) -> None:
         """Have a tracker's keyframe adjusted, once it has depth."""

@@ -132,7 +132,7 @@ def find_place(
         guess: look near this pose only; None: everywhere.
     """
     if guess is None:
-        found = recognise(local_map, places, view, config)
+        found = recognise(local_map, places, view, config, lost=True)
     else:
         found = _near(local_map, len(places), view, config, guess)
     return None if found is None else _confirmed(local_map, view, config, found)

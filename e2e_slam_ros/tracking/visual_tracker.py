@@ -201,9 +201,18 @@ class VisualTracker:
                 self._search.begin(guess)
 
     def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
-        """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe."""
+        """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe.
+
+        The relative pose is in metres of when the keyframe was made, as `relative` gives it: a
+        loop that changes the map's scale there changes the distance too.
+        """
+        return self.placed(keyframe, T_keyframe_camera)[0]
+
+    def placed(self, keyframe: int, T_keyframe_camera: Floats) -> tuple[Floats, float]:
+        """Return `pose_of`, and the metres of the map there per metre of when it was made."""
         with self._lock:
-            return self.map.keyframes[keyframe].T_map_camera @ T_keyframe_camera
+            base = self.map.keyframes[keyframe]
+            return base.T_map_camera @ _stretched(T_keyframe_camera, base.scale), base.scale
 
     def points(self) -> Floats:
         """Return the known landmarks (L, 3) in the map, metres."""
@@ -399,7 +408,8 @@ class VisualTracker:
     ) -> tuple[Followed, str]:
         """Recognise a keyframe, and follow the tracks again from the pose that it gives."""
         assert self._back_end is not None
-        found = recognise(self.map, self._back_end.places, view, self._config)
+        lost = self.state == TrackingState.LOST
+        found = recognise(self.map, self._back_end.places, view, self._config, lost)
         if found is None:
             return first, ""
         expected = rigid.inverse(found.pose.T_camera_map)
@@ -496,6 +506,7 @@ class VisualTracker:
     def _remember(self, frame: Frame, view: TrackedView, T_map_camera: Floats) -> None:
         keyframe = self.map.keyframes[-1]
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
+        relative = _stretched(relative, 1.0 / keyframe.scale)
         self._last = _Last(frame.stamp_ns, view.image, keyframe.index, relative)
 
     def _no_pose(self, frame: Frame, reason: str) -> TrackedPose:
@@ -533,3 +544,9 @@ class VisualTracker:
         # Temporary keyframes, while localising, come and go: their depth is not kept.
         if self._config.dense == "auto" and not self._config.localize_only:
             self._dense = DenseStage(lens.camera, self._config.odometry)
+
+
+def _stretched(transform: Floats, factor: float) -> Floats:
+    result = transform.copy()
+    result[:3, 3] *= factor
+    return result
