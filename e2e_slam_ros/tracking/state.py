@@ -109,6 +109,10 @@ class Tracker(Protocol):
         """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe."""
         ...
 
+    def placed(self, keyframe: int, T_keyframe_camera: Floats) -> tuple[Floats, float]:
+        """Return `pose_of`, and the metres of the map there per metre of when it was made."""
+        ...
+
     def points(self) -> Floats:
         """Return points (L, 3) of the tracker's map, metres."""
         ...

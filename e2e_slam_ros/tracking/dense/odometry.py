@@ -149,6 +149,10 @@ class DenseTracker:
             assert self.keyframes is not None
             return self.keyframes[keyframe].T_map_camera @ T_keyframe_camera
 
+    def placed(self, keyframe: int, T_keyframe_camera: Floats) -> tuple[Floats, float]:
+        """Return `pose_of`, and 1: there are no loops that could change the scale."""
+        return self.pose_of(keyframe, T_keyframe_camera), 1.0
+
     def points(self) -> Floats:
         """Return some points (L, 3) of the keyframes' surfaces in the map, metres."""
         with self._lock:
