@@ -15,7 +15,7 @@ OUT         ?= out/$(RUN)
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint format test demo docs clean
+.PHONY: help venv lint format test demo live docs clean
 
 help:
 	@echo "make venv     build $(VENV) (done by the targets below when needed)"
@@ -27,6 +27,8 @@ help:
 	@echo "make demo     replay a sequence end to end; report in out/<run>/"
 	@echo "                DATA=<folder or bag>  default: a downloaded TUM sequence, else a built-in scene"
 	@echo "                ARGS='...'  more arguments of 'e2e-slam replay', e.g. ARGS='--frames 0:50'"
+	@echo "make live     map from a webcam or a video, and watch it in the browser; no ROS needed"
+	@echo "                ARGS='--camera 0' (the default) or ARGS='--video FILE'; more: e2e-slam live --help"
 	@echo "make test     all tests and the examples in docstrings   PYTEST_ARGS='-k geometry'"
 	@echo "make lint     ruff check, ruff format --check, import contracts, licences, mypy"
 	@echo "make format   rewrite the files as ruff wants them"
@@ -53,6 +55,10 @@ test: venv
 
 demo: venv
 	$(BIN)/e2e-slam replay $(if $(DATA),--data "$(DATA)",--demo) --out "$(OUT)" $(ARGS)
+
+live: venv
+	$(BIN)/e2e-slam live $(if $(findstring --camera,$(ARGS))$(findstring --video,$(ARGS)),,--camera 0) \
+	  --out "$(OUT)" $(ARGS)
 
 docs: venv
 	$(BIN)/python tools/generate_docs.py

@@ -13,6 +13,7 @@ from e2e_slam_ros import __version__
 from e2e_slam_ros.commands import (
     download_weights,
     evaluate,
+    live,
     make_scene,
     mesh,
     parameters,
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"e2e-slam {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (replay, evaluate, train, make_scene, mesh, parameters, download_weights):
+    for command in (live, replay, evaluate, train, make_scene, mesh, parameters, download_weights):
         command.add_to(commands)
     return parser
 

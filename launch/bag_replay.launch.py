@@ -36,7 +36,7 @@ ARGUMENTS = (
     ("params_file", DEFAULTS, "parameter file; config/slam.yaml names every parameter"),
     ("output", "", "folder for maps that ~/save_map saves"),
     ("exit_when_done", "true", "end everything when the bag has been played"),
-    ("viewer", "none", "rerun: live view in Rerun, or a recording in output without a display"),
+    ("viewer", "none", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "true", "nodes take their time from /clock, which the bag publishes"),
     ("log_level", "info", "log level of the nodes"),

@@ -20,7 +20,11 @@ TOPICS = {
 }
 ARGUMENTS = (
     *((name, theirs, f"the driver's topic for {ours}") for name, (theirs, ours) in TOPICS.items()),
-    ("pose_source", "tf", "topic, odometry, tf, or visual: found from the images"),
+    (
+        "pose_source",
+        "tf",
+        "topic, odometry, tf; or found from the images: visual, icp, gradicp, photometric",
+    ),
     ("depth_source", "sensor", "sensor: the depth topic; network: predicted"),
     (
         "params_file",
@@ -28,7 +32,7 @@ ARGUMENTS = (
         "parameter file; config/slam.yaml names every parameter",
     ),
     ("output", "", "folder for maps that ~/save_map saves; empty: where launch was started"),
-    ("viewer", "none", "rerun: live view in Rerun, or a recording in output without a display"),
+    ("viewer", "none", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "false", "true with a simulator that publishes /clock"),
     ("namespace", "", "namespace of slam_node and the topics it publishes"),

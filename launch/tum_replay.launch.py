@@ -26,7 +26,7 @@ ARGUMENTS = (
     ("params_file", DEFAULTS, "parameter file; config/slam.yaml names every parameter"),
     ("output", "", "folder for saved maps; in lock-step the map is saved there at the end"),
     ("exit_when_done", "true", "end everything when the sequence has been played"),
-    ("viewer", "none", "rerun: live view in Rerun, or a recording in output without a display"),
+    ("viewer", "none", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "true", "nodes take their time from /clock, which the player publishes"),
     ("namespace", "", "namespace of the nodes and their topics"),

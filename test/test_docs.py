@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,17 @@ FOLDERS = "|".join(["bench", "examples", "launch", "e2e_slam_ros", "test", *PART
 def test_the_parameter_page_is_generated() -> None:
     page = (REPO / "docs" / "parameters.md").read_text()
     assert markdown_table().strip() in page, "run: make docs"
+
+
+def test_the_tables_of_inputs_are_generated_and_their_tests_exist() -> None:
+    inputs = runpy.run_path(str(REPO / "tools" / "generate_docs.py"))["inputs_page"]
+    page = (REPO / "docs" / "inputs.md").read_text()
+    assert inputs(page) == page, "run: make docs"
+    for row in runpy.run_path(str(REPO / "test" / "inputs_table.py"))["ROWS"]:
+        for cell in (row.bags, row.folders, row.live):
+            if cell != "-":
+                file, _, name = cell.partition("::")
+                assert f"def {name}(" in (REPO / file).read_text(), cell
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

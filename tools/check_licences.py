@@ -1,8 +1,9 @@
 """Refuse run-time dependencies whose licence would bind this package: part of `make lint`.
 
-Reads requirements.txt, torch and, where they are installed, requirements-mesh.txt; follows what
-each distribution requires in turn; looks at the licence in its metadata. Tools that only develop
-or test this package (requirements-dev.txt) may have any licence: nothing of them is shipped.
+Reads requirements.txt, torch and, where they are installed, requirements-mesh.txt and
+requirements-viewer.txt; follows what each distribution requires in turn; looks at the licence in
+its metadata. Tools that only develop or test this package (requirements-dev.txt) may have any
+licence: nothing of them is shipped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 REPO = Path(__file__).resolve().parent.parent
+OPTIONAL_FILES = ("requirements-mesh.txt", "requirements-viewer.txt")
 
 PERMISSIVE = {
     "0BSD",
@@ -175,7 +177,9 @@ def installed_licences() -> dict[str, str]:
     """Return name -> licence of everything that is needed at run time on this machine."""
     roots = [*requirements_in(REPO / "requirements.txt"), Requirement("torch")]
     needed = reached(roots)
-    optional = reached(requirements_in(REPO / "requirements-mesh.txt"))
+    optional = reached(
+        requirement for name in OPTIONAL_FILES for requirement in requirements_in(REPO / name)
+    )
     found = {name: item for name, item in optional.items() if item is not None} | needed
     missing = sorted(name for name, item in found.items() if item is None)
     if missing:

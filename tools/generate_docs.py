@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 from e2e_slam_ros.commands.parameters import markdown_table
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.input import InputOptions, flag
+from e2e_slam_ros.config.leaf import leaves
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -18,8 +21,29 @@ A live parameter may change while a node runs (`ros2 param set`); all others are
 """
 
 
+def options_table() -> str:
+    """Return the options that name the parts of an input."""
+    lines = ["| option | default | what |", "|---|---|---|"]
+    for info in leaves(InputOptions()):
+        default = f"`{info.default}`" if info.default != "" else ""
+        lines.append(f"| `{flag(info.name)}` | {default} | {info.doc.replace('|', '/')} |")
+    return "\n".join(lines) + "\n"
+
+
+def inputs_page(text: str) -> str:
+    """Return docs/inputs.md with its two generated tables written again."""
+    table = runpy.run_path(str(REPO / "test" / "inputs_table.py"))["markdown"]()
+    for name, content in (("options", options_table()), ("table", table)):
+        before, opening, rest = text.partition(f"<!-- {name} -->\n")
+        _, closing, after = rest.partition(f"<!-- /{name} -->")
+        text = f"{before}{opening}{content}{closing}{after}"
+    return text
+
+
 def main() -> None:
-    """Write docs/parameters.md. In config/slam.yaml, replace all but the leading comment."""
+    """Write the generated pages. In config/slam.yaml, replace all but the leading comment."""
+    page = REPO / "docs" / "inputs.md"
+    page.write_text(inputs_page(page.read_text()))
     (REPO / "docs" / "parameters.md").write_text(PARAMETERS + markdown_table())
     target = REPO / "config" / "slam.yaml"
     header = target.read_text().partition("/**:")[0]

@@ -199,6 +199,14 @@ def install_open3d(options: Options) -> None:
         print(f"  WARNING: Open3D was not installed; mesh export will say so.\n  {error}")
 
 
+def install_viewer(options: Options) -> None:
+    """The view in the browser is an extra: where it does not install, the rest still works."""
+    try:
+        pip_install(options, ["-r", str(REPO / "requirements-viewer.txt")])
+    except StepFailed as error:
+        print(f"  WARNING: viser was not installed; --viewer web will say so.\n  {error}")
+
+
 def link_standins(options: Options) -> None:
     """Put each stand-in on the venv's path where the real package is absent."""
     purelib = site_packages(options)
@@ -255,6 +263,11 @@ def steps(options: Options) -> list[Step]:
             "Open3D (requirements-mesh.txt)",
             digest(REPO / "requirements-mesh.txt"),
             lambda: install_open3d(options),
+        ),
+        Step(
+            "viewer in the browser (requirements-viewer.txt)",
+            digest(REPO / "requirements-viewer.txt"),
+            lambda: install_viewer(options),
         ),
     ]
     if not options.system_ros:

@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.evaluation.trajectory.tracking_protocol import run_tracking
     from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
+    from e2e_slam_ros.tracking.trackers import build_tracker
 
     seeds = 1 if arguments.seeds is None else arguments.seeds
     if seeds < 1:
@@ -65,7 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     runs = []
     for seed in range(seeds):
         shown = tqdm(reader, total=len(reader), unit="frame", disable=not progress_wanted())
-        runs.append(run_tracking(shown, config.tracking, depth_of, seed))
+        tracker = build_tracker(config, device)
+        runs.append(run_tracking(shown, config.tracking, depth_of, seed, tracker))
     for note in reader.report.notes:
         say(note)
     _print(runs, reader.name, config)
@@ -95,7 +97,7 @@ def _settings(arguments: argparse.Namespace, offer: Offer) -> Config:
 def _print(runs: list[TrackingRun], name: str, config: Config) -> None:
     from e2e_slam_ros.evaluation.trajectory.tracking_protocol import median_and_range
 
-    table = Table(title=f"{name}: camera tracked by its images, depth: {config.depth.source}")
+    table = Table(title=f"{name}: {_tracked_by(config)}, depth: {config.depth.source}")
     table.add_column("figure")
     table.add_column("value" if len(runs) == 1 else f"median of {len(runs)}", justify="right")
     if len(runs) > 1:
@@ -110,6 +112,12 @@ def _print(runs: list[TrackingRun], name: str, config: Config) -> None:
             cells.append(low_high)
         table.add_row(heading, *cells)
     Console().print(table)
+
+
+def _tracked_by(config: Config) -> str:
+    if config.pose.is_dense:
+        return f"dense odometry ({config.pose.source})"
+    return "camera tracked by its images"
 
 
 def _write(
@@ -152,6 +160,7 @@ def to_json(runs: list[TrackingRun], name: str, config: Config, device: str) -> 
     record: dict[str, object] = {
         "data": name,
         "depth_source": config.depth.source,
+        "pose_source": config.pose.source if config.pose.is_dense else "visual",
         "frames": len(runs[0].sequence.states),
         **{attribute: median(attribute) for attribute in names},
         "online_ate_sim3_m": median("online_ate_sim3_m"),

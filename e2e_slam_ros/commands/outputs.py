@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +45,27 @@ def output_folder(path: Path | None) -> Path | None:
     target = path.expanduser().absolute()
     _check_writable(target)
     return target
+
+
+@contextmanager
+def run_folder(given: Path | None, max_surfels: int) -> Iterator[Path]:
+    """Create the folder of a run. If the block fails and the folder is empty, remove it again.
+
+    Args:
+        given: the folder; None: one named by the time, under ``out``.
+        max_surfels: largest number of surfels that there must be room for.
+
+    Raises:
+        DataError: it has an earlier run, cannot be written, or has too little room.
+    """
+    from e2e_slam_ros.data.atomic import made_folder
+    from e2e_slam_ros.evaluation.run.artifacts import prepare_folder, refuse_earlier_run
+
+    folder = given or Path("out") / f"{datetime.now():%Y%m%d-%H%M%S}"
+    folder = folder.expanduser().absolute()
+    refuse_earlier_run(folder)
+    with made_folder(folder):
+        yield prepare_folder(folder, max_surfels)
 
 
 def _check_writable(folder: Path) -> None:

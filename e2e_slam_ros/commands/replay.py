@@ -6,25 +6,31 @@ import argparse
 import math
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from e2e_slam_ros.commands.inputs import add_input, input_of
+from e2e_slam_ros.commands.outputs import run_folder
 from e2e_slam_ros.commands.sequence import look_at, open_sequence
-from e2e_slam_ros.commands.settings import add_settings, fitted, read_settings
+from e2e_slam_ros.commands.settings import add_settings, fitted, named_in, read_settings
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, progress_wanted, say
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import E2ESlamError
 
 if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader
+    from e2e_slam_ros.evaluation.run.comparison import ComparedRun
 
 NAME = "replay"
+# Whoever names one of these wants that run, and not a comparison.
+POSE_OR_DEPTH = {"pose.source", "depth.source"}
+# The demonstration's second run: its folder, and the most images of it.
+_PLAIN, _MOST_IMAGES = "images_alone", 240
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,7 +47,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     source.add_argument("--bag", type=Path, metavar="FILE", help="rosbag2 folder or file")
     source.add_argument(
-        "--demo", action="store_true", help="a downloaded sequence, else a built-in scene"
+        "--demo",
+        action="store_true",
+        help="a downloaded sequence, else a built-in scene; once with its depth and poses, and "
+        "once its images alone",
     )
     parser.add_argument(
         "--lockstep",
@@ -83,7 +92,7 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
         start_map = arguments.map.expanduser().absolute()
         config = config.with_values({"runtime.start_map": str(start_map)})
     run_replay = _import_replay()
-    with _output_folder(arguments.out, config.map.max_surfels) as folder:
+    with run_folder(arguments.out, config.map.max_surfels) as folder:
         reader = open_sequence(
             arguments.data or arguments.bag, arguments.frames, input_of(arguments)
         )
@@ -93,7 +102,41 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
             look_at(reader, bool(arguments.pose_frame)),
             arguments.lockstep,
         )
-        return _replay(run_replay, reader, config, folder, arguments, argv)
+        replay = partial(_replay, run_replay, arguments=arguments, command=_command(argv))
+        code, first = replay(reader, config, folder, arguments.lockstep)
+        named = POSE_OR_DEPTH & named_in(arguments.assignments)
+        if code != 0 or not arguments.demo or named or arguments.map is not None:
+            return code
+        return _images_alone(replay, reader, config, folder, first, _command(argv))
+
+
+def _images_alone(
+    replay: Callable[..., tuple[int, ComparedRun]],
+    reader: FrameReader,
+    config: Config,
+    folder: Path,
+    first: ComparedRun,
+    command: str,
+) -> int:
+    """Replay the images of the demonstration alone, and compare. Return the exit code."""
+    from e2e_slam_ros.data.atomic import write_text_atomic
+    from e2e_slam_ros.data.slice import FrameSlice
+    from e2e_slam_ros.evaluation.machine import machine_line
+    from e2e_slam_ros.evaluation.run.artifacts import COMPARISON_FILE
+    from e2e_slam_ros.evaluation.run.comparison import comparison_html
+
+    say("the same images once more, as those of a plain camera: no depth, no poses")
+    if len(reader) > _MOST_IMAGES:
+        reader = FrameSlice(reader, 0, _MOST_IMAGES)
+    plain = {"pose.source": "visual", "depth.source": "network", "runtime.offline": True}
+    code, second = replay(reader, config.with_values(plain), folder / _PLAIN, True)
+    if second.summary.is_empty:
+        return code
+    page = folder / COMPARISON_FILE
+    runs = [first, replace(second, report=f"{_PLAIN}/{second.report}")]
+    write_text_atomic(page, comparison_html(runs, machine_line(first.summary.device), command))
+    print(page)
+    return code
 
 
 def _replay(
@@ -101,10 +144,13 @@ def _replay(
     reader: FrameReader,
     config: Config,
     folder: Path,
+    lockstep: bool,
     arguments: argparse.Namespace,
-    argv: Sequence[str],
-) -> int:
-    from e2e_slam_ros.evaluation.run.artifacts import CHECKPOINT_FILE, write_run
+    command: str,
+) -> tuple[int, ComparedRun]:
+    """Replay, write and print. Return the exit code and the run."""
+    from e2e_slam_ros.evaluation.run.artifacts import CHECKPOINT_FILE, REPORT_FILE, write_run
+    from e2e_slam_ros.evaluation.run.comparison import ComparedRun
     from e2e_slam_ros.evaluation.run.map_frame import read_map_frame
     from e2e_slam_ros.evaluation.run.recorder import RunRecorder
     from e2e_slam_ros.evaluation.run.tables import print_summary
@@ -120,16 +166,20 @@ def _replay(
     outcome = run_replay(
         recorder.observed,
         config,
-        lockstep=arguments.lockstep,
+        lockstep=lockstep,
         rate=arguments.rate,
         recorder=recorder,
         progress=progress_wanted(),
         checkpoint=folder / CHECKPOINT_FILE,
     )
     summary = recorder.finish(
-        outcome.cloud, outcome.dropped, outcome.problems, outcome.wall_s, outcome.map_hash
+        outcome.cloud,
+        outcome.dropped,
+        outcome.problems,
+        outcome.wall_s,
+        outcome.map_hash,
+        outcome.landmarks,
     )
-    command = shlex.join(["e2e-slam", *argv])
     files = write_run(folder, summary, outcome.cloud, config, command, outcome.checkpoint)
     print_summary(summary, files.written, files.failures, Console())
     content = "there is no map" if summary.is_empty else "the files hold what had been mapped"
@@ -141,24 +191,19 @@ def _replay(
         reasons = ", ".join(counted(summary.problems)) or "no frame became a keyframe with depth"
         done = "localised" if summary.localizes_only else "mapped"
         say(f"nothing was {done}: {reasons}")
+    code = 0
     if files.failures or outcome.failure is not None:
-        return FAILED
-    if outcome.interrupted:
-        return INTERRUPTED
-    return FAILED if summary.is_empty else 0
+        code = FAILED
+    elif outcome.interrupted:
+        code = INTERRUPTED
+    elif summary.is_empty:
+        code = FAILED
+    title = f"poses: {summary.pose_source}, depth: {source}"
+    return code, ComparedRun(title, summary, outcome.cloud, REPORT_FILE)
 
 
-@contextmanager
-def _output_folder(given: Path | None, max_surfels: int) -> Iterator[Path]:
-    """Create the output folder. If the block fails and the folder is empty, remove it again."""
-    from e2e_slam_ros.data.atomic import made_folder
-    from e2e_slam_ros.evaluation.run.artifacts import prepare_folder, refuse_earlier_run
-
-    folder = given or Path("out") / f"{datetime.now():%Y%m%d-%H%M%S}"
-    folder = folder.expanduser().absolute()
-    refuse_earlier_run(folder)
-    with made_folder(folder):
-        yield prepare_folder(folder, max_surfels)
+def _command(argv: Sequence[str]) -> str:
+    return shlex.join(["e2e-slam", *argv])
 
 
 def _import_replay() -> Callable[..., Any]:

@@ -64,11 +64,11 @@ def fitted(config: Config, assignments: Sequence[str], offer: Offer, lockstep: b
     from e2e_slam_ros.slam.depth_sources import depth_traits
 
     named = named_in(assignments)
-    if config.pose.source not in ("topic", "visual"):
+    if config.pose.source != "topic" and not config.pose.is_tracked:
         raise ConfigError.from_parts(
             "parameter pose.source",
             repr(config.pose.source),
-            "'topic' (the player publishes camera/pose) or 'visual'",
+            "'topic' (the player publishes camera/pose), or one that finds poses from the images",
             "set pose.source=topic or pose.source=visual",
         )
     if config.pose.source == "topic":

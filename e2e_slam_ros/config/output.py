@@ -79,6 +79,16 @@ class RuntimeConfig:
     )
     viewer: str = leaf(
         "none",
-        "rerun: a live view where there is a display, else a recording in runtime.output",
-        choices=("none", "rerun"),
+        "web: the live map in a browser, see viewer_host; rerun: a live view where there is a "
+        "display, else a recording in runtime.output",
+        choices=("none", "web", "rerun"),
+    )
+    viewer_host: str = leaf(
+        "127.0.0.1",
+        "address that the web viewer listens at; the default can be reached from this machine "
+        "alone, 0.0.0.0 from the whole network",
+    )
+    viewer_port: int = leaf(8080, "TCP port of the web viewer; 0: any free one", low=0, high=65535)
+    viewer_points: int = leaf(
+        200_000, "largest number of points of the map in the web viewer", low=1000
     )

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from e2e_slam_ros.config.leaf import leaf
 
+# Sources that find poses from images and depth; the map then begins at the first camera.
+DENSE_SOURCES = ("icp", "gradicp", "photometric")
+TRACKED_SOURCES = ("visual", *DENSE_SOURCES)
+
 
 @dataclass(frozen=True)
 class PoseConfig:
@@ -19,8 +23,8 @@ class PoseConfig:
     source: str = leaf(
         "topic",
         "topic: PoseStamped of the camera; odometry: Odometry; tf: looked up at the image stamp; "
-        "visual: found from the images",
-        choices=("topic", "odometry", "tf", "visual"),
+        "visual: found from the images; icp, gradicp, photometric: dense odometry",
+        choices=("topic", "odometry", "tf", *TRACKED_SOURCES),
     )
     tolerance_s: float = leaf(
         0.05,
@@ -29,6 +33,16 @@ class PoseConfig:
         high=5.0,
         live=True,
     )
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether poses are found from the images instead of given."""
+        return self.source in TRACKED_SOURCES
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether whole images are aligned, with the depth of each frame where there is some."""
+        return self.source in DENSE_SOURCES
 
 
 @dataclass(frozen=True)

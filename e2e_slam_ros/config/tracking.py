@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from e2e_slam_ros.config.dense import OdometryConfig
 from e2e_slam_ros.config.leaf import leaf
 
 
@@ -133,3 +134,10 @@ class TrackingConfig:
     adjustment: AdjustmentConfig = field(default_factory=AdjustmentConfig)
     reuse: MapReuseConfig = field(default_factory=MapReuseConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
+    dense: str = leaf(
+        "auto",
+        "auto: where features give no pose, whole images and depths are aligned with the last "
+        "keyframes",
+        choices=("off", "auto"),
+    )
+    odometry: OdometryConfig = field(default_factory=OdometryConfig)

@@ -96,11 +96,12 @@ def read_calibration(path: Path) -> Calibration:
     text = read_text(path)
     try:
         found = lens_of_colmap(text, str(path))
-        if found is None and text.startswith("%YAML:1.0"):
+        if found is None and (text.startswith("%YAML") or "!!opencv-matrix" in text):
             found = lens_of_opencv_storage(path)
         if found is not None:
             return _of_lens(found, TUM_DEPTH_FACTOR, str(path))
-        content = yaml.safe_load(text)
+        # OpenCV's first line, which YAML does not allow.
+        content = yaml.safe_load(re.sub(r"\A%YAML:[^\n]*\n", "", text))
         if isinstance(content, dict) and "fx" not in content:
             found = lens_of_mapping(content, f"calibration {path}")
             if found is not None:

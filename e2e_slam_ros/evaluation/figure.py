@@ -41,6 +41,7 @@ class Series:
         width: of the line, points.
         start_dot: mark the first point.
         filled: shade the area below the line.
+        dots: draw points of that size instead of a line.
 
     >>> Series(np.arange(3.0), np.ones(3), "error").label
     'error'
@@ -53,6 +54,7 @@ class Series:
     width: float = 1.8
     start_dot: bool = False
     filled: bool = False
+    dots: bool = False
 
 
 def line_chart(
@@ -87,6 +89,8 @@ def line_chart(
             "label": line.label,
             "marker": marker,
         }
+        if line.dots:
+            style |= {"lw": 0.0, "marker": ".", "markersize": line.width, "zorder": 0}
         axes.plot(x[keep], y[keep], **style)
         if line.filled:
             axes.fill_between(x[keep], y[keep], color=line.color, alpha=0.13, lw=0)
@@ -99,6 +103,26 @@ def line_chart(
         axes.set_ylim(bottom=0.0)
     if any(line.label for line, _ in lines):
         axes.legend(frameon=False, labelcolor=GREY, fontsize=_FONT_POINTS)
+    return _svg_uri(figure)
+
+
+def strip_chart(
+    rows: Sequence[tuple[str, str, Sequence[tuple[float, float]]]], x_label: str
+) -> str | None:
+    """Return one row of bars a label as an SVG ``data:`` address; None without a bar.
+
+    Args:
+        rows: label, colour, and (start, length) of each bar.
+        x_label: of the axis that the bars lie along.
+    """
+    if not any(bars for _, _, bars in rows):
+        return None
+    figure, axes = _axes(5.6, 0.7 + 0.35 * len(rows))
+    for place, (_, color, bars) in enumerate(rows):
+        axes.broken_barh(bars, (place - 0.35, 0.7), facecolors=color)
+    axes.set_yticks(range(len(rows)), [label for label, _, _ in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel(x_label)
     return _svg_uri(figure)
 
 

@@ -103,6 +103,11 @@ def side_by_side(*blocks: str) -> str:
     return f'<div class="columns">{"".join(blocks)}</div>'
 
 
+def link(address: str, text: str) -> str:
+    """Return a link to a file beside the page."""
+    return f'<a href="{escape(address)}">{escape(text)}</a>'
+
+
 def hint(text: str) -> str:
     """Return a small paragraph."""
     return f'<p class="hint">{escape(text)}</p>'

@@ -222,7 +222,14 @@ class Rectifier:
 
 
 def _one_to_one(recorded: Floats) -> npt.NDArray[np.bool_]:
-    """Return where a map (H, W, 2) keeps its orientation: the lens does not fold back."""
+    """Return where a map (H, W, 2) keeps its orientation: the lens does not fold back.
+
+    Beyond a fold the map may keep it again, turned about the centre. Only what is connected with
+    the middle of the image counts.
+    """
     with np.errstate(all="ignore"):
         du, dv = np.gradient(recorded, axis=1), np.gradient(recorded, axis=0)
-        return np.asarray(du[..., 0] * dv[..., 1] - du[..., 1] * dv[..., 0] > 0)
+        kept = du[..., 0] * dv[..., 1] - du[..., 1] * dv[..., 0] > 0
+    _, labels = cv2.connectedComponents(kept.astype(np.uint8), connectivity=4)
+    middle = labels[labels.shape[0] // 2, labels.shape[1] // 2]
+    return np.asarray(kept & (labels == middle))

@@ -34,7 +34,7 @@ def normals_from_points(
     clean = torch.where(valid, points, torch.zeros_like(points))
     across = clean[..., 1:-1, 2:] - clean[..., 1:-1, :-2]
     down = clean[..., 2:, 1:-1] - clean[..., :-2, 1:-1]
-    cross = F.pad(_cross(across, down), (1, 1, 1, 1))
+    cross = F.pad(cross_product(across, down), (1, 1, 1, 1))
     area = (cross * cross).sum(1, keepdim=True)
     # A pixel step of a micrometre each way: below that, rounding decides the direction.
     known = known & (area > 1e-24)
@@ -74,7 +74,7 @@ def _box_sum(image: torch.Tensor, side: int) -> torch.Tensor:
     return total
 
 
-def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def cross_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Return the cross product over dimension 1; ten times faster than torch's on a CPU."""
     ax, ay, az = a.unbind(1)
     bx, by, bz = b.unbind(1)

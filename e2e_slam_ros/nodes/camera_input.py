@@ -21,17 +21,17 @@ from e2e_slam_ros.nodes.camera_frame import CameraFrame
 from e2e_slam_ros.nodes.depth_input import DepthInput
 from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
-from e2e_slam_ros.nodes.frame_assembler import FrameAssembler
+from e2e_slam_ros.nodes.frame_assembler import MAX_PENDING, FrameAssembler
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
-from e2e_slam_ros.nodes.observer import RunObserver
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
 from e2e_slam_ros.nodes.qos import image_subscription, latched, small_subscription, wants_reliable
-from e2e_slam_ros.nodes.refusals import LostError, NoDepthError, refusal_kind
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
+from e2e_slam_ros.slam.refusals import LostError, NoDepthError, refusal_kind
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -97,12 +97,13 @@ class CameraInput:
             config.frames.camera,
             self._patience_s(),
             rectified=rectified == "yes" or (rectified == "auto" and is_rectified(topic)),
-            **({"places": _OFFLINE_PLACES} if config.runtime.offline else {}),
+            places=_OFFLINE_PLACES if config.runtime.offline else MAX_PENDING,
         )
         depth_topic = node.resolve_topic_name("camera/depth/image_raw")
         self._depth_input = DepthInput(node, config, depth_topic)
         self._depths = DepthMatcher()
-        # With the time until which each waits for its depth.
+        # Frames, then keyframes, with the time until which each waits for its depth.
+        self._untracked: list[tuple[CameraFrame, float]] = []
         self._waiting: list[tuple[KeyframeJob, float, CameraFrame]] = []
         self._awaits_depth = needs_depth_images(config)
         self._needs_depth = depth_traits(config).needs_sensor
@@ -152,6 +153,7 @@ class CameraInput:
         for stamp_ns in self.acknowledger.open_stamps():
             self.acknowledger.done(stamp_ns)
         self._waiting.clear()
+        self._untracked.clear()
         self._assembler.clear()
         self._depths.clear()
         self._trajectory.clear()
@@ -166,8 +168,16 @@ class CameraInput:
 
     def on_frame(self, frame: CameraFrame) -> None:
         """Publish a complete frame's pose and hand it on if it becomes a keyframe."""
+        if self._tracking is not None and self._tracking.needs_depth:
+            deadline_s = time.monotonic() + self.config.depth.wait_s
+            self._untracked.append((frame, deadline_s))
+            self._match_frames()
+        else:
+            self._handle(frame, None)
+
+    def _handle(self, frame: CameraFrame, depth: Image | CompressedImage | None) -> None:
         try:
-            self._pass_on(frame)
+            self._pass_on(frame, depth)
         except Exception as error:
             # It may be the rule's reference already: the next frame takes its place.
             self._chooser.withdraw(frame.stamp_ns)
@@ -223,11 +233,13 @@ class CameraInput:
 
     def _poll(self) -> None:
         self._assembler.poll()
+        self._match_frames()
         self._match_depths()
 
-    def _pass_on(self, frame: CameraFrame) -> None:
+    def _pass_on(self, frame: CameraFrame, depth_image: Image | CompressedImage | None) -> None:
         pose = frame.T_map_camera
-        image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, None, pose)
+        depth = None if depth_image is None else self._metres(depth_image, frame)
+        image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, depth, pose)
         # Read before the frame is tracked: a map that is loaded meanwhile outdates its pose.
         wanted, epoch = False, self.epoch
         if self._path_is_old:
@@ -236,6 +248,8 @@ class CameraInput:
         if self._tracking is not None:
             image, wanted = self._tracked(image, self._tracking)
             frame = replace(frame, T_map_camera=image.T_map_camera)
+        elif self._observer is not None:
+            self._observer.on_image(image, None)
         assert image.T_map_camera is not None
         self._trajectory.publish(frame.stamp_ns, frame.frame_id, image.T_map_camera)
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
@@ -265,6 +279,8 @@ class CameraInput:
         self._latency("track", (time.perf_counter() - start) * 1e3)
         if tracking.guess_failures > failures:
             self._diagnostics.problem("initial_pose", tracked.reason)
+        if self._observer is not None:
+            self._observer.on_image(image, tracked)
         if tracked.T_map_camera is None:
             raise LostError.from_parts(
                 f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",
@@ -275,16 +291,33 @@ class CameraInput:
         wanted = tracking.needs_mapping and tracked.keyframe is not None
         return replace(image, T_map_camera=tracked.T_map_camera), wanted
 
+    def _match_frames(self) -> None:
+        """Track the frames whose depth has come, in order; those without it after a while."""
+        while self._untracked:
+            frame, deadline_s = self._untracked[0]
+            msg, may_come = self._match(frame.stamp_ns, deadline_s)
+            if msg is None and may_come:
+                return
+            self._untracked.pop(0)
+            self._handle(frame, msg)
+
+    def _match(
+        self, stamp_ns: int, deadline_s: float
+    ) -> tuple[Image | CompressedImage | None, bool]:
+        """Return the depth image of a stamp or None, and whether it may still come."""
+        tolerance_ns = round(self.config.depth.sync_tolerance_s * 1e9)
+        last_chance = time.monotonic() >= deadline_s
+        msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
+        in_vain = last_chance or self._depths.passed(stamp_ns, tolerance_ns)
+        return msg, self._awaits_depth and not in_vain
+
     def _match_depths(self) -> None:
         """Hand on the keyframes whose depth has come, in order; refuse what waited too long."""
-        tolerance_ns = round(self.config.depth.sync_tolerance_s * 1e9)
         while self._waiting:
             job, deadline_s, frame = self._waiting[0]
             stamp_ns = job.frame.stamp_ns
-            last_chance = time.monotonic() >= deadline_s
-            msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
-            in_vain = last_chance or self._depths.passed(stamp_ns, tolerance_ns)
-            if msg is None and self._awaits_depth and not in_vain:
+            msg, may_come = self._match(stamp_ns, deadline_s)
+            if msg is None and may_come:
                 return
             self._waiting.pop(0)
             try:

@@ -14,8 +14,8 @@ from rclpy.node import Node
 
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.nodes.qos import reliable
-from e2e_slam_ros.nodes.refusals import refusal_kind
 from e2e_slam_ros.slam.problems import ProblemCounter
+from e2e_slam_ros.slam.refusals import refusal_kind
 
 _PERIOD_S = 1.0
 # At most one log line a kind in this time. The line ends with the count.

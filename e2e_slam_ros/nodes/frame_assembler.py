@@ -22,18 +22,18 @@ from e2e_slam_ros.nodes.camera_frame import CameraFrame, FrameSink
 from e2e_slam_ros.nodes.camera_infos import CameraInfos
 from e2e_slam_ros.nodes.conversions import image_to_rgb, size_of
 from e2e_slam_ros.nodes.pose_sources import PoseSource
-from e2e_slam_ros.nodes.refusals import (
+from e2e_slam_ros.nodes.stamped_buffer import LOOP_NS
+from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.slam.refusals import (
     NoCameraInfoError,
     NoPoseError,
     StampError,
     UnsynchronisedError,
     refusal_kind,
 )
-from e2e_slam_ros.nodes.stamped_buffer import LOOP_NS
-from e2e_slam_ros.nodes.stamps import stamp_to_ns
 
 # Half a second of images at 30 Hz.
-_MAX_PENDING = 16
+MAX_PENDING = 16
 # A longer jump ahead is a stamp that went wrong, unless the next image confirms it.
 _AHEAD_NS = 3600 * 10**9
 
@@ -69,7 +69,7 @@ class FrameAssembler:
         patience_s: float,
         now: Callable[[], float] = time.monotonic,
         rectified: bool = False,
-        places: int = _MAX_PENDING,
+        places: int = MAX_PENDING,
     ) -> None:
         self.patience_s = patience_s
         self._poses = poses

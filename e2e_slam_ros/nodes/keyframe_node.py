@@ -48,10 +48,10 @@ class KeyframeNode(ConfiguredNode):
     ) -> None:
         super().__init__("keyframe_node", context, parameter_overrides)
         config = self.config
-        if config.pose.source == "visual":
+        if config.pose.is_tracked:
             raise ConfigError.from_parts(
                 "parameter pose.source",
-                "'visual' in keyframe_node",
+                f"{config.pose.source!r} in keyframe_node",
                 "topic, odometry or tf: the tracker needs the depth that slam_node has",
                 "run slam_node, or give poses",
             )

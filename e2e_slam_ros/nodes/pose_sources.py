@@ -61,7 +61,7 @@ class PoseSource(ABC):
 
 
 class ImagePoses(PoseSource):
-    """No poses from outside: the visual tracker finds them from the images."""
+    """No poses from outside: a tracker finds them from the images."""
 
     required = False
     wanted = "none"
@@ -202,7 +202,7 @@ def make_pose_source(node: Node, config: Config, notify: Notify) -> PoseSource:
     """Return the pose source of ``pose.source``. ``notify`` is called when a pose arrives."""
     if config.pose.source == "odometry":
         return OdometryPoses(node, config, notify)
-    if config.pose.source == "visual":
+    if config.pose.is_tracked:
         return ImagePoses()
     if config.pose.source == "tf":
         return TfPoses(node, config, notify)

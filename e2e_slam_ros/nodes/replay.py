@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import rclpy
 from rclpy.context import Context
 from rclpy.parameter import Parameter
@@ -18,11 +20,11 @@ from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.nodes.dataset_player import DatasetPlayer
-from e2e_slam_ros.nodes.observer import RunObserver
 from e2e_slam_ros.nodes.parameters import overrides
 from e2e_slam_ros.nodes.slam_node import SlamNode
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.nodes.transport import make_room_for_images
+from e2e_slam_ros.slam.observer import RunObserver
 
 # In a real-time run the last frames are still in transit when the player has ended.
 _SETTLE_S = 2.0
@@ -46,6 +48,7 @@ class ReplayOutcome:
         failure: error that ended the replay early, after keyframes were mapped; or None.
         checkpoint: the map's file, or the error that it could not be written for; None: not
             asked for, or there is no map.
+        landmarks: (L, 3) of the visual tracker in the map, metres; None without it.
     """
 
     frames: int
@@ -58,6 +61,7 @@ class ReplayOutcome:
     interrupted: bool
     failure: E2ESlamError | None = None
     checkpoint: Path | E2ESlamError | None = None
+    landmarks: npt.NDArray[np.float64] | None = None
 
 
 def run_replay(
@@ -121,6 +125,7 @@ def _run(
                 wall_s = time.monotonic() - start
         finally:
             player.destroy_node()
+        tracking = slam.pipeline.tracking
         return ReplayOutcome(
             frames=slam.camera_input.frames,
             keyframes=slam.mapped,
@@ -132,6 +137,7 @@ def _run(
             interrupted=interrupted,
             failure=failure,
             checkpoint=_saved(slam, checkpoint),
+            landmarks=None if tracking is None else tracking.landmarks(),
         )
     finally:
         slam.close(save=False)

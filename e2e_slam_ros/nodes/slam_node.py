@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 from rclpy.context import Context
@@ -19,13 +18,13 @@ from e2e_slam_ros.nodes.initial_pose import InitialPose
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, KeyframeOutput
 from e2e_slam_ros.nodes.mapping_node import MappingNode
-from e2e_slam_ros.nodes.observer import Observers, RunObserver
 from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.slam.observer import Observers, RunObserver
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
-from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
+from e2e_slam_ros.viewers.choice import open_viewer
 
 
 class SlamNode(MappingNode):
@@ -47,7 +46,7 @@ class SlamNode(MappingNode):
         super().__init__("slam_node", context, parameter_overrides)
         config = self.config
         self.pipeline = SlamPipeline(config, resolve_device(config.runtime.device))
-        self._viewer = _viewer(config)
+        self._viewer = open_viewer(config, self.diagnostics.problem)
         self.mapped = 0
         self._last: KeyframeResult | None = None
         self._observer = Observers(observer, self._viewer, on_problem=self.diagnostics.problem)
@@ -120,6 +119,7 @@ class SlamNode(MappingNode):
                 return
             result = self.pipeline.map_keyframe(job.frame, job.decision)
             self.map_output.publish_active(result.keyframe)
+            self._observer.on_map(self.pipeline.surfels.snapshot)
             self.mapped += 1
             self._last = result
         if job.epoch != self.camera_input.epoch:
@@ -196,12 +196,6 @@ def tracking_facts(tracking: PoseTracking | None) -> dict[str, object]:
         "loops": tracking.loops,
         "localize_only": tracking.localizes_only,
     }
-
-
-def _viewer(config: Config) -> RerunViewer | None:
-    if config.runtime.viewer == "none":
-        return None
-    return RerunViewer(Path(config.runtime.output or "."))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -46,7 +46,7 @@ class TrajectoryOutput:
         """Publish a frame's pose on TF and as odometry, and append it to the path."""
         frames, stamp = self.config.frames, ns_to_stamp(stamp_ns)
         if self.config.publish.tf:
-            if self.config.pose.source in ("topic", "visual"):
+            if self.config.pose.source == "topic" or self.config.pose.is_tracked:
                 msg = transform_message(T_map_camera, stamp, frames.map, camera_frame)
             else:
                 msg = transform_message(np.eye(4), stamp, frames.map, frames.odom)

@@ -171,6 +171,10 @@ class DepthStage:
             if counted:
                 self.counts.add(metric.outcome)
 
+    def follow_map(self, factor: float) -> None:
+        """Scale later depths alike: a loop made the newest part ``factor`` times as large."""
+        self._history = self._history.followed(1.0 / factor)
+
     def forget_learned(self) -> None:
         """Go back to the first weights; forget scales and counts."""
         self._refiners.reset()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from e2e_slam_ros.simulation.builder import Vector
 from e2e_slam_ros.simulation.camera_pose import look_along
 from e2e_slam_ros.simulation.renderer import Renderer
 from e2e_slam_ros.simulation.scene import Scene
@@ -15,11 +16,14 @@ _TARGET = 0.45
 _STEPS = 6
 
 
-def expose(scene: Scene) -> Scene:
-    """Return the scene with an exposure that gives views all around a mean brightness of 0.45."""
+def expose(scene: Scene, at: Vector = (0.0, 0.0, 1.4)) -> Scene:
+    """Return the scene with an exposure that gives views all around a mean brightness of 0.45.
+
+    ``at`` is where the views are taken, metres in the map.
+    """
     device = scene.device
     yaw = torch.arange(6, device=device) * (math.pi / 3)
-    position = torch.tensor([0.0, 0.0, 1.4], device=device).expand(6, 3)
+    position = torch.tensor(at, device=device).expand(6, 3)
     pose = look_along(position, yaw, torch.full_like(yaw, -0.15), torch.zeros_like(yaw))
     k = torch.tensor([[24.0, 0.0, 23.5], [0.0, 24.0, 17.5], [0.0, 0.0, 1.0]], device=device)
     image = Renderer([replace(scene, exposure=torch.ones_like(scene.exposure))])(

@@ -49,6 +49,7 @@ class ProceduralReader(SequenceReader):
         camera: intrinsics for that image size. None: 64 degrees horizontal field of view.
         effects: lens and noise. None: mild effects. `SensorEffects(0, 0, 0, 0)`: no effects.
         texture_size: edge of a texture in texels, a power of two.
+        walk: scene and path, (frames, 4, 4) T_map_camera, in place of the random ones.
 
     Raises:
         DataError: an impossible size or rate, or a camera of another size.
@@ -72,6 +73,7 @@ class ProceduralReader(SequenceReader):
         effects: SensorEffects | None = None,
         style: MotionStyle | None = None,
         texture_size: int = 512,
+        walk: tuple[Scene, torch.Tensor] | None = None,
     ) -> None:
         if frames < 1 or width < 8 or height < 8 or not rate_hz > 0:
             raise DataError.from_parts(
@@ -90,8 +92,10 @@ class ProceduralReader(SequenceReader):
                 "use camera.resized(...) and camera.undistorted()",
             )  # fmt: skip
         super().__init__(f"procedural_{seed}", ReaderReport(listed=frames))
-        self.scene: Scene = generate_scene(seed, device, texture_size)
-        self.T_map_camera = smooth_trajectory(self.scene, frames, rate_hz, seed, style)
+        self.scene: Scene = walk[0] if walk else generate_scene(seed, device, texture_size)
+        self.T_map_camera = (
+            walk[1] if walk else smooth_trajectory(self.scene, frames, rate_hz, seed, style)
+        )
         self._effects = effects if effects is not None else SensorEffects(seed=seed)
         self._rate_hz = rate_hz
         self._renderer = Renderer([self.scene])

@@ -12,7 +12,12 @@ from e2e_slam_ros.simulation.small_objects import clutter, wall_clock
 
 
 def dress_walls(
-    build: SceneBuilder, size: Vector, plan: FloorPlan, palette: Palette, dice: Dice
+    build: SceneBuilder,
+    size: Vector,
+    plan: FloorPlan,
+    palette: Palette,
+    dice: Dice,
+    partition: bool = True,
 ) -> None:
     """Hang objects on all four walls, add skirting boards, and sometimes build a partition."""
     skirting = palette.pick(dice, "wood", 1.0, (0.95, 0.93, 0.9))
@@ -23,13 +28,13 @@ def dress_walls(
         yaw = wall * math.pi / 2
         face = Place(-reach * math.sin(yaw), reach * math.cos(yaw), 0.0, yaw)
         build.box(face, (0, -0.008, 0.04), (length, 0.016, 0.08), skirting)
-        _hang(build, face, length, size[2], plan, palette, dice)
+        hang_along(build, face, length, size[2], plan, palette, dice)
     _ceiling(build, size, palette, dice)
-    if dice.chance(0.45):
+    if partition and dice.chance(0.45):
         _partition(build, size, plan, palette, dice)
 
 
-def _hang(
+def hang_along(
     build: SceneBuilder,
     face: Place,
     length: float,

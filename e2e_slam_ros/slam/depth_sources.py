@@ -67,7 +67,7 @@ def build_depth_source(config: Config, device: torch.device) -> DepthSource:
 
 
 def needs_depth_images(config: Config) -> bool:
-    """Return whether keyframes need a measured depth image, as depth or to find a scale."""
+    """Return whether a measured depth image is needed: as depth, or to find a scale."""
     traits = depth_traits(config)
     by_scale = traits.unit is not DepthUnit.METRES and scale_needs_sensor(config.refine.scale)
     return traits.needs_sensor or by_scale

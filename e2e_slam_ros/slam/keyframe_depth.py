@@ -48,10 +48,18 @@ def keyframe_depth(config: Config, device: torch.device) -> DepthOf | None:
     """Return the function that gives frames depth; None: a sensor measures it.
 
     Raises:
-        ConfigError: a source that needs poses, which tracking is there to find.
+        ConfigError: a source that needs poses, which tracking is there to find; or ICP without
+            measured depth.
         DepthError: the network's weights cannot be used.
     """
     traits = depth_traits(config)
+    if not traits.needs_sensor and config.pose.source in ("icp", "gradicp"):
+        raise ConfigError.from_parts(
+            "parameter depth.source",
+            f"{traits.name!r} with pose.source {config.pose.source!r}",
+            "sensor: every frame needs measured depth",
+            "set depth.source=sensor, or pose.source to photometric or visual",
+        )
     if traits.needs_sensor:
         return None
     if not traits.has_network:

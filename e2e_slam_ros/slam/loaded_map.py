@@ -24,6 +24,8 @@ class LoadedMap:
         tracking: the tracker's map in it; None: there is none, or nobody wants it.
 
     Example:
+        >>> import torch
+        >>> from e2e_slam_ros.mapping.surfel_store import Surfels
         >>> checkpoint = MapCheckpoint(Surfels.empty(0, torch.device("cpu")), fusions=0)
         >>> LoadedMap(checkpoint, tracking=None).checkpoint.fusions
         0
@@ -42,7 +44,8 @@ def read_loaded(path: Path, pipeline: SlamPipeline) -> LoadedMap:
     surfels = pipeline.surfels
     checkpoint = read_checkpoint(path, surfels.config.max_surfels, surfels.device)
     tracking = None
-    if pipeline.tracking is not None and checkpoint.tracking:
+    can_load = pipeline.tracking is not None and pipeline.tracking.can_load
+    if can_load and checkpoint.tracking:
         tracking = from_state(checkpoint.tracking)
     return LoadedMap(checkpoint, tracking)
 

@@ -14,6 +14,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
+from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.slam.depth_sources import build_depth_source
@@ -26,6 +27,7 @@ from e2e_slam_ros.slam.stage_timer import StageTimer
 
 # Keyframes whose images are kept beside those that wait: neighbours are chosen among them.
 _KEPT = 12
+_SAME = torch.eye(4, dtype=torch.float64)
 _BETWEEN = KeyframeDecision(False, "between keyframes")
 
 
@@ -47,7 +49,7 @@ class SlamPipeline:
         source: the depth source.
         depth_stage: from raw depth to the depth that is fused.
         surfels: the map.
-        tracking: finds the poses of frames with ``pose.source: visual``; else None. `reset`
+        tracking: finds the poses of frames if ``pose.is_tracked``; else None. `reset`
             leaves it alone: it runs at camera rate, and is reset there.
         is_pressed: returns whether a newer keyframe waits; `map_keyframe` does not look back then.
 
@@ -93,8 +95,9 @@ class SlamPipeline:
             between = BetweenFrames(config.refine.motion.min_baseline_m, self._as_view)
         self.keyframes = Keyframes(kept_keyframes(config), between)
         self.tracking: PoseTracking | None = None
-        if config.pose.source == "visual":
-            self.tracking = PoseTracking(config, keyframe_depth(config, device))
+        self._joined_loops = 0
+        if config.pose.is_tracked:
+            self.tracking = PoseTracking(config, keyframe_depth(config, device), device)
 
     @property
     def config(self) -> Config:
@@ -282,9 +285,20 @@ class SlamPipeline:
             moved = self.tracking.corrections(self.keyframes.poses())
             if moved:
                 self.move_keyframes(moved)
+                self.tracking.corrected(moved)
+                self.depth_stage.follow_map(similarity_scale(moved.get(keyframe.index, _SAME)))
+            loops, joined = self.tracking.loops, self._joined_loops
+            self._joined_loops = loops
+            if loops > joined:
+                self._join_doubled()
         except E2ESlamError as error:
             return f"poses are not corrected: {error}"
         return None
+
+    def _join_doubled(self) -> None:
+        """Merge what a closed loop laid onto each other, in the views of the last keyframes."""
+        for item in self.keyframes.recent():
+            self.surfels.merge_overlaps(item.keyframe.camera, item.keyframe.T_map_camera)
 
     def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)

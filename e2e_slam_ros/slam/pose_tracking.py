@@ -15,11 +15,13 @@ import torch
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
+from e2e_slam_ros.tracking.trackers import build_tracker
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
 Matrix = npt.NDArray[np.float64]
@@ -29,8 +31,8 @@ T_MAP_FIRST = np.array(
     [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
 _UP = T_MAP_FIRST[:3, :3].T @ np.array([0.0, 0.0, 1.0])
-# A mapped keyframe moves when its pose was corrected by more than this.
-_MOVED_M, _MOVED_DEG = 0.01, 0.3
+# A mapped keyframe moves when its pose or its scale was corrected by more than this.
+_MOVED_M, _MOVED_DEG, _SCALED = 0.01, 0.3, 0.005
 # Frames whose place relative to the tracker's map is kept, for those that are still to be mapped.
 _REMEMBERED = 1000
 # Longest time that the adjustment of a keyframe waits for its measured depth, seconds.
@@ -46,7 +48,8 @@ class PoseTracking:
     Args:
         config: ``tracking`` and ``runtime.offline``.
         depth_of: gives the tracker's keyframes their depth; None: it is measured, and arrives by
-            `mapped`.
+            `mapped`, or with the frames if `needs_depth`.
+        device: where dense odometry aligns images; None: the CPU.
 
     Attributes:
         on_problem: called from the thread with an error that cost a keyframe its adjustment.
@@ -57,8 +60,13 @@ class PoseTracking:
         ('initialising', True, 0)
     """
 
-    def __init__(self, config: Config, depth_of: DepthOf | None) -> None:
-        self._tracker = VisualTracker(config.tracking)
+    def __init__(
+        self, config: Config, depth_of: DepthOf | None, device: torch.device | None = None
+    ) -> None:
+        self._tracker = build_tracker(config, device or torch.device("cpu"))
+        self._dense = config.pose.is_dense
+        # The tracker whose map can be saved and loaded; None for dense odometry.
+        self._visual = self._tracker if isinstance(self._tracker, VisualTracker) else None
         self._sigmas = config.tracking.adjustment
         self._depth_of = depth_of
         self._offline = config.runtime.offline
@@ -66,6 +74,8 @@ class PoseTracking:
         self._relative: OrderedDict[int, tuple[int, Matrix]] = OrderedDict()
         self._mapped: dict[int, int] = {}
         self._stopped = ""
+        self._scales: dict[int, float] = {}
+        self._scale_at: dict[int, float] = {}
         self._waiting: deque[Frame] = deque()
         self._condition = threading.Condition()
         self._stopping = False
@@ -77,7 +87,12 @@ class PoseTracking:
     @property
     def needs_mapping(self) -> bool:
         """Whether the tracker's keyframes must be mapped, because that brings their depth."""
-        return self._depth_of is None
+        return self._depth_of is None and not self._dense
+
+    @property
+    def needs_depth(self) -> bool:
+        """Whether frames must come with their measured depth."""
+        return self._depth_of is None and self._dense
 
     @property
     def state(self) -> TrackingState:
@@ -87,23 +102,34 @@ class PoseTracking:
     @property
     def localizes_only(self) -> bool:
         """Whether nothing may be mapped."""
-        return self._tracker.localizes_only
+        return self._visual is not None and self._visual.localizes_only
 
     @property
     def has_loaded_map(self) -> bool:
         """Whether the tracker's map came from a file."""
-        return self._tracker.map.fixed > 0
+        return self._visual is not None and self._visual.map.fixed > 0
+
+    @property
+    def can_load(self) -> bool:
+        """Whether the tracker can find the camera in a map from a file."""
+        return self._visual is not None
 
     @property
     def loops(self) -> int:
         """Number of loops closed."""
         return len(self._tracker.loops)
 
+    def landmarks(self) -> Matrix:
+        """Return the known landmarks (L, 3) in the map, metres."""
+        points: Matrix = self._tracker.points() @ T_MAP_FIRST[:3, :3].T + T_MAP_FIRST[:3, 3]
+        return points
+
     def track(self, frame: Frame) -> TrackedPose:
         """Return the pose of a frame in the map; the pose is None while the camera is lost."""
         if self._stopped:
             return TrackedPose(frame.stamp_ns, None, None, self.state, 0, self._stopped)
-        tracked = self._tracker.track(replace(frame, depth=None, T_map_camera=None))
+        depth = frame.depth if self.needs_depth else None
+        tracked = self._tracker.track(replace(frame, depth=depth, T_map_camera=None))
         if tracked.T_map_camera is None:
             return tracked
         relative = self._tracker.relative
@@ -111,14 +137,18 @@ class PoseTracking:
         self._relative[frame.stamp_ns] = relative
         while len(self._relative) > _REMEMBERED:
             self._relative.popitem(last=False)
-        if tracked.keyframe is not None:
+        if tracked.keyframe is not None and not self.needs_depth:
             self._on_keyframe(frame)
         return replace(tracked, T_map_camera=T_MAP_FIRST @ tracked.T_map_camera)
 
     def refreshed(self, frame: Frame) -> Frame:
         """Return a frame at its pose as the last adjustment left it."""
         relative = self._relative.get(frame.stamp_ns)
-        return frame if relative is None else replace(frame, T_map_camera=self._pose(relative))
+        if relative is None:
+            return frame
+        pose, scale = self._placed(relative)
+        self._scale_at = {frame.stamp_ns: scale}
+        return replace(frame, T_map_camera=pose)
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
         """Learn that a keyframe is in the map, and take its measured depth.
@@ -128,6 +158,7 @@ class PoseTracking:
             depth: (1, 1, H, W) metres, 0 = unknown.
         """
         self._mapped[keyframe.index] = keyframe.stamp_ns
+        self._scales[keyframe.index] = self._scale_at.pop(keyframe.stamp_ns, 1.0)
         if self._depth_of is not None:
             return
         values = depth.detach().reshape(depth.shape[-2:]).float().cpu().numpy()
@@ -146,6 +177,9 @@ class PoseTracking:
     def corrections(self, poses: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
         """Return the corrections of mapped keyframes, index -> T_new_old (4, 4) float64.
 
+        A correction is a similarity where a loop has changed the scale, else rigid. Call
+        `corrected` once the map follows.
+
         Args:
             poses: index -> T_map_camera of the keyframes as they are in the map.
         """
@@ -154,14 +188,21 @@ class PoseTracking:
             relative = self._relative.get(self._mapped.get(index, -1))
             if relative is None:
                 continue
-            new, before = self._pose(relative), old.numpy()
-            T_new_old = new @ np.linalg.inv(before)
+            (new, scale), before = self._placed(relative), old.numpy()
+            scale /= self._scales[index]
+            T_new_old = new @ np.diag([scale, scale, scale, 1.0]) @ np.linalg.inv(before)
             moved_m = np.linalg.norm(new[:3, 3] - before[:3, 3])
-            cosine = (np.trace(T_new_old[:3, :3]) - 1.0) / 2.0
+            cosine = (np.trace(new[:3, :3] @ before[:3, :3].T) - 1.0) / 2.0
             turned_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
-            if moved_m > _MOVED_M or turned_deg > _MOVED_DEG:
+            if moved_m > _MOVED_M or turned_deg > _MOVED_DEG or abs(scale - 1.0) > _SCALED:
                 moves[index] = torch.from_numpy(T_new_old)
         return moves
+
+    def corrected(self, moves: Mapping[int, torch.Tensor]) -> None:
+        """Learn that the map took over these corrections."""
+        for index, T_new_old in moves.items():
+            if index in self._scales:
+                self._scales[index] *= similarity_scale(T_new_old)
 
     def reset(self) -> None:
         """Forget everything; the next frame is the origin of a new map."""
@@ -170,16 +211,19 @@ class PoseTracking:
 
     def state_dict(self) -> StateDict:
         """Return the tracker's map as named tensors, to be saved; empty without keyframes."""
-        return self._tracker.state_dict()
+        return {} if self._visual is None else self._visual.state_dict()
 
     def load(self, loaded: TrackingMap, state: StateDict) -> None:
         """Replace the tracker's map by one from a file; look for the camera in it (any thread).
+
+        Call it only if `can_load`.
 
         Args:
             loaded: the map; it is taken over.
             state: the tensors that it was made from.
         """
-        self._tracker.load(loaded, state)
+        assert self._visual is not None
+        self._visual.load(loaded, state)
         self._forget()
 
     def stop(self, reason: str) -> None:
@@ -189,7 +233,8 @@ class PoseTracking:
 
     def look(self) -> None:
         """Look for the camera in the map, as if it had been carried elsewhere."""
-        self._tracker.look()
+        if self._visual is not None:
+            self._visual.look()
 
     def look_near(self, T_map_camera: Matrix, radius_m: float, angle_deg: float) -> None:
         """Look for the camera in the map, first near a pose.
@@ -200,17 +245,19 @@ class PoseTracking:
             angle_deg: angle between the viewing directions likewise.
         """
         T_tracker_camera = np.linalg.inv(T_MAP_FIRST) @ T_map_camera
-        self._tracker.look(PoseGuess(T_tracker_camera, radius_m, angle_deg, _UP))
+        if self._visual is not None:
+            self._visual.look(PoseGuess(T_tracker_camera, radius_m, angle_deg, _UP))
 
     @property
     def has_map(self) -> bool:
         """Whether there are keyframes to find the camera by."""
-        return not self._stopped and len(self._tracker.map.keyframes) > 0
+        visual = self._visual
+        return visual is not None and not self._stopped and len(visual.map.keyframes) > 0
 
     @property
     def guess_failures(self) -> int:
         """How often the camera was not found near a given pose."""
-        return self._tracker.guess_failures
+        return 0 if self._visual is None else self._visual.guess_failures
 
     def _forget(self) -> None:
         self._stopped = ""
@@ -218,6 +265,7 @@ class PoseTracking:
             self._waiting.clear()
         self._relative.clear()
         self._mapped.clear()
+        self._scales.clear()
 
     def close(self) -> None:
         """End the thread."""
@@ -227,8 +275,10 @@ class PoseTracking:
         if self._thread is not None:
             self._thread.join(10.0)
 
-    def _pose(self, relative: tuple[int, Matrix]) -> Matrix:
-        return T_MAP_FIRST @ self._tracker.pose_of(*relative)
+    def _placed(self, relative: tuple[int, Matrix]) -> tuple[Matrix, float]:
+        """Return a frame's pose in the map, and the scale that loops gave its surroundings."""
+        pose, scale = self._tracker.placed(*relative)
+        return T_MAP_FIRST @ pose, scale
 
     def _on_keyframe(self, frame: Frame) -> None:
         """Have a tracker's keyframe adjusted, once it has depth."""

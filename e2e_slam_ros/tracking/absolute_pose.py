@@ -108,7 +108,9 @@ def refine_pose(
         weighted = jacobian * weight[..., None]
         hessian = np.einsum("nri,nrj->ij", weighted, jacobian)
         gradient = np.einsum("nri,nr->i", weighted, residual)
-        delta = -np.linalg.solve(hessian + 1e-9 * np.trace(hessian) * np.eye(6) + 1e-12, gradient)
+        # Where every landmark lies behind the camera, nothing pulls: the pose stays.
+        least = 1e-9 * np.trace(hessian) + 1e-12
+        delta = -np.linalg.solve(hessian + least * np.eye(6), gradient)
         T = rigid.exp(delta) @ T
         if width == 1.0 and np.abs(delta).max() < 3e-5:
             break

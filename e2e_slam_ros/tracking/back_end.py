@@ -12,10 +12,18 @@ from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import Sightings, refine_pose
 from e2e_slam_ros.tracking.bundle import adjust
 from e2e_slam_ros.tracking.corners import describe
+from e2e_slam_ros.tracking.global_adjustment import adjust_all
 from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
-from e2e_slam_ros.tracking.loop_closure import Loop, corrected_poses, is_open, move, verify
+from e2e_slam_ros.tracking.loop_closure import (
+    Loop,
+    corrected_poses,
+    is_open,
+    met_again,
+    move,
+    verify,
+)
 from e2e_slam_ros.tracking.map_reuse import ReusedLandmarks, find_again
 from e2e_slam_ros.tracking.patches import align, image_levels
 from e2e_slam_ros.tracking.place_index import PlaceIndex
@@ -99,7 +107,7 @@ class BackEnd:
         self.places = PlaceIndex()
         self.loops: list[tuple[int, int]] = []
         self.measured_scale = False
-        self._last_loop = -_LOOP_PAUSE
+        self._last_loop = self._last_met = -_LOOP_PAUSE
         # A loaded map was made with the readout time that its file gives.
         self._learns_shutter = config.readout_s < 0.0 and not local_map.fixed
         self.shutter = ShutterEstimate()
@@ -116,10 +124,12 @@ class BackEnd:
         self._describe(keyframe)
         # Keyframes of a map that stays as it is close no loops, and are not looked for later.
         temporary = self._config.localize_only
-        if self._config.loop.enabled and not temporary and self._close_loop(keyframe):
-            self._reuse(keyframe)
-            self._adjust(keyframe)
-            self._describe(keyframe)
+        if self._config.loop.enabled and not temporary:
+            if self._close_loop(keyframe):
+                self._join_ends(keyframe)
+                self._describe(keyframe)
+            else:
+                self._meet_again(keyframe)
         with self._lock:
             if not temporary:
                 self.places.add(keyframe.descriptors)
@@ -156,6 +166,37 @@ class BackEnd:
         self._last_loop = keyframe.index
         self.loops.append((loop.old, keyframe.index))
         return True
+
+    def _join_ends(self, keyframe: TrackingKeyframe) -> None:
+        """Let the newest keyframes see a closed loop's old landmarks; adjust all keyframes."""
+        oldest = max(0, keyframe.index - _LOOP_PAUSE)
+        for near in self._map.keyframes[oldest : keyframe.index + 1]:
+            self._reuse(near)
+        self._adjust(keyframe)
+        self._adjust_since(self.loops[-1][0], keyframe)
+
+    def _meet_again(self, keyframe: TrackingKeyframe) -> None:
+        """Adjust all keyframes of a loop that map reuse has closed by itself."""
+        settings, now = self._config.loop, keyframe.index
+        met = met_again(self._map, keyframe, settings.min_gap, settings.min_matches)
+        if met is None:
+            return
+        apart, self._last_met = now - self._last_met, now
+        if apart < _LOOP_PAUSE or now - self._last_loop < _LOOP_PAUSE:
+            return
+        self.loops.append((met.usual, now))
+        self._adjust_since(met.oldest, keyframe)
+
+    def _adjust_since(self, oldest: int, keyframe: TrackingKeyframe) -> None:
+        adjust_all(
+            self._map,
+            oldest,
+            keyframe.index,
+            self._lens,
+            self._config.adjustment,
+            not self.measured_scale,
+            self._lock,
+        )
 
     def _refined(self, keyframe: TrackingKeyframe, loop: Loop) -> Loop | None:
         """Find more old landmarks from the pose that the loop gives; None with too few.

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.cross_block import as_dense, cross_block, times_blocks
 from e2e_slam_ros.tracking.rigid import Floats
 
 _HUBER = 2.447  # 95 % of pixel errors, two degrees of freedom
@@ -235,17 +236,17 @@ class _NormalEquations:
         )
         # The shutter's readout time, where it is asked for, is one more column after the cameras'.
         self._size = 6 * self._free + (problem.row_slope is not None)
-        self._cross = np.zeros((self._count, 3, self._size))
-        by_camera = self._cross[:, :, : 6 * self._free].reshape(self._count, 3, self._free, 6)
-        by_camera[point, :, camera, :] = transposed[moving] @ to_camera
-        self._cross[:, :, : 6 * self._free] = by_camera.reshape(self._count, 3, -1)
+        self._cross = cross_block(
+            transposed[moving] @ to_camera, point, camera, self._count, self._size
+        )
         if problem.row_slope is not None:
             slope = np.zeros_like(residual)
             slope[:, :2] = -problem.row_slope / problem.pixel_sigma
             slope = slope * root
-            self._cross[:, :, -1] = _sums(
+            shift_by_point = _sums(
                 (transposed @ slope[..., None])[..., 0], problem.point_of, self._count
             )
+            self._cross[:, -1] = shift_by_point.reshape(-1)
             self._slope_camera = _sums(
                 (turned @ slope[moving, :, None])[..., 0], camera, self._free
             ).reshape(-1)
@@ -262,15 +263,14 @@ class _NormalEquations:
         block[:, three, three] *= 1.0 + damping
         block[:, three, three] += 1e-9
         inverse = np.linalg.inv(block)
-        flat = self._cross.reshape(-1, self._size)
-        flat_eliminated = (inverse @ self._cross).reshape(-1, self._size)
-        reduced = self._camera_side(damping) - flat.T @ flat_eliminated
+        eliminated = times_blocks(inverse, self._cross)
+        reduced = self._camera_side(damping) - as_dense(self._cross.T @ eliminated)
         gradient = self._camera_gradient.reshape(-1)
         if self._size > 6 * self._free:
             gradient = np.append(gradient, self._slope_gradient)
-        gradient = gradient - flat_eliminated.T @ self._point_gradient.reshape(-1)
+        gradient = gradient - eliminated.T @ self._point_gradient.reshape(-1)
         step = -np.linalg.solve(reduced, gradient)
-        right = self._point_gradient + self._cross @ step
+        right = self._point_gradient + (self._cross @ step).reshape(-1, 3)
         points = -(inverse @ right[..., None])[..., 0]
         cameras: Floats = np.asarray(step[: 6 * self._free].reshape(-1, 6), dtype=np.float64)
         if self._size == 6 * self._free:

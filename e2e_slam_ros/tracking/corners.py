@@ -11,7 +11,11 @@ from e2e_slam_ros.tracking.rigid import Floats
 Image = npt.NDArray[np.uint8]
 Descriptors = npt.NDArray[np.uint8]
 
-_QUALITY = 0.003
+# Strength over that of the strongest corner. Low: one window frame must not hide a whole wall.
+_QUALITY = 0.0003
+# Smaller over larger eigenvalue under which a place is a straight edge: a track slides along it.
+_EDGE = 0.1
+_BLOCK_PX = 5
 # Strength, as OpenCV scales it, under which a corner is a trace of the sensor's noise.
 _LEAST_EIGENVALUE = 5e-5
 _ORB_BORDER = 32
@@ -40,13 +44,27 @@ def detect_corners(
     mask = np.full(image.shape, 255, np.uint8)
     for x, y in np.round(existing).astype(int):
         cv2.circle(mask, (int(x), int(y)), int(distance_px), 0, -1)
+    mask[_on_edge(image)] = 0
     found, strength = cv2.goodFeaturesToTrackWithQuality(
-        image, count, _QUALITY, distance_px, mask=mask, blockSize=5
+        image, count, _QUALITY, distance_px, mask=mask, blockSize=_BLOCK_PX
     )
     if found is None:
         return np.zeros((0, 2))
     strong = np.asarray(strength).reshape(-1) > _LEAST_EIGENVALUE
     return np.asarray(found, dtype=np.float64).reshape(-1, 2)[strong]
+
+
+def _on_edge(image: Image) -> npt.NDArray[np.bool_]:
+    """Return (H, W), true where the grey value changes in one direction only.
+
+    The ratio of the eigenvalues of the structure tensor, by determinant and trace (Lowe, IJCV
+    2004, section 4.1).
+    """
+    x, y = (cv2.Sobel(image, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    size = (_BLOCK_PX, _BLOCK_PX)
+    xx, yy, xy = (cv2.boxFilter(product, -1, size) for product in (x * x, y * y, x * y))
+    trace = xx + yy
+    return np.asarray(xx * yy - xy * xy < _EDGE / (1.0 + _EDGE) ** 2 * trace * trace)
 
 
 def describe(image: Image, pixels: Floats) -> Descriptors:
@@ -97,7 +115,8 @@ def match(
         return empty, empty
     pairs = np.asarray(best, dtype=np.int64)
     backward = np.full(len(train), -1, np.int64)
-    for found in matcher.match(train[np.unique(pairs[:, 1])], query):
-        backward[np.unique(pairs[:, 1])[found.queryIdx]] = found.trainIdx
+    wanted = np.unique(pairs[:, 1])
+    for found in matcher.match(train[wanted], query):
+        backward[wanted[found.queryIdx]] = found.trainIdx
     mutual = backward[pairs[:, 1]] == pairs[:, 0]
     return pairs[mutual, 0], pairs[mutual, 1]

@@ -79,7 +79,13 @@ class LocalMap:
         return keyframes[order], counts[order]
 
     def problem(
-        self, moving: list[int], fixed: int, lens: Lens, pixel_sigma: float, readout: bool = False
+        self,
+        moving: list[int],
+        fixed: int,
+        lens: Lens,
+        pixel_sigma: float,
+        readout: bool = False,
+        per_keyframe: int | None = None,
     ) -> tuple[BundleProblem, list[int], Ids] | None:
         """Return the bundle problem of some keyframes, held by others with common landmarks.
 
@@ -89,6 +95,8 @@ class LocalMap:
             lens: of all keyframes.
             pixel_sigma: standard deviation of a corner, pixels.
             readout: estimate the shutter's readout time too.
+            per_keyframe: use this many landmarks of each keyframe, those seen most often, and
+                landmarks that others use; None: all.
 
         Returns:
             The problem, the keyframe of each of its cameras and the id of each landmark; None
@@ -97,7 +105,9 @@ class LocalMap:
         moving = [k for k in moving if k >= self.fixed]
         if not moving:
             return None
-        seen = np.unique(np.concatenate([self.keyframes[k].seen.ids for k in moving]))
+        seen = np.unique(
+            np.concatenate([self._often_seen(self.keyframes[k], per_keyframe) for k in moving])
+        )
         seen = seen[self.landmarks.known(seen)]
         seen = seen[self.landmarks.observer_counts(seen) > 1]
         if len(seen) < 6:
@@ -157,6 +167,12 @@ class LocalMap:
             keyframe.adjusted = True
         free = ids >= self.fixed_landmarks
         self.landmarks.position[ids[free]] = solution.points[free]
+        return self.drop_outliers(problem, solution, cameras, ids)
+
+    def drop_outliers(
+        self, problem: BundleProblem, solution: BundleSolution, cameras: list[int], ids: Ids
+    ) -> int:
+        """Drop the observations that contradict a solution; return their number."""
         dropped = 0
         outlier = solution.pixel_error > _OUTLIER
         for position, k in enumerate(cameras):
@@ -184,6 +200,13 @@ class LocalMap:
                 self.landmarks.observers(other).remove(k)
                 self.landmarks.observe(np.array([kept]), k)
         self.landmarks.alive[other] = False
+
+    def _often_seen(self, keyframe: TrackingKeyframe, most: int | None) -> Ids:
+        ids = keyframe.seen.ids
+        if most is None or len(ids) <= most:
+            return ids
+        counts = self.landmarks.observer_counts(ids)
+        return ids[np.lexsort((ids, -counts))[:most]]
 
     def median_depth(self, keyframe: TrackingKeyframe) -> float:
         """Return the median depth of the known landmarks a keyframe sees, metres; 0 for none."""

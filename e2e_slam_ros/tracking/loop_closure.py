@@ -45,6 +45,42 @@ class Loop:
     matches: int
 
 
+@dataclass(frozen=True)
+class ReusedLoop:
+    """A loop that map reuse closed: `usual` and `oldest` of the old keyframes seen again.
+
+    Example:
+        >>> loop = ReusedLoop(usual=7, oldest=3)
+        >>> loop.oldest
+        3
+    """
+
+    usual: int
+    oldest: int
+
+
+def met_again(
+    local_map: LocalMap, keyframe: TrackingKeyframe, min_gap: int, min_matches: int
+) -> ReusedLoop | None:
+    """Return the old keyframes that a keyframe has landmarks in common with; None for too few.
+
+    After little drift, old landmarks project near enough to where they are to be found. The newest
+    keyframes then hang on the old ones, and those between do not know of it.
+
+    Args:
+        local_map: keyframes and landmarks.
+        keyframe: the newest, after map reuse.
+        min_gap: a landmark counts when no keyframe of this many before saw it.
+        min_matches: smallest number of such landmarks.
+    """
+    now, observers = keyframe.index, local_map.landmarks.observers
+    others = [[k for k in observers(i) if k != now] for i in keyframe.seen.ids.tolist()]
+    old = [ks for ks in others if ks and max(ks) <= now - min_gap]
+    if len(old) < min_matches:
+        return None
+    return ReusedLoop(int(np.median([max(ks) for ks in old])), min(min(ks) for ks in old))
+
+
 def verify(
     local_map: LocalMap,
     keyframe: TrackingKeyframe,
@@ -175,7 +211,10 @@ def move(local_map: LocalMap, poses: Floats, scales: Floats) -> None:
     every_scale = np.concatenate([scales, np.full(len(before) - len(scales), scales[last])])
     anchors = landmarks.anchor
     for k, (old, new) in enumerate(zip(before, after, strict=True)):
+        if every_scale[k] == 1.0 and np.array_equal(old, new):
+            continue  # not even rounding may change a loaded map
         rows = np.flatnonzero(anchors == k)
         local = rigid.transform_points(rigid.inverse(old), landmarks.position[rows])
         landmarks.position[rows] = rigid.transform_points(new, local * every_scale[k])
         local_map.keyframes[k].T_map_camera = new
+        local_map.keyframes[k].scale *= float(every_scale[k])

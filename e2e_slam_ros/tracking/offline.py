@@ -14,8 +14,7 @@ import numpy.typing as npt
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.rigid import Floats
-from e2e_slam_ros.tracking.state import TrackingState
-from e2e_slam_ros.tracking.visual_tracker import VisualTracker
+from e2e_slam_ros.tracking.state import Tracker, TrackingState
 
 # The depth of a frame that became a keyframe; None where there is none.
 DepthOf: TypeAlias = Callable[[Frame], DepthImage | None]
@@ -40,6 +39,7 @@ class TrackedSequence:
     Example:
         >>> from e2e_slam_ros.config.tracking import TrackingConfig
         >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> from e2e_slam_ros.tracking.visual_tracker import VisualTracker
         >>> camera = PinholeCamera(width=64, height=48, fx=50.0, fy=50.0, cx=31.5, cy=23.5)
         >>> dark = [Frame(i, i, np.zeros((48, 64, 3), np.uint8), camera) for i in range(2)]
         >>> sequence = track_sequence(dark, VisualTracker(TrackingConfig()))
@@ -65,7 +65,7 @@ class TrackedSequence:
 
 
 def track_sequence(
-    frames: Iterable[Frame], tracker: VisualTracker, depth_of: DepthOf | None = None
+    frames: Iterable[Frame], tracker: Tracker, depth_of: DepthOf | None = None
 ) -> TrackedSequence:
     """Track frames in lock-step: each keyframe is adjusted before the next frame.
 

@@ -16,10 +16,11 @@ from e2e_slam_ros.tracking.corners import DESCRIPTOR_BYTES, Descriptors
 _TABLES = 6
 _BITS = 14
 _SEED = 7
+_FIRST_BYTES = 16
 
 
 class PlaceIndex:
-    """An inverted file of binary words.
+    """Which keyframe has which binary word.
 
     Example:
         >>> generator, places = np.random.default_rng(0), PlaceIndex()
@@ -34,7 +35,9 @@ class PlaceIndex:
         generator = np.random.default_rng(_SEED)
         bits = DESCRIPTOR_BYTES * 8
         self._choice = np.stack([generator.permutation(bits)[:_BITS] for _ in range(_TABLES)])
-        self._postings: dict[int, list[int]] = {}
+        # Bit k of row w says whether keyframe k has word w: 12 kB a keyframe.
+        self._present = np.zeros((_TABLES << _BITS, _FIRST_BYTES), np.uint8)
+        self._counts = np.zeros(_TABLES << _BITS, np.int64)
         self._sizes: list[float] = []
 
     def __len__(self) -> int:
@@ -42,10 +45,12 @@ class PlaceIndex:
 
     def add(self, descriptors: Descriptors) -> None:
         """Add the next keyframe, by its descriptors (N, 32)."""
-        index = len(self._sizes)
+        byte, bit = divmod(len(self._sizes), 8)
+        if byte == self._present.shape[1]:
+            self._present = np.concatenate([self._present, np.zeros_like(self._present)], axis=1)
         words = np.unique(self._words(descriptors))
-        for word in words.tolist():
-            self._postings.setdefault(word, []).append(index)
+        self._present[words, byte] |= np.uint8(1 << bit)
+        self._counts[words] += 1
         self._sizes.append(float(max(1, len(words))))
 
     def query(self, descriptors: Descriptors, count: int, before: int | None = None) -> list[int]:
@@ -56,18 +61,18 @@ class PlaceIndex:
             count: largest number of keyframes to return.
             before: only keyframes of a lower index.
         """
-        last = len(self) if before is None else max(0, min(before, len(self)))
+        total = len(self)
+        last = total if before is None else max(0, min(before, total))
         if not last or not len(descriptors):
             return []
-        scores = np.zeros(len(self))
-        total = len(self)
-        for word in np.unique(self._words(descriptors)).tolist():
-            seen = self._postings.get(word)
-            # A word that every third keyframe has says nothing and costs most.
-            if seen is not None and len(seen) <= max(10, total // 3):
-                scores[seen] += np.log(1.0 + total / len(seen))
-        scores /= np.sqrt(np.asarray(self._sizes))
-        scores = scores[:last]
+        words = np.unique(self._words(descriptors))
+        seen = self._counts[words]
+        # A word that every third keyframe has says nothing.
+        use = (seen > 0) & (seen <= max(10, total // 3))
+        weights = np.log(1.0 + total / seen[use]).astype(np.float32)
+        rows = self._present[words[use], : -(-last // 8)]
+        has = np.unpackbits(rows, axis=1, count=last, bitorder="little")
+        scores = (weights @ has.astype(np.float32)) / np.sqrt(self._sizes[:last])
         order = np.lexsort((np.arange(last), -scores))[:count]
         return [int(k) for k in order if scores[k] > 0.0]
 

@@ -43,9 +43,16 @@ class Relocation:
 
 
 def recognise(
-    local_map: LocalMap, places: PlaceIndex, view: TrackedView, config: TrackingConfig
+    local_map: LocalMap,
+    places: PlaceIndex,
+    view: TrackedView,
+    config: TrackingConfig,
+    lost: bool = False,
 ) -> Relocation | None:
-    """Return the pose of an image from its corners alone; None at an unknown place."""
+    """Return the pose of an image from its corners alone; None at an unknown place.
+
+    The newest keyframes are compared first, or those that look alike where the camera is ``lost``.
+    """
     none = np.zeros((0, 2))
     # Corners found anew seldom fall on those that were tracked: twice as many, closer together.
     pixels = detect_corners(view.image, none, 2 * config.corners, config.corner_distance_px / 2.0)
@@ -55,7 +62,7 @@ def recognise(
     alike = [k for k in places.query(descriptors, _ALIKE) if k not in newest]
     return relocalise(
         local_map,
-        newest + alike,
+        alike + newest if lost else newest + alike,
         pixels,
         descriptors,
         view.lens,

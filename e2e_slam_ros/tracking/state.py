@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -10,6 +11,7 @@ import torch
 
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.rigid import Floats
 
 
@@ -37,7 +39,7 @@ class TrackedPose:
         covariance: (6, 6) of the twist ``[rho, phi]`` in the camera, metres and radians;
             None with the pose.
         state: whether the camera is tracked.
-        inliers: landmarks that agree with the pose.
+        inliers: number of landmarks, or of pixels, that agree with the pose.
         reason: reason for a missing pose or an unusual result; empty otherwise.
         keyframe: index of the tracking keyframe made from this frame; None if none was made.
 
@@ -57,7 +59,35 @@ class TrackedPose:
 
 
 class Tracker(Protocol):
-    """Finds the camera's pose at camera rate."""
+    """Finds the camera's pose at camera rate.
+
+    Poses are kept relative to keyframes of the tracker, so that later corrections move them along.
+    """
+
+    @property
+    def state(self) -> TrackingState:
+        """Whether the camera is tracked."""
+        ...
+
+    @property
+    def relative(self) -> tuple[int, Floats] | None:
+        """The keyframe that the last frame was tracked against, and the pose relative to it."""
+        ...
+
+    @property
+    def localizes_only(self) -> bool:
+        """Whether the tracker's map stays as it was loaded."""
+        ...
+
+    @property
+    def readout_s(self) -> float:
+        """The readout time of the camera's shutter in use, seconds."""
+        ...
+
+    @property
+    def loops(self) -> Sequence[tuple[int, int]]:
+        """The (old, new) keyframes of each loop closed."""
+        ...
 
     def track(self, frame: Frame) -> TrackedPose:
         """Return the pose of a frame; never waits for an adjustment."""
@@ -65,6 +95,26 @@ class Tracker(Protocol):
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
         """Store the depth of a mapped keyframe; return whether the tracker has that keyframe."""
+        ...
+
+    def give_depth(self, stamp_ns: int, depth: DepthImage) -> bool:
+        """Store the depth of the tracker's keyframe with a stamp; return whether there is one."""
+        ...
+
+    def adjust(self) -> bool:
+        """Work on the oldest new keyframe; return whether there was one."""
+        ...
+
+    def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
+        """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe."""
+        ...
+
+    def placed(self, keyframe: int, T_keyframe_camera: Floats) -> tuple[Floats, float]:
+        """Return `pose_of`, and the metres of the map there per metre of when it was made."""
+        ...
+
+    def points(self) -> Floats:
+        """Return points (L, 3) of the tracker's map, metres."""
         ...
 
     def reset(self) -> None:

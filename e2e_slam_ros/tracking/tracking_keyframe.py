@@ -81,6 +81,7 @@ class TrackingKeyframe:
         described: (M,) the landmarks that ``descriptors`` describe.
         adjusted: whether an adjustment has changed its pose.
         jpeg: the image as it is in the map's file; None: it was not loaded from one.
+        scale: metres of the map around it now, per metre of when it was made; loops change it.
 
     Example:
         >>> pixels, image = np.array([[20.0, 20.0]]), np.zeros((48, 64), np.uint8)
@@ -103,3 +104,4 @@ class TrackingKeyframe:
     described: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
     adjusted: bool = False
     jpeg: bytes | None = None
+    scale: float = 1.0

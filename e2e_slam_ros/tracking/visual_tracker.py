@@ -18,6 +18,7 @@ from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import PoseEstimate
 from e2e_slam_ros.tracking.back_end import BackEnd, TrackUpdate
 from e2e_slam_ros.tracking.corners import Image
+from e2e_slam_ros.tracking.dense.second_stage import DenseStage
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
@@ -30,7 +31,7 @@ from e2e_slam_ros.tracking.new_keyframe import (
     is_wanted,
     make_keyframe,
 )
-from e2e_slam_ros.tracking.place_search import PlaceSearch, PoseGuess
+from e2e_slam_ros.tracking.place_search import PlaceSearch, PoseGuess, find_place, rejoin
 from e2e_slam_ros.tracking.relocalisation import recognise
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -128,6 +129,8 @@ class VisualTracker:
                 return False
             keyframe = self._pending.popleft()
         update = back_end.work(keyframe)
+        if self._config.localize_only:
+            self._rejoin(keyframe, back_end)
         with self._lock:
             if back_end is self._back_end:
                 self._updates.append(update)
@@ -198,9 +201,18 @@ class VisualTracker:
                 self._search.begin(guess)
 
     def pose_of(self, keyframe: int, T_keyframe_camera: Floats) -> Floats:
-        """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe."""
+        """Return the pose T_map_camera (4, 4) from a pose relative to a keyframe.
+
+        The relative pose is in metres of when the keyframe was made, as `relative` gives it: a
+        loop that changes the map's scale there changes the distance too.
+        """
+        return self.placed(keyframe, T_keyframe_camera)[0]
+
+    def placed(self, keyframe: int, T_keyframe_camera: Floats) -> tuple[Floats, float]:
+        """Return `pose_of`, and the metres of the map there per metre of when it was made."""
         with self._lock:
-            return self.map.keyframes[keyframe].T_map_camera @ T_keyframe_camera
+            base = self.map.keyframes[keyframe]
+            return base.T_map_camera @ _stretched(T_keyframe_camera, base.scale), base.scale
 
     def points(self) -> Floats:
         """Return the known landmarks (L, 3) in the map, metres."""
@@ -247,8 +259,9 @@ class VisualTracker:
         loaded = local_map is not None
         self.state = TrackingState.LOST if loaded else TrackingState.INITIALISING
         self._back_end: BackEnd | None = None
+        self._dense: DenseStage | None = None
         if self._lens is not None:
-            self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
+            self._use_lens(self._lens)
 
     def _forget_pose(self) -> None:
         self._last, self._tracks, self._newest_ns = None, Tracks.none(), 0
@@ -282,6 +295,18 @@ class VisualTracker:
             frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
         )
 
+    def _rejoin(self, keyframe: TrackingKeyframe, back_end: BackEnd) -> None:
+        """Recognise a new keyframe that sees few loaded landmarks; they may have drifted away."""
+        old = int((keyframe.seen.ids < self.map.fixed_landmarks).sum())
+        if old >= 2 * self._config.min_inliers or self._lens is None:
+            return
+        sigma = self._config.adjustment.pixel_sigma
+        view = TrackedView(keyframe.image, self._lens, None, sigma)
+        found = find_place(self.map, back_end.places, view, self._config)
+        with self._lock:
+            if found is not None and back_end is self._back_end:
+                rejoin(self.map, keyframe, found, self._lens)
+
     def _forget_temporary(self) -> None:
         """Go back to the loaded keyframes once there are many new ones: memory stays bounded."""
         count = len(self.map.keyframes) - self.map.fixed
@@ -313,6 +338,9 @@ class VisualTracker:
         if followed.inliers < max(self._config.min_inliers, _WEAK * len(self._tracks.ids)):
             followed, reason = self._second_attempt(view, T_map_before, seconds, followed)
         if followed.pose is None or followed.inliers < self._config.min_inliers:
+            aligned = self._align_densely(frame, view, T_map_before, expected)
+            if aligned is not None:
+                return aligned
             self.state = TrackingState.LOST
             return self._no_pose(frame, f"{followed.inliers} landmarks agree with a pose")
         pose, tracks = self._settle(view, T_map_before, seconds, followed)
@@ -345,12 +373,43 @@ class VisualTracker:
             self._config.min_inliers,
         )
 
+    def _align_densely(
+        self, frame: Frame, view: TrackedView, T_map_before: Floats, expected: Floats
+    ) -> TrackedPose | None:
+        """Return the pose from all pixels, against the keyframes with depth; or None."""
+        if self._dense is None or self.state == TrackingState.LOST:
+            return None
+        starts = {}
+        for index in self._dense.keyframes:
+            T_keyframe_map = rigid.inverse(self.map.keyframes[index].T_map_camera)
+            starts[index] = [T_keyframe_map @ expected, T_keyframe_map @ T_map_before]
+        found = self._dense.find(view.image, view.depth, starts)
+        if found is None:
+            return None
+        assert self._last is not None
+        T_map_camera = self.pose_of(found.keyframe, found.T_keyframe_camera)
+        seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
+        self._motion.moved(rigid.inverse(T_map_before) @ T_map_camera, seconds)
+        self.state, self._tracks = TrackingState.TRACKING, Tracks.none()
+        made = self._keep(frame, view, T_map_camera, Tracks.none())
+        self._remember(frame, view, T_map_camera)
+        return TrackedPose(
+            frame.stamp_ns,
+            T_map_camera,
+            found.covariance,
+            self.state,
+            found.pixels,
+            f"aligned with all pixels of keyframe {found.keyframe}",
+            None if made is None else made.index,
+        )
+
     def _second_attempt(
         self, view: TrackedView, T_map_before: Floats, seconds: float, first: Followed
     ) -> tuple[Followed, str]:
         """Recognise a keyframe, and follow the tracks again from the pose that it gives."""
         assert self._back_end is not None
-        found = recognise(self.map, self._back_end.places, view, self._config)
+        lost = self.state == TrackingState.LOST
+        found = recognise(self.map, self._back_end.places, view, self._config, lost)
         if found is None:
             return first, ""
         expected = rigid.inverse(found.pose.T_camera_map)
@@ -431,6 +490,8 @@ class VisualTracker:
         assert self._lens is not None and self._back_end is not None
         self._back_end.measured_scale = is_measured(depth)
         give_depth(self.map, self._lens, keyframe, depth)
+        if self._dense is not None:
+            self._dense.give(keyframe.index, keyframe.image, depth)
 
     def _take_updates(self) -> None:
         """Apply the results of the back end to the tracks."""
@@ -445,6 +506,7 @@ class VisualTracker:
     def _remember(self, frame: Frame, view: TrackedView, T_map_camera: Floats) -> None:
         keyframe = self.map.keyframes[-1]
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
+        relative = _stretched(relative, 1.0 / keyframe.scale)
         self._last = _Last(frame.stamp_ns, view.image, keyframe.index, relative)
 
     def _no_pose(self, frame: Frame, reason: str) -> TrackedPose:
@@ -475,4 +537,16 @@ class VisualTracker:
             height = max(1, round(camera.height * self._config.image_width / camera.width))
             camera = camera.resized(self._config.image_width, height)
         self._lens = Lens(camera, max(0.0, self._config.readout_s))
-        self._back_end = BackEnd(self.map, self._lens, self._config, self._lock)
+        self._use_lens(self._lens)
+
+    def _use_lens(self, lens: Lens) -> None:
+        self._back_end = BackEnd(self.map, lens, self._config, self._lock)
+        # Temporary keyframes, while localising, come and go: their depth is not kept.
+        if self._config.dense == "auto" and not self._config.localize_only:
+            self._dense = DenseStage(lens.camera, self._config.odometry)
+
+
+def _stretched(transform: Floats, factor: float) -> Floats:
+    result = transform.copy()
+    result[:3, 3] *= factor
+    return result

@@ -14,12 +14,13 @@ import torch
 from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.geometry.projection import backproject
 from e2e_slam_ros.slam.result import KeyframeResult
+from e2e_slam_ros.viewers.run_viewer import RunViewer
 
 # Every second pixel along each axis. A hundred keyframes then have about a million points.
 _STRIDE = 2
 
 
-class RerunViewer:
+class RerunViewer(RunViewer):
     """Shows the camera, each keyframe's image and depth, and the points of the keyframes.
 
     With a display, the viewer opens. Without a display, everything goes into a recording. The

@@ -50,6 +50,7 @@ class Replay:
             interrupted=self.interrupted,
             failure=self.failure,
             checkpoint=None,
+            landmarks=None,
         )
 
 

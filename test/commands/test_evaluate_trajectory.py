@@ -53,9 +53,23 @@ def test_colour_alone_uses_the_network(
     assert "network" in printed.out + printed.err
 
 
+@pytest.mark.parametrize("source", ["icp", "gradicp", "photometric"])
+def test_dense_odometry(
+    source: str, rpy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = tmp_path / "figures.json"
+    more = ["--set", f"pose.source={source}", "--json", str(figures)]
+    assert evaluate("--data", rpy, "--frames", "0:8", *more) == 0
+    record = json.loads(figures.read_text())
+    assert record["pose_source"] == source and record["tracked"] == 1.0
+    assert record["ate_se3_m"] < 0.02
+    assert f"dense odometry ({source})" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [
+        (["--set", "pose.source=icp", "--set", "depth.source=network"], "measured depth"),
         (["--seeds", "0"], "--seeds"),
         (["--set", "depth.source=motion_stereo"], "depth.source"),
         (["--every", "2"], "--every"),

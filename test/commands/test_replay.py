@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from e2e_slam_ros.cli import main
+from e2e_slam_ros.commands import sequence
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.data.open import open_reader
 
 Refused = Callable[..., str]
 REPLAY = "e2e_slam_ros.nodes.replay"
@@ -47,7 +50,7 @@ def test_a_second_run_in_a_saved_map_is_judged_in_the_maps_frame(
     assert main(["replay", "--data", str(data), "--out", str(first)]) == 0
     assert replay.calls[0]["checkpoint"] == first / "map.safetensors"
     frame = json.loads((first / "metrics.json").read_text())["trajectory"]["T_truth_map"]
-    assert frame == pytest.approx([[float(i == j) for j in range(4)] for i in range(4)], abs=1e-9)
+    assert np.allclose(frame, np.eye(4))
     assert "map's frame" not in capsys.readouterr().out
     file = first / "map.safetensors"
     argv = ["replay", "--data", str(data), "--map", str(file), "--out", str(second)]
@@ -281,6 +284,55 @@ def test_numbers_may_be_written_as_powers_of_ten(data: Path, tmp_path: Path, rep
     config = replay.calls[0]["config"]
     assert (config.map.max_surfels, config.publish.max_points) == (10_000, 2_000)
     assert (config.map.distance_m, config.map.edge_ratio) == (0.05, 1e-6)
+
+
+def demonstrate(data: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
+    monkeypatch.setattr(sequence, "demo_reader", lambda *_: open_reader(data))
+    return main(["replay", "--demo", "--out", str(out), *more])
+
+
+def test_the_demonstration_shows_images_alone_beside_depth_and_poses(
+    data: Path,
+    tmp_path: Path,
+    replay: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    assert demonstrate(data, out, monkeypatch) == 0
+    first, second = (call["config"] for call in replay.calls)
+    assert (first.pose.source, first.depth.source) == ("topic", "sensor")
+    assert (second.pose.source, second.depth.source) == ("visual", "network")
+    assert second.runtime.offline and replay.calls[1]["lockstep"]
+    page = (out / "comparison.html").read_text()
+    for report in ("report.html", "images_alone/report.html"):
+        assert f'href="{report}"' in page and (out / report).is_file()
+    assert "could not be drawn" not in page
+    assert str(out / "comparison.html") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("setting", ["pose.source=visual", "depth.source=motion_stereo"])
+def test_a_demonstration_of_a_named_source_is_one_run(
+    setting: str, data: Path, tmp_path: Path, replay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demonstrate(data, tmp_path / "out", monkeypatch, "--set", setting)
+    assert len(replay.calls) == 1
+    assert not (tmp_path / "out" / "comparison.html").exists()
+
+
+def test_images_alone_that_map_nothing_leave_the_first_run_as_it_was(
+    data: Path, tmp_path: Path, replay: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = replay.run_replay
+
+    def once(*given: Any, **options: Any) -> object:
+        replay.maps_nothing = len(replay.calls) == 1
+        return run(*given, **options)
+
+    monkeypatch.setattr(sys.modules[REPLAY], "run_replay", once)
+    assert demonstrate(data, tmp_path / "out", monkeypatch) == 2
+    assert (tmp_path / "out" / "map.ply").is_file()
+    assert not (tmp_path / "out" / "comparison.html").exists()
 
 
 def test_without_ros_the_command_says_what_to_do(

@@ -32,6 +32,7 @@ from e2e_slam_ros.nodes.pose_messages import pose_message
 from e2e_slam_ros.nodes.qos import image_publisher, latched, reliable
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.nodes.stamps import ns_to_stamp, stamp_to_ns
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.result import KeyframeResult
 from synthetic import CAMERA, estimate, keyframe, pose, textured_image, wall_depth
 
@@ -141,7 +142,7 @@ class Peer(Node):
         return future.result()
 
 
-class Watching:
+class Watching(RunObserver):
     """An observer that keeps the mapped keyframes."""
 
     def __init__(self) -> None:
@@ -193,9 +194,13 @@ class NodeProcess:
         self.name = name
         self.log = log
         code = f"from e2e_slam_ros.nodes.{name} import main; raise SystemExit(main())"
-        arguments = [
-            part for key, value in settings.items() for part in ("-p", f"{key}:={_yaml(value)}")
-        ]
+        arguments = []
+        for key, value in settings.items():
+            # "remap a": "b" connects topic a to topic b; anything else is a parameter.
+            remapped = key.removeprefix("remap ")
+            is_remap = remapped != key
+            text = f"{remapped}:={value}" if is_remap else f"{key}:={_yaml(value)}"
+            arguments += ["-r" if is_remap else "-p", text]
         command = [sys.executable, "-c", code, "--ros-args", *arguments]
         environment = os.environ | {"PYTHONPATH": f"{REPO}:{os.environ.get('PYTHONPATH', '')}"}
         with log.open("wb") as output:

@@ -18,8 +18,8 @@ from rclpy.parameter import Parameter
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.nodes.mapper_node import MapperNode
-from e2e_slam_ros.nodes.observer import Observers
 from e2e_slam_ros.nodes.slam_node import SlamNode
+from e2e_slam_ros.slam.observer import Observers, RunObserver
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.result import KeyframeResult
 from nodes.ros_peer import REPO, KeyframeSender, Watching, peer_in, wait_for
@@ -28,7 +28,7 @@ from nodes.test_resets import spinning
 NAMES = ("dataset_player", "slam_node", "keyframe_node", "depth_node", "mapper_node")
 
 
-class Broken:
+class Broken(RunObserver):
     """A viewer whose window was closed."""
 
     def on_frame(self, stamp_ns: int, T_map_camera: np.ndarray | None) -> None:

@@ -26,6 +26,7 @@ from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.mapping.map_checkpoint import load_map
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.replay import run_replay
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.result import KeyframeResult
 from nodes.ros_peer import REPO, peer_in
 from synthetic import frame, pose
@@ -52,7 +53,7 @@ class Walk:
         return frame(index, pose(x=0.1 * index))
 
 
-class Recorder:
+class Recorder(RunObserver):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -119,6 +120,27 @@ class WithoutPoses(FrameSlice):
 
     def __getitem__(self, index: int) -> Frame:
         return replace(super().__getitem__(index), T_map_camera=None)
+
+
+@pytest.mark.parametrize("source", ["icp", "photometric"])
+def test_dense_odometry_waits_for_the_depth_of_each_frame(
+    source: str, ros_domain: int, shared_data: Path
+) -> None:
+    """Depth comes on a topic of its own, after the image; every frame is tracked with it."""
+    rooms = TumReader(shared_data / "hololens" / "rooms_000")
+    true = [rooms[i].T_map_camera for i in range(8)]
+    config = CONFIG.with_values({"pose.source": source})
+    recorder = Recorder()
+    result = run_replay(
+        WithoutPoses(rooms, 0, 8), config, lockstep=True, progress=False, recorder=recorder
+    )
+    assert (result.frames, result.dropped, result.problems) == (8, 0, {})
+    assert [tracked for _, tracked in recorder.frames] == [True] * 8
+    assert result.keyframes >= 2 and len(result.cloud) > 3000
+    for mapped in recorder.keyframes:
+        moved = mapped.keyframe.T_map_camera[:3, 3].norm().item()
+        expected = true[mapped.keyframe.frame_index][:3, 3] - true[0][:3, 3]
+        assert abs(moved - np.linalg.norm(expected)) < 0.02
 
 
 def test_poses_from_images_are_the_same_twice(ros_domain: int, shared_data: Path) -> None:

@@ -31,7 +31,7 @@ PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "pyyaml"}
 # No rosdep key exists; package.xml says so in a comment.
 NO_ROSDEP_KEY = {"safetensors"}
 # Imported when asked for; the error says what to install.
-OPTIONAL = {"rerun"}
+OPTIONAL = {"rerun", "viser"}
 # `make` installs it by itself: which build is right depends on the machine.
 OWN_STEP = {"torch", "open3d"}
 
@@ -108,6 +108,12 @@ def test_every_dependency_is_explained(dependencies):
     text = (REPO / "docs" / "dependencies.md").read_text()
     names = [*dependencies, *pip_requirements()]
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_the_viewer_is_an_extra(setup_arguments):
+    lines = (REPO / "requirements-viewer.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and line[0] != "#"]
+    assert setup_arguments["extras_require"] == {"viewer": wanted}
 
 
 def test_entry_points_import(setup_arguments):

@@ -13,11 +13,13 @@ import torch
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import T_MAP_FIRST, PoseTracking
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.loop_closure import move
 from e2e_slam_ros.tracking.state import TrackingState
-from tracking.plane import CAMERA, depth, frame, texture, walk
+from tracking.plane import CAMERA, WALL_M, depth, frame, texture, walk
 
 CPU = torch.device("cpu")
 VALUES = {"pose.source": "visual", "runtime.offline": True, "tracking.corners": 200}
@@ -161,3 +163,57 @@ def wait_until(true: Callable[[], bool]) -> None:
 def test_a_source_that_needs_poses_is_refused() -> None:
     with pytest.raises(ConfigError, match="sensor or network"):
         SlamPipeline(Config().with_values(VALUES | {"depth.source": "motion_stereo"}), CPU)
+
+
+def test_the_scale_of_a_loop_reaches_the_map(frames: list[Frame]) -> None:
+    """A loop that finds the map 10 % too small makes surfels, poses and depths larger."""
+    system = SlamPipeline(Config().with_values(VALUES), CPU)
+    run(system, frames[:25])
+    tracking = system.tracking
+    assert tracking is not None and len(system.keyframes) > 2
+    wall_m = float(np.median(system.surfels.snapshot().positions[:, 0]))
+    before = system.keyframes.poses()
+    local_map = tracking._tracker.map
+    poses = np.stack([keyframe.T_map_camera for keyframe in local_map.keyframes])
+    poses[:, :3, 3] *= 1.1
+    move(local_map, poses, np.full(len(poses), 1.1))
+    moves = tracking.corrections(before)
+    assert set(moves) == set(before)
+    for T in moves.values():
+        assert np.isclose(similarity_scale(T), 1.1) and np.allclose(T[:3, 3], 0.0, atol=0.01)
+    system.move_keyframes(moves)
+    tracking.corrected(moves)
+    assert tracking.corrections(system.keyframes.poses()) == {}
+    grown = float(np.median(system.surfels.snapshot().positions[:, 0]))
+    assert grown == pytest.approx(1.1 * wall_m, rel=1e-3)
+    for index, pose in system.keyframes.poses().items():
+        assert torch.allclose(pose[:3, 3], 1.1 * before[index][:3, 3], atol=0.01)
+        estimate = system.keyframes.depth_of(index)
+        if estimate is not None:
+            assert float(estimate.depth.median()) == pytest.approx(1.1 * WALL_M, rel=0.15)
+    # The camera goes on in the larger map.
+    tracked = tracking.track(replace(frames[25], T_map_camera=None))
+    assert tracked.T_map_camera is not None, tracked.reason
+    assert frames[25].T_map_camera is not None
+    true = T_MAP_FIRST @ frames[25].T_map_camera
+    assert np.linalg.norm(tracked.T_map_camera[:3, 3] - 1.1 * true[:3, 3]) < 0.02
+
+
+def test_a_loop_merges_what_it_lays_onto_each_other(
+    frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = SlamPipeline(Config().with_values(VALUES), CPU)
+    run(system, frames[:12])
+    # The wall is mapped a second time because its first image lies 30 cm behind where it is.
+    away = torch.eye(4, dtype=torch.float64)
+    away[0, 3] = 0.3
+    first = dict.fromkeys(system.keyframes.poses(), away)
+    system.surfels.move(first)
+    run(system, frames[12:24])
+    system.surfels.move(dict.fromkeys(first, torch.linalg.inv(away)))
+    doubled = len(system.surfels)
+    monkeypatch.setattr(PoseTracking, "loops", 1)
+    run(system, frames[24:])
+    assert len(system.surfels) < 0.75 * doubled
+    cloud = system.surfels.snapshot().positions
+    assert abs(float(np.median(cloud[:, 0])) - WALL_M) < 0.05

@@ -79,3 +79,10 @@ def test_pixels_that_are_no_numbers_do_not_pull() -> None:
     pose = refine_pose(seen, LENS, np.eye(4), 1.0, 64.0)
     assert np.abs(error(pose.T_camera_map)).max() < 1e-6
     assert pose.inliers.sum() == 170
+
+
+def test_landmarks_that_all_lie_behind_give_no_pose_and_no_error() -> None:
+    seen = sightings()
+    away = rigid.exp(np.array([0.0, 0.0, -20.0, 0.0, 0.0, 0.0])) @ TRUE
+    pose = refine_pose(seen, LENS, away, 0.7)
+    assert np.isfinite(pose.T_camera_map).all() and not pose.inliers.any()

@@ -68,3 +68,16 @@ def test_matches_are_mutual_and_right(wall: np.ndarray) -> None:
     )
     assert len(rows) > 40 and len(set(columns.tolist())) == len(columns)
     assert (order[columns] == rows).mean() > 0.97
+
+
+def test_a_straight_edge_has_no_corners_and_hides_no_faint_ones() -> None:
+    """A window frame before a wall with faint spots: only the spots can be tracked."""
+    image = np.full((240, 320), 120, np.uint8)
+    for x, y in ((40, 60), (70, 150), (110, 100), (50, 200)):
+        cv2.circle(image, (x, y), 6, 132, -1)
+    cv2.line(image, (200, -10), (240, 250), 250, 16, cv2.LINE_AA)
+    image = cv2.GaussianBlur(image, (0, 0), 1.0)
+    corners = detect_corners(np.asarray(image, np.uint8), NONE, 200, 6.0)
+    inside = (corners[:, 1] > 8) & (corners[:, 1] < 232)
+    assert (corners[inside, 0] < 130).sum() >= 8
+    assert (corners[inside, 0] > 170).sum() <= 2

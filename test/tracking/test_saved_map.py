@@ -157,6 +157,23 @@ def test_temporary_keyframes_are_bounded(
     assert_same(state, tracker.state_dict())
 
 
+def test_what_has_drifted_away_comes_back(frames: list[Frame], state: StateDict) -> None:
+    """New keyframes 40 cm off that see none of the loaded landmarks any more."""
+    tracker = loaded(state)
+    list(follow(tracker, frames[2:12]))
+    new = tracker.map.keyframes[tracker.map.fixed :]
+    before = [keyframe.T_map_camera.copy() for keyframe in new]
+    for keyframe in new:
+        keyframe.T_map_camera = pose(0.4, turn=(0, 0, 5)) @ keyframe.T_map_camera
+        tracker.map.unsee(keyframe, keyframe.seen.ids < tracker.map.fixed_landmarks)
+    assert tracker._back_end is not None
+    tracker._rejoin(new[-1], tracker._back_end)
+    for keyframe, T in zip(new, before, strict=True):
+        assert np.allclose(keyframe.T_map_camera, T, atol=0.01)
+    assert (new[-1].seen.ids < tracker.map.fixed_landmarks).sum() >= 50
+    assert_same(state, tracker.state_dict())
+
+
 def test_a_given_pose_is_where_it_looks_first(frames: list[Frame], state: StateDict) -> None:
     tracker = loaded(state)
     near = frames[12].T_map_camera

@@ -23,6 +23,7 @@ from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 MAP_FILE, TRAJECTORY_FILE, CONFIG_FILE = "map.ply", "trajectory.txt", "config.yaml"
 CHECKPOINT_FILE = "map.safetensors"
 METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
+COMPARISON_FILE = "comparison.html"
 
 _SURFEL_BYTES = 31 + 56  # one vertex of map.ply, one surfel of map.safetensors
 _OTHER_BYTES = 10_000_000  # report, trajectory, metrics

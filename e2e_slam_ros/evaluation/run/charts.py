@@ -5,13 +5,32 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.evaluation.figure import BLUE, GREY, PINK, Series, bar_chart, line_chart
+from e2e_slam_ros.evaluation.figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    PINK,
+    Series,
+    bar_chart,
+    line_chart,
+    strip_chart,
+)
 from e2e_slam_ros.evaluation.report import chart, empty, hint, side_by_side
 from e2e_slam_ros.evaluation.run.map_render import up_axis
 from e2e_slam_ros.evaluation.run.summary import RunSummary
 from e2e_slam_ros.evaluation.trajectory.alignment import umeyama
+from e2e_slam_ros.tracking.state import TrackingState
 
 Array = npt.NDArray[np.float64]
+
+# The farthest landmarks would make the picture small.
+_CENTRAL_PERCENT = 97.0
+_STATE_COLORS = {
+    TrackingState.INITIALISING: GREY,
+    TrackingState.TRACKING: GREEN,
+    TrackingState.LOST: PINK,
+    TrackingState.RELOCALISED: BLUE,
+}
 
 
 def trajectory_charts(summary: RunSummary) -> str:
@@ -30,6 +49,10 @@ def trajectory_charts(summary: RunSummary) -> str:
         true = _in_frame_of(positions, true)
     if compared:
         lines.insert(0, Series(true[:, across], true[:, along], "ground truth", BLUE, width=4.0))
+    landmarks = central_landmarks(summary)
+    if len(landmarks):
+        seen = Series(landmarks[:, across], landmarks[:, along], "landmarks", GREY, 1.5, dots=True)
+        lines.insert(0, seen)
     plan = line_chart(lines, f"{'xyz'[across]} in m", f"{'xyz'[along]} in m", equal=True, height=4)
     charts = [chart(plan, "Seen from above", f"Path of the camera, {label}")]
     if compared:
@@ -41,6 +64,8 @@ def trajectory_charts(summary: RunSummary) -> str:
         charts.append(chart(line_chart([line], "s", "cm", from_zero=True, height=4), title))
     length = float(np.linalg.norm(np.diff(positions, axis=0), axis=1).sum())
     told = f"{len(positions):,} poses, path {length:.2f} m; the dot is the start."
+    if summary.tracking is not None:
+        told += " The poses are those given out at the time, before later corrections."
     return hint(told) + side_by_side(*charts)
 
 
@@ -50,6 +75,59 @@ def _in_frame_of(positions: Array, true: Array) -> Array:
     if not both.any():
         return true
     return umeyama(true[both], positions[both], with_scale=False).apply(true)
+
+
+def central_landmarks(summary: RunSummary) -> Array:
+    """Return the visual tracker's landmarks (L, 3) without the few that lie far away."""
+    points = np.zeros((0, 3)) if summary.tracking is None else summary.tracking.landmarks
+    if not len(points):
+        return points
+    distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    central: Array = points[distance <= np.percentile(distance, _CENTRAL_PERCENT)]
+    return central
+
+
+def tracking_charts(summary: RunSummary) -> str:
+    """Return the visual tracker's states and agreeing landmarks over time, and the scale."""
+    history = summary.tracking
+    if history is None:
+        return empty("Poses were given, not tracked.")
+    seconds = (history.stamps_ns - history.stamps_ns[0]).astype(np.float64) * 1e-9
+    rows = [
+        (
+            state.value,
+            _STATE_COLORS[state],
+            _bars(seconds, [one is state for one in history.states]),
+        )
+        for state in TrackingState
+        if state in history.states
+    ]
+    charts = [chart(strip_chart(rows, "s"), "State of the tracker")]
+    agreeing = Series(seconds, history.inliers.astype(np.float64), filled=True)
+    drawn = line_chart([agreeing], "s", "landmarks", from_zero=True)
+    charts.append(chart(drawn, "Landmarks that agree with the pose"))
+    factors = [(r.stamp_ns, r.scale) for r in summary.records if r.scale is not None]
+    if factors:
+        stamps = _int64([stamp for stamp, _ in factors])
+        at = (stamps - history.stamps_ns[0]).astype(np.float64) * 1e-9
+        line = Series(at, np.array([factor for _, factor in factors]), color=PINK)
+        title = "Scale: factor from the depth source to the tracker's metres"
+        charts.append(chart(line_chart([line], "s", "factor", from_zero=True), title))
+    lost, frames = history.times_lost, len(history.states)
+    told = f"{frames:,} frames; lost {lost} times; {len(history.landmarks):,} landmarks."
+    return hint(told) + side_by_side(*charts)
+
+
+def _bars(seconds: Array, on: list[bool]) -> list[tuple[float, float]]:
+    """Return start and length of each time that lasts while ``on``; a frame lasts to the next."""
+    step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1.0
+    ends = np.append(seconds[1:], seconds[-1] + step)
+    edges = np.diff(np.array([False, *on, False]).astype(int))
+    starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
+    return [
+        (float(seconds[a]), float(ends[b] - seconds[a]))
+        for a, b in zip(starts, stops, strict=True)
+    ]
 
 
 def keyframe_charts(summary: RunSummary) -> str:

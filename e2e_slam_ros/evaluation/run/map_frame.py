@@ -22,14 +22,26 @@ _METRICS_FILE = "metrics.json"
 
 
 def map_frame(poses: TrackedPoses) -> Matrix | None:
-    """Return T_truth_map (4, 4): the rigid motion that fits a run's positions to the true ones."""
+    """Return T_truth_map (4, 4), the rigid motion that fits a run's poses to the true ones.
+
+    Each pose counts by its position and by the ends of its three axes of 1 m, so that a straight
+    path has one answer too. None with fewer than three pairs.
+    """
     known = np.isfinite(poses.truth).all((1, 2))
     if known.sum() < _FEWEST:
         return None
-    found = umeyama(poses.estimated[known, :3, 3], poses.truth[known, :3, 3], with_scale=False)
+    estimated, truth = _ends(poses.estimated[known]), _ends(poses.truth[known])
+    found = umeyama(estimated, truth, with_scale=False)
     result = np.eye(4)
     result[:3, :3], result[:3, 3] = found.rotation, found.translation
     return result
+
+
+def _ends(poses: Matrix) -> Matrix:
+    """Return the positions and the ends of the axes of poses (N, 4, 4) as (4 N, 3) points."""
+    positions = poses[:, :3, 3]
+    axes = positions[:, None] + np.swapaxes(poses[:, :3, :3], 1, 2)
+    return np.concatenate([positions, axes.reshape(-1, 3)])
 
 
 def map_frame_ate(poses: TrackedPoses, T_truth_map: Matrix | None) -> float | None:

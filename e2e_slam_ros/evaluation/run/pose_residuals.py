@@ -82,7 +82,8 @@ class PoseResiduals:
         T = torch.linalg.inv(before.T_map_camera) @ keyframe.T_map_camera
         k, k_before = keyframe.camera.matrix(depth.device), before.camera.matrix(depth.device)
         warp = inverse_warp(before.image, depth, T.to(depth.device), k, k_before)
-        grid = pixel_grid(*depth.shape[-2:], depth.device, depth.dtype).unsqueeze(0)
+        height, width = depth.shape[-2:]
+        grid = pixel_grid(height, width, depth.device, depth.dtype).unsqueeze(0)
         valid = warp.valid[0, 0]
         if float(valid.float().mean()) < _LEAST_VALID:
             return

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.data.pose_check import CONTRADICTION
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
@@ -30,12 +30,15 @@ from e2e_slam_ros.evaluation.run.summary import (
     StageLatency,
     TrackedPoses,
 )
+from e2e_slam_ros.evaluation.run.tracking_history import TrackingHistory
 from e2e_slam_ros.evaluation.run.truth import ObservedReader
 from e2e_slam_ros.evaluation.trajectory.errors import trajectory_metrics
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.slam.depth_sources import is_measured
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
+from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 
 Metrics = TypeVar("Metrics")
 
@@ -44,12 +47,13 @@ _SAMPLES = 8
 _FIT_KEYFRAMES = 200
 
 
-class RunRecorder:
+class RunRecorder(RunObserver):
     """Collects the figures of a `RunSummary`. Thread-safe; keeps few pictures.
 
     Args:
         reader: the sequence that is played, the source of ground truth; None for live input.
         T_truth_map: (4, 4) from a loaded map to the recording's frame; None: not known.
+        name: of live input, for the title.
 
     Attributes:
         observed: play it instead of ``reader``: it notes the truth of the frames; None without
@@ -69,9 +73,13 @@ class RunRecorder:
         reader: FrameReader | None,
         config: Config,
         T_truth_map: npt.NDArray[np.float64] | None = None,
+        name: str = "live",
     ) -> None:
         self._T_truth_map = T_truth_map
         self.observed = None if reader is None else ObservedReader(reader)
+        self._name = name
+        self._notes: list[str] = []
+        self._states: list[tuple[int, TrackingState, int]] = []
         self._config = config
         self._lock = threading.Lock()
         self._stamps: list[int] = []
@@ -87,6 +95,17 @@ class RunRecorder:
         self._device: str | None = None
         self.summary: RunSummary | None = None
         self.cloud: SurfelCloud | None = None
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence about the input to the summary."""
+        with self._lock:
+            self._notes.append(sentence)
+
+    def on_image(self, frame: Frame, tracked: TrackedPose | None) -> None:
+        """Note the state of the visual tracker after a frame."""
+        if tracked is not None:
+            with self._lock:
+                self._states.append((frame.stamp_ns, tracked.state, tracked.inliers))
 
     def on_frame(self, stamp_ns: int, T_map_camera: npt.NDArray[np.float64] | None) -> None:
         """Note a processed frame and its (4, 4) estimated pose; None when it got none."""
@@ -136,12 +155,14 @@ class RunRecorder:
         problems: Mapping[str, int],
         wall_s: float,
         map_hash: str | None = None,
+        landmarks: npt.NDArray[np.float64] | None = None,
     ) -> RunSummary:
         """Return the figures of the run, and keep them.
 
         Args:
             dropped: number of keyframes left unmapped.
             map_hash: content hash of the map, if known.
+            landmarks: (L, 3) of the visual tracker in the map, metres; None without it.
         """
         with self._lock:
             stamps, poses = list(self._stamps), list(self._poses)
@@ -151,13 +172,14 @@ class RunRecorder:
             last, device = self._last, self._device
             residuals = self._residuals.verdict()
             refinement = RefinementSummary.of(self._refinement, self._revised)
+            tracking = TrackingHistory.of(self._states, landmarks)
         trajectory = self._trajectory(stamps, poses)
         given = self._T_truth_map is not None
         report = None if self.observed is None else self.observed.report
-        notes = [] if report is None else list(report.notes)
+        notes = [*self._notes, *([] if report is None else report.notes)]
         self.cloud = cloud
         self.summary = RunSummary(
-            sequence="live" if self.observed is None else self.observed.name,
+            sequence=self._name if self.observed is None else self.observed.name,
             frames=len(stamps),
             keyframes=len(records),
             dropped=dropped,
@@ -188,6 +210,7 @@ class RunRecorder:
             localizes_only=self._config.tracking.localize_only,
             notes=tuple(n for n in notes if not n.startswith(CONTRADICTION)),
             warnings=_warnings(residuals, notes),
+            tracking=tracking,
         )
         return self.summary
 
@@ -235,6 +258,7 @@ class RunRecorder:
             merged=fusion.merged,
             removed=fusion.removed,
             surfels=fusion.total,
+            scale=None if result.scale is None else result.scale.factor,
             loss_first=None if result.outcome is None else result.outcome.first_total,
             loss_last=None if result.outcome is None else result.outcome.best_total,
         )

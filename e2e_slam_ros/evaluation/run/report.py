@@ -18,6 +18,7 @@ from e2e_slam_ros.evaluation.run.charts import (
     keyframe_charts,
     refinement_chart,
     stage_chart,
+    tracking_charts,
     trajectory_charts,
 )
 from e2e_slam_ros.evaluation.run.pictures import keyframe_pictures, map_pictures
@@ -44,6 +45,8 @@ def report_html(
     page.section("Problems and drops", lambda: _problems(summary), warn=warn)
     page.section("Results", lambda: run_table(summary).html())
     page.section("Trajectory", lambda: trajectory_charts(summary))
+    if summary.tracking is not None:
+        page.section("Tracking", lambda: tracking_charts(summary))
     page.section("Map", lambda: map_pictures(summary, cloud))
     page.section("Keyframes", lambda: keyframe_pictures(summary, cloud, config.depth.max_m))
     page.section("Stage times", lambda: _stage_times(summary))
@@ -67,6 +70,8 @@ def _cards(summary: RunSummary) -> list[tuple[str, str]]:
     if not summary.poses_are_given:
         ate_cm = None if ate is None else ate.ate_rmse_m * 100
         cards.append(("trajectory ATE", number(ate_cm, ".1f", " cm")))
+    if summary.has_own_map_frame and ate is not None:
+        cards.append(("true metre per metre", f"{ate.scale:.3f}"))
     if depth is not None and not summary.truth_is_input:
         cards.append(("depth abs_rel", f"{depth.abs_rel:.3f}"))
     return cards

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from e2e_slam_ros.config.pose import TRACKED_SOURCES
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
 from e2e_slam_ros.evaluation.run.map_fit import MapMetrics
+from e2e_slam_ros.evaluation.run.tracking_history import TrackingHistory
 from e2e_slam_ros.evaluation.trajectory.errors import TrajectoryMetrics
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.refine.counts import RefinementCounts
@@ -48,6 +50,7 @@ class KeyframeRecord:
         depth, unrefined: metrics of the fused depth and of the source's; None without truth.
         added, merged, removed: surfels of the map that its fusion changed.
         surfels: size of the map after it.
+        scale: factor from the depth source's unit to metres; None where none was found.
         loss_first, loss_last: total loss before and after its refinement; None where there was
             none.
 
@@ -67,6 +70,7 @@ class KeyframeRecord:
     merged: int
     removed: int
     surfels: int
+    scale: float | None = None
     loss_first: float | None = None
     loss_last: float | None = None
 
@@ -177,6 +181,7 @@ class RunSummary:
         map_frame_ate_m: RMSE of positions in the frame of a loaded map, without any alignment of
             this run; None where the map or its relation to the recording is not known.
         localizes_only: the camera was found in a loaded map; nothing was mapped.
+        tracking: states and landmarks of the visual tracker; None where poses were given.
 
     >>> poses = TrackedPoses(np.zeros(0, np.int64), np.zeros((0, 4, 4)), np.zeros((0, 4, 4)))
     >>> counts, sources = ("desk", 9, 0, 0, 0, "cpu", 1.5), (None, None, None, None, "recording")
@@ -212,6 +217,7 @@ class RunSummary:
     map_frame_ate_m: float | None = None
     localizes_only: bool = False
     warnings: tuple[str, ...] = ()
+    tracking: TrackingHistory | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -228,7 +234,7 @@ class RunSummary:
     @property
     def has_own_map_frame(self) -> bool:
         """True when the map begins at the first camera instead of the recording's origin."""
-        return self.pose_source == "visual"
+        return self.pose_source in TRACKED_SOURCES
 
     @property
     def truth_is_input(self) -> bool:
@@ -258,6 +264,7 @@ class RunSummary:
                     "map_frame_ate_m": self.map_frame_ate_m,
                     "T_truth_map": None if self.T_truth_map is None else self.T_truth_map.tolist(),
                 },
+                "tracking": None if self.tracking is None else self.tracking.to_metrics(),
                 "map_fit": _fields(self.map_fit, MapMetrics, but="points"),
                 "refinement": None if self.refinement is None else asdict(self.refinement),
                 "map_hash": self.map_hash,

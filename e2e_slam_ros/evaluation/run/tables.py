@@ -128,6 +128,14 @@ def _trajectory_rows(summary: RunSummary) -> list[ScoreRow]:
         text = f"{summary.map_frame_ate_m:.4f} m"
         rows.append(_row("ATE in the map's frame", text, "no alignment of this run"))
     share = f"{tracked / summary.frames:.0%} of all" if summary.frames else ""
+    if summary.has_own_map_frame and metrics is not None:
+        told = "after alignment with scale"
+        rows += [
+            _row("Trajectory ATE, scaled", number(metrics.ate_sim3_rmse_m, ".4f", " m"), told),
+            _row("Scale", f"{metrics.scale:.3f}", "true metres per estimated metre"),
+        ]
+    if summary.tracking is not None:
+        share += f"; lost {summary.tracking.times_lost} times"
     return [*rows, _row("Frames with a pose", f"{tracked:,}", share)]
 
 

@@ -28,6 +28,8 @@ class TrajectoryMetrics:
         ate_rmse_m: root mean square of the position errors after rigid alignment, metres.
         ate_unaligned_rmse_m: the same without alignment, metres.
         pairs: number of poses compared.
+        ate_sim3_rmse_m: the error after alignment with a similarity, metres.
+        scale: true metres per estimated metre, of that similarity; 1 is right.
 
     Example:
         >>> true = np.tile(np.eye(4), (3, 1, 1))
@@ -37,11 +39,15 @@ class TrajectoryMetrics:
         >>> metrics = trajectory_metrics(shifted, true)
         >>> round(metrics.ate_rmse_m, 6), metrics.ate_unaligned_rmse_m, metrics.pairs
         (0.0, 0.5, 3)
+        >>> round(metrics.scale, 6)
+        1.0
     """
 
     ate_rmse_m: float
     ate_unaligned_rmse_m: float
     pairs: int
+    ate_sim3_rmse_m: float
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,15 @@ def trajectory_metrics(estimated: Array, true: Array) -> TrajectoryMetrics | Non
     ate = ate_rmse(guess, real)
     if ate is None:
         return None
-    return TrajectoryMetrics(ate, _rmse(guess[:, :3, 3] - real[:, :3, 3]), len(guess))
+    positions, true_positions = guess[:, :3, 3], real[:, :3, 3]
+    similarity = umeyama(positions, true_positions, with_scale=True)
+    return TrajectoryMetrics(
+        ate_rmse_m=ate,
+        ate_unaligned_rmse_m=_rmse(positions - true_positions),
+        pairs=len(guess),
+        ate_sim3_rmse_m=_rmse(similarity.apply(positions) - true_positions),
+        scale=similarity.scale,
+    )
 
 
 def ate_rmse(estimated: Array, true: Array, with_scale: bool = False) -> float | None:

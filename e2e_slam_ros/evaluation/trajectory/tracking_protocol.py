@@ -12,6 +12,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.evaluation.trajectory.alignment import umeyama
 from e2e_slam_ros.evaluation.trajectory.errors import Array, ate_rmse, drift_percent, rpe
 from e2e_slam_ros.tracking.offline import DepthOf, TrackedSequence, track_sequence
+from e2e_slam_ros.tracking.state import Tracker
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
 _NOISE = 1.0  # grey values
@@ -89,12 +90,23 @@ class TrackingRun:
 
 
 def run_tracking(
-    frames: Iterable[Frame], config: TrackingConfig, depth_of: DepthOf | None, seed: int = 0
+    frames: Iterable[Frame],
+    config: TrackingConfig,
+    depth_of: DepthOf | None,
+    seed: int = 0,
+    tracker: Tracker | None = None,
 ) -> TrackingRun:
     """Track a sequence and compare it with its recorded poses.
 
     The same frames give the same poses each time. A seed other than 0 adds noise of one grey value
     to the images; the spread of the figures over several seeds shows their uncertainty.
+
+    Args:
+        frames: in order.
+        config: of the visual tracker.
+        depth_of: see `track_sequence`.
+        seed: of the noise.
+        tracker: a new one, in place of the visual one.
     """
     true: list[Array] = []
 
@@ -105,7 +117,7 @@ def run_tracking(
             true.append(np.full((4, 4), np.nan) if pose is None else pose)
             yield frame if seed == 0 else _noisy(frame, generator)
 
-    sequence = track_sequence(watched(), VisualTracker(config), depth_of)
+    sequence = track_sequence(watched(), tracker or VisualTracker(config), depth_of)
     poses = np.stack(true) if true else np.zeros((0, 4, 4))
     return TrackingRun(sequence, poses, score(sequence, poses))
 

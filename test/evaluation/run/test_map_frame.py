@@ -13,10 +13,10 @@ from e2e_slam_ros.evaluation.run.summary import TrackedPoses
 
 
 def poses(moved: np.ndarray, known: int = 9) -> TrackedPoses:
-    """Positions on a curve, true and as a map that is ``moved`` (4, 4) to the truth has them."""
+    """Poses on a line, true and as a map that is ``moved`` (4, 4) to the truth has them."""
     t = np.linspace(0.0, 3.0, 9)
     estimated = np.tile(np.eye(4), (9, 1, 1))
-    estimated[:, :3, 3] = np.stack([t, np.sin(t), np.cos(t)], axis=1)
+    estimated[:, 0, 3] = t  # straight: positions alone leave a turn open
     truth = moved @ estimated
     truth[known:] = np.nan
     return TrackedPoses(np.arange(9), estimated, truth)

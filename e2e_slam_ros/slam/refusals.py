@@ -10,7 +10,7 @@ class NoPoseError(PoseError):
 
 
 class LostError(PoseError):
-    """The visual tracker does not know where the camera is."""
+    """The tracker does not know where the camera is."""
 
 
 class NoCameraInfoError(CameraError):

@@ -1,0 +1,1 @@
+"""Alignment of whole images and depth maps, without features."""

@@ -1,0 +1,30 @@
+"""The tracker of a pose source."""
+
+from __future__ import annotations
+
+import torch
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.tracking.dense.map_reference import MapReference
+from e2e_slam_ros.tracking.dense.odometry import DenseTracker
+from e2e_slam_ros.tracking.state import Tracker
+from e2e_slam_ros.tracking.visual_tracker import VisualTracker
+
+
+def build_tracker(config: Config, device: torch.device) -> Tracker:
+    """Return a new tracker: the one that ``pose.source`` names, the visual one for all others.
+
+    >>> config = Config().with_values({"pose.source": "icp"})
+    >>> type(build_tracker(config, torch.device("cpu"))).__name__
+    'DenseTracker'
+
+    Args:
+        config: ``pose.source`` and ``tracking``.
+        device: where images are aligned; the visual tracker runs on the CPU.
+    """
+    if not config.pose.is_dense:
+        return VisualTracker(config.tracking)
+    reference = None
+    if config.tracking.odometry.reference == "map":
+        reference = MapReference(config.map, device)
+    return DenseTracker(config.pose.source, config.tracking, device, reference)
