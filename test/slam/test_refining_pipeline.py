@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from e2e_slam_ros.config.errors import ConfigError, DepthError, PoseError
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DepthError, PoseError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_stage import DepthStage
@@ -31,7 +32,8 @@ Make = Callable[..., SlamPipeline]
 def make(monkeypatch: pytest.MonkeyPatch) -> Make:
     """Make pipelines around a small network that says 2.3 m where 2 m is right."""
     use_tiny_network(monkeypatch)
-    return lambda **values: SlamPipeline(network_config(**values), CPU)
+    at_once = {"refine.wait_keyframes": 0}
+    return lambda **values: SlamPipeline(network_config(**at_once | values), CPU)
 
 
 def integrate(system: SlamPipeline, frame: Frame) -> KeyframeResult:
@@ -216,7 +218,8 @@ def test_nothing_is_revised_while_a_newer_keyframe_waits(make: Make) -> None:
 def test_the_map_keeps_shares_only_where_depth_can_become_better(make: Make) -> None:
     waiting = {"refine.wait_keyframes": 2, "map.revisable_keyframes": 1}
     assert make(**NETWORK, **waiting).surfels.config.revisable_keyframes == 5
-    assert make(**waiting).surfels.config.revisable_keyframes == 1
+    measured = SlamPipeline(Config().with_values(waiting), CPU)
+    assert measured.surfels.config.revisable_keyframes == 1
 
 
 def test_a_map_that_forgot_its_keyframes_is_not_revised(make: Make) -> None:

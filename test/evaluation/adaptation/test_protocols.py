@@ -97,7 +97,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
 
 
 def settings(values: dict[str, object], **more: object) -> Config:
-    return Config().with_values(values | {name.replace("__", "."): v for name, v in more.items()})
+    """Return a configuration without looking back, as the protocols begin with."""
+    more = {"refine__wait_keyframes": 0} | more
+    return Config().with_values({name.replace("__", "."): v for name, v in more.items()} | values)
 
 
 def pair(
