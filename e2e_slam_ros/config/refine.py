@@ -184,9 +184,9 @@ class RefineConfig:
     )
     wait_keyframes: int = leaf(
         3,
-        "depth that motion corrects or that is refined is estimated again after n later keyframes, "
-        "with views from both sides, and replaced in the map; left out while a newer keyframe "
-        "waits; 0: never",
+        "depth that motion corrects or that is refined is estimated again after n later "
+        "keyframes, with views from both sides, and replaced in the map; left out while a newer "
+        "keyframe waits; 0: never",
         low=0,
         high=8,
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from e2e_slam_ros.config import Config, MapConfig
-from e2e_slam_ros.config.errors import E2ESlamError
+from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.between_frames import BetweenFrames
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
