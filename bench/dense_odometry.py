@@ -2,8 +2,8 @@
 
     python bench/dense_odometry.py --shared ../shared/data --markdown table.md
 
-All run on one thread. Open3D aligns each frame with the last one (colour and depth together), from
-the last motion, at the full size; frames without depth are left out of its run.
+All run on one thread. Open3D aligns each frame with the last one (colour and depth together) at the
+full size, from no motion: from the last motion it runs away. Frames without depth are left out.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def run_ours(frames: list[Frame], values: dict[str, object]) -> OdometryRun:
 def run_open3d(frames: Iterable[Frame]) -> OdometryRun:
     """Chain Open3D's motions from frame to frame; nothing after the first that fails."""
     odometry = open3d.pipelines.odometry
-    poses, last, motion = [], None, np.eye(4)
+    poses, last = [], None
     began = time.process_time()
     for frame in frames:
         poses.append(np.full((4, 4), np.nan))
@@ -86,17 +86,16 @@ def run_open3d(frames: Iterable[Frame]) -> OdometryRun:
             last = image, np.eye(4)
             poses[-1] = np.eye(4)
             continue
-        found, motion_now, _ = odometry.compute_rgbd_odometry(
+        found, motion, _ = odometry.compute_rgbd_odometry(
             image,
             last[0],
             camera,
-            motion,
+            np.eye(4),
             odometry.RGBDOdometryJacobianFromHybridTerm(),
             odometry.OdometryOption(depth_max=8.0),
         )
-        motion = motion_now if found else np.eye(4)
         # A failed motion is taken to be none: what follows is then off by it.
-        last = image, last[1] @ motion
+        last = image, last[1] @ motion if found else last[1]
         if found:
             poses[-1] = last[1]
     ms = (time.process_time() - began) / len(poses) * 1e3
