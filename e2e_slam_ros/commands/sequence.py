@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader
 
 _LOOKED_AT = 8
+# Notes of what was found, which give no reason for what is lacking.
+_FOUND = ("colour = ", "depth = ", "camera_info of ", "other camera_info")
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def look_at(reader: FrameReader, insist: bool = False) -> Offer:
         has_pose=any(frame.T_map_camera is not None for frame in seen),
         looked_at=len(seen),
         remarks=(
-            *reader.report.notes,
+            *(note for note in reader.report.notes if not note.startswith(_FOUND)),
             *(f"{count:,} left out: {why}" for why, count in reader.report.skipped.items()),
         ),
     )

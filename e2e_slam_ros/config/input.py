@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 
 from e2e_slam_ros.config.errors import ConfigError
@@ -74,14 +75,26 @@ def flag(name: str) -> str:
 
 
 def option(name: str, value: str = "...") -> str:
-    """Return how a message names an option: for the commands, and for ROS nodes.
+    """Return how a message names an option; see `in_ros` for messages of nodes.
 
     Raises:
         ConfigError: there is no such option.
 
     >>> option("image_topic", "/camera/image")
-    '--image-topic /camera/image (in ROS: image_topic:=/camera/image)'
+    '--image-topic /camera/image'
     """
     if name not in _NAMES:
         raise ConfigError.from_parts("option", repr(name), ", ".join(_NAMES), "correct the name")
-    return f"{flag(name)} {value} (in ROS: {name}:={value})"
+    return f"{flag(name)} {value}"
+
+
+def in_ros(text: str) -> str:
+    """Return a message with its options spelled as parameters and launch arguments.
+
+    >>> in_ros("choose it with --image-topic /camera/image; or --set a=b")
+    'choose it with image_topic:=/camera/image; or --set a=b'
+    """
+    return _OPTIONS.sub(lambda m: f"{m[1].replace('-', '_')}:={m[2]}", text)
+
+
+_OPTIONS = re.compile(rf"--({'|'.join(flag(name)[2:] for name in _NAMES)}) (\S+)")

@@ -124,7 +124,9 @@ class BagStorage:
         packed = any(file.suffix in PACKED for file in files)
         if (folder / "metadata.yaml").is_file() and not packed:
             try:
-                self.readers.append(self._entered(Ros2Reader(folder)))
+                reader = self._entered(Ros2Reader(folder))
+                _check_counts(reader.connections)
+                self.readers.append(reader)
                 return
             except Exception as error:  # as above
                 problem = error
@@ -190,6 +192,14 @@ def is_storage(path: Path) -> bool:
     (True, False)
     """
     return Path(path.stem if path.suffix in PACKED else path.name).suffix in SUFFIXES
+
+
+def _check_counts(connections: list[Any]) -> None:
+    """Raise ValueError if metadata gives a topic or a count that is none."""
+    for connection in connections:
+        topic, count = connection.topic, connection.msgcount
+        if not isinstance(topic, str) or not isinstance(count, int) or count < 0:
+            raise ValueError(f"topic {topic!r} with {count!r} messages")
 
 
 def _closed(reader: Any) -> None:

@@ -56,6 +56,7 @@ class Calibration:
         depth_factor: depth counts per metre.
         source: origin of the calibration, in words.
         lens: of the images as they are stored, if they become ``camera`` only by remapping.
+        assumed_factor: true if the file of another program does not name the depth factor.
 
     >>> Calibration(tum_camera("fr1"), 5000.0, "built in").camera.fx
     517.3
@@ -65,6 +66,7 @@ class Calibration:
     depth_factor: float
     source: str
     lens: LensModel | None = None
+    assumed_factor: bool = False
 
 
 def tum_camera(name: str) -> PinholeCamera | None:
@@ -99,14 +101,15 @@ def read_calibration(path: Path) -> Calibration:
         if found is None and (text.startswith("%YAML") or "!!opencv-matrix" in text):
             found = lens_of_opencv_storage(path)
         if found is not None:
-            return _of_lens(found, TUM_DEPTH_FACTOR, str(path))
+            return _of_lens(found, TUM_DEPTH_FACTOR, str(path), True)
         # OpenCV's first line, which YAML does not allow.
         content = yaml.safe_load(re.sub(r"\A%YAML:[^\n]*\n", "", text))
         if isinstance(content, dict) and "fx" not in content:
             found = lens_of_mapping(content, f"calibration {path}")
             if found is not None:
                 factor = float(content.get("depth_factor", TUM_DEPTH_FACTOR))
-                return _of_lens(found, factor, str(path))
+                assumed = "depth_factor" not in content
+                return _of_lens(found, factor, str(path), assumed)
     except (yaml.YAMLError, RecursionError) as problem:
         raise _refusal(path, problem, "YAML") from problem
     except (TypeError, ValueError, CameraError) as problem:
@@ -167,12 +170,13 @@ def lens_of_text(text: str, size: tuple[int, int] | None) -> LensModel:
         raise DataError(str(problem)) from problem
 
 
-def _of_lens(lens: LensModel, factor: float, source: str) -> Calibration:
+def _of_lens(lens: LensModel, factor: float, source: str, assumed: bool = False) -> Calibration:
     if not 0.0 < factor < float("inf"):
         raise _refusal(
             Path(source), f"depth_factor {factor}", "a positive number of counts per metre"
         )
-    return Calibration(lens.pinhole, factor, source, None if lens.is_plain else lens)
+    remapped = None if lens.is_plain else lens
+    return Calibration(lens.pinhole, factor, source, remapped, assumed)
 
 
 def calibration_of(
@@ -190,7 +194,9 @@ def calibration_of(
         lens = given if isinstance(given, LensModel) else LensModel.of_pinhole(given)
         per_metre = factor or (beside.depth_factor if beside else TUM_DEPTH_FACTOR)
         return _of_lens(lens, per_metre, "the camera given")
-    return replace(beside, depth_factor=factor) if beside and factor else beside
+    return (
+        replace(beside, depth_factor=factor, assumed_factor=False) if beside and factor else beside
+    )
 
 
 def write_calibration(path: Path, camera: PinholeCamera, depth_factor: float) -> None:

@@ -18,6 +18,7 @@ from e2e_slam_ros.data.stream import IMAGE, Stream
 _ENCODING, _FRAME, _NAMESPACE, _NAME = 100, 40, 20, 10
 _GREY_8, _GREY_16 = 80, 75
 _FALSE_COLOUR = 60
+_OPAQUE = ("video", "unknown")
 # Two choices this near are told to the user.
 _CLOSE = 10
 
@@ -253,8 +254,9 @@ def _has(text: str, words: Iterable[str]) -> bool:
 
 def _no_colour(verdicts: Sequence[Verdict]) -> DataError:
     there = "; ".join(v.sentence() for v in verdicts) or "no image topic at all"
-    names = " or ".join(v.stream.name for v in verdicts if v.stream.encoding != "video")
-    do = option("image_topic", names) if names else "record the camera's image topic"
+    readable = [v for v in verdicts if v.role == "none" and v.stream.encoding not in _OPAQUE]
+    names = " or ".join(v.stream.name for v in readable)
+    do = option("image_topic", names) if names else "record the camera's images, raw or as JPEG"
     return DataError.from_parts(
         "images",
         there,

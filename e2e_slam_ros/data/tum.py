@@ -133,6 +133,11 @@ def folder_calibration(
         lens = lens_of_text(options.intrinsics, None if image is None else image_size(image))
     found = calibration_of(folder, lens or given, options.depth_factor)
     if found is not None:
+        if found.assumed_factor:
+            report.note(
+                f"{found.source} does not say how many counts of depth are a metre; "
+                f"{found.depth_factor:g} assumed; {option('depth_factor', '1000')} for millimetres"
+            )
         if found.lens is not None:
             report.note(f"{found.source}: {found.lens.words}")
         return found

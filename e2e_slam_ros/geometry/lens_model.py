@@ -132,6 +132,8 @@ class LensModel:
     @property
     def words(self) -> str:
         """The model in words, with the view of the pinhole made of it."""
+        if not self.coefficients:
+            return "no distortion"
         if self.is_plain:
             return f"{self.model}, {len(self.coefficients)} coefficients"
         camera = self.pinhole

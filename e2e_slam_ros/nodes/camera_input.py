@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.bag_topics import is_rectified
@@ -22,9 +22,10 @@ from e2e_slam_ros.nodes.depth_input import DepthInput
 from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.frame_assembler import MAX_PENDING, FrameAssembler
+from e2e_slam_ros.nodes.info_subscription import InfoSubscription
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
-from e2e_slam_ros.nodes.qos import image_subscription, latched, small_subscription, wants_reliable
+from e2e_slam_ros.nodes.qos import image_subscription, wants_reliable
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
@@ -100,18 +101,18 @@ class CameraInput:
             places=_OFFLINE_PLACES if config.runtime.offline else MAX_PENDING,
         )
         depth_topic = node.resolve_topic_name("camera/depth/image_raw")
-        self._depth_input = DepthInput(node, config, depth_topic)
+        self._awaits_depth = needs_depth_images(config)
+        self._needs_depth = depth_traits(config).needs_sensor
+        self._depth_input = DepthInput(node, config, depth_topic) if self._awaits_depth else None
         self._depths = DepthMatcher()
         # Frames, then keyframes, with the time until which each waits for its depth.
         self._untracked: list[tuple[CameraFrame, float]] = []
         self._waiting: list[tuple[KeyframeJob, float, CameraFrame]] = []
-        self._awaits_depth = needs_depth_images(config)
-        self._needs_depth = depth_traits(config).needs_sensor
         self._subscribe(node)
 
     def _subscribe(self, node: Node) -> None:
         runtime = self.config.runtime
-        images, small = image_subscription(runtime), small_subscription(runtime)
+        images = image_subscription(runtime)
         kind, suffix, depth_suffix = Image, "", ""
         if self.config.camera.transport == "compressed":
             kind, suffix, depth_suffix = CompressedImage, "/compressed", "/compressedDepth"
@@ -124,12 +125,10 @@ class CameraInput:
             lambda reason: self._diagnostics.problem("silence", reason),
             COMPRESSED_IMAGE if suffix else IMAGE,
         )
-        # The second one receives a camera_info that was sent once, before this node began.
+        self._infos = InfoSubscription(
+            node, "camera/camera_info", runtime, self._assembler.add_info
+        )
         self._subscriptions = [
-            *(
-                node.create_subscription(CameraInfo, "camera/camera_info", self._receive_info, qos)
-                for qos in (small, latched())
-            ),
             node.create_subscription(kind, image, self._receive_image, images),
         ]
         if self._awaits_depth:
@@ -213,9 +212,6 @@ class CameraInput:
     def _patience_s(self) -> float:
         patience = self.config.publish.transform_tolerance_s
         return max(patience, _OFFLINE_PATIENCE_S) if self.config.runtime.offline else patience
-
-    def _receive_info(self, msg: CameraInfo) -> None:
-        self._assembler.add_info(msg)
 
     def _receive_image(self, msg: Image, info: dict[str, Any]) -> None:
         self._silence.heard()
@@ -343,7 +339,8 @@ class CameraInput:
         self._on_keyframe(job)
 
     def _metres(self, msg: Image | CompressedImage, frame: CameraFrame) -> Any:
-        assert frame.lens is not None  # every frame of the assembler has one
+        # Every frame of the assembler has a lens, and depth comes only where it is awaited.
+        assert frame.lens is not None and self._depth_input is not None
         return self._depth_input.metres(msg, frame.lens, frame.image_frame)
 
     def _latency(self, stage: str, ms: float) -> None:

@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
+from e2e_slam_ros.config.input import in_ros
 from e2e_slam_ros.data.frame import FrameReader, ReaderReport
 from e2e_slam_ros.nodes.frame_publisher import FramePublisher
 from e2e_slam_ros.nodes.playback import Playback, PlaybackReport
@@ -52,6 +53,8 @@ class DatasetPlayer(Node):  # type: ignore[misc]
             "dataset_player", context=context, parameter_overrides=list(parameter_overrides)
         )
         self.options = PlayerOptions.declared_on(self)
+        # The command line opens the reader itself and is told its own spelling of options.
+        self._spelled = in_ros if reader is None else str
         self.reader = reader if reader is not None else _open(self.options)
         self._report_reader()
         self._frames = FramePublisher(
@@ -127,7 +130,7 @@ class DatasetPlayer(Node):  # type: ignore[misc]
         if report.skipped:
             self.get_logger().warning(unused_sentence(report, len(self.reader)))
         for note in report.notes:
-            self.get_logger().info(note)
+            self.get_logger().info(self._spelled(note))
 
     def _on_processed(self, msg: Header) -> None:
         self.playback.answer(stamp_to_ns(msg.stamp))
@@ -173,7 +176,7 @@ def main(args: Sequence[str] | None = None) -> int:
         node = DatasetPlayer()
     except E2ESlamError as error:
         rclpy.shutdown()
-        return refuse(error)
+        return refuse(type(error)(in_ros(str(error))))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: node.stop())
     code = 0

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import CameraError, DepthError
@@ -17,8 +16,8 @@ from e2e_slam_ros.geometry.lens_model import LensModel
 from e2e_slam_ros.geometry.registration import DepthRegistration
 from e2e_slam_ros.nodes.camera_infos import CameraInfos
 from e2e_slam_ros.nodes.conversions import depth_to_metres
+from e2e_slam_ros.nodes.info_subscription import InfoSubscription
 from e2e_slam_ros.nodes.pose_sources import TfLookup
-from e2e_slam_ros.nodes.qos import latched, small_subscription
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 
 
@@ -36,11 +35,9 @@ class DepthInput:
         self._infos = CameraInfos(is_rectified(topic))
         self._tf: TfLookup | None = None
         self._registration: tuple[object, DepthRegistration] | None = None
-        # A camera_info that is sent once reaches only who asks for what was sent before.
-        self._subscriptions = [
-            node.create_subscription(CameraInfo, "camera/depth/camera_info", self._infos.add, qos)
-            for qos in (small_subscription(config.runtime), latched())
-        ]
+        self._subscription = InfoSubscription(
+            node, "camera/depth/camera_info", config.runtime, self._infos.add
+        )
 
     def metres(self, msg: Any, lens: LensModel, image_frame: str) -> npt.NDArray[np.float32]:
         """Return (H, W) float32 metres of the pinhole of ``lens``, 0 = invalid.

@@ -57,3 +57,8 @@ def reliable(depth: int = 10) -> QoSProfile:
 def latched() -> QoSProfile:
     """QoS of the map: reliable and transient local, only the last message."""
     return _profile(1, reliable=True, latched=True)
+
+
+def latched_small() -> QoSProfile:
+    """QoS of a subscription to what was published once, before the subscription."""
+    return _profile(_SMALL_DEPTH, reliable=True, latched=True)

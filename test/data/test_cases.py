@@ -169,7 +169,9 @@ def map_odom_1hz() -> None:
 def ost_yaml() -> None:
     reader = opened("ost_yaml")
     assert_true_camera(reader)
+    assert reader[0].camera.distortion == (0.1, -0.2, 0.001, 0.002, 0.0)
     assert_true_poses(reader)
+    assert "--depth-factor 1000" in said(reader)
 
 
 def rational_polynomial() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from e2e_slam_ros.config.input import flag
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.geometry.projection import pixel_grid
 from e2e_slam_ros.geometry.sampling import sample_nearest
@@ -55,7 +56,7 @@ class PoseVerdict:
             f"the camera poses contradict the images: warped by them, neighbouring keyframes keep "
             f"{self.photometric:.0%} of the difference of their grey values{depth} (right poses: "
             f"20%). The map is wrong. Check the frame of the poses (optical: z "
-            f"forward), their clock and their unit"
+            f"forward), their clock and their unit, and the unit of depth ({flag('depth_factor')})"
         )
 
 
