@@ -28,6 +28,7 @@ PASSED = {
     "depth_source": ("depth.source", str),
     "camera_frame": ("frames.camera", str),
     "output": ("runtime.output", str),
+    "resume": ("runtime.start_map", str),
     "viewer": ("runtime.viewer", str),
 }
 ARGUMENTS = (
@@ -39,7 +40,8 @@ ARGUMENTS = (
     ("rate", "1.0", "speed relative to the recording"),
     ("delay", "8.0", "seconds until the bag starts, so that slam_node is ready"),
     ("params_file", "", "parameter file; config/slam.yaml names every parameter"),
-    ("output", "", "folder for maps that ~/save_map saves"),
+    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
+    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
     ("exit_when_done", "true", "end everything when the bag has been played"),
     ("viewer", "", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),

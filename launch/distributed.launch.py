@@ -30,6 +30,7 @@ PASSED = {
     "depth_source": ("depth.source", str),
     "offline": ("runtime.offline", bool),
     "output": ("runtime.output", str),
+    "resume": ("runtime.start_map", str),
 }
 ARGUMENTS = (
     ("where", "all", "which nodes to start here: all, robot or computer"),
@@ -38,7 +39,8 @@ ARGUMENTS = (
     ("depth_source", "", "sensor: the depth topic; network: predicted by depth_node"),
     ("offline", "", "true: map every keyframe in order, for a player in lock-step"),
     ("params_file", "", "parameter file; config/slam.yaml names every parameter"),
-    ("output", "", "folder for saved maps"),
+    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
+    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "", "true when a player or simulator publishes /clock"),
     ("namespace", "", "namespace of the nodes; the same on both machines"),

@@ -26,6 +26,7 @@ PASSED = {
     "pose_source": ("pose.source", str),
     "depth_source": ("depth.source", str),
     "output": ("runtime.output", str),
+    "resume": ("runtime.start_map", str),
     "viewer": ("runtime.viewer", str),
 }
 ARGUMENTS = (
@@ -43,7 +44,8 @@ ARGUMENTS = (
         "sensor, or network with depth_topic:=none",
     ),
     ("params_file", "", "parameter file, above config/live.yaml; slam.yaml names all parameters"),
-    ("output", "", "folder for maps that ~/save_map saves; empty: where launch was started"),
+    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
+    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
     ("viewer", "", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "", "true with a simulator that publishes /clock"),

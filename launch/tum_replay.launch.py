@@ -25,6 +25,7 @@ PLAYED = {
 }
 PASSED = {
     "output": ("runtime.output", str),
+    "resume": ("runtime.start_map", str),
     "viewer": ("runtime.viewer", str),
 }
 ARGUMENTS = (
@@ -34,7 +35,8 @@ ARGUMENTS = (
     ("rate", "1.0", "speed relative to the recording; unused in lock-step"),
     ("lockstep", "false", "true: frame by frame, every keyframe mapped, the same map each time"),
     ("params_file", "", "parameter file; config/slam.yaml names every parameter"),
-    ("output", "", "folder for saved maps; in lock-step the map is saved there at the end"),
+    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
+    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
     ("exit_when_done", "true", "end everything when the sequence has been played"),
     ("viewer", "", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),

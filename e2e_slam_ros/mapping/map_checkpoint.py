@@ -93,6 +93,11 @@ def save_map(
     return target
 
 
+def is_checkpoint(head: bytes) -> bool:
+    """Return whether a file that begins so was written by `save_map`."""
+    return _FORMAT.encode() in head
+
+
 def load_map(path: str | Path, surfel_map: SurfelMap) -> Path:
     """Replace the map by one that `save_map` wrote; returns the file's absolute path.
 
@@ -246,7 +251,7 @@ def _unreadable(source: Path, problem: Exception) -> MapError:
             head = file.read(4096)
     except OSError as error:
         return _refusal(source, error.strerror or error, "a readable file", "check the path")
-    if _FORMAT.encode() in head:
+    if is_checkpoint(head):
         do = "the file was cut off or damaged: use another copy or save the map again"
         return _refusal(source, f"a part of a file ({problem})", _EXPECTED, do)
     return _refusal(source, "another kind of file", _EXPECTED, "give a file saved by save_map")

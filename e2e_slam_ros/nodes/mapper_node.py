@@ -109,7 +109,7 @@ class MapperNode(MappingNode):
                 self._fused += 1
         if fresh:
             self.diagnostics.latency("fuse", (time.perf_counter() - start) * 1e3)
-            self.map_output.changed(stamp_ns)
+            self._map_changed(stamp_ns)
             self._cloud.publish(keyframe, depth)
         self._acknowledger.done(stamp_ns)
 
@@ -121,11 +121,12 @@ class MapperNode(MappingNode):
         self._acknowledger.done(job[1].stamp_ns)
 
     def _reconfigure(self, config: Config) -> None:
-        self.map_output.config = config
+        self.map_output.config = self.saver.config = config
 
     def _facts(self) -> dict[str, object]:
         return {
             "keyframes": self._fused,
+            "unsaved_keyframes": self.saver.unsaved,
             "surfels": len(self.surfels),
             "device": self._device,
         }
