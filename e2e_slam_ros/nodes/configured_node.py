@@ -25,6 +25,8 @@ class ConfiguredNode(Node):  # type: ignore[misc]
     """
 
     worker: KeyframeWorker[Any]
+    # Why the end of the node lost something, in one line; None: it did not.
+    failure: str | None = None
 
     def __init__(
         self, name: str, context: Context | None, parameter_overrides: Sequence[Parameter]
@@ -39,6 +41,11 @@ class ConfiguredNode(Node):  # type: ignore[misc]
     def config(self) -> Config:
         """The parameters as they are now."""
         return self._settings.config
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for the answer of a service (executor thread)."""
+        return self._triggers.busy
 
     def close(self) -> None:
         """End the threads."""

@@ -66,7 +66,10 @@ class MappingNode(ConfiguredNode, ABC):
         return self._triggers.now("save", self.saver.save)
 
     def close(self, save: bool = True) -> None:
-        """End the threads and save what is not saved yet (``runtime.save_at_end``)."""
+        """End the threads and save what is not saved yet (``runtime.save_at_end``).
+
+        `failure` then says whether that failed.
+        """
         runtime = self.config.runtime
         save = save and runtime.save_at_end
         if save and not runtime.offline:
@@ -76,7 +79,9 @@ class MappingNode(ConfiguredNode, ABC):
         self.map_output.close()
         self.saver.close()
         if save and self.saver.changed:
-            self.save_map()
+            saved, said = self.save_map()
+            if not saved:
+                self.failure = f"the map of {len(self._served)} surfels was not saved: {said}"
 
     def _on_loaded(self) -> None:
         """Follow a map that was loaded; the lock is held."""

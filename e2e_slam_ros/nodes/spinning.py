@@ -20,17 +20,19 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from e2e_slam_ros.config.errors import E2ESlamError
+from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
 _TICK_S = 0.2
 _LOG_EVERY_S = 5.0
 
 
-def run_node(make: Callable[[], Node], args: Sequence[str] | None) -> int:
+def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> int:
     """Spin the node from ``make`` until SIGINT or SIGTERM. Return the exit code.
 
     rclpy's own signal handlers invalidate the context at once, while the mapping thread still uses
-    it. Here the node closes first. An error at the start gives one line and exit code 1.
+    it. Here services at work answer first, and the node closes. An error at the start, and a map
+    that could not be saved at the end, give one last line and exit code 1.
     """
     stop = threading.Event()
     make_room_for_images()
@@ -48,31 +50,34 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None) -> int:
     gc.freeze()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    # A second signal sets `stop` again: it does not interrupt the clean end.
     try:
-        spin_until(stop, executor, node)
+        spin_until(stop, executor, node, lambda: node.busy)
     finally:
-        # A second signal must not interrupt the clean end.
-        close = getattr(node, "close", None)
-        if close is not None:
-            close()
+        node.close()
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return 0 if node.failure is None else refuse(node.failure)
 
 
-def spin_until(stop: threading.Event, executor: Executor, node: Node) -> None:
-    """Run callbacks until ``stop`` is set.
+def spin_until(
+    stop: threading.Event,
+    executor: Executor,
+    node: Node,
+    busy: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run callbacks until ``stop`` is set and the node is not ``busy``.
 
     An exception in a callback is logged, and the node goes on.
     """
-    while not stop.is_set() and node.context.ok():
+    while not (stop.is_set() and not busy()) and node.context.ok():
         try:
             executor.spin_once(timeout_sec=_TICK_S)
         except (ExternalShutdownException, ShutdownException):
             return
         except Exception:
-            if stop.is_set() or not node.context.ok():
+            if not node.context.ok():
                 return
             node.get_logger().error(
                 f"a callback failed: {traceback.format_exc()}", throttle_duration_sec=_LOG_EVERY_S
@@ -106,7 +111,7 @@ class SpinThread:
         self._executor.shutdown(timeout_sec=1.0)
 
 
-def refuse(error: E2ESlamError) -> int:
-    """Print in one line why a process does not start. Return its exit code."""
+def refuse(error: E2ESlamError | str) -> int:
+    """Print in one line why a process failed. Return its exit code."""
     print(f"e2e_slam_ros: {error}", file=sys.stderr, flush=True)
     return 1

@@ -64,3 +64,16 @@ def test_ctrl_c_leaves_the_map_of_a_live_camera_to_go_on_with(
         peer.send_good(2.0, x=0.5)
         assert launch.interrupt() == 0, launch.output
         assert len(read_ply(tmp_path / "second" / "map.ply")) > len(read_ply(first))
+
+
+def test_a_map_that_cannot_be_saved_is_the_exit_code_of_the_launch(
+    peer: Peer, tmp_path: Path
+) -> None:
+    output = tmp_path / "file"
+    output.write_text("no folder")
+    with launched("live_camera", CAMERA_TOPICS | {"output": output}, tmp_path) as launch:
+        peer.wait_for_slam("slam_node")
+        peer.send_good(1.0)
+        assert launch.interrupt() == 1, launch.output
+        assert "was not saved" in launch.output
+        wait_until_gone(launch)

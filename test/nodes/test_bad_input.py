@@ -174,7 +174,10 @@ def test_a_map_that_cannot_be_saved_stays(ros_domain: int, tmp_path: Path) -> No
         wait_for(lambda: peer.problems() == {"save": 1}, "the count")
         assert int(peer.status["/slam_node"]["surfels"]) > 0
         peer.send_good(2.0, x=0.2)
-        _end(slam)
+        assert slam.end() == 1
+        last = slam.output.splitlines()[-1]
+        assert last.startswith("e2e_slam_ros: the map of ") and "map.ply" in last
+        assert "Traceback" not in slam.output
 
 
 def _end(slam: NodeProcess) -> None:

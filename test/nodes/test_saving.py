@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import resource
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
-from e2e_slam_ros.mapping.map_checkpoint import read_checkpoint
+import torch
+from std_srvs.srv import Trigger
+
+from e2e_slam_ros.mapping.map_checkpoint import read_checkpoint, save_map
 from e2e_slam_ros.mapping.ply import read_ply
+from e2e_slam_ros.mapping.surfel_store import Surfels
 from nodes.ros_peer import KeyframeSender, NodeProcess, Peer, peer_in, running, start, wait_for
 
 # Live, and every frame a keyframe.
@@ -20,6 +27,8 @@ SETTINGS: dict[str, object] = {
     "keyframe.min_sharpness": 0.0,
 }
 MOST = 10**9
+# Writing it takes a good part of a second.
+LARGE = 1_500_000
 
 
 def map_frames(peer: Peer, count: int, first: int = 1) -> None:
@@ -116,6 +125,92 @@ def test_a_map_that_cannot_be_resumed_ends_the_start_in_one_line(
         lines = [line for line in end.output.splitlines() if line.startswith("e2e_slam_ros: ")]
         assert len(lines) == 1 and str(source) in lines[0], end.output
         assert "Traceback" not in end.output
+
+
+def folder_is_a_file(maps: Path, _: int) -> None:
+    maps.write_text("no folder")
+
+
+def folder_cannot_be_written(maps: Path, _: int) -> None:
+    # Root may write everywhere else.
+    maps.symlink_to("/proc/self")
+
+
+def no_room(_: Path, process: int) -> None:
+    """Files of the process end at 50 kB; the map has more."""
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+
+@pytest.mark.parametrize("spoil", [folder_is_a_file, folder_cannot_be_written, no_room])
+@pytest.mark.parametrize("node", ["slam_node", "mapper_node"])
+def test_a_failed_save_at_the_end_is_the_last_line_and_the_exit_code(
+    ros_domain: int, tmp_path: Path, spoil: Callable[[Path, int], None], node: str
+) -> None:
+    maps = tmp_path / "maps"
+    settings = SETTINGS | {"runtime.output": maps, "runtime.checkpoint_keyframes": 0}
+    with peer_in(ros_domain) as peer, running(tmp_path, [(node, settings)]) as (end,):
+        if node == "slam_node":
+            peer.wait_for_slam(node)
+            map_frames(peer, 1)
+        else:
+            sender = KeyframeSender(peer)
+            sender.wait_for_mapper()
+            sender.send(1)
+            reported(peer, node, "keyframes", "1")
+        spoil(maps, end.process.pid)
+        # A failure a moment before must not keep the last one out of the log.
+        assert not peer.call(f"/{node}/save_map").success
+        assert end.end() == 1, end.output
+        last = end.output.splitlines()[-1]
+        assert last.startswith("e2e_slam_ros: the map of ") and str(maps) in last, end.output
+        assert "Traceback" not in end.output
+    assert spoil is not no_room or list(maps.iterdir()) == []
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.2, 0.5])
+def test_an_end_during_a_save_waits_for_it(
+    ros_domain: int, tmp_path: Path, delay_s: float
+) -> None:
+    maps = tmp_path / "maps"
+    write_large_map(tmp_path / "large.safetensors")
+    settings = SETTINGS | {
+        "runtime.output": maps,
+        "runtime.start_map": tmp_path / "large.safetensors",
+    }
+    with peer_in(ros_domain) as peer, running(tmp_path, [("slam_node", settings)]) as (slam,):
+        peer.wait_for_slam("slam_node")
+        client = peer.create_client(Trigger, "/slam_node/save_map")
+        assert client.wait_for_service(20.0)
+        answer = client.call_async(Trigger.Request())
+        wait_for(maps.exists, "the beginning of the save")
+        time.sleep(delay_s)
+        assert slam.end() == 0, slam.output
+        wait_for(answer.done, "the answer", 5.0)
+        assert answer.result().success and answer.result().message == str(maps / "map.ply")
+        assert "terminate called" not in slam.output and "Traceback" not in slam.output
+    assert sorted(path.name for path in maps.iterdir()) == ["map.ply", "map.safetensors"]
+    assert checkpoint(maps / "map.safetensors")[0] == len(read_ply(maps / "map.ply")) == LARGE
+
+
+def write_large_map(path: Path) -> None:
+    spread = torch.rand((LARGE, 3))
+    ones, keyframes = torch.ones(LARGE), torch.zeros(LARGE, dtype=torch.int32)
+    normals = torch.tensor([[0.0, 0.0, 1.0]]).repeat(LARGE, 1)
+    model = Surfels.empty(0, torch.device("cpu"))
+    columns = {
+        "positions": spread,
+        "normals": normals,
+        "colors": spread,
+        "confidence": ones,
+        "radius": ones,
+        "created": keyframes,
+        "updated": keyframes,
+        "keyframe": keyframes,
+    }
+    cast = {
+        name: value.to(getattr(model, name).dtype, copy=True) for name, value in columns.items()
+    }
+    save_map(path, Surfels(**cast), 1)
 
 
 def kill(process: NodeProcess) -> None:
