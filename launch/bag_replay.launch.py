@@ -1,7 +1,6 @@
-"""Play a rosbag2 with `ros2 bag play --clock` into slam_node; ends when the bag ends."""
+"""Play a rosbag2 into slam_node; ends when the bag ends."""
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import ExecuteProcess, TimerAction
 
 from e2e_slam_ros.nodes.launching import (
     described,
@@ -10,7 +9,6 @@ from e2e_slam_ros.nodes.launching import (
     our_node,
     parameter_files,
     remapped,
-    required,
     rviz,
     sim_time,
     text,
@@ -23,6 +21,7 @@ TOPICS = {
     "pose_topic": ("/camera/pose", "camera/pose"),
     "odometry_topic": ("/odom", "odom"),
 }
+PLAYED = {"bag": ("bag", str), "rate": ("rate", float), "image_topic": ("image_topic", str)}
 PASSED = {
     "pose_source": ("pose.source", str),
     "depth_source": ("depth.source", str),
@@ -38,7 +37,6 @@ ARGUMENTS = (
     ("depth_source", "", "sensor: the bag's depth topic; network: predicted"),
     ("camera_frame", "", "optical frame of the camera; empty: as in the images' headers"),
     ("rate", "1.0", "speed relative to the recording"),
-    ("delay", "8.0", "seconds until the bag starts, so that slam_node is ready"),
     ("params_file", "", "parameter file; config/slam.yaml names every parameter"),
     ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
     ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
@@ -52,8 +50,6 @@ ARGUMENTS = (
 
 def start(context: LaunchContext) -> list:
     """Return the bag, slam_node and, if wanted, RViz."""
-    command = ["ros2", "bag", "play", text(context, "bag"), "--clock"]
-    bag = ExecuteProcess(cmd=[*command, "--rate", text(context, "rate")], output="screen")
     clock = sim_time(context, preset=True)
     slam = our_node(
         context,
@@ -62,9 +58,15 @@ def start(context: LaunchContext) -> list:
         files=parameter_files(context, preset="replay.yaml"),
         remap=remapped(context, TOPICS),
     )
-    end = required(bag, "ros2 bag play", is_on(context, "exit_when_done"))
-    later = TimerAction(period=float(text(context, "delay")), actions=[bag])
-    return [*rviz(context, clock), *slam, end, later]
+    # slam_node always subscribes to these two, and to the others at the same time.
+    awaited = [text(context, name) for name in ("image_topic", "camera_info_topic")]
+    player = our_node(
+        context,
+        "bag_player",
+        {**given(context, PLAYED), "wait_for": " ".join(awaited)},
+        ends=is_on(context, "exit_when_done"),
+    )
+    return [*rviz(context, clock), *slam, *player]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -58,7 +58,8 @@ def start(context: LaunchContext) -> list:
     player = our_node(
         context,
         "dataset_player",
-        given(context, PLAYED),
+        # slam_node may take long to start; if it fails, everything ends.
+        {**given(context, PLAYED), "wait_s": 600.0},
         ends=is_on(context, "exit_when_done"),
         emulate_tty=True,
     )

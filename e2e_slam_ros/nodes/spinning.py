@@ -8,8 +8,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import rclpy
+from rclpy.context import Context
 from rclpy.executors import (
     Executor,
     ExternalShutdownException,
@@ -25,6 +27,21 @@ from e2e_slam_ros.nodes.transport import make_room_for_images
 
 _TICK_S = 0.2
 _LOG_EVERY_S = 5.0
+
+
+class Player(Protocol):
+    """A node that plays a recording."""
+
+    context: Context
+
+    def play(self) -> object:
+        """Play to the end, or until `stop`."""
+
+    def stop(self) -> None:
+        """Make `play` return soon. Any thread or signal handler may call it."""
+
+    def destroy_node(self) -> None:
+        """End the node."""
 
 
 def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> int:
@@ -59,6 +76,31 @@ def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> 
         node.destroy_node()
         rclpy.try_shutdown()
     return 0 if node.failure is None else refuse(node.failure)
+
+
+def run_player(make: Callable[[], Player], args: Sequence[str] | None) -> int:
+    """Play to the end, or until SIGINT or SIGTERM. Return the exit code.
+
+    A player that cannot start, or cannot go on, gives one line and exit code 1.
+    """
+    make_room_for_images()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        player = make()
+    except E2ESlamError as error:
+        rclpy.shutdown()
+        return refuse(error)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: player.stop())
+    code = 0
+    with SpinThread(player):
+        try:
+            player.play()
+        except E2ESlamError as error:
+            code = refuse(error)
+    player.destroy_node()
+    rclpy.try_shutdown()
+    return code
 
 
 def spin_until(
