@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from e2e_slam_ros.config.errors import MapError
-from e2e_slam_ros.mapping.map_checkpoint import is_checkpoint, save_map
+from e2e_slam_ros.mapping.map_checkpoint import is_checkpoint, save_map, sound_surfels
 from e2e_slam_ros.mapping.outliers import without_outliers
 from e2e_slam_ros.mapping.pcd import is_own_pcd, write_pcd
 from e2e_slam_ros.mapping.ply import is_own_ply, write_ply
@@ -33,11 +33,19 @@ def check_suffix(path: Path) -> None:
         )
 
 
-def check_surfels(surfels: Surfels) -> None:
-    """Raise `MapError` for a map that must not be written: it is empty."""
+def check_surfels(surfels: Surfels, keyframes: int) -> None:
+    """Raise `MapError` for a map that must not be written: empty, or not to be read again."""
     if len(surfels) == 0:
         raise MapError.from_parts(
             "map", "no surfels", "at least one mapped keyframe", "wait for it, then save"
+        )
+    wrong = len(surfels) - int(sound_surfels(surfels, keyframes).sum())
+    if wrong:
+        raise MapError.from_parts(
+            "map",
+            f"{wrong} surfels with values that no map has",
+            "finite and plausible values",
+            "leave these surfels out (sound_surfels)",
         )
 
 
@@ -81,12 +89,12 @@ def save(
         tracking: the tracker's keyframes, kept in checkpoints.
 
     Raises:
-        MapError: another suffix, a map without surfels, or a file that cannot be written. An
-            older file stays as it was.
+        MapError: another suffix, a map without surfels or with values that `load_map` would
+            refuse, or a file that cannot be written. An older file stays as it was.
     """
     target = Path(path)
     check_suffix(target)
-    check_surfels(surfels)
+    check_surfels(surfels, keyframes)
     suffix = target.suffix.lower()
     if suffix == CHECKPOINT:
         return save_map(target, surfels, keyframes, learned, tracking)

@@ -76,7 +76,7 @@ class BagPlayer(Node):  # type: ignore[misc]
             if message.recorded_ns - clock_ns >= _CLOCK_NS:
                 clock_ns = message.recorded_ns
                 self._clock.publish(Clock(clock=ns_to_stamp(clock_ns)))
-            output = self._outputs.get(message.topic)
+            output = self._outputs.get((message.topic, message.type))
             if output is not None:
                 output.publish(message.data)
                 sent += 1
@@ -95,7 +95,8 @@ class BagPlayer(Node):  # type: ignore[misc]
         """Make `play` return soon. Any thread or signal handler may call it."""
         self._stopping = True
 
-    def _made_outputs(self, topics: Sequence[Topic]) -> dict[str, Any]:
+    def _made_outputs(self, topics: Sequence[Topic]) -> dict[tuple[str, str], Any]:
+        """Return a publisher for each topic and its type."""
         made, unknown = {}, []
         for topic in topics:
             kind = _message_class(topic.type)
@@ -104,16 +105,17 @@ class BagPlayer(Node):  # type: ignore[misc]
             elif topic.name != "/clock":
                 static = topic.name == _STATIC
                 qos = latched(_STATIC_DEPTH) if static else reliable(_DEPTH)
-                made[topic.name] = self.create_publisher(kind, topic.name, qos)
+                made[topic.name, topic.type] = self.create_publisher(kind, topic.name, qos)
         if unknown:
             self.get_logger().warning(f"not played, their types are not here: {unknown}")
         return made
 
     def _wait_for_subscribers(self) -> None:
         deadline = time.monotonic() + self.options.wait_s
-        awaited = [name for name in self.options.wait_for.split() if name in self._outputs]
+        names = self.options.wait_for.split()
+        awaited = {name: out for (name, _), out in self._outputs.items() if name in names}
         while not self._stopping:
-            deaf = [name for name in awaited if not self._outputs[name].get_subscription_count()]
+            deaf = [name for name, out in awaited.items() if not out.get_subscription_count()]
             if not deaf:
                 time.sleep(_SETTLE_S)
                 return

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import MapError
-from e2e_slam_ros.mapping.map_checkpoint import MapCheckpoint, read_checkpoint
+from e2e_slam_ros.mapping.map_checkpoint import MapCheckpoint, read_checkpoint, sound_surfels
 from e2e_slam_ros.mapping.map_files import CHECKPOINT, check_surfels, save
 from e2e_slam_ros.mapping.map_folder import MapFolder
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.mapping.surfel_store import Surfels
 from e2e_slam_ros.slam.loaded_map import read_loaded, restore
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.worker import KeyframeWorker
@@ -166,7 +167,7 @@ class MapSaver:
         with self._lock:
             state = self._resets, self._mapped
         content = self._content()
-        check_surfels(content.surfels)
+        check_surfels(content.surfels, content.fusions)
         self._folder.make_room(*targets)
         for target in targets:
             self._write(target, content)
@@ -187,13 +188,23 @@ class MapSaver:
         """Return what goes into a file."""
         with self._lock:
             surfels, fusions = self._surfels.surfels, self._surfels.keyframes
-            if self._pipeline is None:
-                return MapCheckpoint(surfels, fusions)
-            learned = self._pipeline.state_dict()
+            learned = {} if self._pipeline is None else self._pipeline.state_dict()
+        surfels = self._sound(surfels, fusions)
+        if self._pipeline is None:
+            return MapCheckpoint(surfels, fusions)
         # Encoding images takes long. The tracker has a lock of its own, held for milliseconds.
         tracking = self._pipeline.tracking
         kept = {} if tracking is None else tracking.state_dict()
         return MapCheckpoint(surfels, fusions, learned, kept)
+
+    def _sound(self, surfels: Surfels, fusions: int) -> Surfels:
+        """Leave out what could not be loaded: the rest of the map is better than none."""
+        sound = sound_surfels(surfels, fusions)
+        wrong = len(surfels) - int(sound.sum())
+        if not wrong:
+            return surfels
+        self._on_problem("map", f"{wrong} surfels with values that no map has are not saved")
+        return surfels[sound]
 
     def _take_over(self, source: Path) -> None:
         """Follow a loaded map: the map in memory holds the file now. The lock is held."""

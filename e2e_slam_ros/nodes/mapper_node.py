@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate
+from e2e_slam_ros.depth.gate import gate_depth, require_depth
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.keyframe_input import (
@@ -92,7 +93,8 @@ class MapperNode(MappingNode):
         epoch, messages = job
         stamp_ns, start = messages.stamp_ns, time.perf_counter()
         keyframe = keyframe_of(messages, self._fused, self._device)
-        depth = depth_tensor(messages, self._device)
+        depth = gate_depth(depth_tensor(messages, self._device), self.config.depth)
+        require_depth(depth, self.config.depth, keyframe)
         doubt = self._doubts.pop(stamp_ns, None)
         confidence = (
             None if doubt is None else confidence_tensor(doubt, messages.image, self._device)

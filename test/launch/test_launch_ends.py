@@ -16,7 +16,7 @@ pytest.importorskip("launch", reason="launch is not on PyPI; a ROS 2 installatio
 from rosbags.rosbag2 import StoragePlugin
 
 from e2e_slam_ros.data.tum import TumReader
-from e2e_slam_ros.mapping.map_checkpoint import read_map
+from e2e_slam_ros.mapping.map_checkpoint import read_checkpoint
 from nodes.real_bag import write_bag
 from nodes.ros2_launch import Launch, launched, wait_until_gone
 from nodes.ros_peer import Peer, peer_in, wait_for
@@ -60,7 +60,7 @@ def test_a_bag_is_played_whole_and_its_map_is_saved(
         wait_until_gone(launch)
         assert f"played {4 * FRAMES} messages of walk" in launch.output
         assert str(maps / "map.ply") in launch.output
-        assert read_map(maps / "map.safetensors", 10**9)[1] == FRAMES
+        assert read_checkpoint(maps / "map.safetensors", 10**9).fusions == FRAMES
 
 
 def no_bag(tmp_path: Path) -> tuple[str, dict[str, object], str]:
