@@ -221,7 +221,7 @@ def _check_shapes(source: Path, shapes: dict[str, tuple[int, ...]], max_surfels:
 
 
 def sound_surfels(surfels: Surfels, keyframes: int) -> torch.Tensor:
-    """Return (N,) bool: the surfels whose values `read_map` takes."""
+    """Return (N,) bool: the surfels whose values `read_checkpoint` takes."""
     sound = torch.ones(len(surfels), dtype=torch.bool, device=surfels.positions.device)
     for _, fits, _ in _rules(surfels, keyframes):
         sound &= fits

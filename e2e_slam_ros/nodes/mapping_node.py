@@ -10,7 +10,9 @@ from pathlib import Path
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 
-from e2e_slam_ros.mapping.map_folder import MapFolder, output_folder
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError, MapError
+from e2e_slam_ros.mapping.map_folder import MapFolder, check_name, output_folder
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.map_output import MapOutput
@@ -31,6 +33,7 @@ class MappingNode(ConfiguredNode, ABC):
         # Held by whoever reads or writes the map; the executor never waits for it at camera rate.
         self._map_lock = threading.Lock()
         self._map_epoch = 0
+        _check_map_file(self.config)
         self.folder = MapFolder(output_folder(self.config.runtime.output))
 
     def _serve_map(self, surfels: SurfelMap, pipeline: SlamPipeline | None = None) -> None:
@@ -83,6 +86,9 @@ class MappingNode(ConfiguredNode, ABC):
             if not saved:
                 self.failure = f"the map of {len(self._served)} surfels was not saved: {said}"
 
+    def _check(self, config: Config) -> None:
+        _check_map_file(config)
+
     def _on_loaded(self) -> None:
         """Follow a map that was loaded; the lock is held."""
 
@@ -127,3 +133,11 @@ class MappingNode(ConfiguredNode, ABC):
             self._map_epoch = self.epoch
             self._forget_map()
             self.saver.reset()
+
+
+def _check_map_file(config: Config) -> None:
+    """Refuse a map file outside the output folder: anybody in the network may set its name."""
+    try:
+        check_name(config.runtime.map_file)
+    except MapError as error:
+        raise ConfigError(str(error)) from error

@@ -166,6 +166,7 @@ class SlamNode(MappingNode):
         return RESET_DONE
 
     def _check(self, config: Config) -> None:
+        super()._check(config)
         self.pipeline.depth_stage.check(config.refine)
 
     def _reconfigure(self, config: Config) -> None:
