@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
+import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -16,6 +17,7 @@ from e2e_slam_ros.data.bag_topics import is_rectified
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE
+from e2e_slam_ros.mapping.checks import check_pose
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.camera_frame import CameraFrame
 from e2e_slam_ros.nodes.depth_input import DepthInput
@@ -24,7 +26,7 @@ from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.frame_assembler import MAX_PENDING, FrameAssembler
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
-from e2e_slam_ros.nodes.qos import image_subscription, latched, small_subscription, wants_reliable
+from e2e_slam_ros.nodes.qos import image_subscription, latched, wants_reliable
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
@@ -111,7 +113,7 @@ class CameraInput:
 
     def _subscribe(self, node: Node) -> None:
         runtime = self.config.runtime
-        images, small = image_subscription(runtime), small_subscription(runtime)
+        images = image_subscription(runtime)
         kind, suffix, depth_suffix = Image, "", ""
         if self.config.camera.transport == "compressed":
             kind, suffix, depth_suffix = CompressedImage, "/compressed", "/compressedDepth"
@@ -124,11 +126,12 @@ class CameraInput:
             lambda reason: self._diagnostics.problem("silence", reason),
             COMPRESSED_IMAGE if suffix else IMAGE,
         )
-        # The second one receives a camera_info that was sent once, before this node began.
+        # The second one receives a camera_info that was sent once, before this node began. No
+        # longer queue than that of the images: a broken publisher may send megabytes.
         self._subscriptions = [
             *(
                 node.create_subscription(CameraInfo, "camera/camera_info", self._receive_info, qos)
-                for qos in (small, latched())
+                for qos in (images, latched())
             ),
             node.create_subscription(kind, image, self._receive_image, images),
         ]
@@ -251,6 +254,8 @@ class CameraInput:
         elif self._observer is not None:
             self._observer.on_image(image, None)
         assert image.T_map_camera is not None
+        # What is refused must not be on TF either.
+        check_pose(torch.from_numpy(image.T_map_camera))
         self._trajectory.publish(frame.stamp_ns, frame.frame_id, image.T_map_camera)
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
         start = time.perf_counter()

@@ -10,6 +10,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import MessageError
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.parameters import NodeParameters
 from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
@@ -46,6 +47,18 @@ class ConfiguredNode(Node):  # type: ignore[misc]
     def busy(self) -> bool:
         """Whether somebody waits for the answer of a service (executor thread)."""
         return self._triggers.busy
+
+    def undecodable(self, topic: str) -> None:
+        """Count a message that could not be decoded (executor thread)."""
+        self.diagnostics.problem(
+            "undecodable",
+            MessageError.from_parts(
+                f"message on {topic}",
+                "bytes that are no message of its type",
+                "the same message definition on both ends",
+                "check the ROS distribution and the message package of the sender",
+            ),
+        )
 
     def close(self) -> None:
         """End the threads."""

@@ -18,7 +18,7 @@ from e2e_slam_ros.geometry.registration import DepthRegistration
 from e2e_slam_ros.nodes.camera_infos import CameraInfos
 from e2e_slam_ros.nodes.conversions import depth_to_metres
 from e2e_slam_ros.nodes.pose_sources import TfLookup
-from e2e_slam_ros.nodes.qos import latched, small_subscription
+from e2e_slam_ros.nodes.qos import image_subscription, latched
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 
 
@@ -39,7 +39,7 @@ class DepthInput:
         # A camera_info that is sent once reaches only who asks for what was sent before.
         self._subscriptions = [
             node.create_subscription(CameraInfo, "camera/depth/camera_info", self._infos.add, qos)
-            for qos in (small_subscription(config.runtime), latched())
+            for qos in (image_subscription(config.runtime), latched())
         ]
 
     def metres(self, msg: Any, lens: LensModel, image_frame: str) -> npt.NDArray[np.float32]:

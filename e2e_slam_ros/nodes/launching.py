@@ -30,6 +30,7 @@ from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.config.leaf import flatten
+from e2e_slam_ros.config.plain_yaml import load_plain_yaml
 
 PACKAGE = "e2e_slam_ros"
 # `ros2 launch` refuses an empty value, so a topic that does not exist has a name.
@@ -112,7 +113,7 @@ def parameters_in_file(context: LaunchContext) -> dict[str, object]:
     if path is None:
         return {}
     try:
-        tree = yaml.safe_load(path.read_text()) or {}
+        tree = load_plain_yaml(path.read_text()) or {}
         sections = [section["ros__parameters"] or {} for section in tree.values()]
     except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise ConfigError.from_parts(

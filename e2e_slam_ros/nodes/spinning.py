@@ -23,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
+from e2e_slam_ros.nodes.counting_executor import CountingExecutor
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
 _TICK_S = 0.2
@@ -65,7 +66,7 @@ def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> 
     # every few seconds and stop every thread for 70 ms.
     gc.collect()
     gc.freeze()
-    executor = SingleThreadedExecutor()
+    executor = CountingExecutor(node.undecodable)
     executor.add_node(node)
     # A second signal sets `stop` again: it does not interrupt the clean end.
     try:
