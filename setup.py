@@ -5,7 +5,7 @@ from glob import glob
 from setuptools import find_packages, setup
 
 PACKAGE = "e2e_slam_ros"
-NODES = ("dataset_player", "slam_node", "keyframe_node", "depth_node", "mapper_node")
+NODES = ("dataset_player", "bag_player", "slam_node", "keyframe_node", "depth_node", "mapper_node")
 
 setup(
     name=PACKAGE,

@@ -2,8 +2,9 @@
 
     python bench/dense_odometry.py --shared ../shared/data --markdown table.md
 
-All run on one thread. Open3D aligns each frame with the last one (colour and depth together) at the
-full size, from no motion: from the last motion it runs away. Frames without depth are left out.
+All run on one thread. Open3D aligns each frame with the last one, colour and depth together, at
+the full size, from no motion: from the last motion it runs away. Frames without depth are left
+out.
 """
 
 from __future__ import annotations

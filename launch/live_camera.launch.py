@@ -1,16 +1,20 @@
 """Map with a camera whose driver runs already."""
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
-from launch_ros.substitutions import FindPackageShare
+from launch import LaunchContext, LaunchDescription
 
-PACKAGE = "e2e_slam_ros"
-CONFIG = PathJoinSubstitution([FindPackageShare(PACKAGE), "config"])
-RVIZ = PathJoinSubstitution([FindPackageShare(PACKAGE), "rviz", "slam.rviz"])
+from e2e_slam_ros.nodes.launching import (
+    NO_TOPIC,
+    described,
+    given,
+    our_node,
+    parameter_files,
+    parameters_in_file,
+    remapped,
+    rviz,
+    sim_time,
+    text,
+)
+
 TOPICS = {
     "image_topic": ("/camera/color/image_raw", "camera/image_raw"),
     "camera_info_topic": ("/camera/color/camera_info", "camera/camera_info"),
@@ -18,64 +22,66 @@ TOPICS = {
     "pose_topic": ("/camera/pose", "camera/pose"),
     "odometry_topic": ("/odom", "odom"),
 }
+PASSED = {
+    "pose_source": ("pose.source", str),
+    "depth_source": ("depth.source", str),
+    "output": ("runtime.output", str),
+    "resume": ("runtime.start_map", str),
+    "viewer": ("runtime.viewer", str),
+}
 ARGUMENTS = (
     *((name, theirs, f"the driver's topic for {ours}") for name, (theirs, ours) in TOPICS.items()),
     (
         "pose_source",
-        "tf",
-        "topic, odometry, tf; or found from the images: visual, icp, gradicp, photometric",
+        "",
+        "topic, odometry, tf; or found from the images: visual, icp, gradicp, photometric; if not "
+        "given: as in params_file, else visual if depth comes from the network, else tf",
     ),
-    ("depth_source", "sensor", "sensor: the depth topic; network: predicted"),
     (
-        "params_file",
-        PathJoinSubstitution([CONFIG, "live.yaml"]),
-        "parameter file; config/slam.yaml names every parameter",
+        "depth_source",
+        "",
+        "sensor: the depth topic; network: predicted; if not given: as in params_file, else "
+        "sensor, or network with depth_topic:=none",
     ),
-    ("output", "", "folder for maps that ~/save_map saves; empty: where launch was started"),
-    ("viewer", "none", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
+    ("params_file", "", "parameter file, above config/live.yaml; slam.yaml names all parameters"),
+    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
+    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
+    ("viewer", "", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
-    ("use_sim_time", "false", "true with a simulator that publishes /clock"),
+    ("use_sim_time", "", "true with a simulator that publishes /clock"),
     ("namespace", "", "namespace of slam_node and the topics it publishes"),
     ("log_level", "info", "log level of the nodes"),
 )
 
 
-def typed(name: str, kind: type) -> ParameterValue:
-    """Return a launch argument as a parameter of one type."""
-    return ParameterValue(LaunchConfiguration(name), value_type=kind)
+def sources(context: LaunchContext) -> dict[str, object]:
+    """Return the sources that nobody named, for a camera without a depth topic."""
+    named = parameters_in_file(context)
+    pose, depth = (
+        text(context, f"{name}_source") or named.get(f"{name}.source")
+        for name in ("pose", "depth")
+    )
+    chosen: dict[str, object] = {}
+    if depth is None and text(context, "depth_topic") == NO_TOPIC:
+        depth = chosen["depth.source"] = "network"
+    if pose is None and depth == "network":
+        chosen["pose.source"] = "visual"
+    return chosen
+
+
+def start(context: LaunchContext) -> list:
+    """Return slam_node and, if wanted, RViz."""
+    clock = sim_time(context)
+    slam = our_node(
+        context,
+        "slam_node",
+        {**sources(context), **given(context, PASSED), **clock},
+        files=parameter_files(context, preset="live.yaml"),
+        remap=remapped(context, TOPICS),
+    )
+    return [*rviz(context, clock), *slam]
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return slam_node and, if wanted, RViz."""
-    namespace = LaunchConfiguration("namespace")
-    sim_time = {"use_sim_time": typed("use_sim_time", bool)}
-    # One parameter file only: rcl keeps the wrong value when the same nested names come in two
-    # files and then, as launch_ros writes them, dotted. Defaults are built into the nodes.
-    how = {
-        "pose.source": typed("pose_source", str),
-        "depth.source": typed("depth_source", str),
-        "runtime.output": typed("output", str),
-        "runtime.viewer": typed("viewer", str),
-    }
-    slam = Node(
-        package=PACKAGE,
-        executable="slam_node",
-        namespace=namespace,
-        parameters=[ParameterFile(LaunchConfiguration("params_file")), how, sim_time],
-        remappings=[(ours, LaunchConfiguration(name)) for name, (_, ours) in TOPICS.items()],
-        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
-        output="screen",
-    )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        namespace=namespace,
-        arguments=["-d", RVIZ],
-        parameters=[sim_time],
-        condition=IfCondition(LaunchConfiguration("rviz")),
-    )
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in ARGUMENTS
-    ]
-    return LaunchDescription([*arguments, slam, rviz])
+    """Return what `ros2 launch` starts."""
+    return described(ARGUMENTS, start)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +16,9 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # rclpy then refuses a value of the wrong type; else an int in a float field leaves as garbage.
 os.environ.setdefault("ROS_PYTHON_CHECK_FIELDS", "1")
+# Nodes save their maps there if they are told nothing else.
+os.environ["ROS_HOME"] = tempfile.mkdtemp(prefix="e2e_slam_ros_home_")
+atexit.register(shutil.rmtree, os.environ["ROS_HOME"], ignore_errors=True)
 
 import hypothesis
 import pytest

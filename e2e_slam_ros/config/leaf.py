@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import yaml
 
 from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.config.plain_yaml import PlainLoader
 
 Scalar: TypeAlias = bool | int | float | str
 Tree = TypeVar("Tree", bound="Settings")
@@ -258,7 +259,7 @@ class Settings:
         return {n: _as_meant(v, known[n]) if n in known else v for n, v in values.items()}
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(PlainLoader):
     """Reads 20:40 as a text; YAML 1.1 takes it for a number to base 60."""
 
     yaml_implicit_resolvers = {

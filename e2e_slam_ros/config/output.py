@@ -66,16 +66,25 @@ class RuntimeConfig:
         live=True,
     )
     output: str = leaf(
-        "", "folder for saved maps; empty: the folder the node was started in", live=True
+        "", "folder for saved maps; empty: ~/.ros/e2e_slam/<date>-<time>, with ROS_HOME for ~/.ros"
     )
     map_file: str = leaf(
         "map.ply",
-        "file that ~/save_map writes there: .ply, .pcd or .png; the .safetensors file that "
-        "~/load_map reads is written beside it",
+        "file that ~/save_map and the end of the node write there: .ply, .pcd or .png; the "
+        ".safetensors file that ~/load_map reads is written beside it",
         live=True,
     )
     start_map: str = leaf(
-        "", "checkpoint (.safetensors) that is loaded when the node starts; empty: none"
+        "",
+        "map to go on with: a checkpoint (.safetensors), or a folder, whose newest one is taken; "
+        "loaded when the node starts; empty: none",
+    )
+    save_at_end: bool = leaf(True, "true: the node saves its map when it ends")
+    checkpoint_keyframes: int = leaf(
+        30,
+        "checkpoint.safetensors is written there so often that a killed process loses no more "
+        "than so many keyframes; 0: never",
+        low=0,
     )
     viewer: str = leaf(
         "none",

@@ -40,7 +40,9 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        # Never through a link that somebody put there.
+        partial.unlink(missing_ok=True)
+        with partial.open("xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

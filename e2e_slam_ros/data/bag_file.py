@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.bag_storage import BagStorage, is_storage, storage_files
@@ -44,6 +44,24 @@ class MessageKey:
     stamp_ns: int
     recorded_ns: int
     is_unset: bool = field(default=False, compare=False)
+
+
+class RecordedMessage(NamedTuple):
+    """A message as its bytes, in CDR.
+
+    >>> RecordedMessage("/chatter", "std_msgs/msg/String", 1_000, b"").recorded_ns
+    1000
+    """
+
+    topic: str
+    type: str
+    recorded_ns: int
+    data: bytes
+
+    @property
+    def stamp_ns(self) -> int:
+        """The stamp of a message that begins with a header, nanoseconds; 0 if there is none."""
+        return _stamp(self.data, len(self.data) > 1 and bool(self.data[1] & 1))
 
 
 def is_bag(path: Path) -> bool:
@@ -161,6 +179,24 @@ class BagFile:
             f"message of {topic}", f"none at {key.recorded_ns} ns", "the one listed", "reopen it"
         )
 
+    def recorded(self) -> Iterator[RecordedMessage]:
+        """Yield every message as it was recorded, not decoded, in the order of recording.
+
+        Raises:
+            DataError: a ROS 1 recording, or one that is damaged.
+        """
+        if not self._storage.is_ros2:
+            raise DataError.from_parts(
+                f"recording {self.path}", "ROS 1", "rosbag2", "convert it with rosbags-convert"
+            )
+        topic = "/"
+        try:
+            for connection, recorded_ns, raw in self._storage.messages(self._storage.connections):
+                topic = connection.topic
+                yield RecordedMessage(topic, connection.msgtype, recorded_ns, bytes(raw))
+        except Exception as problem:
+            raise self._damaged(topic, problem) from problem
+
     def _raw(
         self, topic: str, start: int | None = None, stop: int | None = None
     ) -> Iterator[tuple[Any, int, bytes]]:
@@ -181,11 +217,7 @@ class BagFile:
             raise self._damaged(topic, problem) from problem
 
     def _stamp(self, raw: bytes) -> int:
-        little = not self._storage.is_ros2 or (len(raw) > 1 and raw[1] & 1)
-        if len(raw) < _STAMP_OFFSET + 8:
-            return 0
-        seconds, nanoseconds = struct.unpack_from("<iI" if little else ">iI", raw, _STAMP_OFFSET)
-        return int(seconds) * 10**9 + int(nanoseconds)
+        return _stamp(raw, not self._storage.is_ros2 or (len(raw) > 1 and bool(raw[1] & 1)))
 
     def _damaged(self, topic: str, problem: Exception) -> DataError:
         return DataError.from_parts(
@@ -194,3 +226,10 @@ class BagFile:
             "a readable message",
             "the recording is damaged; 'ros2 bag reindex' or a new copy may help",
         )
+
+
+def _stamp(raw: bytes, little: bool) -> int:
+    if len(raw) < _STAMP_OFFSET + 8:
+        return 0
+    seconds, nanoseconds = struct.unpack_from("<iI" if little else ">iI", raw, _STAMP_OFFSET)
+    return int(seconds) * 10**9 + int(nanoseconds)

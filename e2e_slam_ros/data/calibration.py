@@ -10,6 +10,7 @@ import yaml
 
 from e2e_slam_ros.config.errors import CameraError, DataError
 from e2e_slam_ros.config.input import option
+from e2e_slam_ros.config.plain_yaml import load_plain_yaml
 from e2e_slam_ros.data.atomic import write_text_atomic
 from e2e_slam_ros.data.camera_file import (
     lens_of_colmap,
@@ -103,7 +104,7 @@ def read_calibration(path: Path) -> Calibration:
         if found is not None:
             return _of_lens(found, TUM_DEPTH_FACTOR, str(path), True)
         # OpenCV's first line, which YAML does not allow.
-        content = yaml.safe_load(re.sub(r"\A%YAML:[^\n]*\n", "", text))
+        content = load_plain_yaml(re.sub(r"\A%YAML:[^\n]*\n", "", text))
         if isinstance(content, dict) and "fx" not in content:
             found = lens_of_mapping(content, f"calibration {path}")
             if found is not None:

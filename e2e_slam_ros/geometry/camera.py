@@ -9,6 +9,11 @@ import torch
 
 from e2e_slam_ros.config.errors import CameraError
 
+# A telescope and the widest lens that is still drawn as a pinhole.
+_NARROWEST_DEG, _WIDEST_DEG = 5.0, 175.0
+# A principal point may be so far outside the image, in image sizes: images are cropped.
+_OUTSIDE = 0.5
+
 
 @dataclass(frozen=True)
 class PinholeCamera:
@@ -27,7 +32,9 @@ class PinholeCamera:
             empty when the image has none.
 
     Raises:
-        CameraError: a size below 1, a focal length that is not positive, a value not finite.
+        CameraError: a size below 1, a value not finite, a field of view outside 5 to 175 degrees,
+            or a principal point farther from the image than half its size. A narrow strip of an
+            image may be narrow in one direction.
     """
 
     width: int
@@ -51,12 +58,39 @@ class PinholeCamera:
                 "positive focal lengths in pixels",
                 "calibrate the camera; a K of zeros means camera_info was never filled in",
             )
+        self._check_view()
         if len(self.distortion) not in (0, 4, 5):
             raise CameraError.from_parts(
                 "distortion",
                 f"{len(self.distortion)} coefficients",
                 "0, 4 or 5 (k1, k2, p1, p2[, k3])",
                 "use the plumb_bob model or rectify the image first",
+            )
+
+    def _check_view(self) -> None:
+        """Refuse what no lens shows: its points would be far away, or not numbers."""
+        sizes, centres = (self.width, self.height), (self.cx, self.cy)
+        angles = [
+            2.0 * math.degrees(math.atan2(size, 2.0 * focal))
+            for size, focal in zip(sizes, (self.fx, self.fy), strict=True)
+        ]
+        if max(angles) < _NARROWEST_DEG or max(angles) > _WIDEST_DEG:
+            raise CameraError.from_parts(
+                "camera",
+                f"a field of view of {angles[0]:.3g} x {angles[1]:.3g} degrees "
+                f"(fx={self.fx:g}, fy={self.fy:g} at {self.width}x{self.height})",
+                f"{_NARROWEST_DEG:g} to {_WIDEST_DEG:g} degrees",
+                "give focal lengths in pixels, for the size of the image",
+            )
+        if any(
+            not -_OUTSIDE * size - 1.0 <= centre <= (1.0 + _OUTSIDE) * size + 1.0
+            for size, centre in zip(sizes, centres, strict=True)
+        ):
+            raise CameraError.from_parts(
+                "camera",
+                f"a principal point at ({self.cx:g}, {self.cy:g})",
+                f"one near the image of {self.width}x{self.height} pixels",
+                "give it in pixels, for the size of the image",
             )
 
     @property

@@ -27,8 +27,17 @@ def check_keyframe(keyframe: Keyframe, estimate: DepthEstimate) -> None:
             f"(1, 1, {height}, {width})",
             "give depth at the keyframe's size",
         )
-    check_rigid(keyframe.T_map_camera)
-    farthest = float(keyframe.T_map_camera[:3, 3].abs().amax())
+    check_pose(keyframe.T_map_camera)
+
+
+def check_pose(T_map_camera: torch.Tensor) -> None:
+    """Refuse a (4, 4) pose that no map can hold.
+
+    Raises:
+        PoseError: it is not rigid, not finite, or too far from the origin.
+    """
+    check_rigid(T_map_camera)
+    farthest = float(T_map_camera[:3, 3].abs().amax())
     if farthest > FARTHEST_M / 2:
         raise PoseError.from_parts(
             "pose",

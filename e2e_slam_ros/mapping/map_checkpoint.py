@@ -6,7 +6,7 @@ tensors and strings are read from it; nothing is unpickled. A hash over all of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -30,6 +30,7 @@ _HASHED_SINCE = 3
 _HASH = "sha256"
 _NAMES_1 = {"created": "first_seen", "updated": "last_seen"}
 _EXPECTED = f"a surfel checkpoint (.safetensors) of version 1 to {_VERSION}"
+_FINITE = "finite values"
 _NAMES = tuple(item.name for item in fields(Surfels))
 # Prefixes of the tensors that the refinement learned while the map was made, and of the tracker's.
 _LEARNED, _TRACKING = "learned.", "tracking."
@@ -91,6 +92,11 @@ def save_map(
     with open_atomic(target, MapError) as file:
         file.write(content)
     return target
+
+
+def is_checkpoint(head: bytes) -> bool:
+    """Return whether a file that begins so was written by `save_map`."""
+    return _FORMAT.encode() in head
 
 
 def load_map(path: str | Path, surfel_map: SurfelMap) -> Path:
@@ -214,24 +220,40 @@ def _check_shapes(source: Path, shapes: dict[str, tuple[int, ...]], max_surfels:
         raise _refusal(source, f"{count} surfels", f"at most map.max_surfels = {max_surfels}", do)
 
 
+def sound_surfels(surfels: Surfels, keyframes: int) -> torch.Tensor:
+    """Return (N,) bool: the surfels whose values `read_checkpoint` takes."""
+    sound = torch.ones(len(surfels), dtype=torch.bool, device=surfels.positions.device)
+    for _, fits, _ in _rules(surfels, keyframes):
+        sound &= fits
+    return sound
+
+
 def _check_values(source: Path, surfels: Surfels, keyframes: int) -> None:
     """Refuse values that no map holds or that would break one."""
-    for name, column in zip(_NAMES, surfels.columns(), strict=True):
-        if not bool(torch.isfinite(column).all()):
-            raise _refusal(source, f"NaN or infinite values in {name}", "finite values")
-    created, updated = surfels.created, surfels.updated
-    for name, fits, expected in (
-        ("positions", surfels.positions.abs() < FARTHEST_M, f"within {FARTHEST_M:.0f} m"),
-        ("normals", (surfels.normals.norm(dim=1) - 1.0).abs() < 1e-2, "unit length"),
-        ("colors", (surfels.colors - 0.5).abs() < 0.51, "between 0 and 1"),
-        ("confidence", surfels.confidence > 0, "above 0"),
-        ("radius", surfels.radius > 0, "above 0"),
-        ("created", (created >= 0) & (created <= updated), "between 0 and updated"),
-        ("updated", updated <= keyframes, f"at most the {keyframes} fusions of the map"),
-    ):
+    for name, fits, expected in _rules(surfels, keyframes):
         wrong = int((~fits).sum())
+        if wrong and expected == _FINITE:
+            raise _refusal(source, f"NaN or infinite values in {name}", expected)
         if wrong:
             raise _refusal(source, f"{wrong} values of {name} out of range", expected)
+
+
+def _rules(surfels: Surfels, keyframes: int) -> Iterator[tuple[str, torch.Tensor, str]]:
+    """Yield a column's name, (N,) whether its values are those of a map, and the rule in words."""
+    for name, column in zip(_NAMES, surfels.columns(), strict=True):
+        yield name, _all(torch.isfinite(column)), _FINITE
+    created, updated = surfels.created, surfels.updated
+    yield "positions", _all(surfels.positions.abs() < FARTHEST_M), f"within {FARTHEST_M:.0f} m"
+    yield "normals", (surfels.normals.norm(dim=1) - 1.0).abs() < 1e-2, "unit length"
+    yield "colors", _all((surfels.colors - 0.5).abs() < 0.51), "between 0 and 1"
+    yield "confidence", surfels.confidence > 0, "above 0"
+    yield "radius", surfels.radius > 0, "above 0"
+    yield "created", (created >= 0) & (created <= updated), "between 0 and updated"
+    yield "updated", updated <= keyframes, f"at most the {keyframes} fusions of the map"
+
+
+def _all(fits: torch.Tensor) -> torch.Tensor:
+    return fits if fits.ndim == 1 else fits.flatten(1).all(1)
 
 
 def _model() -> Surfels:
@@ -246,7 +268,7 @@ def _unreadable(source: Path, problem: Exception) -> MapError:
             head = file.read(4096)
     except OSError as error:
         return _refusal(source, error.strerror or error, "a readable file", "check the path")
-    if _FORMAT.encode() in head:
+    if is_checkpoint(head):
         do = "the file was cut off or damaged: use another copy or save the map again"
         return _refusal(source, f"a part of a file ({problem})", _EXPECTED, do)
     return _refusal(source, "another kind of file", _EXPECTED, "give a file saved by save_map")

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from e2e_slam_ros.config.errors import MapError
-from e2e_slam_ros.mapping.map_checkpoint import save_map
+from e2e_slam_ros.mapping.map_checkpoint import is_checkpoint, save_map, sound_surfels
 from e2e_slam_ros.mapping.outliers import without_outliers
-from e2e_slam_ros.mapping.pcd import write_pcd
-from e2e_slam_ros.mapping.ply import write_ply
+from e2e_slam_ros.mapping.pcd import is_own_pcd, write_pcd
+from e2e_slam_ros.mapping.ply import is_own_ply, write_ply
 from e2e_slam_ros.mapping.snapshot import as_cloud
 from e2e_slam_ros.mapping.surfel_store import Surfels
-from e2e_slam_ros.mapping.top_down import top_down_picture, write_png
+from e2e_slam_ros.mapping.top_down import is_own_png, top_down_picture, write_png
 
 Up = tuple[float, float, float]
 
@@ -31,6 +31,35 @@ def check_suffix(path: Path) -> None:
             "one of " + ", ".join(SUFFIXES),
             "the suffix chooses the format: choose one of these",
         )
+
+
+def check_surfels(surfels: Surfels, keyframes: int) -> None:
+    """Raise `MapError` for a map that must not be written: empty, or not to be read again."""
+    if len(surfels) == 0:
+        raise MapError.from_parts(
+            "map", "no surfels", "at least one mapped keyframe", "wait for it, then save"
+        )
+    wrong = len(surfels) - int(sound_surfels(surfels, keyframes).sum())
+    if wrong:
+        raise MapError.from_parts(
+            "map",
+            f"{wrong} surfels with values that no map has",
+            "finite and plausible values",
+            "leave these surfels out (sound_surfels)",
+        )
+
+
+_IS_OWN = {".ply": is_own_ply, ".pcd": is_own_pcd, CHECKPOINT: is_checkpoint, ".png": is_own_png}
+_HEAD_BYTES = 4096
+
+
+def is_map_file(path: Path) -> bool:
+    """Return whether this package wrote a file: its first bytes say so."""
+    is_own = _IS_OWN.get(path.suffix.lower())
+    if is_own is None:
+        return False
+    with path.open("rb") as file:
+        return is_own(file.read(_HEAD_BYTES))
 
 
 def save(
@@ -60,15 +89,12 @@ def save(
         tracking: the tracker's keyframes, kept in checkpoints.
 
     Raises:
-        MapError: another suffix, a map without surfels, or a file that cannot be written. An
-            older file stays as it was.
+        MapError: another suffix, a map without surfels or with values that `load_map` would
+            refuse, or a file that cannot be written. An older file stays as it was.
     """
     target = Path(path)
     check_suffix(target)
-    if len(surfels) == 0:
-        raise MapError.from_parts(
-            "map", "no surfels", "at least one mapped keyframe", "wait for it, then save"
-        )
+    check_surfels(surfels, keyframes)
     suffix = target.suffix.lower()
     if suffix == CHECKPOINT:
         return save_map(target, surfels, keyframes, learned, tracking)

@@ -18,6 +18,12 @@ _POINT = np.dtype(
     ]
 )
 
+_FIRST_LINES = (
+    "# .PCD v0.7 - Point Cloud Data file format",
+    "VERSION 0.7",
+    "FIELDS " + " ".join(_POINT.names or ()),
+)
+
 
 def write_pcd(path: str | Path, cloud: SurfelCloud) -> Path:
     """Write ``cloud`` and return the absolute path; the file appears whole or not at all.
@@ -51,12 +57,15 @@ def read_pcd(path: str | Path) -> SurfelCloud:
     )
 
 
+def is_own_pcd(head: bytes) -> bool:
+    """Return whether a file that begins so has the fields of `write_pcd`."""
+    return head.startswith("\n".join(_FIRST_LINES).encode())
+
+
 def _header(count: int) -> bytes:
     names = _POINT.names or ()
     lines = (
-        "# .PCD v0.7 - Point Cloud Data file format",
-        "VERSION 0.7",
-        "FIELDS " + " ".join(names),
+        *_FIRST_LINES,
         "SIZE" + " 4" * len(names),
         "TYPE" + " F" * len(names),
         "COUNT" + " 1" * len(names),

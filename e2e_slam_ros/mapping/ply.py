@@ -25,6 +25,8 @@ _VERTEX = np.dtype(
 _TYPE_NAMES = {"f4": "float", "u1": "uchar"}
 _MOST_DIGITS = 12
 
+_FIRST_LINES = ("ply", "format binary_little_endian 1.0", "comment units metres, frame map")
+
 
 def write_ply(path: str | Path, cloud: SurfelCloud) -> Path:
     """Write ``cloud`` and return the absolute path; the file appears whole or not at all.
@@ -59,10 +61,14 @@ def read_ply(path: str | Path) -> SurfelCloud:
     )
 
 
+def is_own_ply(head: bytes) -> bool:
+    """Return whether a file that begins so was written by this package."""
+    return head.startswith("\n".join(_FIRST_LINES).encode())
+
+
 def ply_header(count: int, vertex: np.dtype[np.void], *more: str) -> bytes:
     """Return a header for ``count`` records of type ``vertex``; ``more`` lines follow them."""
-    lines = ["ply", "format binary_little_endian 1.0", "comment units metres, frame map"]
-    lines.append(f"element vertex {count}")
+    lines = [*_FIRST_LINES, f"element vertex {count}"]
     for name in vertex.names or ():
         lines.append(f"property {_TYPE_NAMES[vertex[name].str[1:]]} {name}")
     return ("\n".join([*lines, *more, "end_header"]) + "\n").encode("ascii")

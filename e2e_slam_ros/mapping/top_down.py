@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.atomic import open_atomic
@@ -17,6 +18,8 @@ from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 Array = npt.NDArray[np.float64]
 Picture = npt.NDArray[np.uint8]
 
+# Says in the file who wrote it.
+_SOFTWARE = "e2e_slam_ros"
 # More surfels than this add nothing to a picture of this size.
 _MOST_SURFELS = 2_000_000
 # A surfel is painted as a square of about this side, so that floors look closed.
@@ -76,8 +79,19 @@ def write_png(path: str | Path, picture: Picture) -> Path:
     """
     target = Path(path).expanduser().absolute()
     with open_atomic(target, MapError) as file:
-        Image.fromarray(picture).save(file, format="PNG")
+        Image.fromarray(picture).save(file, format="PNG", pnginfo=_mark())
     return target
+
+
+def is_own_png(head: bytes) -> bool:
+    """Return whether a file that begins so was written by `write_png`."""
+    return _SOFTWARE.encode() in head
+
+
+def _mark() -> PngInfo:
+    mark = PngInfo()
+    mark.add_text("Software", _SOFTWARE)
+    return mark
 
 
 def _check(cloud: SurfelCloud, longest_px: int, cut: float) -> None:

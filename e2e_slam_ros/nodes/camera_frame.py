@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.lens_model import LensModel
 
@@ -44,7 +43,7 @@ class FrameSink(Protocol):
     def on_frame(self, frame: CameraFrame) -> None:
         """Handle a complete frame."""
 
-    def on_refused(self, stamp_ns: int, kind: str, error: E2ESlamError) -> None:
+    def on_refused(self, stamp_ns: int, kind: str, error: Exception) -> None:
         """Handle an image that will not become a frame. ``error`` is the reason."""
 
     def on_duplicate(self, stamp_ns: int) -> None:

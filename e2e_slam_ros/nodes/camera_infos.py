@@ -13,6 +13,8 @@ from e2e_slam_ros.nodes.stamps import stamp_to_ns
 
 _KEPT = 100
 _LENSES = 8
+# Real lens models have up to 14 coefficients.
+_MOST_COEFFICIENTS, _MOST_LETTERS = 64, 256
 
 
 class CameraInfos:
@@ -39,7 +41,11 @@ class CameraInfos:
         self._noticed = False
 
     def add(self, msg: CameraInfo) -> None:
-        """Keep a message."""
+        """Keep a message; one that is far too large is not kept, and noticed."""
+        wrong = _oversized(msg)
+        if wrong is not None:
+            self._notice(str(wrong))
+            return
         content = _content(msg)
         self._changes = self._changes or self._content not in (None, content)
         self._content = content
@@ -106,3 +112,17 @@ def _content(msg: CameraInfo) -> tuple[object, ...]:
         *(tuple(msg.k), tuple(msg.d), tuple(msg.p)),
         *(roi.x_offset, roi.y_offset, roi.width, roi.height),
     )
+
+
+def _oversized(msg: CameraInfo) -> CameraError | None:
+    """Return what is too large in a message: a hundred of them are kept."""
+    for name, length, most in (
+        ("distortion coefficients", len(msg.d), _MOST_COEFFICIENTS),
+        ("letters in distortion_model", len(msg.distortion_model), _MOST_LETTERS),
+        ("letters in frame_id", len(msg.header.frame_id), _MOST_LETTERS),
+    ):
+        if length > most:
+            return CameraError.from_parts(
+                "camera_info", f"{length} {name}", f"at most {most}", "check its publisher"
+            )
+    return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
+import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
@@ -16,6 +17,7 @@ from e2e_slam_ros.data.bag_topics import is_rectified
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import KeyframeDecision
 from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE
+from e2e_slam_ros.mapping.checks import check_pose
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.camera_frame import CameraFrame
 from e2e_slam_ros.nodes.depth_input import DepthInput
@@ -247,6 +249,8 @@ class CameraInput:
         elif self._observer is not None:
             self._observer.on_image(image, None)
         assert image.T_map_camera is not None
+        # What is refused must not be on TF either.
+        check_pose(torch.from_numpy(image.T_map_camera))
         self._trajectory.publish(frame.stamp_ns, frame.frame_id, image.T_map_camera)
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
         start = time.perf_counter()

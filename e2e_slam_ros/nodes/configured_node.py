@@ -10,6 +10,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import MessageError
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.parameters import NodeParameters
 from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
@@ -25,6 +26,8 @@ class ConfiguredNode(Node):  # type: ignore[misc]
     """
 
     worker: KeyframeWorker[Any]
+    # Why the end of the node lost something, in one line; None: it did not.
+    failure: str | None = None
 
     def __init__(
         self, name: str, context: Context | None, parameter_overrides: Sequence[Parameter]
@@ -39,6 +42,23 @@ class ConfiguredNode(Node):  # type: ignore[misc]
     def config(self) -> Config:
         """The parameters as they are now."""
         return self._settings.config
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for the answer of a service (executor thread)."""
+        return self._triggers.busy
+
+    def undecodable(self, topic: str) -> None:
+        """Count a message that could not be decoded (executor thread)."""
+        self.diagnostics.problem(
+            "undecodable",
+            MessageError.from_parts(
+                f"message on {topic}",
+                "bytes that are no message of its type",
+                "the same message definition on both ends",
+                "check the ROS distribution and the message package of the sender",
+            ),
+        )
 
     def close(self) -> None:
         """End the threads."""

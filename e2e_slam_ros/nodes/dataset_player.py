@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Sequence
 
-import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
-from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.config.input import in_ros
 from e2e_slam_ros.data.frame import FrameReader, ReaderReport
 from e2e_slam_ros.nodes.frame_publisher import FramePublisher
+from e2e_slam_ros.nodes.last_answer import LastAnswer
 from e2e_slam_ros.nodes.playback import Playback, PlaybackReport
 from e2e_slam_ros.nodes.player_options import PlayerOptions
-from e2e_slam_ros.nodes.qos import reliable
-from e2e_slam_ros.nodes.spinning import SpinThread, refuse
-from e2e_slam_ros.nodes.stamps import stamp_to_ns
-from e2e_slam_ros.nodes.transport import make_room_for_images
+from e2e_slam_ros.nodes.spinning import run_player
 
 _TICK_S = 0.05
 _FLUSH_S = 2.0
@@ -65,9 +59,7 @@ class DatasetPlayer(Node):  # type: ignore[misc]
         self.playback = Playback(
             self.reader, self._frames, self.options, self.get_logger().warning
         )
-        self._answers = self.create_subscription(
-            Header, "processed", self._on_processed, reliable(100)
-        )
+        self._answers = LastAnswer(self, self.playback.answer)
         self._pause = self.create_service(SetBool, "~/pause", self._on_pause)
         self._stopping = False
 
@@ -81,6 +73,7 @@ class DatasetPlayer(Node):  # type: ignore[misc]
         report = self.playback.run()
         if not self._stopping:
             self._frames.flush(_FLUSH_S)
+            self._answers.wait(report.last_ns, lambda: self._stopping)
         self.get_logger().info(
             f"played {report.sent} frames of {self.reader.name} in {report.seconds:.1f} s"
             f" ({report.unreadable} unreadable, {report.resent} sent again)"
@@ -132,9 +125,6 @@ class DatasetPlayer(Node):  # type: ignore[misc]
         for note in report.notes:
             self.get_logger().info(self._spelled(note))
 
-    def _on_processed(self, msg: Header) -> None:
-        self.playback.answer(stamp_to_ns(msg.stamp))
-
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self.playback.pause(request.data)
         response.success = True
@@ -170,24 +160,7 @@ def _open(options: PlayerOptions) -> FrameReader:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Play to the end, or until SIGINT or SIGTERM."""
-    make_room_for_images()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = DatasetPlayer()
-    except E2ESlamError as error:
-        rclpy.shutdown()
-        return refuse(type(error)(in_ros(str(error))))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: node.stop())
-    code = 0
-    with SpinThread(node):
-        try:
-            node.play()
-        except E2ESlamError as error:
-            code = refuse(error)
-    node.destroy_node()
-    rclpy.try_shutdown()
-    return code
+    return run_player(DatasetPlayer, args)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from e2e_slam_ros.config.errors import E2ESlamError, MessageError
+from e2e_slam_ros.config.errors import MessageError
 from e2e_slam_ros.nodes.camera_frame import CameraFrame, FrameSink
 from e2e_slam_ros.nodes.camera_infos import CameraInfos
 from e2e_slam_ros.nodes.conversions import image_to_rgb, size_of
@@ -144,7 +144,7 @@ class FrameAssembler:
             last_chance = self._now() >= item.deadline_s
             try:
                 frame = self._assemble(item, last_chance)
-            except E2ESlamError as error:
+            except Exception as error:  # whatever it is, it must not block the images behind
                 self._pending.popleft()
                 self._refuse(item, error)
                 continue
@@ -241,7 +241,7 @@ class FrameAssembler:
             f"check pose.source and pose.tolerance_s{do}",
         )
 
-    def _refuse(self, item: _Pending, error: E2ESlamError) -> None:
+    def _refuse(self, item: _Pending, error: Exception) -> None:
         self._sink.on_refused(item.stamp_ns, refusal_kind(error), error)
 
 

@@ -10,7 +10,7 @@ from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from e2e_slam_ros.config import RuntimeConfig
-from e2e_slam_ros.nodes.qos import latched_small, small_subscription
+from e2e_slam_ros.nodes.qos import image_subscription, latched_small
 
 _PERIOD_S = 0.1
 
@@ -18,6 +18,7 @@ _PERIOD_S = 0.1
 class InfoSubscription:
     """Receives camera_info from publishers of either durability.
 
+    The queue is no longer than that of images: a broken publisher may send megabytes.
     A second, transient-local subscription is made once a publisher offers that and nothing has
     arrived. It would be incompatible with volatile publishers, and both sides would log so.
 
@@ -37,7 +38,7 @@ class InfoSubscription:
         self._receive = receive
         self._heard = False
         self._subscriptions = [
-            node.create_subscription(CameraInfo, topic, self._on_info, small_subscription(runtime))
+            node.create_subscription(CameraInfo, topic, self._on_info, image_subscription(runtime))
         ]
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_PERIOD_S, self._look, clock=steady)

@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate
+from e2e_slam_ros.depth.gate import gate_depth, require_depth
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.keyframe_input import (
@@ -92,7 +93,8 @@ class MapperNode(MappingNode):
         epoch, messages = job
         stamp_ns, start = messages.stamp_ns, time.perf_counter()
         keyframe = keyframe_of(messages, self._fused, self._device)
-        depth = depth_tensor(messages, self._device)
+        depth = gate_depth(depth_tensor(messages, self._device), self.config.depth)
+        require_depth(depth, self.config.depth, keyframe)
         doubt = self._doubts.pop(stamp_ns, None)
         confidence = (
             None if doubt is None else confidence_tensor(doubt, messages.image, self._device)
@@ -109,7 +111,7 @@ class MapperNode(MappingNode):
                 self._fused += 1
         if fresh:
             self.diagnostics.latency("fuse", (time.perf_counter() - start) * 1e3)
-            self.map_output.changed(stamp_ns)
+            self._map_changed(stamp_ns)
             self._cloud.publish(keyframe, depth)
         self._acknowledger.done(stamp_ns)
 
@@ -121,11 +123,12 @@ class MapperNode(MappingNode):
         self._acknowledger.done(job[1].stamp_ns)
 
     def _reconfigure(self, config: Config) -> None:
-        self.map_output.config = config
+        self.map_output.config = self.saver.config = config
 
     def _facts(self) -> dict[str, object]:
         return {
             "keyframes": self._fused,
+            "unsaved_keyframes": self.saver.unsaved,
             "surfels": len(self.surfels),
             "device": self._device,
         }

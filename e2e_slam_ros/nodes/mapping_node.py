@@ -10,10 +10,17 @@ from pathlib import Path
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import ConfigError, MapError
+from e2e_slam_ros.mapping.map_folder import MapFolder, check_name, output_folder
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.map_output import MapOutput
+from e2e_slam_ros.nodes.map_saver import MapSaver, start_map
 from e2e_slam_ros.slam.pipeline import SlamPipeline
+
+# Longest time that the end of a node waits for the last keyframe.
+_LAST_KEYFRAME_S = 20.0
 
 
 class MappingNode(ConfiguredNode, ABC):
@@ -26,25 +33,31 @@ class MappingNode(ConfiguredNode, ABC):
         # Held by whoever reads or writes the map; the executor never waits for it at camera rate.
         self._map_lock = threading.Lock()
         self._map_epoch = 0
+        _check_map_file(self.config)
+        self.folder = MapFolder(output_folder(self.config.runtime.output))
 
     def _serve_map(self, surfels: SurfelMap, pipeline: SlamPipeline | None = None) -> None:
         """Publish the map and offer its services; the pipeline's learned state goes with it."""
         self._served = surfels
-        self.map_output = MapOutput(
-            self,
+        problem = self.diagnostics.problem
+        self.map_output = MapOutput(self, self.config, surfels, self._map_lock, problem)
+        self.saver = MapSaver(
             self.config,
             surfels,
             self._map_lock,
-            self.diagnostics.problem,
+            self.folder,
+            problem,
             pipeline,
             self._on_loaded,
         )
-        start_map = self.config.runtime.start_map
-        if start_map:
-            self.map_output.load(Path(start_map).expanduser().absolute())
-        self._triggers.slow("save_map", "save", self.map_output.save)
-        self._triggers.slow("load_map", "load", self.map_output.load)
+        self._triggers.slow("save_map", "save", self.saver.save)
+        self._triggers.slow("load_map", "load", self._load)
         self._triggers.slow("reset", "reset", self._clear, self._begin_reset)
+        if self.config.runtime.start_map:
+            source = self.saver.load(start_map(self.config.runtime.start_map))
+            self.get_logger().info(f"going on with {source}: {len(surfels)} surfels")
+        if self.config.runtime.save_at_end:
+            self.get_logger().info(f"the map will be saved in {self.folder.path}")
 
     def reset(self) -> str:
         """Forget the map and what waits; return what was forgotten, in words."""
@@ -53,18 +66,41 @@ class MappingNode(ConfiguredNode, ABC):
 
     def save_map(self) -> tuple[bool, str]:
         """Save the map; return success and the absolute path, or the reason."""
-        return self._triggers.now("save", self.map_output.save)
+        return self._triggers.now("save", self.saver.save)
 
     def close(self, save: bool = True) -> None:
-        """End the threads; an offline run with an output folder saves its map."""
+        """End the threads and save what is not saved yet (``runtime.save_at_end``).
+
+        `failure` then says whether that failed.
+        """
+        runtime = self.config.runtime
+        save = save and runtime.save_at_end
+        if save and not runtime.offline:
+            # The last keyframe of a recording waits here when its player ends.
+            self.worker.drain(_LAST_KEYFRAME_S)
         super().close()
         self.map_output.close()
-        runtime = self.config.runtime
-        if save and runtime.offline and runtime.output and len(self._served) > 0:
-            self.save_map()
+        self.saver.close()
+        if save and self.saver.changed:
+            saved, said = self.save_map()
+            if not saved:
+                self.failure = f"the map of {len(self._served)} surfels was not saved: {said}"
+
+    def _check(self, config: Config) -> None:
+        _check_map_file(config)
 
     def _on_loaded(self) -> None:
         """Follow a map that was loaded; the lock is held."""
+
+    def _load(self) -> Path:
+        source = self.saver.load()
+        self.map_output.changed()
+        return source
+
+    def _map_changed(self, stamp_ns: int) -> None:
+        """Tell of a mapped keyframe (mapping thread; the map's lock is not held)."""
+        self.map_output.changed(stamp_ns)
+        self.saver.mapped()
 
     @abstractmethod
     def _begin_reset(self) -> None:
@@ -96,3 +132,12 @@ class MappingNode(ConfiguredNode, ABC):
         if self._map_epoch != self.epoch:
             self._map_epoch = self.epoch
             self._forget_map()
+            self.saver.reset()
+
+
+def _check_map_file(config: Config) -> None:
+    """Refuse a map file outside the output folder: anybody in the network may set its name."""
+    try:
+        check_name(config.runtime.map_file)
+    except MapError as error:
+        raise ConfigError(str(error)) from error

@@ -15,6 +15,7 @@ from e2e_slam_ros.config.errors import DataError, E2ESlamError
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.prefetch import prepared_ahead
 from e2e_slam_ros.nodes.frame_publisher import FrameMessages, FramePublisher
+from e2e_slam_ros.nodes.pace import Pace
 from e2e_slam_ros.nodes.player_options import PlayerOptions
 
 # Decoding ahead hides the time of the disk and of the image decoder.
@@ -31,12 +32,14 @@ class PlaybackReport:
         unreadable: frames that the reader could not decode.
         resent: repeated frames, because no answer came.
         seconds: wall time from the first frame.
+        last_ns: stamp of the last published frame.
     """
 
     sent: int = 0
     unreadable: int = 0
     resent: int = 0
     seconds: float = 0.0
+    last_ns: int = 0
 
 
 class Playback:
@@ -84,7 +87,7 @@ class Playback:
         """
         start = time.monotonic()
         with self._bar() as bar:
-            pace = _Pace(self._options.rate)
+            pace = Pace(self._options.rate)
             for messages in self._decoded():
                 self._hold(pace)
                 if self._stopping:
@@ -95,6 +98,7 @@ class Playback:
                     self._sleep(pace.due_in(messages.stamp_ns))
                     self._publisher.send(messages)
                 self.report.sent += 1
+                self.report.last_ns = messages.stamp_ns
                 self.report.seconds = time.monotonic() - start
                 if bar is not None:
                     bar.update()
@@ -160,7 +164,7 @@ class Playback:
                 self._condition.wait(min(left, _TICK_S))
         return self._answered_ns == stamp_ns
 
-    def _hold(self, pace: _Pace) -> None:
+    def _hold(self, pace: Pace) -> None:
         start = time.monotonic()
         with self._condition:
             while self._paused and not self._stopping:
@@ -171,23 +175,3 @@ class Playback:
         deadline = time.monotonic() + seconds
         while not self._stopping and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, _TICK_S))
-
-
-class _Pace:
-    """Converts stamps to wall time at a rate."""
-
-    def __init__(self, rate: float) -> None:
-        self._rate = rate
-        self._start: tuple[float, int] | None = None
-
-    def due_in(self, stamp_ns: int) -> float:
-        """Return the seconds until a stamp is due. A late stamp gives a negative number."""
-        if self._start is None:
-            self._start = (time.monotonic(), stamp_ns)
-        wall, first_ns = self._start
-        return wall + (stamp_ns - first_ns) * 1e-9 / self._rate - time.monotonic()
-
-    def shift(self, seconds: float) -> None:
-        """Delay all later stamps by a pause."""
-        if self._start is not None:
-            self._start = (self._start[0] + seconds, self._start[1])

@@ -54,9 +54,9 @@ def reliable(depth: int = 10) -> QoSProfile:
     return _profile(depth, reliable=True)
 
 
-def latched() -> QoSProfile:
+def latched(depth: int = 1) -> QoSProfile:
     """QoS of the map: reliable and transient local, only the last message."""
-    return _profile(1, reliable=True, latched=True)
+    return _profile(depth, reliable=True, latched=True)
 
 
 def latched_small() -> QoSProfile:

@@ -89,6 +89,8 @@ def run_replay(
         E2ESlamError: input or parameters that cannot be used, another player or SLAM node in the
             same ROS domain, or a player that failed before anything was mapped.
     """
+    # The caller writes the results, also of a run that ends early.
+    config = config.with_values({"runtime.checkpoint_keyframes": 0, "runtime.save_at_end": False})
     if lockstep:
         config = config.with_values({"runtime.offline": True})
     # Both ends are in this process, so DDS stays off the network unless the user asks for it.
@@ -149,7 +151,7 @@ def _saved(slam: SlamNode, path: Path | None) -> Path | E2ESlamError | None:
     if path is None or slam.config.tracking.localize_only or not len(slam.pipeline.surfels):
         return None
     try:
-        return slam.map_output.save_checkpoint(path)
+        return slam.saver.save_checkpoint(path)
     except E2ESlamError as error:
         return error
 

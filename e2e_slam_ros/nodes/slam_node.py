@@ -46,7 +46,9 @@ class SlamNode(MappingNode):
         super().__init__("slam_node", context, parameter_overrides)
         config = self.config
         self.pipeline = SlamPipeline(config, resolve_device(config.runtime.device))
-        self._viewer = open_viewer(config, self.diagnostics.problem)
+        # A recording goes where the maps go.
+        shown = config.with_values({"runtime.output": str(self.folder.path)})
+        self._viewer = open_viewer(shown, self.diagnostics.problem)
         self.mapped = 0
         self._last: KeyframeResult | None = None
         self._observer = Observers(observer, self._viewer, on_problem=self.diagnostics.problem)
@@ -82,10 +84,10 @@ class SlamNode(MappingNode):
         )
 
     def close(self, save: bool = True) -> None:
-        """End the threads; an offline run with an output folder saves its map."""
+        """End the threads and save the map, as `MappingNode` does."""
+        super().close(save and not self.config.tracking.localize_only)
         if self.pipeline.tracking is not None:
             self.pipeline.tracking.close()
-        super().close(save and not self.config.tracking.localize_only)
         if self._viewer is not None:
             self._viewer.close()
 
@@ -124,7 +126,7 @@ class SlamNode(MappingNode):
             self._last = result
         if job.epoch != self.camera_input.epoch:
             return
-        self.map_output.changed(job.frame.stamp_ns)
+        self._map_changed(job.frame.stamp_ns)
         for stage, ms in result.latency_ms.items():
             self.diagnostics.latency(stage, ms)
         for notice in result.notices:
@@ -164,12 +166,13 @@ class SlamNode(MappingNode):
         return RESET_DONE
 
     def _check(self, config: Config) -> None:
+        super()._check(config)
         self.pipeline.depth_stage.check(config.refine)
 
     def _reconfigure(self, config: Config) -> None:
         self.pipeline.configure(config)
         self.camera_input.reconfigure(config)
-        self.map_output.config = config
+        self.map_output.config = self.saver.config = config
 
     def _facts(self) -> dict[str, object]:
         last = self._last
@@ -178,6 +181,7 @@ class SlamNode(MappingNode):
             "keyframes": self.mapped,
             "waiting": self.worker.pending,
             "paused": self.camera_input.paused,
+            "unsaved_keyframes": self.saver.unsaved,
             "surfels": len(self.pipeline.surfels),
             "device": self.pipeline.device,
             "depth_source": self.config.depth.source,

@@ -8,8 +8,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import rclpy
+from rclpy.context import Context
 from rclpy.executors import (
     Executor,
     ExternalShutdownException,
@@ -20,17 +22,36 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from e2e_slam_ros.config.errors import E2ESlamError
+from e2e_slam_ros.config.input import in_ros
+from e2e_slam_ros.nodes.configured_node import ConfiguredNode
+from e2e_slam_ros.nodes.counting_executor import CountingExecutor
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
 _TICK_S = 0.2
 _LOG_EVERY_S = 5.0
 
 
-def run_node(make: Callable[[], Node], args: Sequence[str] | None) -> int:
+class Player(Protocol):
+    """A node that plays a recording."""
+
+    context: Context
+
+    def play(self) -> object:
+        """Play to the end, or until `stop`."""
+
+    def stop(self) -> None:
+        """Make `play` return soon. Any thread or signal handler may call it."""
+
+    def destroy_node(self) -> None:
+        """End the node."""
+
+
+def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> int:
     """Spin the node from ``make`` until SIGINT or SIGTERM. Return the exit code.
 
     rclpy's own signal handlers invalidate the context at once, while the mapping thread still uses
-    it. Here the node closes first. An error at the start gives one line and exit code 1.
+    it. Here services at work answer first, and the node closes. An error at the start, and a map
+    that could not be saved at the end, give one last line and exit code 1.
     """
     stop = threading.Event()
     make_room_for_images()
@@ -46,33 +67,61 @@ def run_node(make: Callable[[], Node], args: Sequence[str] | None) -> int:
     # every few seconds and stop every thread for 70 ms.
     gc.collect()
     gc.freeze()
-    executor = SingleThreadedExecutor()
+    executor = CountingExecutor(node.undecodable)
     executor.add_node(node)
+    # A second signal sets `stop` again: it does not interrupt the clean end.
     try:
-        spin_until(stop, executor, node)
+        spin_until(stop, executor, node, lambda: node.busy)
     finally:
-        # A second signal must not interrupt the clean end.
-        close = getattr(node, "close", None)
-        if close is not None:
-            close()
+        node.close()
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return 0 if node.failure is None else refuse(node.failure)
 
 
-def spin_until(stop: threading.Event, executor: Executor, node: Node) -> None:
-    """Run callbacks until ``stop`` is set.
+def run_player(make: Callable[[], Player], args: Sequence[str] | None) -> int:
+    """Play to the end, or until SIGINT or SIGTERM. Return the exit code.
+
+    A player that cannot start, or cannot go on, gives one line and exit code 1.
+    """
+    make_room_for_images()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        player = make()
+    except E2ESlamError as error:
+        rclpy.shutdown()
+        return refuse(type(error)(in_ros(str(error))))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: player.stop())
+    code = 0
+    with SpinThread(player):
+        try:
+            player.play()
+        except E2ESlamError as error:
+            code = refuse(error)
+    player.destroy_node()
+    rclpy.try_shutdown()
+    return code
+
+
+def spin_until(
+    stop: threading.Event,
+    executor: Executor,
+    node: Node,
+    busy: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run callbacks until ``stop`` is set and the node is not ``busy``.
 
     An exception in a callback is logged, and the node goes on.
     """
-    while not stop.is_set() and node.context.ok():
+    while not (stop.is_set() and not busy()) and node.context.ok():
         try:
             executor.spin_once(timeout_sec=_TICK_S)
         except (ExternalShutdownException, ShutdownException):
             return
         except Exception:
-            if stop.is_set() or not node.context.ok():
+            if not node.context.ok():
                 return
             node.get_logger().error(
                 f"a callback failed: {traceback.format_exc()}", throttle_duration_sec=_LOG_EVERY_S
@@ -106,7 +155,7 @@ class SpinThread:
         self._executor.shutdown(timeout_sec=1.0)
 
 
-def refuse(error: E2ESlamError) -> int:
-    """Print in one line why a process does not start. Return its exit code."""
+def refuse(error: E2ESlamError | str) -> int:
+    """Print in one line why a process failed. Return its exit code."""
     print(f"e2e_slam_ros: {error}", file=sys.stderr, flush=True)
     return 1

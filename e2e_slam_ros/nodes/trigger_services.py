@@ -27,6 +27,12 @@ class TriggerServices:
         # image would be received during that time.
         self._group = ReentrantCallbackGroup()
         self._services: list[object] = []
+        self._unanswered = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether the answer of a slow service is still to come (executor thread)."""
+        return self._unanswered > 0
 
     def quick(self, name: str, work: Callable[[], str]) -> None:
         """Offer ``~/name``, which takes microseconds and cannot fail."""
@@ -57,9 +63,13 @@ class TriggerServices:
         """
 
         async def answer(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            if begin is not None:
-                begin()
-            response.success, response.message = await self._aside(kind, work)
+            self._unanswered += 1
+            try:
+                if begin is not None:
+                    begin()
+                response.success, response.message = await self._aside(kind, work)
+            finally:
+                self._unanswered -= 1
             return response
 
         self._services.append(

@@ -273,7 +273,7 @@ def test_other_names_have_no_camera(name):
 
 
 def test_an_unknown_folder_gets_the_benchmarks_default_and_says_so(tum_folder):
-    camera = PinholeCamera(640, 480, 1.0, 1.0, 0.0, 0.0)
+    camera = PinholeCamera(640, 480, 100.0, 100.0, 0.0, 0.0)
     reader = TumReader(tum_folder("walk", count=1, camera=camera, calibration=False).path)
     assert reader[0].camera.fx == 525.0
     assert any("525, 525, 319.5, 239.5 assumed" in n for n in reader.report.notes)

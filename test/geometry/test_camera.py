@@ -49,7 +49,7 @@ def test_resized_intrinsics_agree_with_area_resizing_of_an_image() -> None:
 
 @given(st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 2000), st.integers(1, 2000))
 def test_resizing_back_restores_the_camera(w: int, h: int, w2: int, h2: int) -> None:
-    camera = PinholeCamera(w, h, 500.0, 490.0, w / 2, h / 3, (0.1, 0.0, 0.0, 0.0))
+    camera = PinholeCamera(w, h, 0.8 * w, 0.7 * h, w / 2, h / 3, (0.1, 0.0, 0.0, 0.0))
     back = camera.resized(w2, h2).resized(w, h)
     assert (back.width, back.height, back.distortion) == (w, h, camera.distortion)
     for name in ("fx", "fy", "cx", "cy"):
@@ -71,6 +71,10 @@ def test_undistorted_keeps_the_pinhole() -> None:
         ({"fx": math.nan}, "finite"),
         ({"cx": math.inf}, "finite"),
         ({"width": 0}, "1x1"),
+        *(({"fx": f, "fy": f}, "expected 5 to 175 degrees") for f in (1e-35, 1e-4, 9.0, 1e308)),
+        ({"fx": 1e-4}, "expected 5 to 175 degrees"),
+        ({"cx": 1500.0}, "expected one near the image"),
+        ({"cy": -300.0}, "expected one near the image"),
         ({"distortion": (0.1, 0.2)}, "2 coefficients"),
         ({"distortion": (0.1,) * 8}, "plumb_bob"),
     ],
@@ -79,3 +83,11 @@ def test_refuses_what_is_no_camera(changes: dict[str, object], words: str) -> No
     values = {"width": 640, "height": 480, "fx": 500.0, "fy": 500.0, "cx": 320.0, "cy": 240.0}
     with pytest.raises(CameraError, match=words):
         PinholeCamera(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("angle_deg", [5.01, 60.0, 174.9])
+def test_telescopes_and_wide_lenses_are_cameras_and_so_are_strips(angle_deg: float) -> None:
+    f = 320.0 / math.tan(math.radians(angle_deg / 2))
+    camera = PinholeCamera(640, 480, f, f, -300.0, 700.0)
+    assert camera.resized(320, 240).fx == f / 2
+    assert PinholeCamera(640, 4, f, f, 320.0, 2.0).height == 4

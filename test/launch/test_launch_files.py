@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
@@ -14,16 +16,19 @@ import yaml
 REPO = Path(__file__).resolve().parent.parent.parent
 FILES = sorted((REPO / "launch").glob("*.launch.py"))
 MODULES = (
+    "ament_index_python",
+    "ament_index_python.packages",
     "launch",
     "launch.actions",
-    "launch.conditions",
     "launch.event_handlers",
+    "launch.events",
+    "launch.events.process",
     "launch.substitutions",
     "launch_ros",
     "launch_ros.actions",
     "launch_ros.parameter_descriptions",
-    "launch_ros.substitutions",
 )
+SHARED = "e2e_slam_ros.nodes.launching"
 
 
 def test_the_four_launch_files_are_there() -> None:
@@ -31,37 +36,49 @@ def test_the_four_launch_files_are_there() -> None:
     assert names == ["bag_replay", "distributed", "live_camera", "tum_replay"]
 
 
+def executed(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], MagicMock]:
+    """A launch file's namespace, run with doubles of `launch`; and the double of its actions."""
+    doubles = {name: MagicMock() for name in MODULES}
+    for name, double in doubles.items():
+        monkeypatch.setitem(sys.modules, name, double)
+    # What was imported with the doubles must not stay.
+    monkeypatch.delitem(sys.modules, SHARED, raising=False)
+    monkeypatch.setitem(sys.modules, SHARED, importlib.import_module(SHARED))
+    monkeypatch.delattr("e2e_slam_ros.nodes.launching", raising=False)
+    return runpy.run_path(str(file)), doubles["launch.actions"]
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_every_argument_is_declared_documented_and_used(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doubles = {name: MagicMock() for name in MODULES}
-    for name, double in doubles.items():
-        monkeypatch.setitem(sys.modules, name, double)
-    namespace = runpy.run_path(str(file))
+    namespace, actions = executed(file, monkeypatch)
     namespace["generate_launch_description"]()
     arguments = namespace["ARGUMENTS"]
     declared = [name for name, _, _ in arguments]
     assert len(set(declared)) == len(declared)
     assert all(text and not text.endswith(".") for _, _, text in arguments)
     assert {"use_sim_time", "rviz", "params_file"} <= set(declared)
-    # Written out, through typed("..."), or one of the topics.
-    source = file.read_text()
-    used = set(re.findall(r'(?:LaunchConfiguration|typed)\("(\w+)"', source))
-    used |= set(namespace.get("TOPICS", {}))
-    used |= {info.name for info in namespace.get("INPUT", ())}
-    assert used == set(declared)
-    shown = [call.args[0] for call in doubles["launch.actions"].DeclareLaunchArgument.mock_calls]
+    shown = [call.args[0] for call in actions.DeclareLaunchArgument.mock_calls]
     assert shown == declared
+    # Named in the file or in what all files share, or passed as a parameter or a topic.
+    source = file.read_text() + (REPO / "e2e_slam_ros" / "nodes" / "launching.py").read_text()
+    used = set(re.findall(r'(?:LaunchConfiguration\(|(?:text|is_on)\(context, )"(\w+)"', source))
+    for table in ("TOPICS", "PASSED", "PLAYED"):
+        used |= set(namespace.get(table, {}))
+    # `namespace` is shared, but not every file has it.
+    assert set(declared) <= used
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_launch_files_name_parameters_that_exist(file: Path) -> None:
+def test_launch_files_name_parameters_that_exist(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from e2e_slam_ros.config import parameters
 
-    known = {info.name for info in parameters()}
-    named = set(re.findall(r'"([a-z]+\.[a-z_]+)":', file.read_text()))
-    assert named <= known
+    namespace, _ = executed(file, monkeypatch)
+    known = {info.name: type(info.default) for info in parameters()} | {"use_sim_time": bool}
+    assert all(known[name] is kind for name, kind in namespace["PASSED"].values())
 
 
 def test_rviz_shows_our_topics_in_the_map_frame() -> None:

@@ -16,7 +16,7 @@ import setuptools
 import e2e_slam_ros
 
 REPO = Path(__file__).resolve().parents[2]
-NODES = {"dataset_player", "slam_node", "keyframe_node", "depth_node", "mapper_node"}
+NODES = {"dataset_player", "bag_player", "slam_node", "keyframe_node", "depth_node", "mapper_node"}
 
 # Where the rosdep key or the pip name is not the module's.
 ROSDEP_KEYS = {
