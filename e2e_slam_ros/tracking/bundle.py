@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking.pose_priors import PosePriors
 from e2e_slam_ros.tracking.rigid import Floats
 
 _HUBER = 2.447  # 95 % of pixel errors, two degrees of freedom
@@ -46,6 +47,7 @@ class BundleProblem:
         pixel_sigma: standard deviation of a pixel.
         row_slope: (M, 2) change of an ideal pixel per second of the shutter's readout time; None
             where the readout time is known.
+        priors: given poses of cameras; None for none.
 
     Example:
         Two cameras see the same points. The second stands 0.1 m to the left of the first, and its
@@ -82,6 +84,7 @@ class BundleProblem:
     centre: Floats
     pixel_sigma: float
     row_slope: Floats | None = None
+    priors: PosePriors | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +139,7 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
     T, points = problem.T_camera_map.copy(), problem.points.copy()
     shift, sigma = 0.0, np.inf
     residual = _residuals(problem, T, points, shift)[0]
-    cost_before = cost = _cost(residual)
+    cost_before = cost = _cost(residual) + _prior_cost(problem, T)
     damping, steps = _FIRST_DAMPING, 0
     normal: _NormalEquations | None = None
     for _ in range(iterations):
@@ -146,7 +149,7 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
         new_T[problem.free] = rigid.exp(delta_camera) @ T[problem.free]
         new_shift = shift + delta_shift
         new_residual = _residuals(problem, new_T, new_points, new_shift)[0]
-        new_cost = _cost(new_residual)
+        new_cost = _cost(new_residual) + _prior_cost(problem, new_T)
         if not new_cost < cost:
             damping *= 10.0
             if damping > _MOST_DAMPING:
@@ -202,6 +205,10 @@ def _cost(residual: Floats) -> float:
     return float(_huber_cost(pixel, _HUBER).sum() + _huber_cost(depth, _HUBER_DEPTH).sum())
 
 
+def _prior_cost(problem: BundleProblem, T_camera_map: Floats) -> float:
+    return 0.0 if problem.priors is None else problem.priors.cost(T_camera_map)
+
+
 class _NormalEquations:
     """The linearised problem at one estimate, to be solved with several dampings."""
 
@@ -233,6 +240,10 @@ class _NormalEquations:
         self._camera_gradient = _sums(
             (turned @ residual[moving, :, None])[..., 0], camera, self._free
         )
+        self._prior = None
+        if problem.priors is not None:
+            self._prior, gradient = problem.priors.normal_equations(T_camera_map, problem.free)
+            self._camera_gradient = self._camera_gradient + gradient.reshape(-1, 6)
         # The shutter's readout time, where it is asked for, is one more column after the cameras'.
         self._size = 6 * self._free + (problem.row_slope is not None)
         self._cross = np.zeros((self._count, 3, self._size))
@@ -291,6 +302,8 @@ class _NormalEquations:
         view = np.zeros((self._free, 6, self._free, 6))
         view[each, :, each, :] = block
         result[:cameras, :cameras] = view.reshape(cameras, cameras)
+        if self._prior is not None:
+            result[:cameras, :cameras] += self._prior
         if self._size > cameras:
             result[-1, :-1] = result[:-1, -1] = self._slope_camera
             result[-1, -1] = self._slope_block * (1.0 + damping)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking.corners import DESCRIPTOR_BYTES, Descriptors, Image
+from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.rigid import Floats
 
@@ -81,6 +82,7 @@ class TrackingKeyframe:
         described: (M,) the landmarks that ``descriptors`` describe.
         adjusted: whether an adjustment has changed its pose.
         jpeg: the image as it is in the map's file; None: it was not loaded from one.
+        given: its pose as something else measured it; None for none, or where it is not used.
 
     Example:
         >>> pixels, image = np.array([[20.0, 20.0]]), np.zeros((48, 64), np.uint8)
@@ -103,3 +105,4 @@ class TrackingKeyframe:
     described: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
     adjusted: bool = False
     jpeg: bytes | None = None
+    given: GivenPose | None = None

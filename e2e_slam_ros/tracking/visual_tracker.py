@@ -19,6 +19,7 @@ from e2e_slam_ros.tracking.absolute_pose import PoseEstimate
 from e2e_slam_ros.tracking.back_end import BackEnd, TrackUpdate
 from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap, to_state, with_images
@@ -47,6 +48,8 @@ from e2e_slam_ros.tracking.tracks import (
 _WEAK = 0.25
 # New keyframes kept while localising; with so many the tracker goes back to the loaded ones.
 _MOST_TEMPORARY, _MOST_WITHOUT_MAP = 60, 300
+# Distance from the last keyframe that makes a new one while no landmark says how far things are.
+_CARRIED_M = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,7 @@ class _Last:
     image: Image
     keyframe: int
     T_keyframe_camera: Floats
+    given: GivenPose | None = None
 
 
 class VisualTracker:
@@ -98,11 +102,16 @@ class VisualTracker:
             self._newest_ns = 0
             self._begin()
 
-    def track(self, frame: Frame) -> TrackedPose:
+    def track(self, frame: Frame, given: GivenPose | None = None) -> TrackedPose:
         """Return the pose of a frame; never waits for an adjustment.
 
         The tracker refuses a frame that is not newer than the last, or that comes from another
         camera than the map. Such a frame changes nothing.
+
+        Args:
+            frame: an image, and measured depth if there is any.
+            given: its pose as something else measured it. It replaces the prediction, carries the
+                pose on where images cannot, and holds the adjustment.
         """
         with self._lock:
             if self._last is not None and frame.stamp_ns <= self._newest_ns:
@@ -114,11 +123,11 @@ class VisualTracker:
             if not self.map.keyframes:
                 if self._config.localize_only:
                     return self._no_pose(frame, "no map to localise in: load one first")
-                return self._initialise(frame, view)
+                return self._initialise(frame, view, given)
             if self._last is None:
-                return self._look_for_place(frame, view)
+                return self._look_for_place(frame, view, given)
             self._take_updates()
-            return self._follow(frame, view)
+            return self._follow(frame, view, given)
 
     def adjust(self) -> bool:
         """Work on the oldest new keyframe; return whether there was one."""
@@ -256,16 +265,21 @@ class VisualTracker:
         self._search.begin()
         self.state = TrackingState.LOST
 
-    def _initialise(self, frame: Frame, view: TrackedView) -> TrackedPose:
-        made = self._keep(frame, view, np.eye(4), Tracks.none())
+    def _initialise(
+        self, frame: Frame, view: TrackedView, given: GivenPose | None = None
+    ) -> TrackedPose:
+        origin = np.eye(4) if given is None else given.T_map_camera
+        made = self._keep(frame, view, origin, Tracks.none(), given)
         if made is None:
             return self._no_pose(frame, "too few corners in the image")
-        self._remember(frame, view, np.eye(4))
+        self._remember(frame, view, origin, given)
         return TrackedPose(
-            frame.stamp_ns, np.eye(4), np.zeros((6, 6)), self.state, 0, "", made.index
+            frame.stamp_ns, origin, np.zeros((6, 6)), self.state, 0, "", made.index
         )
 
-    def _look_for_place(self, frame: Frame, view: TrackedView) -> TrackedPose:
+    def _look_for_place(
+        self, frame: Frame, view: TrackedView, given: GivenPose | None
+    ) -> TrackedPose:
         """Look for the camera in a map that it was not tracked in before."""
         assert self._back_end is not None
         found, reason = self._search.look(self.map, self._back_end.places, view)
@@ -275,8 +289,8 @@ class VisualTracker:
         pose, tracks = found.pose, found.followed.agreeing()
         T_map_camera = rigid.inverse(pose.T_camera_map)
         self._tracks, inliers = tracks, found.followed.inliers
-        made = self._keep(frame, view, T_map_camera, tracks)
-        self._remember(frame, view, T_map_camera)
+        made = self._keep(frame, view, T_map_camera, tracks, given)
+        self._remember(frame, view, T_map_camera, given)
         index = None if made is None else made.index
         return TrackedPose(
             frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
@@ -301,12 +315,15 @@ class VisualTracker:
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
         self._last = replace(self._last, keyframe=keyframe.index, T_keyframe_camera=relative)
 
-    def _follow(self, frame: Frame, view: TrackedView) -> TrackedPose:
+    def _follow(self, frame: Frame, view: TrackedView, given: GivenPose | None) -> TrackedPose:
         assert self._last is not None
         seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
         T_map_before = self.pose_of(self._last.keyframe, self._last.T_keyframe_camera)
-        expected = T_map_before @ self._motion.predict(seconds)
-        followed = self._attempt(view, T_map_before, expected, self._motion.turning)
+        carried = self._carried(T_map_before, given)
+        motion = self._motion.predict(seconds)
+        followed = self._first_attempt(view, T_map_before, motion, carried, seconds)
+        if carried is not None and followed.inliers < self._config.min_inliers:
+            return self._carry_on(frame, view, carried, followed, given)
         if self.state == TrackingState.INITIALISING and not followed.known.any():
             return self._wait_for_depth(frame, view, followed.tracks)
         reason = ""
@@ -323,11 +340,69 @@ class VisualTracker:
         self._tracks, inliers = tracks, int(pose.inliers.sum())
         made = None
         if was_lost or is_wanted(self.map, self._config.keyframe, T_map_camera, inliers):
-            made = self._keep(frame, view, T_map_camera, tracks)
-        self._remember(frame, view, T_map_camera)
+            made = self._keep(frame, view, T_map_camera, tracks, given)
+        self._remember(frame, view, T_map_camera, given)
         index = None if made is None else made.index
         return TrackedPose(
             frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
+        )
+
+    def _carried(self, T_map_before: Floats, given: GivenPose | None) -> Floats | None:
+        """Return the last pose moved as the given poses moved; None without two of these."""
+        assert self._last is not None
+        if given is None or self._last.given is None:
+            return None
+        return T_map_before @ rigid.inverse(self._last.given.T_map_camera) @ given.T_map_camera
+
+    def _first_attempt(
+        self,
+        view: TrackedView,
+        T_map_before: Floats,
+        motion: Floats,
+        carried: Floats | None,
+        seconds: float,
+    ) -> Followed:
+        """Follow the tracks from where given poses put the camera; else with the motion so far."""
+        steady = T_map_before @ motion
+        if carried is None:
+            return self._attempt(view, T_map_before, steady, self._motion.turning)
+        turn = rigid.inverse(T_map_before) @ carried
+        turning = rigid.rotation_vector(turn[:3, :3]) / max(seconds, 1e-3)
+        followed = self._attempt(view, T_map_before, carried, turning)
+        if followed.inliers >= max(self._config.min_inliers, _WEAK * len(self._tracks.ids)):
+            return followed
+        again = self._attempt(view, T_map_before, steady, self._motion.turning)
+        return max((followed, again), key=lambda one: one.inliers)
+
+    def _carry_on(
+        self,
+        frame: Frame,
+        view: TrackedView,
+        T_map_camera: Floats,
+        followed: Followed,
+        given: GivenPose | None,
+    ) -> TrackedPose:
+        """Move as the given poses did; new keyframes get their landmarks by triangulation."""
+        assert self._last is not None
+        reason = f"{followed.inliers} landmarks agree: moved by the given poses"
+        keyframe, tracks = self.map.keyframes[-1], followed.tracks
+        moved = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
+        rule = self._config.keyframe
+        self._tracks = tracks
+        made = None
+        if (
+            len(tracks.ids) < (1.0 - rule.lost) * len(keyframe.seen.ids)
+            or float(np.linalg.norm(moved[:3, 3])) > _CARRIED_M
+            or rigid.angle_deg(moved) > rule.rotation_deg
+        ):
+            made = self._keep(frame, view, T_map_camera, tracks, given)
+        seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
+        before = self.pose_of(self._last.keyframe, self._last.T_keyframe_camera)
+        self._motion.moved(rigid.inverse(before) @ T_map_camera, seconds)
+        self._remember(frame, view, T_map_camera, given)
+        index = None if made is None else made.index
+        return TrackedPose(
+            frame.stamp_ns, T_map_camera, None, self.state, followed.inliers, reason, index
         )
 
     def _attempt(
@@ -412,7 +487,12 @@ class VisualTracker:
         return self._no_pose(frame, "no keyframe has depth yet")
 
     def _keep(
-        self, frame: Frame, view: TrackedView, T_map_camera: Floats, tracks: Tracks
+        self,
+        frame: Frame,
+        view: TrackedView,
+        T_map_camera: Floats,
+        tracks: Tracks,
+        given: GivenPose | None,
     ) -> TrackingKeyframe | None:
         """Make a keyframe and queue it for the back end."""
         turning = self._motion.turning.copy()
@@ -421,6 +501,7 @@ class VisualTracker:
         )
         if keyframe is None:
             return None
+        keyframe.given = given
         self._tracks = Tracks(keyframe.seen.ids, keyframe.seen.pixels.copy())
         if view.depth is not None:
             self._give_depth(keyframe, view.depth)
@@ -442,10 +523,12 @@ class VisualTracker:
             else:
                 self._tracks = self._tracks.chosen(~np.isin(self._tracks.ids, update.gone))
 
-    def _remember(self, frame: Frame, view: TrackedView, T_map_camera: Floats) -> None:
+    def _remember(
+        self, frame: Frame, view: TrackedView, T_map_camera: Floats, given: GivenPose | None
+    ) -> None:
         keyframe = self.map.keyframes[-1]
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
-        self._last = _Last(frame.stamp_ns, view.image, keyframe.index, relative)
+        self._last = _Last(frame.stamp_ns, view.image, keyframe.index, relative, given)
 
     def _no_pose(self, frame: Frame, reason: str) -> TrackedPose:
         return TrackedPose(frame.stamp_ns, None, None, self.state, 0, reason)
