@@ -31,7 +31,7 @@ from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
-from e2e_slam_ros.slam.pose_tracking import PoseTracking
+from e2e_slam_ros.slam.camera_tracking import CameraTracking
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -73,7 +73,7 @@ class CameraInput:
         on_keyframe: Callable[[KeyframeJob], None],
         observer: RunObserver | None = None,
         repeat: Callable[[int], bool] | None = None,
-        tracking: PoseTracking | None = None,
+        tracking: CameraTracking | None = None,
     ) -> None:
         self.frames = self.keyframes = 0
         self.epoch = 0
@@ -254,7 +254,7 @@ class CameraInput:
         self._waiting.append((job, deadline_s, frame))
         self._match_depths()
 
-    def _tracked(self, image: Frame, tracking: PoseTracking) -> tuple[Frame, bool]:
+    def _tracked(self, image: Frame, tracking: CameraTracking) -> tuple[Frame, bool]:
         """Return a frame at its tracked pose, and whether the tracker needs it mapped.
 
         Raises:

@@ -22,7 +22,7 @@ from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.observer import Observers, RunObserver
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.slam.pipeline import SlamPipeline
-from e2e_slam_ros.slam.pose_tracking import PoseTracking
+from e2e_slam_ros.slam.camera_tracking import CameraTracking
 from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
 from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
@@ -186,7 +186,7 @@ class SlamNode(MappingNode):
         }
 
 
-def tracking_facts(tracking: PoseTracking | None) -> dict[str, object]:
+def tracking_facts(tracking: CameraTracking | None) -> dict[str, object]:
     """Return what diagnostics show of the visual tracker."""
     if tracking is None:
         return {}

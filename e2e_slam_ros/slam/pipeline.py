@@ -15,10 +15,9 @@ from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.build_tracking import build_tracking
 from e2e_slam_ros.slam.depth_sources import build_depth_source
-from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
-from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 from e2e_slam_ros.slam.stage_timer import StageTimer
@@ -46,8 +45,9 @@ class SlamPipeline:
         source: the depth source.
         depth_stage: from raw depth to the depth that is fused.
         surfels: the map.
-        tracking: finds the poses of frames with ``pose.source: visual``; else None. `reset`
-            leaves it alone: it runs at camera rate, and is reset there.
+        tracking: finds the poses of frames (``pose.source: visual``), or refines given ones
+            (``pose.refine``); else None. `reset` leaves it alone: it runs at camera rate, and is
+            reset there.
 
     Raises:
         E2ESlamError: a configuration that makes no sense, or a source that cannot be built.
@@ -90,9 +90,7 @@ class SlamPipeline:
         if self.source.traits.unit is not DepthUnit.METRES:
             between = BetweenFrames(config.refine.motion.min_baseline_m, self._as_view)
         self.keyframes = Keyframes(kept_keyframes(config), between)
-        self.tracking: PoseTracking | None = None
-        if config.pose.source == "visual":
-            self.tracking = PoseTracking(config, keyframe_depth(config, device))
+        self.tracking = build_tracking(config, device)
 
     @property
     def config(self) -> Config:
@@ -123,6 +121,8 @@ class SlamPipeline:
         decision = self.selector.choose_keyframe(frame, wanted)
         if not decision.is_keyframe:
             self.keyframes.offer(frame)
+        elif self.tracking is not None:
+            self.tracking.chosen(frame)
         return decision
 
     def map_keyframe(self, frame: Frame, decision: KeyframeDecision) -> KeyframeResult:

@@ -17,6 +17,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -37,6 +38,11 @@ _REMEMBERED = 1000
 _DEPTH_WAIT_S = 1.0
 
 
+def no_notice(kind: str, text: str) -> None:
+    """Take a notice that nobody listens for."""
+    del kind, text
+
+
 class PoseTracking:
     """Poses of camera frames from their images.
 
@@ -47,9 +53,11 @@ class PoseTracking:
         config: ``tracking`` and ``runtime.offline``.
         depth_of: gives the tracker's keyframes their depth; None: it is measured, and arrives by
             `mapped`.
+        refines: frames come with a pose, and depth only with the keyframes that are mapped anyway.
 
     Attributes:
         on_problem: called from the thread with an error that cost a keyframe its adjustment.
+        on_notice: called with a kind and a sentence for the user.
 
     Example:
         >>> tracking = PoseTracking(Config().with_values({"runtime.offline": True}), None)
@@ -57,12 +65,15 @@ class PoseTracking:
         ('initialising', True, 0)
     """
 
-    def __init__(self, config: Config, depth_of: DepthOf | None) -> None:
+    def __init__(self, config: Config, depth_of: DepthOf | None, refines: bool = False) -> None:
         self._tracker = VisualTracker(config.tracking)
         self._sigmas = config.tracking.adjustment
         self._depth_of = depth_of
+        self._refines = refines
+        self._T_map_tracker = np.eye(4) if refines else T_MAP_FIRST
         self._offline = config.runtime.offline
         self.on_problem: Callable[[Exception], None] | None = None
+        self.on_notice: Callable[[str, str], None] = no_notice
         self._relative: OrderedDict[int, tuple[int, Matrix]] = OrderedDict()
         self._mapped: dict[int, int] = {}
         self._stopped = ""
@@ -77,7 +88,7 @@ class PoseTracking:
     @property
     def needs_mapping(self) -> bool:
         """Whether the tracker's keyframes must be mapped, because that brings their depth."""
-        return self._depth_of is None
+        return self._depth_of is None and not self._refines
 
     @property
     def state(self) -> TrackingState:
@@ -99,11 +110,15 @@ class PoseTracking:
         """Number of loops closed."""
         return len(self._tracker.loops)
 
-    def track(self, frame: Frame) -> TrackedPose:
+    def begin_at(self, T_map_camera: Matrix) -> None:
+        """Set the pose (4, 4) that the map begins at."""
+        self._tracker.origin = T_map_camera
+
+    def track(self, frame: Frame, given: GivenPose | None = None) -> TrackedPose:
         """Return the pose of a frame in the map; the pose is None while the camera is lost."""
         if self._stopped:
             return TrackedPose(frame.stamp_ns, None, None, self.state, 0, self._stopped)
-        tracked = self._tracker.track(replace(frame, depth=None, T_map_camera=None))
+        tracked = self._tracker.track(replace(frame, depth=None, T_map_camera=None), given)
         if tracked.T_map_camera is None:
             return tracked
         relative = self._tracker.relative
@@ -113,7 +128,12 @@ class PoseTracking:
             self._relative.popitem(last=False)
         if tracked.keyframe is not None:
             self._on_keyframe(frame)
-        return replace(tracked, T_map_camera=T_MAP_FIRST @ tracked.T_map_camera)
+        return replace(tracked, T_map_camera=self._T_map_tracker @ tracked.T_map_camera)
+
+    def chosen(self, frame: Frame) -> None:
+        """Learn that a frame is going to be mapped: its depth helps the tracker."""
+        if self._refines and self._depth_of is None:
+            self._tracker.keep_last(frame)
 
     def refreshed(self, frame: Frame) -> Frame:
         """Return a frame at its pose as the last adjustment left it."""
@@ -228,7 +248,7 @@ class PoseTracking:
             self._thread.join(10.0)
 
     def _pose(self, relative: tuple[int, Matrix]) -> Matrix:
-        return T_MAP_FIRST @ self._tracker.pose_of(*relative)
+        return self._T_map_tracker @ self._tracker.pose_of(*relative)
 
     def _on_keyframe(self, frame: Frame) -> None:
         """Have a tracker's keyframe adjusted, once it has depth."""
@@ -236,9 +256,14 @@ class PoseTracking:
             with self._condition:
                 self._waiting.append(frame)
                 self._condition.notify_all()
-        elif self._depth_of is not None:
-            self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
+        elif self._depth_of is not None or self._refines:
+            self._give_depth(frame)
             self._adjust()
+
+    def _give_depth(self, frame: Frame) -> None:
+        depth = None if self._depth_of is None else self._depth_of(frame)
+        if depth is not None:
+            self._tracker.give_depth(frame.stamp_ns, depth)
 
     def _adjust(self) -> None:
         while self._tracker.adjust():
@@ -252,14 +277,13 @@ class PoseTracking:
                 if self._stopping:
                     return
                 frame = self._waiting[0]
-                if self._depth_of is None:
+                if self._depth_of is None and not self._refines:
                     # Measured depth comes by `mapped`, which takes the frame away.
                     self._condition.wait_for(partial(self._settled, frame), _DEPTH_WAIT_S)
                 if frame in self._waiting:
                     self._waiting.remove(frame)
             try:
-                if self._depth_of is not None:
-                    self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
+                self._give_depth(frame)
                 self._adjust()
             except Exception as error:
                 # One bad keyframe must not end the thread: nothing would be adjusted any more.

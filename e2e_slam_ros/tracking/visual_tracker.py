@@ -75,6 +75,7 @@ class VisualTracker:
     Attributes:
         map: keyframes and landmarks.
         state: whether the camera is tracked.
+        origin: (4, 4) pose of the first keyframe, where none is given.
 
     Example:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
@@ -89,6 +90,7 @@ class VisualTracker:
 
     def __init__(self, config: TrackingConfig) -> None:
         self._config = config
+        self.origin: Floats = np.eye(4)
         self._lock = threading.RLock()
         self._search = PlaceSearch(config)
         self.reset()
@@ -143,6 +145,25 @@ class VisualTracker:
                 if self._config.localize_only:
                     self._forget_temporary()
         return True
+
+    def keep_last(self, frame: Frame) -> bool:
+        """Make the last frame a keyframe, because its depth will come; return whether it is one.
+
+        Args:
+            frame: the one that `track` was called with last; an older one is refused.
+        """
+        with self._lock:
+            last = self._last
+            if last is None or last.stamp_ns != frame.stamp_ns or self._lens is None:
+                return False
+            if self.map.keyframes[-1].stamp_ns == frame.stamp_ns:
+                return True
+            T_map_camera = self.pose_of(last.keyframe, last.T_keyframe_camera)
+            sigma = self._config.adjustment.pixel_sigma
+            view = TrackedView(last.image, self._lens, None, sigma)
+            self._keep(frame, view, T_map_camera, self._tracks, last.given)
+            self._remember(frame, view, T_map_camera, last.given)
+            return True
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
         """Store the depth of a mapped keyframe; return whether the tracker has that keyframe.
@@ -268,7 +289,7 @@ class VisualTracker:
     def _initialise(
         self, frame: Frame, view: TrackedView, given: GivenPose | None = None
     ) -> TrackedPose:
-        origin = np.eye(4) if given is None else given.T_map_camera
+        origin = self.origin if given is None else given.T_map_camera
         made = self._keep(frame, view, origin, Tracks.none(), given)
         if made is None:
             return self._no_pose(frame, "too few corners in the image")
