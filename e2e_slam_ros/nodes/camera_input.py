@@ -227,7 +227,9 @@ class CameraInput:
 
     def _pass_on(self, frame: CameraFrame) -> None:
         pose = frame.T_map_camera
-        image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, None, pose)
+        image = Frame(
+            self.frames, frame.stamp_ns, frame.image, frame.camera, None, pose, frame.pose_sigma
+        )
         # Read before the frame is tracked: a map that is loaded meanwhile outdates its pose.
         wanted, epoch = False, self.epoch
         if self._path_is_old:
@@ -237,7 +239,9 @@ class CameraInput:
             image, wanted = self._tracked(image, self._tracking)
             frame = replace(frame, T_map_camera=image.T_map_camera)
         assert image.T_map_camera is not None
-        self._trajectory.publish(frame.stamp_ns, frame.frame_id, image.T_map_camera)
+        self._trajectory.publish(
+            frame.stamp_ns, frame.frame_id, image.T_map_camera, frame.T_odom_camera
+        )
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
         start = time.perf_counter()
         decision = self._chooser.choose_keyframe(image, wanted)
