@@ -131,6 +131,7 @@ class SlamPipeline:
         with self.selector.withdrawn_on_error(frame.stamp_ns):
             if self.tracking is not None:
                 frame = self.tracking.refreshed(frame)
+                self.keyframes.refresh_between()
             with timer("prepare"):
                 keyframe = self._prepare(frame, decision)
             with timer("depth"):
@@ -289,6 +290,8 @@ class SlamPipeline:
         return keyframe if self._prepared is None else self._prepared(keyframe)
 
     def _as_view(self, frame: Frame) -> Keyframe:
+        if self.tracking is not None:
+            frame = self.tracking.refreshed(frame)
         return self._preprocess.keyframe(frame, _BETWEEN, -1)
 
     def _revise(self) -> tuple[Revision | None, str | None]:

@@ -23,6 +23,9 @@ class NoisyPoses:
         sigma_deg: standard deviation of the rotation about each axis, degrees.
         seed: of the noise.
 
+    Attributes:
+        clean: the recording as it is.
+
     Example:
         >>> from e2e_slam_ros.simulation import ProceduralReader
         >>> reader = ProceduralReader(0, 2, 32, 24, texture_size=64)
@@ -35,7 +38,7 @@ class NoisyPoses:
     def __init__(
         self, reader: FrameReader, sigma_m: float, sigma_deg: float, seed: int = 0
     ) -> None:
-        self._reader = reader
+        self.clean = reader
         generator = np.random.default_rng(seed)
         sigma = np.repeat([sigma_m, np.radians(sigma_deg)], 3)
         self._noise: Floats = rigid.exp(generator.normal(size=(len(reader), 6)) * sigma)
@@ -43,18 +46,18 @@ class NoisyPoses:
     @property
     def name(self) -> str:
         """Short name of the recording."""
-        return self._reader.name
+        return self.clean.name
 
     @property
     def report(self) -> ReaderReport:
         """Counts of left-out entries, and notes."""
-        return self._reader.report
+        return self.clean.report
 
     def __len__(self) -> int:
-        return len(self._reader)
+        return len(self.clean)
 
     def __getitem__(self, index: int) -> Frame:
-        frame = self._reader[index]
+        frame = self.clean[index]
         if frame.T_map_camera is None:
             return frame
         return replace(frame, T_map_camera=frame.T_map_camera @ self._noise[index])
