@@ -32,7 +32,7 @@ from e2e_slam_ros.evaluation.adaptation.online_protocol import OnlineProtocol
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.evaluation.trajectory.errors import ate_rmse, rpe
 from e2e_slam_ros.evaluation.trajectory.noisy_poses import NoisyPoses
-from e2e_slam_ros.slam.build_tracking import build_tracking
+from e2e_slam_ros.slam.build_tracking import build_refinement
 
 CPU = torch.device("cpu")
 _USUAL = {"depth.source": "network", "refine.strategy": "output", "refine.steps": 0}
@@ -76,14 +76,14 @@ def measure(reader: FrameReader, noise: float, seed: int, config: Config) -> Row
 
 def _trajectories(reader: FrameReader, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Return the recorded poses (N, 4, 4) and those that the system ends with."""
-    tracking = build_tracking(config.with_values({"runtime.offline": True}), CPU)
+    refinement = build_refinement(config.with_values({"runtime.offline": True}), CPU)
     clean = reader.clean if isinstance(reader, NoisyPoses) else reader
     frames = []
     for frame in reader:
-        if tracking is not None:
-            tracking.track(frame)
+        if refinement is not None:
+            refinement.track(frame)
         frames.append(frame)
-    found = [frame if tracking is None else tracking.refreshed(frame) for frame in frames]
+    found = [frame if refinement is None else refinement.refreshed(frame) for frame in frames]
     true = [clean[position].T_map_camera for position in range(len(clean))]
     return np.stack(true), np.stack([frame.T_map_camera for frame in found])
 

@@ -31,7 +31,9 @@ from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
-from e2e_slam_ros.slam.camera_tracking import CameraTracking
+from e2e_slam_ros.slam.pose_refinement import PoseRefinement
+from e2e_slam_ros.slam.pose_tracking import PoseTracking
+from e2e_slam_ros.tracking.state import TrackedPose
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -61,6 +63,7 @@ class CameraInput:
         config: may be replaced by `reconfigure`.
         on_keyframe: takes each keyframe; must not block.
         tracking: finds the poses of frames that come without one; or None.
+        refinement: refines the poses of frames that come with one; or None.
         repeat: called with the stamp of an image that came twice; true: it answers for it.
     """
 
@@ -73,7 +76,8 @@ class CameraInput:
         on_keyframe: Callable[[KeyframeJob], None],
         observer: RunObserver | None = None,
         repeat: Callable[[int], bool] | None = None,
-        tracking: CameraTracking | None = None,
+        tracking: PoseTracking | None = None,
+        refinement: PoseRefinement | None = None,
     ) -> None:
         self.frames = self.keyframes = 0
         self.epoch = 0
@@ -87,6 +91,7 @@ class CameraInput:
         self._observer = observer
         self._repeat = repeat
         self._tracking = tracking
+        self._refinement = refinement
         self._trajectory = TrajectoryOutput(node, config)
         self._poses = make_pose_source(node, config, self._poll)
         topic = node.resolve_topic_name("camera/image_raw")
@@ -157,6 +162,8 @@ class CameraInput:
         self._trajectory.clear()
         if self._tracking is not None:
             self._tracking.reset()
+        if self._refinement is not None:
+            self._refinement.reset()
 
     def follow_loaded_map(self) -> None:
         """Leave out the keyframes and the path of before a map was loaded (any thread)."""
@@ -193,6 +200,8 @@ class CameraInput:
         """Start the keyframe rule anew; the map stays, if the poses come from outside."""
         self._depths.restart(stamp_ns)
         self._chooser.restart()
+        if self._refinement is not None:
+            self._refinement.reset()
         if self._tracking is not None and self._tracking.has_loaded_map:
             self._tracking.look()
         elif self._tracking is not None:
@@ -237,7 +246,9 @@ class CameraInput:
             self._trajectory.clear()
         if self._tracking is not None:
             image, wanted = self._tracked(image, self._tracking)
-            frame = replace(frame, T_map_camera=image.T_map_camera)
+        elif self._refinement is not None:
+            image = _at_pose(image, self._timed(self._refinement, image))
+        frame = replace(frame, T_map_camera=image.T_map_camera)
         assert image.T_map_camera is not None
         self._trajectory.publish(
             frame.stamp_ns, frame.frame_id, image.T_map_camera, frame.T_odom_camera
@@ -258,26 +269,24 @@ class CameraInput:
         self._waiting.append((job, deadline_s, frame))
         self._match_depths()
 
-    def _tracked(self, image: Frame, tracking: CameraTracking) -> tuple[Frame, bool]:
+    def _tracked(self, image: Frame, tracking: PoseTracking) -> tuple[Frame, bool]:
         """Return a frame at its tracked pose, and whether the tracker needs it mapped.
 
         Raises:
             LostError: the tracker has no pose for it.
         """
-        start, failures = time.perf_counter(), tracking.guess_failures
-        tracked = tracking.track(image)
-        self._latency("track", (time.perf_counter() - start) * 1e3)
+        failures = tracking.guess_failures
+        tracked = self._timed(tracking, image)
         if tracking.guess_failures > failures:
             self._diagnostics.problem("initial_pose", tracked.reason)
-        if tracked.T_map_camera is None:
-            raise LostError.from_parts(
-                f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",
-                tracked.reason,
-                "an image of a known place",
-                "move the camera back to where it was tracked, slowly and with light",
-            )
-        wanted = tracking.needs_mapping and tracked.keyframe is not None
-        return replace(image, T_map_camera=tracked.T_map_camera), wanted
+        image = _at_pose(image, tracked)
+        return image, tracking.needs_mapping and tracked.keyframe is not None
+
+    def _timed(self, poses: PoseTracking | PoseRefinement, image: Frame) -> TrackedPose:
+        start = time.perf_counter()
+        tracked = poses.track(image)
+        self._latency("track", (time.perf_counter() - start) * 1e3)
+        return tracked
 
     def _match_depths(self) -> None:
         """Hand on the keyframes whose depth has come, in order; refuse what waited too long."""
@@ -321,3 +330,19 @@ class CameraInput:
         self._diagnostics.latency(stage, ms)
         if self._observer is not None:
             self._observer.on_latency(stage, ms)
+
+
+def _at_pose(image: Frame, tracked: TrackedPose) -> Frame:
+    """Return a frame at its tracked pose.
+
+    Raises:
+        LostError: there is none.
+    """
+    if tracked.T_map_camera is None:
+        raise LostError.from_parts(
+            f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",
+            tracked.reason,
+            "an image of a known place",
+            "move the camera back to where it was tracked, slowly and with light",
+        )
+    return replace(image, T_map_camera=tracked.T_map_camera)

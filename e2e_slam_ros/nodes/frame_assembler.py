@@ -204,10 +204,10 @@ class FrameAssembler:
         frame_id = self._camera_frame or header_frame
         last_chance = last_chance or self._poses.passed(item.stamp_ns)
         pose = self._poses.pose(item.stamp_ns, frame_id, last_chance)
-        if pose is None and self._poses.required:
-            if last_chance:
-                raise self._no_pose(item.stamp_ns, frame_id, header_frame)
+        if pose is None and not last_chance:
             return None
+        if pose is None and self._poses.required:
+            raise self._no_pose(item.stamp_ns, frame_id, header_frame)
         image = image_to_rgb(item.msg)
         if lens.rectifier is not None:
             image = lens.rectifier.image(image)

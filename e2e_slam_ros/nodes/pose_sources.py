@@ -276,10 +276,16 @@ class TfPoses(PoseSource):
 
 def make_pose_source(node: Node, config: Config, notify: Notify) -> PoseSource:
     """Return the pose source of ``pose.source``. ``notify`` is called when a pose arrives."""
-    if config.pose.source == "odometry":
-        return OdometryPoses(node, config, notify)
-    if config.pose.source == "visual":
+    visual = config.pose.source == "visual"
+    kind = config.tracking.prior if visual else config.pose.source
+    if kind == "none":
         return ImagePoses()
-    if config.pose.source == "tf":
-        return TfPoses(node, config, notify)
-    return TopicPoses(node, config, notify)
+    kinds: dict[str, type[TopicPoses | TfPoses]] = {
+        "topic": TopicPoses,
+        "odometry": OdometryPoses,
+        "tf": TfPoses,
+    }
+    source = kinds[kind](node, config, notify)
+    # A prior may be missing: images alone do then.
+    source.required = not visual
+    return source

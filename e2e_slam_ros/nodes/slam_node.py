@@ -22,7 +22,7 @@ from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.observer import Observers, RunObserver
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.slam.pipeline import SlamPipeline
-from e2e_slam_ros.slam.camera_tracking import CameraTracking
+from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
 from e2e_slam_ros.viewers.rerun_viewer import RerunViewer
@@ -57,8 +57,10 @@ class SlamNode(MappingNode):
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
-        if self.pipeline.tracking is not None:
-            self.pipeline.tracking.on_problem = partial(self.diagnostics.problem, "tracking")
+        for poses in (self.pipeline.tracking, self.pipeline.refinement):
+            if poses is not None:
+                poses.on_problem = partial(self.diagnostics.problem, "tracking")
+                poses.on_notice = self.diagnostics.problem
         self.camera_input = CameraInput(
             self,
             config,
@@ -67,6 +69,7 @@ class SlamNode(MappingNode):
             self.worker.submit,
             self._observer,
             tracking=self.pipeline.tracking,
+            refinement=self.pipeline.refinement,
         )
         if self.pipeline.tracking is not None:
             self._initial_pose = InitialPose(
@@ -83,8 +86,9 @@ class SlamNode(MappingNode):
 
     def close(self, save: bool = True) -> None:
         """End the threads; an offline run with an output folder saves its map."""
-        if self.pipeline.tracking is not None:
-            self.pipeline.tracking.close()
+        for poses in (self.pipeline.tracking, self.pipeline.refinement):
+            if poses is not None:
+                poses.close()
         super().close(save and not self.config.tracking.localize_only)
         if self._viewer is not None:
             self._viewer.close()
@@ -186,7 +190,7 @@ class SlamNode(MappingNode):
         }
 
 
-def tracking_facts(tracking: CameraTracking | None) -> dict[str, object]:
+def tracking_facts(tracking: PoseTracking | None) -> dict[str, object]:
     """Return what diagnostics show of the visual tracker."""
     if tracking is None:
         return {}

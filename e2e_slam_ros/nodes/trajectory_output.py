@@ -61,7 +61,8 @@ class TrajectoryOutput:
         if self.config.publish.tf:
             messages = []
             # The robot's own tree holds the camera where odometry or TF gives its pose.
-            alone = self.config.pose.source in ("topic", "visual")
+            source, prior = self.config.pose.source, self.config.tracking.prior
+            alone = source == "topic" or (source == "visual" and prior == "none")
             if T_odom_camera is not None:
                 T_map_odom = np.eye(4)
                 if not np.array_equal(T_map_camera, T_odom_camera):

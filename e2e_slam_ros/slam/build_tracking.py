@@ -1,26 +1,43 @@
-"""The tracker that the configuration asks for."""
+"""What finds the poses of frames, or refines given ones, as the configuration asks for."""
 
 from __future__ import annotations
 
 import torch
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.slam.camera_tracking import CameraTracking
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.slam.depth_sources import depth_traits
 from e2e_slam_ros.slam.keyframe_depth import keyframe_depth, no_depth
 from e2e_slam_ros.slam.pose_refinement import PoseRefinement
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
 
 
-def build_tracking(config: Config, device: torch.device) -> CameraTracking | None:
-    """Return what finds or refines the poses of frames; None: given poses stay as they are.
+def build_tracking(config: Config, device: torch.device) -> PoseTracking | None:
+    """Return what finds poses from the images alone; None: others are given.
 
     Raises:
         ConfigError, DepthError: as `keyframe_depth`.
     """
-    if config.pose.source == "visual":
-        return PoseTracking(config, keyframe_depth(config, device))
-    if config.pose.refine == "off":
+    if config.pose.source != "visual" or config.tracking.prior != "none":
+        return None
+    return PoseTracking(config, keyframe_depth(config, device))
+
+
+def build_refinement(config: Config, device: torch.device) -> PoseRefinement | None:
+    """Return what refines given poses; None: there are none, or they stay as they are.
+
+    Raises:
+        ConfigError: a prior without ``pose.source: visual``.
+    """
+    visual, prior = config.pose.source == "visual", config.tracking.prior
+    if not visual and prior != "none":
+        raise ConfigError.from_parts(
+            "parameter tracking.prior",
+            f"{prior!r} with pose.source {config.pose.source!r}",
+            "'none', or pose.source 'visual'",
+            "leave it out: poses of that source are refined where pose.refine says so",
+        )
+    if prior == "none" and (visual or config.pose.refine == "off"):
         return None
     traits = depth_traits(config)
 

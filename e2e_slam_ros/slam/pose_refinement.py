@@ -46,6 +46,8 @@ class PoseRefinement:
     def __init__(self, config: Config, build: Callable[[], PoseTracking]) -> None:
         self._config = config.pose
         self._drifts = config.pose.source != "topic"
+        # Odometry beside ``pose.source: visual`` is a prior and no more.
+        self._always = config.pose.refine == "on" or config.tracking.prior != "none"
         self._build = build
         self._agreement = ImageAgreement(config.pose.disagreement_px)
         self._course = GivenCourse(config.pose.jump_m)
@@ -76,7 +78,11 @@ class PoseRefinement:
     def track(self, frame: Frame) -> TrackedPose:
         """Return the pose of a frame: the given one, or a better one."""
         given = frame.T_map_camera
-        if given is None or not np.isfinite(given).all():
+        if given is None:
+            if self._tracking is None:
+                return TrackedPose(frame.stamp_ns, None, None, self.state, reason="no pose yet")
+            return self._tracking.track(frame)
+        if not np.isfinite(given).all():
             return TrackedPose(frame.stamp_ns, given, None, self.state)
         check = self._agreement.observe(frame, given)
         notice = self._course.follow(frame.stamp_ns, given, check, self._agreement.limit_px)
@@ -134,11 +140,11 @@ class PoseRefinement:
 
     def _tracker(self, given: Matrix) -> PoseTracking | None:
         """Return the tracker; build it when it is needed for the first time."""
-        if self._tracking is None and (self._config.refine == "on" or self._agreement.disagree):
+        if self._tracking is None and (self._always or self._agreement.disagree):
             self._tracking = self._build()
             self._tracking.begin_at(given)
             self._tracking.on_problem = self.on_problem
-            if self._config.refine == "auto":
+            if not self._always:
                 self.on_notice(
                     "pose",
                     "images disagree with the given poses: they are refined from here on "

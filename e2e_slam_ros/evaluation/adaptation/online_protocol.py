@@ -69,9 +69,9 @@ class OnlineProtocol:
         if frame.T_map_camera is None:
             self._setup.left_out.add("no pose")
             return
-        tracking = self._setup.pipeline.tracking
-        if tracking is not None:
-            tracked = tracking.track(frame)
+        refinement = self._setup.pipeline.refinement
+        if refinement is not None:
+            tracked = refinement.track(frame)
             frame = replace(frame, T_map_camera=tracked.T_map_camera)
             if tracked.T_map_camera is None:
                 self._setup.left_out.add("not tracked")
