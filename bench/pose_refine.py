@@ -113,9 +113,7 @@ def main() -> None:
         noisy = NoisyPoses(clean, noise * options.sigma_m, noise * options.sigma_deg, seed)
         for refine in options.refine:
             config = Config().with_values({**_USUAL, "pose.refine": refine})
-            rows.append(
-                measure(noisy, noise, seed, config.with_assignments(options.assignments))
-            )
+            rows.append(measure(noisy, noise, seed, config.with_assignments(options.assignments)))
             print(_line(rows[-1]), flush=True)
     if options.markdown:
         table = [*_HEAD, *map(_line, rows), "", machine_line("cpu")]

@@ -44,8 +44,8 @@ class PoseConfig:
     )
     sigma_m: float = leaf(
         0.05,
-        "standard deviation of a pose on the topic along each axis, metres; odometry and tf drift: "
-        "for them only the covariance in the message counts",
+        "standard deviation of a pose on the topic along each axis, metres; odometry and tf "
+        "drift: for them only the covariance in the message counts",
         low=0.001,
     )
     sigma_deg: float = leaf(
@@ -64,8 +64,8 @@ class PoseConfig:
     )
     jump_m: float = leaf(
         0.5,
-        "given poses jump if they leave their course by more than this between two images, metres; "
-        "a jump that images do not show is not followed",
+        "given poses jump if they leave their course by more than this between two images, "
+        "metres; a jump that images do not show is not followed",
         low=0.01,
     )
 

@@ -156,9 +156,7 @@ class PoseRefinement:
         return pose_sigma(self._config, frame.pose_sigma, self._drifts)
 
 
-def pose_sigma(
-    config: PoseConfig, stated: tuple[float, float] | None, drifts: bool
-) -> PoseSigma:
+def pose_sigma(config: PoseConfig, stated: tuple[float, float] | None, drifts: bool) -> PoseSigma:
     """Return the uncertainty of a given pose.
 
     Args:

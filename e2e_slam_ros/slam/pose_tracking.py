@@ -138,7 +138,11 @@ class PoseTracking:
     def refreshed(self, frame: Frame) -> Frame:
         """Return a frame at its pose as the last adjustment left it."""
         relative = self._relative.get(frame.stamp_ns)
-        return frame if relative is None else replace(frame, T_map_camera=self._pose(relative))
+        if relative is None:
+            return frame
+        sigma = self._tracker.sigma_of(relative[0])
+        tracked_sigma = sigma if np.isfinite(sigma).all() else None
+        return replace(frame, T_map_camera=self._pose(relative), tracked_sigma=tracked_sigma)
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
         """Learn that a keyframe is in the map, and take its measured depth.

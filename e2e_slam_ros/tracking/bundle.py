@@ -100,6 +100,8 @@ class BundleSolution:
         steps: accepted steps.
         readout_change_s: change of the readout time, seconds.
         readout_sigma_s: its standard deviation; infinite where the problem has no ``row_slope``.
+        pose_sigma: (C, 2) standard deviations of each camera's position (metres) and rotation
+            (radians), each the root of the mean variance of the axes; 0 for those that do not move.
 
     Example:
         A camera whose pose fits its only observation needs no step:
@@ -132,12 +134,14 @@ class BundleSolution:
     steps: int
     readout_change_s: float
     readout_sigma_s: float
+    pose_sigma: Floats
 
 
 def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
     """Return the poses and points of least robust cost found in ``iterations`` steps."""
     T, points = problem.T_camera_map.copy(), problem.points.copy()
     shift, sigma = 0.0, np.inf
+    pose_sigma = np.zeros((int(problem.free.sum()), 2))
     residual = _residuals(problem, T, points, shift)[0]
     cost_before = cost = _cost(residual) + _prior_cost(problem, T)
     damping, steps = _FIRST_DAMPING, 0
@@ -145,6 +149,7 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
     for _ in range(iterations):
         normal = normal or _NormalEquations(problem, T, points, shift)
         delta_camera, delta_point, delta_shift, sigma = normal.solve(damping)
+        pose_sigma = normal.pose_sigma
         new_T, new_points = T.copy(), points + delta_point
         new_T[problem.free] = rigid.exp(delta_camera) @ T[problem.free]
         new_shift = shift + delta_shift
@@ -161,6 +166,8 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
         damping, normal, steps = max(damping / 5.0, 1e-9), None, steps + 1
         if gain < _LEAST_GAIN:
             break
+    every_sigma = np.zeros((len(T), 2))
+    every_sigma[problem.free] = pose_sigma
     return BundleSolution(
         T_camera_map=T,
         points=points,
@@ -171,6 +178,7 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
         steps=steps,
         readout_change_s=shift,
         readout_sigma_s=float(sigma),
+        pose_sigma=every_sigma,
     )
 
 
@@ -281,6 +289,7 @@ class _NormalEquations:
             gradient = np.append(gradient, self._slope_gradient)
         gradient = gradient - flat_eliminated.T @ self._point_gradient.reshape(-1)
         step = -np.linalg.solve(reduced, gradient)
+        self._reduced = reduced
         right = self._point_gradient + self._cross @ step
         points = -(inverse @ right[..., None])[..., 0]
         cameras: Floats = np.asarray(step[: 6 * self._free].reshape(-1, 6), dtype=np.float64)
@@ -290,6 +299,13 @@ class _NormalEquations:
         unit[-1] = 1.0
         variance = float(np.linalg.solve(reduced, unit)[-1])
         return cameras, points, float(step[-1]), float(np.sqrt(max(variance, 0.0)))
+
+    @property
+    def pose_sigma(self) -> Floats:
+        """(F, 2) standard deviations of position and rotation, as the last `solve` left them."""
+        cameras = 6 * self._free
+        variance = np.diag(np.linalg.pinv(self._reduced, hermitian=True))[:cameras]
+        return np.sqrt(np.maximum(variance, 0.0).reshape(-1, 2, 3).mean(2))
 
     def _camera_side(self, damping: float) -> Floats:
         """Return the damped normal matrix of cameras and readout time before elimination."""

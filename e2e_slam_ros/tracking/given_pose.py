@@ -43,9 +43,7 @@ class PoseSigma:
         metres = self.motion_share * float(np.linalg.norm(T_first_second[:3, 3]))
         turn = rigid.rotation_vector(T_first_second[:3, :3])
         radians = self.motion_share * float(np.linalg.norm(turn))
-        return np.repeat(
-            [np.hypot(self.motion_m, metres), np.hypot(self.motion_rad, radians)], 3
-        )
+        return np.repeat([np.hypot(self.motion_m, metres), np.hypot(self.motion_rad, radians)], 3)
 
 
 @dataclass(frozen=True, eq=False)

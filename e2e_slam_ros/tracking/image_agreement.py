@@ -104,9 +104,7 @@ class ImageAgreement:
         return check
 
 
-def compare(
-    lens: Lens, before: Image, now: Image, T_now_before: Floats
-) -> MotionCheck | None:
+def compare(lens: Lens, before: Image, now: Image, T_now_before: Floats) -> MotionCheck | None:
     """Compare two images with the motion between them; None with too few corners."""
     pixels = detect_corners(before, np.zeros((0, 2)), _CORNERS, _APART_PX)
     if len(pixels) < _FEWEST:

@@ -183,6 +183,7 @@ class LocalMap:
                 rigid.inverse(solution.T_camera_map[position])
             )
             keyframe.adjusted = True
+            keyframe.sigma = _as_pair(solution.pose_sigma[position])
         free = ids >= self.fixed_landmarks
         self.landmarks.position[ids[free]] = solution.points[free]
         dropped = 0
@@ -221,3 +222,7 @@ class LocalMap:
         T_camera_map: Floats = rigid.inverse(keyframe.T_map_camera)
         points = rigid.transform_points(T_camera_map, self.landmarks.position[ids])
         return float(np.median(points[:, 2]))
+
+
+def _as_pair(values: Floats) -> tuple[float, float]:
+    return float(values[0]), float(values[1])

@@ -82,6 +82,8 @@ class TrackingKeyframe:
         described: (M,) the landmarks that ``descriptors`` describe.
         adjusted: whether an adjustment has changed its pose.
         jpeg: the image as it is in the map's file; None: it was not loaded from one.
+        sigma: standard deviations of its position (metres) and rotation (radians) relative to the
+            keyframes around it, by the last adjustment; infinite before.
         given: its pose as something else measured it; None for none, or where it is not used.
 
     Example:
@@ -106,3 +108,4 @@ class TrackingKeyframe:
     adjusted: bool = False
     jpeg: bytes | None = None
     given: GivenPose | None = None
+    sigma: tuple[float, float] = (np.inf, np.inf)

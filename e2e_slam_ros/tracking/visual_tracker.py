@@ -232,6 +232,11 @@ class VisualTracker:
         with self._lock:
             return self.map.keyframes[keyframe].T_map_camera @ T_keyframe_camera
 
+    def sigma_of(self, keyframe: int) -> tuple[float, float]:
+        """Return the standard deviations of a keyframe's position (m) and rotation (rad)."""
+        with self._lock:
+            return self.map.keyframes[keyframe].sigma
+
     def points(self) -> Floats:
         """Return the known landmarks (L, 3) in the map, metres."""
         with self._lock:
@@ -294,9 +299,7 @@ class VisualTracker:
         if made is None:
             return self._no_pose(frame, "too few corners in the image")
         self._remember(frame, view, origin, given)
-        return TrackedPose(
-            frame.stamp_ns, origin, np.zeros((6, 6)), self.state, 0, "", made.index
-        )
+        return TrackedPose(frame.stamp_ns, origin, np.zeros((6, 6)), self.state, 0, "", made.index)
 
     def _look_for_place(
         self, frame: Frame, view: TrackedView, given: GivenPose | None
