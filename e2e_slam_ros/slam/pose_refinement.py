@@ -144,6 +144,7 @@ class PoseRefinement:
             self._tracking = self._build()
             self._tracking.begin_at(given)
             self._tracking.on_problem = self.on_problem
+            self._tracking.on_notice = self.on_notice
             if not self._always:
                 self.on_notice(
                     "pose",

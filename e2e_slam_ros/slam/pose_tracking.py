@@ -271,7 +271,8 @@ class PoseTracking:
 
     def _adjust(self) -> None:
         while self._tracker.adjust():
-            pass
+            for warning in self._tracker.warnings():
+                self.on_notice("calibration", warning)
 
     def _run(self) -> None:
         """Adjust keyframes in turn (own thread)."""

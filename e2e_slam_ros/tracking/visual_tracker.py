@@ -264,6 +264,13 @@ class VisualTracker:
         """The readout time of the camera's shutter in use, seconds."""
         return 0.0 if self._lens is None else self._lens.readout_s
 
+    def warnings(self) -> list[str]:
+        """Return sentences for the user that are new since the last call."""
+        found: list[str] = []
+        while self._back_end is not None and self._back_end.warnings:
+            found.append(self._back_end.warnings.popleft())
+        return found
+
     @property
     def loops(self) -> tuple[tuple[int, int], ...]:
         """The (old, new) keyframes of each loop closed."""
