@@ -247,7 +247,9 @@ class CameraInput:
         if self._tracking is not None:
             image, wanted = self._tracked(image, self._tracking)
         elif self._refinement is not None:
-            image = _at_pose(image, self._timed(self._refinement, image))
+            tracked = self._timed(self._refinement, image)
+            image = _at_pose(image, tracked)
+            wanted = self._refinement.needs_mapping and tracked.keyframe is not None
         frame = replace(frame, T_map_camera=image.T_map_camera)
         assert image.T_map_camera is not None
         self._trajectory.publish(

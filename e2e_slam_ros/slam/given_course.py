@@ -38,7 +38,7 @@ class GivenCourse:
         >>> course.is_trusted
         False
         >>> course.join(np.eye(4), there)
-        >>> (course.T_map_given @ there)[0, 3], course.is_trusted
+        >>> float((course.T_map_given @ there)[0, 3]), course.is_trusted
         (0.0, True)
     """
 
@@ -71,19 +71,21 @@ class GivenCourse:
         seconds = (stamp_ns - last[0]) * 1e-9
         motion = rigid.inverse(last[1]) @ given
         aside = rigid.inverse(self._motion.predict(seconds)) @ motion
-        self._motion.moved(motion, seconds)
-        self.is_trusted = True
+        self.is_trusted = self._stuck < _STUCK
         if check is None:
+            self._motion.moved(motion, seconds)
             return ""
         jump_m = float(np.linalg.norm(aside[:3, 3]))
         if jump_m > self._jump_m and check.error_px > limit_px:
             self.is_trusted = False
-            # What moved was not the camera.
-            self._motion.reset()
+            # What moved was not the camera, which goes on as before.
+            steady = last[1] @ self._motion.predict(seconds)
+            self.T_map_given = self.T_map_given @ steady @ rigid.inverse(given)
             return (
                 f"given poses jumped by {jump_m:.2f} m between two images that do not show it: "
                 "the map follows the images (check what publishes the pose, or pose.jump_m)"
             )
+        self._motion.moved(motion, seconds)
         return self._watch_still(motion, check)
 
     def join(self, T_map_camera: Matrix, given: Matrix) -> None:

@@ -13,6 +13,7 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.pose import PoseConfig
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.slam.depth_sources import depth_traits
 from e2e_slam_ros.slam.given_course import GivenCourse
 from e2e_slam_ros.slam.pose_tracking import PoseTracking, no_notice
 from e2e_slam_ros.tracking.given_pose import GivenPose, PoseSigma
@@ -48,6 +49,7 @@ class PoseRefinement:
         self._drifts = config.pose.source != "topic"
         # Odometry beside ``pose.source: visual`` is a prior and no more.
         self._always = config.pose.refine == "on" or config.tracking.prior != "none"
+        self._measured = depth_traits(config).needs_sensor
         self._build = build
         self._agreement = ImageAgreement(config.pose.disagreement_px)
         self._course = GivenCourse(config.pose.jump_m)
@@ -62,8 +64,12 @@ class PoseRefinement:
 
     @property
     def needs_mapping(self) -> bool:
-        """False: the tracker takes the depth of the keyframes that are mapped anyway."""
-        return False
+        """Whether the tracker's keyframes must be mapped, because that brings their depth.
+
+        With given poses to triangulate by, the depth of the keyframes that are mapped anyway is
+        enough.
+        """
+        return self._measured and self.refines and not self._course.is_trusted
 
     @property
     def state(self) -> TrackingState:
@@ -90,17 +96,21 @@ class PoseRefinement:
             self.on_notice("pose", notice)
         tracking = self._tracker(given)
         if tracking is None:
-            return TrackedPose(frame.stamp_ns, given, None, TrackingState.TRACKING)
-        prior = None
-        if self._course.is_trusted:
-            prior = GivenPose(self._course.T_map_given @ given, self._sigma(frame))
+            return TrackedPose(frame.stamp_ns, self._placed(given), None, TrackingState.TRACKING)
+        prior, trusted = None, self._course.is_trusted
+        if trusted:
+            prior = GivenPose(self._placed(given), self._sigma(frame))
+        elif notice and tracking.state is TrackingState.INITIALISING:
+            # It waits for depth at places that are not true: begin with this image.
+            tracking.reset()
+            tracking.begin_at(self._placed(given))
         tracked = tracking.track(frame, prior)
         if tracked.T_map_camera is None:
             if prior is None:
                 return tracked
             # An image without corners: the given pose is all there is.
             return replace(tracked, T_map_camera=prior.T_map_camera)
-        if prior is None:
+        if not trusted:
             self._course.join(tracked.T_map_camera, given)
         return tracked
 
@@ -142,7 +152,7 @@ class PoseRefinement:
         """Return the tracker; build it when it is needed for the first time."""
         if self._tracking is None and (self._always or self._agreement.disagree):
             self._tracking = self._build()
-            self._tracking.begin_at(given)
+            self._tracking.begin_at(self._placed(given))
             self._tracking.on_problem = self.on_problem
             self._tracking.on_notice = self.on_notice
             if not self._always:
@@ -152,6 +162,11 @@ class PoseRefinement:
                     "(pose.refine: off keeps them as they are)",
                 )
         return self._tracking
+
+    def _placed(self, given: Matrix) -> Matrix:
+        """Return a given pose in the map: the same one, as long as nothing jumped."""
+        T_map_given = self._course.T_map_given
+        return given if np.array_equal(T_map_given, np.eye(4)) else T_map_given @ given
 
     def _sigma(self, frame: Frame) -> PoseSigma:
         return pose_sigma(self._config, frame.pose_sigma, self._drifts)
