@@ -93,7 +93,7 @@ class PoseRefinement:
         check = self._agreement.observe(frame, given)
         notice = self._course.follow(frame.stamp_ns, given, check, self._agreement.limit_px)
         if notice:
-            self.on_notice("pose", notice)
+            self.on_notice("given_pose", notice)
         tracking = self._tracker(given)
         if tracking is None:
             return TrackedPose(frame.stamp_ns, self._placed(given), None, TrackingState.TRACKING)
@@ -157,7 +157,7 @@ class PoseRefinement:
             self._tracking.on_notice = self.on_notice
             if not self._always:
                 self.on_notice(
-                    "pose",
+                    "given_pose",
                     "images disagree with the given poses: they are refined from here on "
                     "(pose.refine: off keeps them as they are)",
                 )
