@@ -42,7 +42,7 @@ class MotionEvidenceConfig:
         0.0055,
         "motion is ignored if mean plane weight times parallax (distance of the farthest view "
         "over depth) is smaller: it needs a parallax of 0.07 where images agree as usual, of "
-        "0.15 where they hardly agree",
+        "0.15 where they hardly agree, and more where tracked poses are uncertain",
         low=0.0,
         live=True,
     )

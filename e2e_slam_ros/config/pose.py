@@ -33,6 +33,45 @@ class PoseConfig:
         high=5.0,
         live=True,
     )
+    refine: str = leaf(
+        "auto",
+        "given poses are refined by the images: auto: once images disagree with them; on: always; "
+        "off: never",
+        choices=("auto", "on", "off"),
+    )
+    disagreement_px: float = leaf(
+        2.0,
+        "images disagree with the given motion if corners are this far from where it allows them "
+        "to be (median, pixels of an image 640 wide, over several images)",
+        low=0.1,
+        live=True,
+    )
+    sigma_m: float = leaf(
+        0.05,
+        "standard deviation of a pose on the topic along each axis, metres; odometry and tf "
+        "drift: for them only the covariance in the message counts",
+        low=0.001,
+    )
+    sigma_deg: float = leaf(
+        1.0,
+        "standard deviation of a pose on the topic about each axis, degrees",
+        low=0.01,
+    )
+    motion_sigma_m: float = leaf(
+        0.02, "standard deviation of the motion between two given poses, metres", low=0.0001
+    )
+    motion_sigma_deg: float = leaf(
+        0.5, "standard deviation of the turn between two given poses, degrees", low=0.001
+    )
+    motion_sigma_share: float = leaf(
+        0.02, "part of these standard deviations that grows with the motion's length", low=0.0
+    )
+    jump_m: float = leaf(
+        0.5,
+        "given poses jump if they leave their course by more than this between two images, "
+        "metres; a jump that images do not show is not followed",
+        low=0.01,
+    )
 
     @property
     def is_tracked(self) -> bool:

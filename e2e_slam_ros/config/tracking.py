@@ -112,6 +112,12 @@ class TrackingConfig:
         True
     """
 
+    prior: str = leaf(
+        "none",
+        "with pose.source visual: odometry or tf predicts the camera's motion, gives the scale, "
+        "and carries the pose on where images cannot",
+        choices=("none", "odometry", "tf"),
+    )
     image_width: int = leaf(
         640, "wider images are reduced to this width for tracking, pixels; 0: never", low=0
     )

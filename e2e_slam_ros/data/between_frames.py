@@ -64,6 +64,10 @@ class BetweenFrames:
         self._views = views
         return tuple(views.values())
 
+    def forget_views(self) -> None:
+        """Make views of the frames anew: their poses may have been corrected."""
+        self._views = {}
+
     def clear(self) -> None:
         """Forget all frames."""
         with self._lock:

@@ -23,6 +23,10 @@ class Frame:
         camera: intrinsics of ``image``, with the distortion of the image if there is any.
         depth: (H, W) float32, z in metres, 0 = invalid; registered to ``image``; or None.
         T_map_camera: (4, 4) float64, camera optical frame to map; or None.
+        pose_sigma: standard deviations of ``T_map_camera``'s position (metres) and rotation
+            (radians) along and about each axis, where its source states them; or None.
+        tracked_sigma: the same relative to neighbouring frames, of a pose that was found or
+            refined by tracking; or None.
 
     >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
     >>> Frame(0, 1_000_000_000, np.zeros((3, 4, 3), np.uint8), camera).depth is None
@@ -35,6 +39,8 @@ class Frame:
     camera: PinholeCamera
     depth: npt.NDArray[np.float32] | None = None
     T_map_camera: npt.NDArray[np.float64] | None = None
+    pose_sigma: tuple[float, float] | None = None
+    tracked_sigma: tuple[float, float] | None = None
 
 
 @dataclass

@@ -46,6 +46,7 @@ class Keyframe:
         T_map_camera: (4, 4) float64, camera optical frame to map.
         sensor_depth: (1, 1, H, W) float32, z in metres, 0 = invalid; or None.
         decision: why it became a keyframe.
+        tracked_sigma: see `Frame`.
 
     Example:
         >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
@@ -63,6 +64,7 @@ class Keyframe:
     T_map_camera: torch.Tensor
     sensor_depth: torch.Tensor | None
     decision: KeyframeDecision
+    tracked_sigma: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -166,6 +166,11 @@ class Keyframes:
         if self._between is not None:
             self._between.offer(frame)
 
+    def refresh_between(self) -> None:
+        """Have the frames between keyframes prepared anew: their poses may have changed."""
+        if self._between is not None:
+            self._between.forget_views()
+
     def add(self, item: MappedKeyframe) -> None:
         """Remember the newest keyframe.
 

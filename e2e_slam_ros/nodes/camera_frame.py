@@ -25,6 +25,9 @@ class CameraFrame:
         received_ns: wall clock when DDS received the image.
         lens: of the image as it was recorded; depth of the same camera is remapped by it.
         image_frame: frame_id of the image's header, to which depth must be registered.
+        T_odom_camera: (4, 4), where the pose is given in the odometry frame; it is then the same
+            as ``T_map_camera`` until refinement corrects that. None: it is given in the map.
+        pose_sigma: see `Frame`.
     """
 
     stamp_ns: int
@@ -35,6 +38,8 @@ class CameraFrame:
     received_ns: int
     lens: LensModel | None = None
     image_frame: str = ""
+    T_odom_camera: npt.NDArray[np.float64] | None = None
+    pose_sigma: tuple[float, float] | None = None
 
 
 class FrameSink(Protocol):

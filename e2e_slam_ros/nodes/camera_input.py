@@ -33,8 +33,10 @@ from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
 from e2e_slam_ros.slam.observer import RunObserver
+from e2e_slam_ros.slam.pose_refinement import PoseRefinement
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.refusals import LostError, NoDepthError, refusal_kind
+from e2e_slam_ros.tracking.state import TrackedPose
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -64,6 +66,7 @@ class CameraInput:
         config: may be replaced by `reconfigure`.
         on_keyframe: takes each keyframe; must not block.
         tracking: finds the poses of frames that come without one; or None.
+        refinement: refines the poses of frames that come with one; or None.
         repeat: called with the stamp of an image that came twice; true: it answers for it.
     """
 
@@ -77,6 +80,7 @@ class CameraInput:
         observer: RunObserver | None = None,
         repeat: Callable[[int], bool] | None = None,
         tracking: PoseTracking | None = None,
+        refinement: PoseRefinement | None = None,
     ) -> None:
         self.frames = self.keyframes = 0
         self.epoch = 0
@@ -90,6 +94,7 @@ class CameraInput:
         self._observer = observer
         self._repeat = repeat
         self._tracking = tracking
+        self._refinement = refinement
         self._trajectory = TrajectoryOutput(node, config)
         self._poses = make_pose_source(node, config, self._poll)
         topic = node.resolve_topic_name("camera/image_raw")
@@ -160,6 +165,8 @@ class CameraInput:
         self._trajectory.clear()
         if self._tracking is not None:
             self._tracking.reset()
+        if self._refinement is not None:
+            self._refinement.reset()
 
     def follow_loaded_map(self) -> None:
         """Leave out the keyframes and the path of before a map was loaded (any thread)."""
@@ -204,6 +211,8 @@ class CameraInput:
         """Start the keyframe rule anew; the map stays, if the poses come from outside."""
         self._depths.restart(stamp_ns)
         self._chooser.restart()
+        if self._refinement is not None:
+            self._refinement.reset()
         if self._tracking is not None and self._tracking.has_loaded_map:
             self._tracking.look()
         elif self._tracking is not None:
@@ -237,7 +246,9 @@ class CameraInput:
     def _pass_on(self, frame: CameraFrame, depth_image: Image | CompressedImage | None) -> None:
         pose = frame.T_map_camera
         depth = None if depth_image is None else self._metres(depth_image, frame)
-        image = Frame(self.frames, frame.stamp_ns, frame.image, frame.camera, depth, pose)
+        image = Frame(
+            self.frames, frame.stamp_ns, frame.image, frame.camera, depth, pose, frame.pose_sigma
+        )
         # Read before the frame is tracked: a map that is loaded meanwhile outdates its pose.
         wanted, epoch = False, self.epoch
         if self._path_is_old:
@@ -245,13 +256,19 @@ class CameraInput:
             self._trajectory.clear()
         if self._tracking is not None:
             image, wanted = self._tracked(image, self._tracking)
-            frame = replace(frame, T_map_camera=image.T_map_camera)
+        elif self._refinement is not None:
+            tracked = self._timed(self._refinement, image)
+            image = _at_pose(image, tracked)
+            wanted = self._refinement.needs_mapping and tracked.keyframe is not None
         elif self._observer is not None:
             self._observer.on_image(image, None)
+        frame = replace(frame, T_map_camera=image.T_map_camera)
         assert image.T_map_camera is not None
         # What is refused must not be on TF either.
         check_pose(torch.from_numpy(image.T_map_camera))
-        self._trajectory.publish(frame.stamp_ns, frame.frame_id, image.T_map_camera)
+        self._trajectory.publish(
+            frame.stamp_ns, frame.frame_id, image.T_map_camera, frame.T_odom_camera
+        )
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
         start = time.perf_counter()
         decision = self._chooser.choose_keyframe(image, wanted)
@@ -274,22 +291,20 @@ class CameraInput:
         Raises:
             LostError: the tracker has no pose for it.
         """
-        start, failures = time.perf_counter(), tracking.guess_failures
-        tracked = tracking.track(image)
-        self._latency("track", (time.perf_counter() - start) * 1e3)
+        failures = tracking.guess_failures
+        tracked = self._timed(tracking, image)
         if tracking.guess_failures > failures:
             self._diagnostics.problem("initial_pose", tracked.reason)
+        image = _at_pose(image, tracked)
+        return image, tracking.needs_mapping and tracked.keyframe is not None
+
+    def _timed(self, poses: PoseTracking | PoseRefinement, image: Frame) -> TrackedPose:
+        start = time.perf_counter()
+        tracked = poses.track(image)
+        self._latency("track", (time.perf_counter() - start) * 1e3)
         if self._observer is not None:
             self._observer.on_image(image, tracked)
-        if tracked.T_map_camera is None:
-            raise LostError.from_parts(
-                f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",
-                tracked.reason,
-                "an image of a known place",
-                "move the camera back to where it was tracked, slowly and with light",
-            )
-        wanted = tracking.needs_mapping and tracked.keyframe is not None
-        return replace(image, T_map_camera=tracked.T_map_camera), wanted
+        return tracked
 
     def _match_frames(self) -> None:
         """Track the frames whose depth has come, in order; those without it after a while."""
@@ -351,3 +366,19 @@ class CameraInput:
         self._diagnostics.latency(stage, ms)
         if self._observer is not None:
             self._observer.on_latency(stage, ms)
+
+
+def _at_pose(image: Frame, tracked: TrackedPose) -> Frame:
+    """Return a frame at its tracked pose.
+
+    Raises:
+        LostError: there is none.
+    """
+    if tracked.T_map_camera is None:
+        raise LostError.from_parts(
+            f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",
+            tracked.reason,
+            "an image of a known place",
+            "move the camera back to where it was tracked, slowly and with light",
+        )
+    return replace(image, T_map_camera=tracked.T_map_camera)

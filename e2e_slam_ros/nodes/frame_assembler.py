@@ -204,10 +204,10 @@ class FrameAssembler:
         frame_id = self._camera_frame or header_frame
         last_chance = last_chance or self._poses.passed(item.stamp_ns)
         pose = self._poses.pose(item.stamp_ns, frame_id, last_chance)
-        if pose is None and self._poses.required:
-            if last_chance:
-                raise self._no_pose(item.stamp_ns, frame_id, header_frame)
+        if pose is None and not last_chance:
             return None
+        if pose is None and self._poses.required:
+            raise self._no_pose(item.stamp_ns, frame_id, header_frame)
         image = image_to_rgb(item.msg)
         if lens.rectifier is not None:
             image = lens.rectifier.image(image)
@@ -218,6 +218,7 @@ class FrameAssembler:
                 "size_change", f"images are now {size[0]}x{size[1]}, before {self._last_size}"
             )
         self._last_size = size
+        in_odom = self._poses.in_odom and pose is not None
         return CameraFrame(
             item.stamp_ns,
             frame_id,
@@ -227,6 +228,8 @@ class FrameAssembler:
             item.received_ns,
             lens=lens,
             image_frame=header_frame,
+            T_odom_camera=pose if in_odom else None,
+            pose_sigma=self._poses.sigma,
         )
 
     def _no_pose(self, stamp_ns: int, frame_id: str, header_frame: str) -> NoPoseError:

@@ -32,6 +32,21 @@ def transform_to_matrix(transform: Transform) -> Matrix:
     return _matrix(transform.translation, transform.rotation)
 
 
+def covariance_to_sigma(covariance: npt.ArrayLike) -> tuple[float, float] | None:
+    """Return the standard deviations of position (metres) and rotation (radians) along one axis.
+
+    Args:
+        covariance: (36,) as in PoseWithCovariance; the variances are averaged over the axes.
+
+    Returns:
+        None where it states nothing: zeros, as unset messages have, or no covariance at all.
+    """
+    variances = np.asarray(covariance, dtype=np.float64).reshape(6, 6).diagonal()
+    if not (np.isfinite(variances).all() and (variances > 0.0).all()):
+        return None
+    return float(np.sqrt(variances[:3].mean())), float(np.sqrt(variances[3:].mean()))
+
+
 def matrix_to_pose(matrix: Matrix) -> Pose:
     """Return a (4, 4) rigid motion as a pose message."""
     pose = Pose()

@@ -59,8 +59,10 @@ class SlamNode(MappingNode):
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
         self.pipeline.is_pressed = lambda: self.worker.is_pressed
-        if self.pipeline.tracking is not None:
-            self.pipeline.tracking.on_problem = partial(self.diagnostics.problem, "tracking")
+        for poses in (self.pipeline.tracking, self.pipeline.refinement):
+            if poses is not None:
+                poses.on_problem = partial(self.diagnostics.problem, "tracking")
+                poses.on_notice = self.diagnostics.problem
         self.camera_input = CameraInput(
             self,
             config,
@@ -69,6 +71,7 @@ class SlamNode(MappingNode):
             self.worker.submit,
             self._observer,
             tracking=self.pipeline.tracking,
+            refinement=self.pipeline.refinement,
         )
         if self.pipeline.tracking is not None:
             self._initial_pose = InitialPose(
@@ -86,8 +89,9 @@ class SlamNode(MappingNode):
     def close(self, save: bool = True) -> None:
         """End the threads and save the map, as `MappingNode` does."""
         super().close(save and not self.config.tracking.localize_only)
-        if self.pipeline.tracking is not None:
-            self.pipeline.tracking.close()
+        for poses in (self.pipeline.tracking, self.pipeline.refinement):
+            if poses is not None:
+                poses.close()
         if self._viewer is not None:
             self._viewer.close()
 

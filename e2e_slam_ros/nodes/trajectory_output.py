@@ -24,10 +24,12 @@ _PATH_PERIOD_S = 1.0
 class TrajectoryOutput:
     """Publishes the camera's pose. The executor thread owns it.
 
-    With a pose topic, or poses from the images, TF gets ``map -> camera``. With odometry or TF as
-    pose source, the robot's own tree already connects ``odom`` to the camera, and a second parent
-    would break the tree. TF then gets ``map -> odom``. It is the identity as long as nothing
-    corrects the odometry.
+    With a pose topic in the map, or poses from the images, TF gets ``map -> camera``. With
+    odometry or TF as pose source, the robot's own tree already connects ``odom`` to the camera,
+    and a second parent would break the tree. TF then gets ``map -> odom``. It is the identity as
+    long as nothing corrects the odometry. With a pose topic in ``odom`` TF gets ``map -> odom``
+    and, as it was given, ``odom -> camera``. Odometry given in the map comes with somebody else's
+    ``map -> odom``: TF then gets nothing.
     """
 
     def __init__(self, node: Node, config: Config) -> None:
@@ -41,16 +43,39 @@ class TrajectoryOutput:
         self._timer = node.create_timer(_PATH_PERIOD_S, self.publish_path, clock=steady)
 
     def publish(
-        self, stamp_ns: int, camera_frame: str, T_map_camera: npt.NDArray[np.float64]
+        self,
+        stamp_ns: int,
+        camera_frame: str,
+        T_map_camera: npt.NDArray[np.float64],
+        T_odom_camera: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Publish a frame's pose on TF and as odometry, and append it to the path."""
+        """Publish a frame's pose on TF and as odometry, and append it to the path.
+
+        Args:
+            stamp_ns: image time.
+            camera_frame: TF frame of the camera.
+            T_map_camera: (4, 4).
+            T_odom_camera: (4, 4) the pose as it was given in the odometry frame; or None.
+        """
         frames, stamp = self.config.frames, ns_to_stamp(stamp_ns)
         if self.config.publish.tf:
-            if self.config.pose.source == "topic" or self.config.pose.is_tracked:
-                msg = transform_message(T_map_camera, stamp, frames.map, camera_frame)
-            else:
-                msg = transform_message(np.eye(4), stamp, frames.map, frames.odom)
-            self._broadcaster.sendTransform(msg)
+            messages = []
+            # The robot's own tree holds the camera where odometry or TF gives its pose.
+            source, prior = self.config.pose.source, self.config.tracking.prior
+            alone = source == "topic" or (source == "visual" and prior == "none")
+            if T_odom_camera is not None:
+                T_map_odom = np.eye(4)
+                if not np.array_equal(T_map_camera, T_odom_camera):
+                    T_map_odom = T_map_camera @ np.linalg.inv(T_odom_camera)
+                messages.append(transform_message(T_map_odom, stamp, frames.map, frames.odom))
+                if alone:
+                    messages.append(
+                        transform_message(T_odom_camera, stamp, frames.odom, camera_frame)
+                    )
+            elif alone:
+                messages.append(transform_message(T_map_camera, stamp, frames.map, camera_frame))
+            if messages:
+                self._broadcaster.sendTransform(messages)
         self._odometry.publish(odometry_message(T_map_camera, stamp, frames.map, camera_frame))
         self._poses.append(pose_message(T_map_camera, stamp, frames.map))
         self._changed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,10 @@ from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_swee
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence, resized, size_of
 from e2e_slam_ros.refine.views import SparseLabels
 
+# Relative error of depth from which on a sweep tells no more than a network does.
+_WORTHLESS = 0.2
+# Errors of tracked poses over what their adjustment states: 2 to 3 on rooms_000, frames 100-169.
+_SURPRISE = 2.5
 # A coarse sweep of a smaller width shows only blur.
 _COARSEST = 32
 
@@ -117,7 +122,8 @@ def sweep_neighbours(
         typical_m: the target's median depth, metres; None: the parallax is not checked.
 
     Returns:
-        The sweep; None if the views are too near for the little that their images agree on.
+        The sweep; None if the views are too near for the little that their images agree on, or
+        for the uncertainty of tracked poses.
     """
     others = _apart(target, sources, config.min_baseline_m)
     if not others:
@@ -127,13 +133,16 @@ def sweep_neighbours(
     volume = _volume(target, others, views, depth, config)
     seen_again = tuple(_seen_again(target, volume, elsewhere))
     cost = match_cost(volume) + _cost_of(seen_again, volume, config)
+    parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
+    pose_error = _pose_error([target, *others], typical_m) / parallax
+    config = replace(config, own_error=math.hypot(config.own_error, pose_error))
     first = _chosen(volume, cost, seen_again, config)
     if not first.enough:
         return None
     # Where a camera does little else than turn, errors of its poses look like depth. They also
     # make images disagree. Parallax and agreement together tell whether to trust the sweep.
-    parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
-    if typical_m is not None and parallax * float(first.weight.mean()) < config.min_information:
+    information = parallax * float(first.weight.mean()) / (1.0 + (pose_error / _WORTHLESS) ** 2)
+    if typical_m is not None and information < config.min_information:
         return None
     return MotionSweep(views[0], views[1:], volume, cost, seen_again, first, config)
 
@@ -144,6 +153,19 @@ def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> lis
         for source in sources
         if source.camera == target.camera and _distance(target, source) >= least_m
     ]
+
+
+def _pose_error(views: Sequence[Keyframe], typical_m: float | None) -> float:
+    """Return the angle by which tracked poses misplace a point at the typical depth, radians.
+
+    Recorded and given poses count as exact.
+    """
+    sigmas = [view.tracked_sigma for view in views if view.tracked_sigma is not None]
+    if typical_m is None or not sigmas:
+        return 0.0
+    squares = [(metres / typical_m) ** 2 + radians**2 for metres, radians in sigmas]
+    # Both ends of a baseline are uncertain.
+    return _SURPRISE * math.sqrt(2.0 * sum(squares) / len(views))
 
 
 def _distance(one: Keyframe, other: Keyframe) -> float:

@@ -15,7 +15,7 @@ from e2e_slam_ros.slam.depth_sources import depth_traits
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 
-DepthOf: TypeAlias = Callable[[Frame], DepthImage]
+DepthOf: TypeAlias = Callable[[Frame], DepthImage | None]
 
 
 class NetworkFrameDepth:
@@ -42,6 +42,11 @@ class NetworkFrameDepth:
             intrinsics = working.camera.matrix(self._device).unsqueeze(0)
             depth = self._network.predict(working.image, intrinsics)[0, 0]
         return DepthImage(depth.float().cpu().numpy(), working.camera, self.sigma)
+
+
+def no_depth(frame: Frame) -> None:
+    """Return None: the tracker finds depth by triangulation alone."""
+    del frame
 
 
 def keyframe_depth(config: Config, device: torch.device) -> DepthOf | None:

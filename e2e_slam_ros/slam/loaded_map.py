@@ -63,6 +63,9 @@ def restore(pipeline: SlamPipeline, loaded: LoadedMap) -> str:
     # A map that came from a file cannot revise keyframes of before.
     pipeline.forget_keyframes(next_index=checkpoint.fusions)
     pipeline.surfels.restore(checkpoint.surfels, checkpoint.fusions)
+    if pipeline.refinement is not None:
+        # Its keyframes are not those of the file; given poses hold the place.
+        pipeline.refinement.reset()
     if pipeline.tracking is None:
         return ""
     pipeline.restart()

@@ -17,10 +17,10 @@ from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.build_tracking import build_refinement, build_tracking
+from e2e_slam_ros.slam.camera_tracking import CameraTracking
 from e2e_slam_ros.slam.depth_sources import build_depth_source
-from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
-from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 from e2e_slam_ros.slam.stage_timer import StageTimer
@@ -49,8 +49,9 @@ class SlamPipeline:
         source: the depth source.
         depth_stage: from raw depth to the depth that is fused.
         surfels: the map.
-        tracking: finds the poses of frames if ``pose.is_tracked``; else None. `reset`
-            leaves it alone: it runs at camera rate, and is reset there.
+        tracking: finds the poses of frames if ``pose.is_tracked``; else None.
+        refinement: refines given poses (``pose.refine``); else None. `reset` leaves both alone:
+            they run at camera rate, and are reset there.
         is_pressed: returns whether a newer keyframe waits; `map_keyframe` does not look back then.
 
     Raises:
@@ -94,10 +95,10 @@ class SlamPipeline:
         if self.source.traits.unit is not DepthUnit.METRES:
             between = BetweenFrames(config.refine.motion.min_baseline_m, self._as_view)
         self.keyframes = Keyframes(kept_keyframes(config), between)
-        self.tracking: PoseTracking | None = None
         self._joined_loops = 0
-        if config.pose.is_tracked:
-            self.tracking = PoseTracking(config, keyframe_depth(config, device), device)
+        self.tracking = build_tracking(config, device)
+        self.refinement = build_refinement(config, device)
+        self._poses: CameraTracking | None = self.tracking or self.refinement
 
     @property
     def config(self) -> Config:
@@ -128,14 +129,17 @@ class SlamPipeline:
         decision = self.selector.choose_keyframe(frame, wanted)
         if not decision.is_keyframe:
             self.keyframes.offer(frame)
+        elif self._poses is not None:
+            self._poses.chosen(frame)
         return decision
 
     def map_keyframe(self, frame: Frame, decision: KeyframeDecision) -> KeyframeResult:
         """Map one keyframe: prepare, estimate depth, make it metric, fuse, revise."""
         refine, timer = self._config.refine, StageTimer(self.device)
         with self.selector.withdrawn_on_error(frame.stamp_ns):
-            if self.tracking is not None:
-                frame = self.tracking.refreshed(frame)
+            if self._poses is not None:
+                frame = self._poses.refreshed(frame)
+                self.keyframes.refresh_between()
             with timer("prepare"):
                 keyframe = self._prepare(frame, decision)
             with timer("depth"):
@@ -278,16 +282,16 @@ class SlamPipeline:
         Returns the reason why a correction was refused, or None. The keyframe is in the map by
         now: nothing here may undo that.
         """
-        if self.tracking is None:
+        if self._poses is None:
             return None
         try:
-            self.tracking.mapped(keyframe, depth)
-            moved = self.tracking.corrections(self.keyframes.poses())
+            self._poses.mapped(keyframe, depth)
+            moved = self._poses.corrections(self.keyframes.poses())
             if moved:
                 self.move_keyframes(moved)
-                self.tracking.corrected(moved)
+                self._poses.corrected(moved)
                 self.depth_stage.follow_map(similarity_scale(moved.get(keyframe.index, _SAME)))
-            loops, joined = self.tracking.loops, self._joined_loops
+            loops, joined = self._poses.loops, self._joined_loops
             self._joined_loops = loops
             if loops > joined:
                 self._join_doubled()
@@ -305,6 +309,8 @@ class SlamPipeline:
         return keyframe if self._prepared is None else self._prepared(keyframe)
 
     def _as_view(self, frame: Frame) -> Keyframe:
+        if self._poses is not None:
+            frame = self._poses.refreshed(frame)
         return self._preprocess.keyframe(frame, _BETWEEN, -1)
 
     def _revise(self) -> tuple[Revision | None, str | None]:
@@ -332,11 +338,13 @@ def kept_keyframes(config: Config) -> int:
 
 
 def _check_localising(config: Config) -> None:
-    if config.tracking.localize_only and config.pose.source != "visual":
+    alone = config.pose.source == "visual" and config.tracking.prior == "none"
+    if config.tracking.localize_only and not alone:
         raise ConfigError.from_parts(
             "parameter tracking.localize_only",
-            f"true with pose.source {config.pose.source!r}",
-            "pose.source 'visual'",
+            f"true with pose.source {config.pose.source!r}, tracking.prior "
+            f"{config.tracking.prior!r}",
+            "pose.source 'visual' without a prior",
             "set pose.source to visual, or leave tracking.localize_only out",
         )
 

@@ -18,6 +18,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -39,6 +40,11 @@ _REMEMBERED = 1000
 _DEPTH_WAIT_S = 1.0
 
 
+def no_notice(kind: str, text: str) -> None:
+    """Take a notice that nobody listens for."""
+    del kind, text
+
+
 class PoseTracking:
     """Poses of camera frames from their images.
 
@@ -50,9 +56,11 @@ class PoseTracking:
         depth_of: gives the tracker's keyframes their depth; None: it is measured, and arrives by
             `mapped`, or with the frames if `needs_depth`.
         device: where dense odometry aligns images; None: the CPU.
+        refines: frames come with a pose, and depth only with the keyframes that are mapped anyway.
 
     Attributes:
         on_problem: called from the thread with an error that cost a keyframe its adjustment.
+        on_notice: called with a kind and a sentence for the user.
 
     Example:
         >>> tracking = PoseTracking(Config().with_values({"runtime.offline": True}), None)
@@ -61,7 +69,11 @@ class PoseTracking:
     """
 
     def __init__(
-        self, config: Config, depth_of: DepthOf | None, device: torch.device | None = None
+        self,
+        config: Config,
+        depth_of: DepthOf | None,
+        device: torch.device | None = None,
+        refines: bool = False,
     ) -> None:
         self._tracker = build_tracker(config, device or torch.device("cpu"))
         self._dense = config.pose.is_dense
@@ -69,8 +81,11 @@ class PoseTracking:
         self._visual = self._tracker if isinstance(self._tracker, VisualTracker) else None
         self._sigmas = config.tracking.adjustment
         self._depth_of = depth_of
+        self._refines = refines
+        self._T_map_tracker = np.eye(4) if refines else T_MAP_FIRST
         self._offline = config.runtime.offline
         self.on_problem: Callable[[Exception], None] | None = None
+        self.on_notice: Callable[[str, str], None] = no_notice
         self._relative: OrderedDict[int, tuple[int, Matrix]] = OrderedDict()
         self._mapped: dict[int, int] = {}
         self._stopped = ""
@@ -87,7 +102,7 @@ class PoseTracking:
     @property
     def needs_mapping(self) -> bool:
         """Whether the tracker's keyframes must be mapped, because that brings their depth."""
-        return self._depth_of is None and not self._dense
+        return self._depth_of is None and not self._dense and not self._refines
 
     @property
     def needs_depth(self) -> bool:
@@ -119,17 +134,23 @@ class PoseTracking:
         """Number of loops closed."""
         return len(self._tracker.loops)
 
+    def begin_at(self, T_map_camera: Matrix) -> None:
+        """Set the pose (4, 4) that the map begins at."""
+        assert self._visual is not None
+        self._visual.origin = T_map_camera
+
     def landmarks(self) -> Matrix:
         """Return the known landmarks (L, 3) in the map, metres."""
-        points: Matrix = self._tracker.points() @ T_MAP_FIRST[:3, :3].T + T_MAP_FIRST[:3, 3]
+        T = self._T_map_tracker
+        points: Matrix = self._tracker.points() @ T[:3, :3].T + T[:3, 3]
         return points
 
-    def track(self, frame: Frame) -> TrackedPose:
+    def track(self, frame: Frame, given: GivenPose | None = None) -> TrackedPose:
         """Return the pose of a frame in the map; the pose is None while the camera is lost."""
         if self._stopped:
             return TrackedPose(frame.stamp_ns, None, None, self.state, 0, self._stopped)
         depth = frame.depth if self.needs_depth else None
-        tracked = self._tracker.track(replace(frame, depth=depth, T_map_camera=None))
+        tracked = self._tracker.track(replace(frame, depth=depth, T_map_camera=None), given)
         if tracked.T_map_camera is None:
             return tracked
         relative = self._tracker.relative
@@ -139,7 +160,12 @@ class PoseTracking:
             self._relative.popitem(last=False)
         if tracked.keyframe is not None and not self.needs_depth:
             self._on_keyframe(frame)
-        return replace(tracked, T_map_camera=T_MAP_FIRST @ tracked.T_map_camera)
+        return replace(tracked, T_map_camera=self._T_map_tracker @ tracked.T_map_camera)
+
+    def chosen(self, frame: Frame) -> None:
+        """Learn that a frame is going to be mapped: its depth helps the tracker."""
+        if self._refines and self._depth_of is None and self._visual is not None:
+            self._visual.keep_last(frame)
 
     def refreshed(self, frame: Frame) -> Frame:
         """Return a frame at its pose as the last adjustment left it."""
@@ -148,7 +174,9 @@ class PoseTracking:
             return frame
         pose, scale = self._placed(relative)
         self._scale_at = {frame.stamp_ns: scale}
-        return replace(frame, T_map_camera=pose)
+        sigma = None if self._visual is None else self._visual.sigma_of(relative[0])
+        tracked_sigma = sigma if sigma is not None and np.isfinite(sigma).all() else None
+        return replace(frame, T_map_camera=pose, tracked_sigma=tracked_sigma)
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
         """Learn that a keyframe is in the map, and take its measured depth.
@@ -278,7 +306,7 @@ class PoseTracking:
     def _placed(self, relative: tuple[int, Matrix]) -> tuple[Matrix, float]:
         """Return a frame's pose in the map, and the scale that loops gave its surroundings."""
         pose, scale = self._tracker.placed(*relative)
-        return T_MAP_FIRST @ pose, scale
+        return self._T_map_tracker @ pose, scale
 
     def _on_keyframe(self, frame: Frame) -> None:
         """Have a tracker's keyframe adjusted, once it has depth."""
@@ -286,13 +314,19 @@ class PoseTracking:
             with self._condition:
                 self._waiting.append(frame)
                 self._condition.notify_all()
-        elif self._depth_of is not None:
-            self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
+        elif self._depth_of is not None or self._refines:
+            self._give_depth(frame)
             self._adjust()
+
+    def _give_depth(self, frame: Frame) -> None:
+        depth = None if self._depth_of is None else self._depth_of(frame)
+        if depth is not None:
+            self._tracker.give_depth(frame.stamp_ns, depth)
 
     def _adjust(self) -> None:
         while self._tracker.adjust():
-            pass
+            for warning in () if self._visual is None else self._visual.warnings():
+                self.on_notice("calibration", warning)
 
     def _run(self) -> None:
         """Adjust keyframes in turn (own thread)."""
@@ -302,14 +336,13 @@ class PoseTracking:
                 if self._stopping:
                     return
                 frame = self._waiting[0]
-                if self._depth_of is None:
+                if self._depth_of is None and not self._refines:
                     # Measured depth comes by `mapped`, which takes the frame away.
                     self._condition.wait_for(partial(self._settled, frame), _DEPTH_WAIT_S)
                 if frame in self._waiting:
                     self._waiting.remove(frame)
             try:
-                if self._depth_of is not None:
-                    self._tracker.give_depth(frame.stamp_ns, self._depth_of(frame))
+                self._give_depth(frame)
                 self._adjust()
             except Exception as error:
                 # One bad keyframe must not end the thread: nothing would be adjusted any more.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy as np
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import Sightings, refine_pose
-from e2e_slam_ros.tracking.bundle import adjust
+from e2e_slam_ros.tracking.bundle import BundleProblem, adjust
 from e2e_slam_ros.tracking.corners import describe
+from e2e_slam_ros.tracking.focal_check import FocalCheck, fit_focal
 from e2e_slam_ros.tracking.global_adjustment import adjust_all
 from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.lens import Lens
@@ -42,6 +44,8 @@ _REFINED_SIMILARITY = 0.8
 _MOST_DRIFT_PX = 2.5
 # Keyframes after a loop before the next is looked for: the first one's are still settling.
 _LOOP_PAUSE = 10
+# One adjustment in so many is repeated with other focal lengths.
+_FOCAL_EVERY = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,8 @@ class BackEnd:
         places: index of the finished keyframes by appearance.
         loops: (old keyframe, new keyframe) of each loop closed.
         shutter: estimate of the camera's readout time.
+        focal_check: whether the stated focal length fits.
+        warnings: sentences for the user, the oldest first.
         measured_scale: depth comes from a sensor, so a loop does not correct scale.
 
     Example:
@@ -107,6 +113,8 @@ class BackEnd:
         self.places = PlaceIndex()
         self.loops: list[tuple[int, int]] = []
         self.measured_scale = False
+        self.focal_check = FocalCheck()
+        self.warnings: deque[str] = deque()
         self._last_loop = self._last_met = -_LOOP_PAUSE
         # A loaded map was made with the readout time that its file gives.
         self._learns_shutter = config.readout_s < 0.0 and not local_map.fixed
@@ -313,6 +321,21 @@ class BackEnd:
         with self._lock:
             landmarks.position[ids[good]] = points[good]
 
+    def _check_focal(self, keyframe: TrackingKeyframe, problem: BundleProblem) -> None:
+        """Doubt the calibration where another focal length fits much better."""
+        held = self.measured_scale or problem.priors is not None
+        if not held or keyframe.index % _FOCAL_EVERY != _FOCAL_EVERY - 1:
+            return
+        settings = self._config.adjustment
+        moving = list(range(max(0, keyframe.index - settings.window + 1), keyframe.index + 1))
+        # Older keyframes were placed with the stated focal length, and would vouch for it.
+        with self._lock:
+            alone = self._map.problem(moving, 0, self._lens, settings.pixel_sigma)
+        if alone is not None:
+            warning = self.focal_check.add(fit_focal(alone[0]))
+            if warning:
+                self.warnings.append(warning)
+
     def _adjust(self, keyframe: TrackingKeyframe) -> None:
         settings = self._config.adjustment
         moving = list(range(max(0, keyframe.index - settings.window + 1), keyframe.index + 1))
@@ -323,6 +346,7 @@ class BackEnd:
         if posed is None:
             return
         problem, cameras, ids = posed
+        self._check_focal(keyframe, problem)
         solution = adjust(problem, settings.iterations)
         with self._lock:
             self._map.accept(problem, solution, cameras, ids)

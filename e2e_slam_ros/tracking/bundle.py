@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.cross_block import as_dense, cross_block, times_blocks
+from e2e_slam_ros.tracking.pose_priors import PosePriors
 from e2e_slam_ros.tracking.rigid import Floats
 
 _HUBER = 2.447  # 95 % of pixel errors, two degrees of freedom
@@ -47,6 +48,7 @@ class BundleProblem:
         pixel_sigma: standard deviation of a pixel.
         row_slope: (M, 2) change of an ideal pixel per second of the shutter's readout time; None
             where the readout time is known.
+        priors: given poses of cameras; None for none.
 
     Example:
         Two cameras see the same points. The second stands 0.1 m to the left of the first, and its
@@ -83,6 +85,7 @@ class BundleProblem:
     centre: Floats
     pixel_sigma: float
     row_slope: Floats | None = None
+    priors: PosePriors | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +101,8 @@ class BundleSolution:
         steps: accepted steps.
         readout_change_s: change of the readout time, seconds.
         readout_sigma_s: its standard deviation; infinite where the problem has no ``row_slope``.
+        pose_sigma: (C, 2) standard deviations of each camera's position (metres) and rotation
+            (radians), each the root of the mean variance of the axes; 0 for those that stay.
 
     Example:
         A camera whose pose fits its only observation needs no step:
@@ -130,24 +135,27 @@ class BundleSolution:
     steps: int
     readout_change_s: float
     readout_sigma_s: float
+    pose_sigma: Floats
 
 
 def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
     """Return the poses and points of least robust cost found in ``iterations`` steps."""
     T, points = problem.T_camera_map.copy(), problem.points.copy()
     shift, sigma = 0.0, np.inf
+    pose_sigma = np.zeros((int(problem.free.sum()), 2))
     residual = _residuals(problem, T, points, shift)[0]
-    cost_before = cost = _cost(residual)
+    cost_before = cost = _cost(residual) + _prior_cost(problem, T)
     damping, steps = _FIRST_DAMPING, 0
     normal: _NormalEquations | None = None
     for _ in range(iterations):
         normal = normal or _NormalEquations(problem, T, points, shift)
         delta_camera, delta_point, delta_shift, sigma = normal.solve(damping)
+        pose_sigma = normal.pose_sigma
         new_T, new_points = T.copy(), points + delta_point
         new_T[problem.free] = rigid.exp(delta_camera) @ T[problem.free]
         new_shift = shift + delta_shift
         new_residual = _residuals(problem, new_T, new_points, new_shift)[0]
-        new_cost = _cost(new_residual)
+        new_cost = _cost(new_residual) + _prior_cost(problem, new_T)
         if not new_cost < cost:
             damping *= 10.0
             if damping > _MOST_DAMPING:
@@ -159,6 +167,8 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
         damping, normal, steps = max(damping / 5.0, 1e-9), None, steps + 1
         if gain < _LEAST_GAIN:
             break
+    every_sigma = np.zeros((len(T), 2))
+    every_sigma[problem.free] = pose_sigma
     return BundleSolution(
         T_camera_map=T,
         points=points,
@@ -169,6 +179,7 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
         steps=steps,
         readout_change_s=shift,
         readout_sigma_s=float(sigma),
+        pose_sigma=every_sigma,
     )
 
 
@@ -203,6 +214,10 @@ def _cost(residual: Floats) -> float:
     return float(_huber_cost(pixel, _HUBER).sum() + _huber_cost(depth, _HUBER_DEPTH).sum())
 
 
+def _prior_cost(problem: BundleProblem, T_camera_map: Floats) -> float:
+    return 0.0 if problem.priors is None else problem.priors.cost(T_camera_map)
+
+
 class _NormalEquations:
     """The linearised problem at one estimate, to be solved with several dampings."""
 
@@ -234,6 +249,10 @@ class _NormalEquations:
         self._camera_gradient = _sums(
             (turned @ residual[moving, :, None])[..., 0], camera, self._free
         )
+        self._prior = None
+        if problem.priors is not None:
+            self._prior, gradient = problem.priors.normal_equations(T_camera_map, problem.free)
+            self._camera_gradient = self._camera_gradient + gradient.reshape(-1, 6)
         # The shutter's readout time, where it is asked for, is one more column after the cameras'.
         self._size = 6 * self._free + (problem.row_slope is not None)
         self._cross = cross_block(
@@ -270,6 +289,7 @@ class _NormalEquations:
             gradient = np.append(gradient, self._slope_gradient)
         gradient = gradient - eliminated.T @ self._point_gradient.reshape(-1)
         step = -np.linalg.solve(reduced, gradient)
+        self._reduced = reduced
         right = self._point_gradient + (self._cross @ step).reshape(-1, 3)
         points = -(inverse @ right[..., None])[..., 0]
         cameras: Floats = np.asarray(step[: 6 * self._free].reshape(-1, 6), dtype=np.float64)
@@ -279,6 +299,13 @@ class _NormalEquations:
         unit[-1] = 1.0
         variance = float(np.linalg.solve(reduced, unit)[-1])
         return cameras, points, float(step[-1]), float(np.sqrt(max(variance, 0.0)))
+
+    @property
+    def pose_sigma(self) -> Floats:
+        """(F, 2) standard deviations of position and rotation, as the last `solve` left them."""
+        cameras = 6 * self._free
+        variance = np.diag(np.linalg.pinv(self._reduced, hermitian=True))[:cameras]
+        return np.sqrt(np.maximum(variance, 0.0).reshape(-1, 2, 3).mean(2))
 
     def _camera_side(self, damping: float) -> Floats:
         """Return the damped normal matrix of cameras and readout time before elimination."""
@@ -291,6 +318,8 @@ class _NormalEquations:
         view = np.zeros((self._free, 6, self._free, 6))
         view[each, :, each, :] = block
         result[:cameras, :cameras] = view.reshape(cameras, cameras)
+        if self._prior is not None:
+            result[:cameras, :cameras] += self._prior
         if self._size > cameras:
             result[-1, :-1] = result[:-1, -1] = self._slope_camera
             result[-1, -1] = self._slope_block * (1.0 + damping)

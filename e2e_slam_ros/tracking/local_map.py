@@ -5,16 +5,20 @@ from __future__ import annotations
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.bundle import BundleProblem, BundleSolution
 from e2e_slam_ros.tracking.landmarks import Ids, Landmarks
 from e2e_slam_ros.tracking.lens import Lens
+from e2e_slam_ros.tracking.pose_priors import PosePriors
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
 
 # Observations farther off than this, in standard deviations, are dropped after an adjustment.
 _OUTLIER = 3.5
+# As many given poses hold a map where no keyframe is fixed.
+_FEWEST_PRIORS = 3
 
 
 class LocalMap:
@@ -115,8 +119,10 @@ class LocalMap:
         others = [int(k) for k in self.covisible(seen)[0] if int(k) not in set(moving)]
         cameras = sorted(others[:fixed]) + sorted(moving)
         free = np.array([k in set(moving) for k in cameras])
-        if free.all():
+        priors = self._priors(cameras, free)
+        if free.all() and (priors is None or len(priors.camera) < _FEWEST_PRIORS):
             free[0] = False
+            priors = self._priors(cameras, free)
         if not free.any():
             return None
         lookup = np.full(len(self.landmarks), -1)
@@ -152,8 +158,30 @@ class LocalMap:
             centre=lens.centre,
             pixel_sigma=pixel_sigma,
             row_slope=slope,
+            priors=priors,
         )
         return problem, cameras, seen
+
+    def _priors(self, cameras: list[int], free: npt.NDArray[np.bool_]) -> PosePriors | None:
+        """Return the given poses of free cameras, and the given motions that end at one."""
+        priors, before = PosePriors.none(), -1
+        for position, k in enumerate(cameras):
+            given = self.keyframes[k].given
+            if given is None:
+                before = -1
+                continue
+            if free[position]:
+                if np.isfinite(given.sigma.position_m):
+                    priors = priors.with_pose(
+                        position, rigid.inverse(given.T_map_camera), given.sigma.of_pose
+                    )
+                earlier = self.keyframes[cameras[before]].given if before >= 0 else None
+                if earlier is not None:
+                    motion = rigid.inverse(earlier.T_map_camera) @ given.T_map_camera
+                    sigma = given.sigma.of_motion(motion)
+                    priors = priors.with_motion(before, position, motion, sigma)
+            before = position
+        return priors if len(priors.camera) + len(priors.first) else None
 
     def accept(
         self, problem: BundleProblem, solution: BundleSolution, cameras: list[int], ids: Ids
@@ -165,6 +193,7 @@ class LocalMap:
                 rigid.inverse(solution.T_camera_map[position])
             )
             keyframe.adjusted = True
+            keyframe.sigma = _as_pair(solution.pose_sigma[position])
         free = ids >= self.fixed_landmarks
         self.landmarks.position[ids[free]] = solution.points[free]
         return self.drop_outliers(problem, solution, cameras, ids)
@@ -216,3 +245,7 @@ class LocalMap:
         T_camera_map: Floats = rigid.inverse(keyframe.T_map_camera)
         points = rigid.transform_points(T_camera_map, self.landmarks.position[ids])
         return float(np.median(points[:, 2]))
+
+
+def _as_pair(values: Floats) -> tuple[float, float]:
+    return float(values[0]), float(values[1])

@@ -91,6 +91,9 @@ def give_depth(
         T_camera_map = rigid.inverse(keyframe.T_map_camera)
         z = rigid.transform_points(T_camera_map, landmarks.position[seen.ids[both]])[:, 2]
         ratio = float(np.median(z * inverse[both]))
+    if keyframe.given is not None:
+        # Given poses say how long a metre is: a network's depth adds shape alone.
+        seen.inverse_depth, seen.inverse_depth_sigma = inverse / ratio, sigma / ratio
     new = measured & ~known & landmarks.alive[seen.ids]
     local = lens.rays(seen.ideal[new]) * (ratio / inverse[new])[:, None]
     landmarks.position[seen.ids[new]] = rigid.transform_points(keyframe.T_map_camera, local)

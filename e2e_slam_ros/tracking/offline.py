@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.given_pose import GivenPose, PoseSigma
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import Tracker, TrackingState
 
@@ -65,7 +66,10 @@ class TrackedSequence:
 
 
 def track_sequence(
-    frames: Iterable[Frame], tracker: Tracker, depth_of: DepthOf | None = None
+    frames: Iterable[Frame],
+    tracker: Tracker,
+    depth_of: DepthOf | None = None,
+    sigma: PoseSigma | None = None,
 ) -> TrackedSequence:
     """Track frames in lock-step: each keyframe is adjusted before the next frame.
 
@@ -76,6 +80,7 @@ def track_sequence(
         tracker: in its initial state.
         depth_of: returns the depth of a keyframe; the frames' own depth is then not used. None:
             the frames carry measured depth.
+        sigma: how far the frames' own poses can be trusted; None: they are not used.
     """
     stamps, online, relative = [], [], []
     states, reasons, keyframes = [], [], []
@@ -83,7 +88,9 @@ def track_sequence(
     for frame in frames:
         given = frame if depth_of is None else dataclasses.replace(frame, depth=None)
         began = time.perf_counter()
-        pose = tracker.track(given)
+        there = frame.T_map_camera
+        prior = None if sigma is None or there is None else GivenPose(there, sigma)
+        pose = tracker.track(given, prior)
         track_ms.append((time.perf_counter() - began) * 1e3)
         if pose.keyframe is not None:
             keyframes.append(frame.index)

@@ -12,6 +12,7 @@ import torch
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.rigid import Floats
 
 
@@ -89,8 +90,13 @@ class Tracker(Protocol):
         """The (old, new) keyframes of each loop closed."""
         ...
 
-    def track(self, frame: Frame) -> TrackedPose:
-        """Return the pose of a frame; never waits for an adjustment."""
+    def track(self, frame: Frame, given: GivenPose | None = None) -> TrackedPose:
+        """Return the pose of a frame; never waits for an adjustment.
+
+        Args:
+            frame: the image.
+            given: its pose as something else measured it, a prior; not all trackers use it.
+        """
         ...
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:

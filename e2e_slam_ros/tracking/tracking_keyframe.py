@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking.corners import DESCRIPTOR_BYTES, Descriptors, Image
+from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.rigid import Floats
 
@@ -82,6 +83,9 @@ class TrackingKeyframe:
         adjusted: whether an adjustment has changed its pose.
         jpeg: the image as it is in the map's file; None: it was not loaded from one.
         scale: metres of the map around it now, per metre of when it was made; loops change it.
+        sigma: standard deviations of its position (metres) and rotation (radians) relative to the
+            keyframes around it, by the last adjustment; infinite before.
+        given: its pose as something else measured it; None for none, or where it is not used.
 
     Example:
         >>> pixels, image = np.array([[20.0, 20.0]]), np.zeros((48, 64), np.uint8)
@@ -105,3 +109,5 @@ class TrackingKeyframe:
     adjusted: bool = False
     jpeg: bytes | None = None
     scale: float = 1.0
+    given: GivenPose | None = None
+    sigma: tuple[float, float] = (np.inf, np.inf)

@@ -20,6 +20,7 @@ from e2e_slam_ros.tracking.back_end import BackEnd, TrackUpdate
 from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.dense.second_stage import DenseStage
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap, to_state, with_images
@@ -48,6 +49,8 @@ from e2e_slam_ros.tracking.tracks import (
 _WEAK = 0.25
 # New keyframes kept while localising; with so many the tracker goes back to the loaded ones.
 _MOST_TEMPORARY, _MOST_WITHOUT_MAP = 60, 300
+# Distance from the last keyframe that makes a new one while no landmark says how far things are.
+_CARRIED_M = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,7 @@ class _Last:
     image: Image
     keyframe: int
     T_keyframe_camera: Floats
+    given: GivenPose | None = None
 
 
 class VisualTracker:
@@ -72,6 +76,7 @@ class VisualTracker:
     Attributes:
         map: keyframes and landmarks.
         state: whether the camera is tracked.
+        origin: (4, 4) pose of the first keyframe, where none is given.
 
     Example:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
@@ -86,6 +91,7 @@ class VisualTracker:
 
     def __init__(self, config: TrackingConfig) -> None:
         self._config = config
+        self.origin: Floats = np.eye(4)
         self._lock = threading.RLock()
         self._search = PlaceSearch(config)
         self.reset()
@@ -99,11 +105,16 @@ class VisualTracker:
             self._newest_ns = 0
             self._begin()
 
-    def track(self, frame: Frame) -> TrackedPose:
+    def track(self, frame: Frame, given: GivenPose | None = None) -> TrackedPose:
         """Return the pose of a frame; never waits for an adjustment.
 
         The tracker refuses a frame that is not newer than the last, or that comes from another
         camera than the map. Such a frame changes nothing.
+
+        Args:
+            frame: an image, and measured depth if there is any.
+            given: its pose as something else measured it. It replaces the prediction, carries the
+                pose on where images cannot, and holds the adjustment.
         """
         with self._lock:
             if self._last is not None and frame.stamp_ns <= self._newest_ns:
@@ -115,11 +126,11 @@ class VisualTracker:
             if not self.map.keyframes:
                 if self._config.localize_only:
                     return self._no_pose(frame, "no map to localise in: load one first")
-                return self._initialise(frame, view)
+                return self._initialise(frame, view, given)
             if self._last is None:
-                return self._look_for_place(frame, view)
+                return self._look_for_place(frame, view, given)
             self._take_updates()
-            return self._follow(frame, view)
+            return self._follow(frame, view, given)
 
     def adjust(self) -> bool:
         """Work on the oldest new keyframe; return whether there was one."""
@@ -137,6 +148,25 @@ class VisualTracker:
                 if self._config.localize_only:
                     self._forget_temporary()
         return True
+
+    def keep_last(self, frame: Frame) -> bool:
+        """Make the last frame a keyframe, because its depth will come; return whether it is one.
+
+        Args:
+            frame: the one that `track` was called with last; an older one is refused.
+        """
+        with self._lock:
+            last = self._last
+            if last is None or last.stamp_ns != frame.stamp_ns or self._lens is None:
+                return False
+            if self.map.keyframes[-1].stamp_ns == frame.stamp_ns:
+                return True
+            T_map_camera = self.pose_of(last.keyframe, last.T_keyframe_camera)
+            sigma = self._config.adjustment.pixel_sigma
+            view = TrackedView(last.image, self._lens, None, sigma)
+            self._keep(frame, view, T_map_camera, self._tracks, last.given)
+            self._remember(frame, view, T_map_camera, last.given)
+            return True
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
         """Store the depth of a mapped keyframe; return whether the tracker has that keyframe.
@@ -214,6 +244,11 @@ class VisualTracker:
             base = self.map.keyframes[keyframe]
             return base.T_map_camera @ _stretched(T_keyframe_camera, base.scale), base.scale
 
+    def sigma_of(self, keyframe: int) -> tuple[float, float]:
+        """Return the standard deviations of a keyframe's position (m) and rotation (rad)."""
+        with self._lock:
+            return self.map.keyframes[keyframe].sigma
+
     def points(self) -> Floats:
         """Return the known landmarks (L, 3) in the map, metres."""
         with self._lock:
@@ -240,6 +275,13 @@ class VisualTracker:
     def readout_s(self) -> float:
         """The readout time of the camera's shutter in use, seconds."""
         return 0.0 if self._lens is None else self._lens.readout_s
+
+    def warnings(self) -> list[str]:
+        """Return sentences for the user that are new since the last call."""
+        found: list[str] = []
+        while self._back_end is not None and self._back_end.warnings:
+            found.append(self._back_end.warnings.popleft())
+        return found
 
     @property
     def loops(self) -> tuple[tuple[int, int], ...]:
@@ -269,16 +311,19 @@ class VisualTracker:
         self._search.begin()
         self.state = TrackingState.LOST
 
-    def _initialise(self, frame: Frame, view: TrackedView) -> TrackedPose:
-        made = self._keep(frame, view, np.eye(4), Tracks.none())
+    def _initialise(
+        self, frame: Frame, view: TrackedView, given: GivenPose | None = None
+    ) -> TrackedPose:
+        origin = self.origin if given is None else given.T_map_camera
+        made = self._keep(frame, view, origin, Tracks.none(), given)
         if made is None:
             return self._no_pose(frame, "too few corners in the image")
-        self._remember(frame, view, np.eye(4))
-        return TrackedPose(
-            frame.stamp_ns, np.eye(4), np.zeros((6, 6)), self.state, 0, "", made.index
-        )
+        self._remember(frame, view, origin, given)
+        return TrackedPose(frame.stamp_ns, origin, np.zeros((6, 6)), self.state, 0, "", made.index)
 
-    def _look_for_place(self, frame: Frame, view: TrackedView) -> TrackedPose:
+    def _look_for_place(
+        self, frame: Frame, view: TrackedView, given: GivenPose | None
+    ) -> TrackedPose:
         """Look for the camera in a map that it was not tracked in before."""
         assert self._back_end is not None
         found, reason = self._search.look(self.map, self._back_end.places, view)
@@ -288,8 +333,8 @@ class VisualTracker:
         pose, tracks = found.pose, found.followed.agreeing()
         T_map_camera = rigid.inverse(pose.T_camera_map)
         self._tracks, inliers = tracks, found.followed.inliers
-        made = self._keep(frame, view, T_map_camera, tracks)
-        self._remember(frame, view, T_map_camera)
+        made = self._keep(frame, view, T_map_camera, tracks, given)
+        self._remember(frame, view, T_map_camera, given)
         index = None if made is None else made.index
         return TrackedPose(
             frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
@@ -326,19 +371,23 @@ class VisualTracker:
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
         self._last = replace(self._last, keyframe=keyframe.index, T_keyframe_camera=relative)
 
-    def _follow(self, frame: Frame, view: TrackedView) -> TrackedPose:
+    def _follow(self, frame: Frame, view: TrackedView, given: GivenPose | None) -> TrackedPose:
         assert self._last is not None
         seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
         T_map_before = self.pose_of(self._last.keyframe, self._last.T_keyframe_camera)
-        expected = T_map_before @ self._motion.predict(seconds)
-        followed = self._attempt(view, T_map_before, expected, self._motion.turning)
+        carried = self._carried(T_map_before, given)
+        motion = self._motion.predict(seconds)
+        followed = self._first_attempt(view, T_map_before, motion, carried, seconds)
+        if carried is not None and followed.inliers < self._config.min_inliers:
+            return self._carry_on(frame, view, carried, followed, given)
         if self.state == TrackingState.INITIALISING and not followed.known.any():
             return self._wait_for_depth(frame, view, followed.tracks)
         reason = ""
         if followed.inliers < max(self._config.min_inliers, _WEAK * len(self._tracks.ids)):
             followed, reason = self._second_attempt(view, T_map_before, seconds, followed)
         if followed.pose is None or followed.inliers < self._config.min_inliers:
-            aligned = self._align_densely(frame, view, T_map_before, expected)
+            expected = T_map_before @ motion if carried is None else carried
+            aligned = self._align_densely(frame, view, T_map_before, expected, given)
             if aligned is not None:
                 return aligned
             self.state = TrackingState.LOST
@@ -351,11 +400,69 @@ class VisualTracker:
         self._tracks, inliers = tracks, int(pose.inliers.sum())
         made = None
         if was_lost or is_wanted(self.map, self._config.keyframe, T_map_camera, inliers):
-            made = self._keep(frame, view, T_map_camera, tracks)
-        self._remember(frame, view, T_map_camera)
+            made = self._keep(frame, view, T_map_camera, tracks, given)
+        self._remember(frame, view, T_map_camera, given)
         index = None if made is None else made.index
         return TrackedPose(
             frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
+        )
+
+    def _carried(self, T_map_before: Floats, given: GivenPose | None) -> Floats | None:
+        """Return the last pose moved as the given poses moved; None without two of these."""
+        assert self._last is not None
+        if given is None or self._last.given is None:
+            return None
+        return T_map_before @ rigid.inverse(self._last.given.T_map_camera) @ given.T_map_camera
+
+    def _first_attempt(
+        self,
+        view: TrackedView,
+        T_map_before: Floats,
+        motion: Floats,
+        carried: Floats | None,
+        seconds: float,
+    ) -> Followed:
+        """Follow the tracks from where given poses put the camera; else with the motion so far."""
+        steady = T_map_before @ motion
+        if carried is None:
+            return self._attempt(view, T_map_before, steady, self._motion.turning)
+        turn = rigid.inverse(T_map_before) @ carried
+        turning = rigid.rotation_vector(turn[:3, :3]) / max(seconds, 1e-3)
+        followed = self._attempt(view, T_map_before, carried, turning)
+        if followed.inliers >= max(self._config.min_inliers, _WEAK * len(self._tracks.ids)):
+            return followed
+        again = self._attempt(view, T_map_before, steady, self._motion.turning)
+        return max((followed, again), key=lambda one: one.inliers)
+
+    def _carry_on(
+        self,
+        frame: Frame,
+        view: TrackedView,
+        T_map_camera: Floats,
+        followed: Followed,
+        given: GivenPose | None,
+    ) -> TrackedPose:
+        """Move as the given poses did; new keyframes get their landmarks by triangulation."""
+        assert self._last is not None
+        reason = f"{followed.inliers} landmarks agree: moved by the given poses"
+        keyframe, tracks = self.map.keyframes[-1], followed.tracks
+        moved = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
+        rule = self._config.keyframe
+        self._tracks = tracks
+        made = None
+        if (
+            len(tracks.ids) < (1.0 - rule.lost) * len(keyframe.seen.ids)
+            or float(np.linalg.norm(moved[:3, 3])) > _CARRIED_M
+            or rigid.angle_deg(moved) > rule.rotation_deg
+        ):
+            made = self._keep(frame, view, T_map_camera, tracks, given)
+        seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
+        before = self.pose_of(self._last.keyframe, self._last.T_keyframe_camera)
+        self._motion.moved(rigid.inverse(before) @ T_map_camera, seconds)
+        self._remember(frame, view, T_map_camera, given)
+        index = None if made is None else made.index
+        return TrackedPose(
+            frame.stamp_ns, T_map_camera, None, self.state, followed.inliers, reason, index
         )
 
     def _attempt(
@@ -374,7 +481,12 @@ class VisualTracker:
         )
 
     def _align_densely(
-        self, frame: Frame, view: TrackedView, T_map_before: Floats, expected: Floats
+        self,
+        frame: Frame,
+        view: TrackedView,
+        T_map_before: Floats,
+        expected: Floats,
+        given: GivenPose | None,
     ) -> TrackedPose | None:
         """Return the pose from all pixels, against the keyframes with depth; or None."""
         if self._dense is None or self.state == TrackingState.LOST:
@@ -391,8 +503,8 @@ class VisualTracker:
         seconds = (frame.stamp_ns - self._last.stamp_ns) * 1e-9
         self._motion.moved(rigid.inverse(T_map_before) @ T_map_camera, seconds)
         self.state, self._tracks = TrackingState.TRACKING, Tracks.none()
-        made = self._keep(frame, view, T_map_camera, Tracks.none())
-        self._remember(frame, view, T_map_camera)
+        made = self._keep(frame, view, T_map_camera, Tracks.none(), given)
+        self._remember(frame, view, T_map_camera, given)
         return TrackedPose(
             frame.stamp_ns,
             T_map_camera,
@@ -471,7 +583,12 @@ class VisualTracker:
         return self._no_pose(frame, "no keyframe has depth yet")
 
     def _keep(
-        self, frame: Frame, view: TrackedView, T_map_camera: Floats, tracks: Tracks
+        self,
+        frame: Frame,
+        view: TrackedView,
+        T_map_camera: Floats,
+        tracks: Tracks,
+        given: GivenPose | None,
     ) -> TrackingKeyframe | None:
         """Make a keyframe and queue it for the back end."""
         turning = self._motion.turning.copy()
@@ -480,6 +597,7 @@ class VisualTracker:
         )
         if keyframe is None:
             return None
+        keyframe.given = given
         self._tracks = Tracks(keyframe.seen.ids, keyframe.seen.pixels.copy())
         if view.depth is not None:
             self._give_depth(keyframe, view.depth)
@@ -503,11 +621,13 @@ class VisualTracker:
             else:
                 self._tracks = self._tracks.chosen(~np.isin(self._tracks.ids, update.gone))
 
-    def _remember(self, frame: Frame, view: TrackedView, T_map_camera: Floats) -> None:
+    def _remember(
+        self, frame: Frame, view: TrackedView, T_map_camera: Floats, given: GivenPose | None
+    ) -> None:
         keyframe = self.map.keyframes[-1]
         relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
         relative = _stretched(relative, 1.0 / keyframe.scale)
-        self._last = _Last(frame.stamp_ns, view.image, keyframe.index, relative)
+        self._last = _Last(frame.stamp_ns, view.image, keyframe.index, relative, given)
 
     def _no_pose(self, frame: Frame, reason: str) -> TrackedPose:
         return TrackedPose(frame.stamp_ns, None, None, self.state, 0, reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 
@@ -67,7 +68,15 @@ class OnlineProtocol:
     def _frame(self, position: int, frame: Frame) -> None:
         if frame.T_map_camera is None:
             self._setup.left_out.add("no pose")
-        elif (decision := self._decide(position, frame)).is_keyframe:
+            return
+        refinement = self._setup.pipeline.refinement
+        if refinement is not None:
+            tracked = refinement.track(frame)
+            frame = replace(frame, T_map_camera=tracked.T_map_camera)
+            if tracked.T_map_camera is None:
+                self._setup.left_out.add("not tracked")
+                return
+        if (decision := self._decide(position, frame)).is_keyframe:
             self._map(frame, decision)
 
     def _decide(self, position: int, frame: Frame) -> KeyframeDecision:

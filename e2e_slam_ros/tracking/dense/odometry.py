@@ -23,6 +23,7 @@ from e2e_slam_ros.tracking.dense.photometric import photometric
 from e2e_slam_ros.tracking.dense.preparation import DensePreparation
 from e2e_slam_ros.tracking.dense.view import DenseView
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.motion_model import MotionModel
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -91,7 +92,7 @@ class DenseTracker:
             if self._reference is not None:
                 self._reference.clear()
 
-    def track(self, frame: Frame) -> TrackedPose:
+    def track(self, frame: Frame, given: GivenPose | None = None) -> TrackedPose:
         """Return the pose of a frame.
 
         The tracker refuses a frame that is not newer than the last, or that comes from another

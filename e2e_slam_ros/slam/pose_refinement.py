@@ -1,0 +1,196 @@
+"""Given poses, refined by the images once the images disagree with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.pose import PoseConfig
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.slam.depth_sources import depth_traits
+from e2e_slam_ros.slam.given_course import GivenCourse
+from e2e_slam_ros.slam.pose_tracking import PoseTracking, no_notice
+from e2e_slam_ros.tracking.given_pose import GivenPose, PoseSigma
+from e2e_slam_ros.tracking.image_agreement import ImageAgreement
+from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
+
+Matrix = npt.NDArray[np.float64]
+
+
+class PoseRefinement:
+    """Poses of frames that come with one. Implements `CameraTracking`.
+
+    As long as images agree with the given poses, these are passed on unchanged. From the moment
+    that images disagree, a visual tracker finds the poses; the given ones are its prediction and
+    its priors. It is built at that moment and not before.
+
+    Args:
+        config: ``pose`` and ``runtime``.
+        build: returns the tracker.
+
+    Attributes:
+        on_problem: called with an error of the tracker's thread.
+        on_notice: called with a kind and a sentence when something about the given poses is odd.
+
+    Example:
+        >>> refinement = PoseRefinement(Config(), lambda: PoseTracking(Config(), None))
+        >>> refinement.state.value, refinement.refines
+        ('tracking', False)
+    """
+
+    def __init__(self, config: Config, build: Callable[[], PoseTracking]) -> None:
+        self._config = config.pose
+        self._drifts = config.pose.source != "topic"
+        # Odometry beside ``pose.source: visual`` is a prior and no more.
+        self._always = config.pose.refine == "on" or config.tracking.prior != "none"
+        self._measured = depth_traits(config).needs_sensor
+        self._build = build
+        self._agreement = ImageAgreement(config.pose.disagreement_px)
+        self._course = GivenCourse(config.pose.jump_m)
+        self._tracking: PoseTracking | None = None
+        self.on_problem: Callable[[Exception], None] | None = None
+        self.on_notice: Callable[[str, str], None] = no_notice
+
+    @property
+    def refines(self) -> bool:
+        """Whether the tracker is at work."""
+        return self._tracking is not None
+
+    @property
+    def needs_mapping(self) -> bool:
+        """Whether the tracker's keyframes must be mapped, because that brings their depth.
+
+        With given poses to triangulate by, the depth of the keyframes that are mapped anyway is
+        enough.
+        """
+        return self._measured and self.refines and not self._course.is_trusted
+
+    @property
+    def state(self) -> TrackingState:
+        """Whether the camera is tracked; given poses count as tracked."""
+        return TrackingState.TRACKING if self._tracking is None else self._tracking.state
+
+    @property
+    def loops(self) -> int:
+        """Number of loops closed."""
+        return 0 if self._tracking is None else self._tracking.loops
+
+    def track(self, frame: Frame) -> TrackedPose:
+        """Return the pose of a frame: the given one, or a better one."""
+        given = frame.T_map_camera
+        if given is None:
+            if self._tracking is None:
+                return TrackedPose(frame.stamp_ns, None, None, self.state, reason="no pose yet")
+            return self._tracking.track(frame)
+        if not np.isfinite(given).all():
+            return TrackedPose(frame.stamp_ns, given, None, self.state)
+        check = self._agreement.observe(frame, given)
+        notice = self._course.follow(frame.stamp_ns, given, check, self._agreement.limit_px)
+        if notice:
+            self.on_notice("given_pose", notice)
+        tracking = self._tracker(given)
+        if tracking is None:
+            return TrackedPose(frame.stamp_ns, self._placed(given), None, TrackingState.TRACKING)
+        prior, trusted = None, self._course.is_trusted
+        if trusted:
+            prior = GivenPose(self._placed(given), self._sigma(frame))
+        elif notice and tracking.state is TrackingState.INITIALISING:
+            # It waits for depth at places that are not true: begin with this image.
+            tracking.reset()
+            tracking.begin_at(self._placed(given))
+        tracked = tracking.track(frame, prior)
+        if tracked.T_map_camera is None:
+            if prior is None:
+                return tracked
+            # An image without corners: the given pose is all there is.
+            return replace(tracked, T_map_camera=prior.T_map_camera)
+        if not trusted:
+            self._course.join(tracked.T_map_camera, given)
+        return tracked
+
+    def chosen(self, frame: Frame) -> None:
+        """Learn that a frame is going to be mapped."""
+        if self._tracking is not None:
+            self._tracking.chosen(frame)
+
+    def refreshed(self, frame: Frame) -> Frame:
+        """Return a frame at its pose as the last adjustment left it."""
+        return frame if self._tracking is None else self._tracking.refreshed(frame)
+
+    def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
+        """Learn that a keyframe is in the map, with its depth (1, 1, H, W) in metres."""
+        if self._tracking is not None:
+            self._tracking.mapped(keyframe, depth)
+
+    def corrections(self, poses: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+        """Return the corrections of mapped keyframes, index -> T_new_old (4, 4) float64."""
+        return {} if self._tracking is None else self._tracking.corrections(poses)
+
+    def corrected(self, moves: Mapping[int, torch.Tensor]) -> None:
+        """Learn that the map took over these corrections."""
+        if self._tracking is not None:
+            self._tracking.corrected(moves)
+
+    def configure(self, config: Config) -> None:
+        """Use changed live parameters."""
+        self._agreement.limit_px = config.pose.disagreement_px
+
+    def reset(self) -> None:
+        """Forget everything; given poses count as right again."""
+        self._agreement.reset()
+        self._course.reset()
+        if self._tracking is not None:
+            self._tracking.reset()
+
+    def close(self) -> None:
+        """End the tracker's thread."""
+        if self._tracking is not None:
+            self._tracking.close()
+
+    def _tracker(self, given: Matrix) -> PoseTracking | None:
+        """Return the tracker; build it when it is needed for the first time."""
+        if self._tracking is None and (self._always or self._agreement.disagree):
+            self._tracking = self._build()
+            self._tracking.begin_at(self._placed(given))
+            self._tracking.on_problem = self.on_problem
+            self._tracking.on_notice = self.on_notice
+            if not self._always:
+                self.on_notice(
+                    "given_pose",
+                    "images disagree with the given poses: they are refined from here on "
+                    "(pose.refine: off keeps them as they are)",
+                )
+        return self._tracking
+
+    def _placed(self, given: Matrix) -> Matrix:
+        """Return a given pose in the map: the same one, as long as nothing jumped."""
+        T_map_given = self._course.T_map_given
+        return given if np.array_equal(T_map_given, np.eye(4)) else T_map_given @ given
+
+    def _sigma(self, frame: Frame) -> PoseSigma:
+        return pose_sigma(self._config, frame.pose_sigma, self._drifts)
+
+
+def pose_sigma(config: PoseConfig, stated: tuple[float, float] | None, drifts: bool) -> PoseSigma:
+    """Return the uncertainty of a given pose.
+
+    Args:
+        config: the configured one.
+        stated: the one that came with the pose, metres and radians; or None.
+        drifts: given poses are odometry, whose error grows without a bound.
+    """
+    place = (np.inf, np.inf) if drifts else (config.sigma_m, np.radians(config.sigma_deg))
+    position_m, rotation_rad = place if stated is None else stated
+    return PoseSigma(
+        position_m,
+        rotation_rad,
+        config.motion_sigma_m,
+        float(np.radians(config.motion_sigma_deg)),
+        config.motion_sigma_share,
+    )
