@@ -4,7 +4,7 @@
 
 All run on one thread. Open3D aligns each frame with the last one, colour and depth together, at
 the full size, from no motion: from the last motion it runs away. Frames without depth are left
-out.
+out. Motions of more than half a metre or 30 degrees, which it calls a success, count as failed.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ def run_open3d(frames: Iterable[Frame]) -> OdometryRun:
             odometry.RGBDOdometryJacobianFromHybridTerm(),
             odometry.OdometryOption(depth_max=8.0),
         )
+        turned = np.degrees(np.linalg.norm(cv2.Rodrigues(motion[:3, :3])[0]))
+        found = found and np.linalg.norm(motion[:3, 3]) < 0.5 and turned < 30.0
         # A failed motion is taken to be none: what follows is then off by it.
         last = image, last[1] @ motion if found else last[1]
         if found:
