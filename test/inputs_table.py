@@ -181,7 +181,7 @@ ROWS = (
     ),
     Row(
         "stamps of zero",
-        "bags: the time of recording; live: refused and counted",
+        "bags: the time of recording; live: counted, only the first is used",
         f"{IN}::test_stamps_of_zero_are_those_of_recording_and_said",
         NONE,
         f"{LIVE}::test_stamps_of_zero_are_said_and_counted",
@@ -191,7 +191,7 @@ ROWS = (
         "left out and counted",
         f"{IN}::test_stamps_far_from_all_others_are_left_out",
         f"{IN}::test_stamps_far_from_all_others_are_left_out",
-        f"{ASSEMBLING}::test_stamps_that_are_no_times_are_refused_each",
+        f"{ASSEMBLING}::test_stamps_that_are_no_times_are_counted_each",
     ),
     Row(
         "clocks that differ",

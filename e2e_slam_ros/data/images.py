@@ -31,7 +31,7 @@ _ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 _TAIL = 64
 _ORIENTATION = 274
 # A frame of an 8K camera has 33 million pixels.
-_MOST_PIXELS = 100_000_000
+_MOST_PIXELS = 64_000_000
 
 
 def read_color(source: Path | bytes, what: str) -> npt.NDArray[np.uint8]:
@@ -43,7 +43,7 @@ def read_color(source: Path | bytes, what: str) -> npt.NDArray[np.uint8]:
     ``what`` names the image in error messages.
 
     Raises:
-        DataError: missing, truncated, larger than 100 million pixels, or not an image.
+        DataError: missing, truncated, larger than 64 million pixels, or not an image.
     """
     try:
         content = _content(source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,20 +145,31 @@ class BagReader(PartsSequence[MessageKey]):
             topics, options.depth_topic, IMAGE_TYPES, "depth_topic"
         )
         streams = {t.name: s for t in topics if (s := self._stream(t)) is not None}
-        image = streams[named_image.name] if named_image else None
-        depth = streams[named_depth.name] if named_depth else None
+        image, depth = (
+            self._named_stream(streams, topic.name) if topic else None
+            for topic in (named_image, named_depth)
+        )
         selection = select(list(streams.values()), image, depth)
         for sentence in selection.sentences():
             self._report.note(sentence)
         return selection
+
+    def _named_stream(self, streams: Mapping[str, Stream], name: str) -> Stream:
+        if name in streams:
+            return streams[name]
+        raise DataError.from_parts(
+            f"topic {name}", "no readable message", "images", "name another, or record it again"
+        )
 
     def _stream(self, topic: Topic) -> Stream | None:
         """Return what the first message of an image topic says."""
         if topic.type not in IMAGE_TYPES:
             return None
         try:
-            _, message = next(self._bag.messages(topic.name))
-            return stream_of_message(topic.name, topic.type, message)
+            for _, message in self._bag.messages(topic.name):
+                return stream_of_message(topic.name, topic.type, message)
+            self._report.note(f"not taken: {topic.name}: no message, though its count says so")
+            return None
         except DataError as problem:
             self._report.note(f"not taken: {topic.name}: {problem}")
             return None

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 _SIZE = struct.Struct("<II")
-_MOST_PIXELS = 1 << 26
+_MOST_PIXELS = 1 << 24
 
 
 def decode_rvl(data: bytes) -> npt.NDArray[np.uint16]:
     """Return the counts (H, W) of a stream that begins with its width and height.
 
     Raises:
-        ValueError: the stream is damaged, or of more than 67 million pixels.
+        ValueError: the stream is damaged, or of more than 16 million pixels.
 
     >>> decode_rvl(struct.pack("<III", 2, 1, 0x01410000)).tolist()
     [[2, 0]]
@@ -65,5 +65,5 @@ def _groups(data: bytes) -> npt.NDArray[np.int64]:
     nibbles = nibbles[: last[-1] + 1]
     starts = np.concatenate([[0], last[:-1] + 1])
     position = np.arange(len(nibbles)) - np.repeat(starts, np.diff([*starts, len(nibbles)]))
-    # 16-bit counts and runs of up to 67 million pixels need at most nine groups.
+    # 16-bit counts and runs of up to 16 million pixels need at most nine groups.
     return np.add.reduceat((nibbles & 7) << np.minimum(3 * position, 60), starts)

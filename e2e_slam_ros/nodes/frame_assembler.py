@@ -110,6 +110,9 @@ class FrameAssembler:
             self._sink.on_refused(stamp_ns, refusal_kind(wrong), wrong)
             return
         if last is not None and stamp_ns == last:
+            # A sequence may begin at zero, but a driver that never sets stamps sends only zeros.
+            if stamp_ns == 0:
+                self._sink.on_notice("stamp", str(_no_time(stamp_ns)))
             self._sink.on_duplicate(stamp_ns)
             return
         if last is not None and stamp_ns < last:
@@ -162,16 +165,11 @@ class FrameAssembler:
         self._last_ns = None
 
     def _wrong_stamp(self, stamp_ns: int) -> StampError | None:
-        """Return what is wrong with a stamp: zero, negative, or hours ahead of the last one."""
-        if stamp_ns <= 0:
-            return StampError.from_parts(
-                "image stamp",
-                f"{stamp_ns * 1e-9:g} s",
-                "the time at which the image was taken",
-                "let the driver set header.stamp; poses and TF are found by it",
-            )
+        """Return what is wrong with a stamp: negative, or hours ahead of the last one."""
+        if stamp_ns < 0:
+            return _no_time(stamp_ns)
         last, doubtful, self._doubtful_ns = self._last_ns, self._doubtful_ns, None
-        if last is None or stamp_ns - last <= _AHEAD_NS:
+        if not last or stamp_ns - last <= _AHEAD_NS:
             return None
         if doubtful is not None and 0 < stamp_ns - doubtful <= _AHEAD_NS:
             return None
@@ -246,6 +244,15 @@ class FrameAssembler:
 
     def _refuse(self, item: _Pending, error: Exception) -> None:
         self._sink.on_refused(item.stamp_ns, refusal_kind(error), error)
+
+
+def _no_time(stamp_ns: int) -> StampError:
+    return StampError.from_parts(
+        "image stamp",
+        f"{stamp_ns * 1e-9:g} s",
+        "the time at which the image was taken",
+        "let the driver set header.stamp; poses and TF are found by it",
+    )
 
 
 def _overflow(places: int) -> MessageError:

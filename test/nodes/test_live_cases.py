@@ -161,7 +161,7 @@ def test_stamps_of_zero_are_said_and_counted(ros_domain: int, tmp_path: Path) ->
             peer.send(*peer.messages(0.0))
         wait_for(lambda: peer.problems().get("stamp", 0) >= 8, lambda: f"{peer.status}")
         peer.send_good(60)
-        wait_for(lambda: frames_of(peer) == 1, lambda: f"a frame: {peer.status}")
+        wait_for(lambda: frames_of(peer) == 2, lambda: f"two frames: {peer.status}")
         assert "image stamp: got 0 s" in node.output
 
 
