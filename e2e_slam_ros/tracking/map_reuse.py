@@ -32,6 +32,8 @@ class ReusedLandmarks:
         pixels: (N, 2) their recorded pixels.
         ideal: (N, 2) the same without distortion.
 
+        searched: number of landmarks looked for.
+
     Example:
         >>> pixels = np.array([[20.0, 20.0], [40.0, 20.0]])
         >>> found = ReusedLandmarks(np.array([4, 7]), pixels, pixels)
@@ -42,6 +44,7 @@ class ReusedLandmarks:
     ids: Ids
     pixels: Floats
     ideal: Floats
+    searched: int = 0
 
 
 def find_again(
@@ -88,6 +91,7 @@ def find_again(
         _COARSEST,
     )
     local_map.landmarks.searched[ids] += 1
+    searched = len(ids)
     near = np.linalg.norm(found.pixels - expected, axis=1) < config.radius_px
     good = near & (found.similarity > config.min_similarity) & lens.inside(found.pixels, 4.0)
     ids, pixels = ids[good], found.pixels[good]
@@ -102,7 +106,7 @@ def find_again(
     enough = counts[np.minimum(anchors_of, len(counts) - 1)] >= config.min_matches
     keep = pose.inliers & enough
     local_map.landmarks.found[ids[keep]] += 1
-    return ReusedLandmarks(ids[keep], pixels[keep], ideal[keep])
+    return ReusedLandmarks(ids[keep], pixels[keep], ideal[keep], searched)
 
 
 def _candidates(local_map: LocalMap, keyframe: TrackingKeyframe, lens: Lens) -> Ids:

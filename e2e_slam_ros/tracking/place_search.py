@@ -22,10 +22,10 @@ from e2e_slam_ros.tracking.tracks import Followed, TrackedView, Tracks
 
 # Keyframes near a given pose that are compared one by one, and whose landmarks are then pooled.
 _NEAR, _POOLED = 12, 8
-# Landmarks found again by their patches, for each match that a loop needs, and the share that
-# must agree with one pose. In rendered rooms wrong places gave up to 38 and 29, right ones 55
-# and 47 or more.
-_CONFIRMED, _AGREEING = 2.0, 0.7
+# A place counts with so many landmarks found again by their patches, for each match that a loop
+# needs; or with this share of those looked for, where a young map has few. In a rendered room
+# wrong places gave up to 41 landmarks and 16 %, right ones 42 or more and 30 %.
+_MANY, _SHARE, _AGREEING = 2.0, 0.25, 0.7
 # Images looked for near a given pose before they are looked for everywhere.
 _GUESSED_IMAGES = 10
 
@@ -213,8 +213,8 @@ def _confirmed(
     T_map_camera = rigid.inverse(found.pose.T_camera_map)
     here = TrackingKeyframe(-1, -1, 0, view.image, T_map_camera, np.zeros(3), seen)
     again = find_again(local_map, here, view.lens, config.reuse, view.pixel_sigma)
-    least = _CONFIRMED * config.loop.min_matches
-    if len(again.ids) < least:
+    found_again, least = len(again.ids), config.loop.min_matches
+    if found_again < _MANY * least and found_again < max(least, _SHARE * again.searched):
         return None
     pose = refine_pose(
         _sightings(local_map, again.ids, again.ideal),
@@ -222,7 +222,7 @@ def _confirmed(
         found.pose.T_camera_map,
         view.pixel_sigma,
     )
-    if int(pose.inliers.sum()) < _AGREEING * least:
+    if int(pose.inliers.sum()) < _AGREEING * min(found_again, _MANY * least):
         return None
     tracks, known = Tracks(again.ids, again.pixels), np.ones(len(again.ids), np.bool_)
     return replace(found, pose=pose, followed=Followed(tracks, known, pose))
