@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 import runpy
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -36,23 +36,27 @@ def test_the_four_launch_files_are_there() -> None:
     assert names == ["bag_replay", "distributed", "live_camera", "tum_replay"]
 
 
-def executed(file: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], MagicMock]:
-    """A launch file's namespace, run with doubles of `launch`; and the double of its actions."""
+Executed = Callable[[Path], tuple[dict[str, Any], MagicMock]]
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Executed]:
+    """Run a launch file with doubles of `launch`: its namespace, and the double of its actions."""
     doubles = {name: MagicMock() for name in MODULES}
     for name, double in doubles.items():
         monkeypatch.setitem(sys.modules, name, double)
+    kept = sys.modules.pop(SHARED, None)
+    yield lambda file: (runpy.run_path(str(file)), doubles["launch.actions"])
     # What was imported with the doubles must not stay.
-    monkeypatch.delitem(sys.modules, SHARED, raising=False)
-    monkeypatch.setitem(sys.modules, SHARED, importlib.import_module(SHARED))
-    monkeypatch.delattr("e2e_slam_ros.nodes.launching", raising=False)
-    return runpy.run_path(str(file)), doubles["launch.actions"]
+    sys.modules.pop(SHARED, None)
+    vars(sys.modules["e2e_slam_ros.nodes"]).pop("launching", None)
+    if kept is not None:
+        sys.modules[SHARED] = kept
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_every_argument_is_declared_documented_and_used(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    namespace, actions = executed(file, monkeypatch)
+def test_every_argument_is_declared_documented_and_used(file: Path, executed: Executed) -> None:
+    namespace, actions = executed(file)
     namespace["generate_launch_description"]()
     arguments = namespace["ARGUMENTS"]
     declared = [name for name, _, _ in arguments]
@@ -71,12 +75,10 @@ def test_every_argument_is_declared_documented_and_used(
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_launch_files_name_parameters_that_exist(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_launch_files_name_parameters_that_exist(file: Path, executed: Executed) -> None:
     from e2e_slam_ros.config import parameters
 
-    namespace, _ = executed(file, monkeypatch)
+    namespace, _ = executed(file)
     known = {info.name: type(info.default) for info in parameters()} | {"use_sim_time": bool}
     assert all(known[name] is kind for name, kind in namespace["PASSED"].values())
 
