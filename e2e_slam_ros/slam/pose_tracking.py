@@ -16,6 +16,7 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
+from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
@@ -104,6 +105,12 @@ class PoseTracking:
     def has_loaded_map(self) -> bool:
         """Whether the tracker's map came from a file."""
         return self._tracker.map.fixed > 0
+
+    @property
+    def facts(self) -> PoseFacts:
+        """How the poses come about."""
+        scale = self._tracker.scale
+        return PoseFacts(self.state.value, "images", scale.source, scale.sigma)
 
     @property
     def loops(self) -> int:

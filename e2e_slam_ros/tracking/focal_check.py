@@ -50,7 +50,6 @@ def fit_focal(problem: BundleProblem) -> FocalFit | None:
         problem: with measured depth or with given poses: images alone say little of the focal
             length.
     """
-
     costs: dict[int, float] = {}
 
     def cost(steps: int) -> float:

@@ -35,7 +35,7 @@ from e2e_slam_ros.evaluation.trajectory.errors import trajectory_metrics
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.slam.depth_sources import is_measured
-from e2e_slam_ros.slam.result import KeyframeResult, Revision
+from e2e_slam_ros.slam.result import KeyframeResult, PoseFacts, Revision
 
 Metrics = TypeVar("Metrics")
 
@@ -84,6 +84,7 @@ class RunRecorder:
         self._residuals = PoseResiduals()
         self._revised = 0
         self._last: DepthEstimate | None = None
+        self._poses_of_last: PoseFacts | None = None
         self._device: str | None = None
         self.summary: RunSummary | None = None
         self.cloud: SurfelCloud | None = None
@@ -120,7 +121,7 @@ class RunRecorder:
             if not wanted:
                 self._samples.skip()
             self._records.append(record)
-            self._last = result.estimate
+            self._last, self._poses_of_last = result.estimate, result.poses
             self._device = _device_words(result.keyframe.image.device)
         if result.revision is not None:
             self._on_revision(result.revision)
@@ -149,6 +150,7 @@ class RunRecorder:
             measured = self._measured.items()
             latency = {stage: StageLatency.of(times) for stage, times in self._latency.items()}
             last, device = self._last, self._device
+            poses_of_last = self._poses_of_last
             residuals = self._residuals.verdict()
             refinement = RefinementSummary.of(self._refinement, self._revised)
         trajectory = self._trajectory(stamps, poses)
@@ -169,6 +171,7 @@ class RunRecorder:
             depth_source=None if last is None else last.source,
             scale_source=None if last is None else last.scale_source,
             pose_source=self._pose_source(),
+            poses=poses_of_last,
             trajectory=trajectory,
             trajectory_metrics=_computed(
                 lambda: trajectory_metrics(trajectory.estimated, trajectory.truth),
