@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
+from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
@@ -128,6 +130,15 @@ class PoseTracking:
     def can_load(self) -> bool:
         """Whether the tracker can find the camera in a map from a file."""
         return self._visual is not None
+
+    @property
+    def facts(self) -> PoseFacts:
+        """How the poses come about."""
+        if self._visual is None:
+            # Dense odometry aligns measured depth; it keeps no account of its metre.
+            return PoseFacts(self.state.value, "images", "depth_topic", math.inf)
+        scale = self._visual.scale
+        return PoseFacts(self.state.value, "images", scale.source, scale.sigma)
 
     @property
     def loops(self) -> int:

@@ -102,7 +102,7 @@ class BundleSolution:
         readout_change_s: change of the readout time, seconds.
         readout_sigma_s: its standard deviation; infinite where the problem has no ``row_slope``.
         pose_sigma: (C, 2) standard deviations of each camera's position (metres) and rotation
-            (radians), each the root of the mean variance of the axes; 0 for those that stay.
+            (radians): root of the mean variance of the axes; 0 for those that do not move.
 
     Example:
         A camera whose pose fits its only observation needs no step:
