@@ -16,6 +16,8 @@ _FEWEST = 3
 _MAD = 1.4826
 # Relative scale error of a depth sensor, by its data sheet.
 _SENSOR = 0.01
+# The metre is that of a depth network.
+NETWORK_METRE = "network"
 
 
 class MapScale:
@@ -56,7 +58,7 @@ class MapScale:
     @property
     def common_share(self) -> float:
         """Share of the common error of a network's depth image that pulls at the map."""
-        return _COMMON_SHARE if self.source == "network" else 0.0
+        return _COMMON_SHARE if self.source == NETWORK_METRE else 0.0
 
     def measured(self) -> None:
         """Note that depth is measured."""
@@ -65,8 +67,8 @@ class MapScale:
     def network_ratio(self, ratio: float | None) -> None:
         """Note the map's depth over a network's in one keyframe; None: too few landmarks."""
         if self._chosen != "free" and self.source == "free":
-            self.source = "network"
-        if self.source == "network" and ratio is not None:
+            self.source = NETWORK_METRE
+        if self.source == NETWORK_METRE and ratio is not None:
             self._deviations.append(float(np.log(ratio)))
 
     def given_motion(self, metres_given: float, metres_map: float, sigma_m: float) -> None:
