@@ -121,11 +121,11 @@ def rectified(image: npt.NDArray[np.uint8], lens: LensModel, what: str) -> npt.N
     """
     if lens.rectifier is None:
         return image
-    check_size(image.shape, PinholeCamera(lens.width, lens.height, 1.0, 1.0, 0.0, 0.0), what)
+    check_size(image.shape, lens, what)
     return lens.rectifier.image(image)
 
 
-def check_size(shape: tuple[int, ...], camera: PinholeCamera, what: str) -> None:
+def check_size(shape: tuple[int, ...], camera: PinholeCamera | LensModel, what: str) -> None:
     """Raise `DataError` unless an (H, W, ...) array has the camera's size."""
     height, width = shape[:2]
     if (width, height) != (camera.width, camera.height):
