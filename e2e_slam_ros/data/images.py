@@ -26,12 +26,16 @@ _DEPTH_MODES = ("I;16", "I;16B", "I;16L", "I")
 # Read by OpenCV, which is half again as fast as Pillow. It turns images as EXIF says, drops alpha,
 # and takes the upper byte of 16 bits.
 _FAST_MODES = ("1", "L", "RGB", "RGBA", "P", *_DEPTH_MODES)
-# What a complete file ends with. OpenCV fills the rest of an incomplete one with grey.
-_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# What a complete JPEG ends with. OpenCV fills the rest of an incomplete one with grey.
+_END_OF_JPEG = b"\xff\xd9"
 _TAIL = 64
 _ORIENTATION = 274
 # A frame of an 8K camera has 33 million pixels.
 _MOST_PIXELS = 64_000_000
+# Deflate makes at most 1032 bytes of one. Eight pixels of one bit fit into a byte.
+_GROWTH = 1032
+_LIGHT_MODES = ("1", "L", "P")
 
 
 def read_color(source: Path | bytes, what: str) -> npt.NDArray[np.uint8]:
@@ -117,11 +121,11 @@ def rectified(image: npt.NDArray[np.uint8], lens: LensModel, what: str) -> npt.N
     """
     if lens.rectifier is None:
         return image
-    check_size(image.shape, PinholeCamera(lens.width, lens.height, 1.0, 1.0, 0.0, 0.0), what)
+    check_size(image.shape, lens, what)
     return lens.rectifier.image(image)
 
 
-def check_size(shape: tuple[int, ...], camera: PinholeCamera, what: str) -> None:
+def check_size(shape: tuple[int, ...], camera: PinholeCamera | LensModel, what: str) -> None:
     """Raise `DataError` unless an (H, W, ...) array has the camera's size."""
     height, width = shape[:2]
     if (width, height) != (camera.width, camera.height):
@@ -151,14 +155,35 @@ def _opened(content: bytes) -> Image.Image:
     except UnidentifiedImageError:
         start = content[:8].hex(" ") or "nothing"
         raise OSError(f"{len(content)} bytes that begin with {start}: no image format") from None
-    if image.width * image.height > _MOST_PIXELS:
+    pixels = image.width * image.height
+    if pixels > _MOST_PIXELS:
         raise OSError(f"{image.width}x{image.height} pixels, more than any camera has")
+    if pixels > _GROWTH * (8 if image.mode in _LIGHT_MODES else 1) * len(content):
+        raise OSError(f"{image.width}x{image.height} pixels in {len(content)} bytes")
     return image
 
 
 def _is_complete(image: Image.Image, content: bytes) -> bool:
-    end = _ENDS.get(image.format or "")
-    return image.mode in _FAST_MODES and end is not None and end in content[-_TAIL:]
+    """Return whether OpenCV may decode a file: a mode it knows, and nothing is cut off."""
+    if image.mode not in _FAST_MODES:
+        return False
+    if image.format == "PNG":
+        return _has_whole_chunks(content)
+    return image.format == "JPEG" and _END_OF_JPEG in content[-_TAIL:]
+
+
+def _has_whole_chunks(content: bytes) -> bool:
+    """Return whether the chunks of a PNG end with IEND inside the file.
+
+    OpenCV makes room for what a damaged length says, up to 2 GB.
+    """
+    place = len(_PNG_SIGNATURE)
+    while place + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        place += 12 + int(length)
+        if kind == b"IEND":
+            return place <= len(content)
+    return False
 
 
 def _unreadable(what: str, problem: BaseException, expected: str) -> DataError:

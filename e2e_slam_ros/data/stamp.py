@@ -23,8 +23,13 @@ def parse_stamp_ns(text: str) -> int:
         seconds = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"{text!r} is not a time in seconds") from None
-    # The comparison comes before scaling, because 1e999999 would be a very long integer.
-    if not seconds.is_finite() or abs(seconds) >= Decimal(_LIMIT_NS) / 10**9:
+    # The comparison comes before scaling, because 1e999999 would be a very long integer. The
+    # exponent comes before the comparison, which overflows for the largest ones.
+    if (
+        not seconds.is_finite()
+        or seconds.adjusted() > 18
+        or abs(seconds) >= Decimal(_LIMIT_NS) / 10**9
+    ):
         raise ValueError(f"{text!r} is not a time in seconds")
     return int((seconds * 10**9).to_integral_value())
 

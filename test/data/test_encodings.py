@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -229,6 +230,18 @@ def test_a_header_of_a_huge_image_costs_no_memory() -> None:
         read_color(bytes(content), "i")
     with pytest.raises(DataError, match="50000|exceeds"):
         read_depth(bytes(content), "d", 1000.0)
+
+
+def test_a_chunk_of_a_wrong_length_costs_no_memory() -> None:
+    """OpenCV would make room for 2 GB."""
+    resource = pytest.importorskip("resource")
+    content = bytearray(file_of(picture(), "PNG"))
+    place = content.index(b"IDAT") - 4
+    content[place : place + 4] = struct.pack(">I", 0x7FFF_FFFF)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with suppress(DataError):  # Pillow reads to the end of the file, and may have enough
+        read_color(bytes(content), "i")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
 
 def encoded_rvl(counts: np.ndarray) -> bytes:
