@@ -212,7 +212,9 @@ def _confirmed(
     seen = Observations.without_depth(np.zeros(0, np.int64), nothing, nothing)
     T_map_camera = rigid.inverse(found.pose.T_camera_map)
     here = TrackingKeyframe(-1, -1, 0, view.image, T_map_camera, np.zeros(3), seen)
-    again = find_again(local_map, here, view.lens, config.reuse, view.pixel_sigma)
+    # New landmarks of a camera that only localises may have drifted: they confirm nothing.
+    before = local_map.fixed if config.localize_only else None
+    again = find_again(local_map, here, view.lens, config.reuse, view.pixel_sigma, before)
     found_again, least = len(again.ids), config.loop.min_matches
     if found_again < _MANY * least and found_again < max(least, _SHARE * again.searched):
         return None
