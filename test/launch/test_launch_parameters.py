@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
-pytest.importorskip("launch", reason="launch is not on PyPI; a ROS 2 installation has it")
+pytest.importorskip("launch_ros", reason="launch is not on PyPI; a ROS 2 installation has it")
 
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python

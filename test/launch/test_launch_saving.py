@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
-pytest.importorskip("launch", reason="launch is not on PyPI; a ROS 2 installation has it")
+pytest.importorskip("launch_ros", reason="launch is not on PyPI; a ROS 2 installation has it")
 
 from e2e_slam_ros.mapping.ply import read_ply
 from nodes.ros2_launch import launched, wait_until_gone
