@@ -31,6 +31,8 @@ class Poses:
 
     wanted = "a pose"
     required = True
+    in_odom = False
+    sigma = None
 
     def __init__(self) -> None:
         self.buffer = PoseBuffer()
