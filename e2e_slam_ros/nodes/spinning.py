@@ -85,8 +85,11 @@ def run_player(make: Callable[[], Player], args: Sequence[str] | None) -> int:
 
     A player that cannot start, or cannot go on, gives one line and exit code 1.
     """
+    stopped = threading.Event()
     make_room_for_images()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     try:
         player = make()
     except E2ESlamError as error:
@@ -97,7 +100,9 @@ def run_player(make: Callable[[], Player], args: Sequence[str] | None) -> int:
     code = 0
     with SpinThread(player):
         try:
-            player.play()
+            # The signal may have come while the recording was opened.
+            if not stopped.is_set():
+                player.play()
         except E2ESlamError as error:
             code = refuse(error)
     player.destroy_node()

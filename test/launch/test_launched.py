@@ -95,6 +95,11 @@ def split(ros_domain: int) -> LaunchDescription:
 @pytest.mark.launch(fixture=split)
 def test_the_split_nodes_make_a_map(peer: Peer) -> None:
     peer.wait_for_slam("keyframe_node", "depth_node", "mapper_node")
+    topics = {"keyframe/image": 3, "keyframe/sensor_depth": 1, "keyframe/depth": 3}
+    wait_for(
+        lambda: all(peer.count_subscribers(topic) >= n for topic, n in topics.items()),
+        "the nodes to find each other",
+    )
     time.sleep(1.0)
     peer.send_good(1.0)
     wait_for(lambda: peer.maps and peer.maps[-1].width > 0, "the map")

@@ -29,7 +29,8 @@ def counted(peer: Peer, expected: dict[str, int]) -> None:
 def test_bytes_that_are_no_message_are_counted_and_do_not_fill_the_log(
     ros_domain: int, tmp_path: Path
 ) -> None:
-    with peer_in(ros_domain) as peer, running(tmp_path, [("slam_node", SETTINGS)]) as (slam,):
+    settings = SETTINGS | {"runtime.reliability": "reliable"}
+    with peer_in(ros_domain) as peer, running(tmp_path, [("slam_node", settings)]) as (slam,):
         peer.wait_for_slam("slam_node")
         image, info, depth, at = (bytes(serialize_message(m)) for m in peer.messages(2.0))
         before = len(slam.output.splitlines())
