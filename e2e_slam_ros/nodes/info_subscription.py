@@ -52,7 +52,7 @@ class InfoSubscription:
             return
         publishers = self._node.get_publishers_info_by_topic(self._topic)
         kinds = {info.qos_profile.durability for info in publishers}
-        if kinds == {DurabilityPolicy.TRANSIENT_LOCAL}:
+        if DurabilityPolicy.TRANSIENT_LOCAL in kinds:
             self._subscriptions.append(
                 self._node.create_subscription(
                     CameraInfo, self._topic, self._on_info, latched_small()
