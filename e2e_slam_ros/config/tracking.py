@@ -118,6 +118,12 @@ class TrackingConfig:
         "and carries the pose on where images cannot",
         choices=("none", "odometry", "tf"),
     )
+    scale: str = leaf(
+        "auto",
+        "where the map's metre comes from: auto: measured depth, else given poses or the prior, "
+        "else the network; free: nothing, it is that of the first image",
+        choices=("auto", "free"),
+    )
     image_width: int = leaf(
         640, "wider images are reduced to this width for tracking, pixels; 0: never", low=0
     )

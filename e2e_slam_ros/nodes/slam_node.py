@@ -19,6 +19,7 @@ from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, KeyframeOutput
 from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.slam.camera_tracking import CameraTracking
 from e2e_slam_ros.slam.observer import Observers, RunObserver
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
@@ -190,6 +191,7 @@ class SlamNode(MappingNode):
             "device": self.pipeline.device,
             "depth_source": self.config.depth.source,
             **tracking_facts(self.pipeline.tracking),
+            **pose_facts(self.pipeline.tracking or self.pipeline.refinement),
             "scale_source": last.estimate.scale_source if last else "none yet",
             **adaptation_facts(self.pipeline.depth_stage, self.config.refine.strategy),
         }
@@ -203,6 +205,18 @@ def tracking_facts(tracking: PoseTracking | None) -> dict[str, object]:
         "tracking": str(tracking.state.value),
         "loops": tracking.loops,
         "localize_only": tracking.localizes_only,
+    }
+
+
+def pose_facts(poses: CameraTracking | None) -> dict[str, object]:
+    """Return what diagnostics show of the poses and their metre."""
+    if poses is None:
+        return {}
+    facts = poses.facts
+    return {
+        "poses": facts.poses,
+        "pose_scale": facts.scale_source,
+        "pose_scale_sigma": f"{facts.scale_sigma:.4f}",
     }
 
 

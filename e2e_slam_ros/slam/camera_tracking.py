@@ -9,6 +9,7 @@ import torch
 
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 
 
@@ -31,6 +32,11 @@ class CameraTracking(Protocol):
     @property
     def state(self) -> TrackingState:
         """Whether the camera is tracked."""
+        ...
+
+    @property
+    def facts(self) -> PoseFacts:
+        """How the poses come about."""
         ...
 
     @property

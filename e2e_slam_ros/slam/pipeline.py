@@ -167,6 +167,7 @@ class SlamPipeline:
             outcome=metric.outcome,
             scale=metric.scale,
             revision=revision,
+            poses=None if self._poses is None else self._poses.facts,
             notices=(*metric.notices, *(text for text in (refused, problem) if text is not None)),
         )
 

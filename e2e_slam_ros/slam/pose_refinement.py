@@ -16,6 +16,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.slam.depth_sources import depth_traits
 from e2e_slam_ros.slam.given_course import GivenCourse
 from e2e_slam_ros.slam.pose_tracking import PoseTracking, no_notice
+from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.given_pose import GivenPose, PoseSigma
 from e2e_slam_ros.tracking.image_agreement import ImageAgreement
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -75,6 +76,13 @@ class PoseRefinement:
     def state(self) -> TrackingState:
         """Whether the camera is tracked; given poses count as tracked."""
         return TrackingState.TRACKING if self._tracking is None else self._tracking.state
+
+    @property
+    def facts(self) -> PoseFacts:
+        """How the poses come about."""
+        if self._tracking is None:
+            return PoseFacts(self.state.value, "given", "poses", 0.0)
+        return replace(self._tracking.facts, poses="refined")
 
     @property
     def loops(self) -> int:

@@ -17,8 +17,10 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
+from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
+from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -128,6 +130,13 @@ class PoseTracking:
     def can_load(self) -> bool:
         """Whether the tracker can find the camera in a map from a file."""
         return self._visual is not None
+
+    @property
+    def facts(self) -> PoseFacts:
+        """How the poses come about."""
+        # Dense odometry has measured depth alone.
+        scale = MapScale.by_sensor() if self._visual is None else self._visual.scale
+        return PoseFacts(self.state.value, "images", scale.source, scale.sigma)
 
     @property
     def loops(self) -> int:

@@ -9,6 +9,27 @@ from e2e_slam_ros.refine.result import RefineOutcome
 from e2e_slam_ros.refine.scale import Scale
 
 
+@dataclass(frozen=True)
+class PoseFacts:
+    """How the poses of a run come about.
+
+    Attributes:
+        state: of the tracker, see `TrackingState`.
+        poses: "given", "refined" or "images".
+        scale_source: where the metre of the poses comes from, see `MapScale`.
+        scale_sigma: its standard deviation, relative; infinite where nothing measures it.
+
+    Example:
+        >>> PoseFacts("tracking", "refined", "poses", 0.01).scale_sigma
+        0.01
+    """
+
+    state: str
+    poses: str
+    scale_source: str
+    scale_sigma: float
+
+
 @dataclass(frozen=True, eq=False)
 class Revision:
     """Better depth of an earlier keyframe, found with views from both sides.
@@ -55,6 +76,7 @@ class KeyframeResult:
         scale: from the source's unit to metres; None: none was needed.
         revision: of an earlier keyframe; None: there was none.
         notices: sentences for the user.
+        poses: how they come about; None: they are given and stay as they are.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -81,3 +103,4 @@ class KeyframeResult:
     scale: Scale | None = None
     revision: Revision | None = None
     notices: tuple[str, ...] = ()
+    poses: PoseFacts | None = None

@@ -11,6 +11,7 @@ from e2e_slam_ros.tracking.corners import Image, detect_corners
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
 from e2e_slam_ros.tracking.tracks import Tracks
@@ -77,9 +78,17 @@ def is_measured(depth: DepthImage) -> bool:
 
 
 def give_depth(
-    local_map: LocalMap, lens: Lens, keyframe: TrackingKeyframe, depth: DepthImage
+    local_map: LocalMap,
+    lens: Lens,
+    keyframe: TrackingKeyframe,
+    depth: DepthImage,
+    scale: MapScale,
 ) -> None:
-    """Store the depth of a keyframe's landmarks; give a position to those without one."""
+    """Store the depth of a keyframe's landmarks; give a position to those without one.
+
+    What a network's image has in common is its own error of scale, which is no measurement of
+    each pixel by itself: most of it is taken off.
+    """
     seen, landmarks = keyframe.seen, local_map.landmarks
     inverse, sigma = depth.sample(lens, seen.ideal)
     seen.inverse_depth, seen.inverse_depth_sigma = inverse, sigma
@@ -91,9 +100,14 @@ def give_depth(
         T_camera_map = rigid.inverse(keyframe.T_map_camera)
         z = rigid.transform_points(T_camera_map, landmarks.position[seen.ids[both]])[:, 2]
         ratio = float(np.median(z * inverse[both]))
-    if keyframe.given is not None:
-        # Given poses say how long a metre is: a network's depth adds shape alone.
-        seen.inverse_depth, seen.inverse_depth_sigma = inverse / ratio, sigma / ratio
+    if is_measured(depth):
+        scale.measured()
+    else:
+        enough = both.sum() >= _FEWEST_RATIOS
+        scale.network_ratio(ratio if enough else None)
+        common = 1.0 if keyframe.given is not None else 1.0 - scale.common_share
+        factor = ratio**common
+        seen.inverse_depth, seen.inverse_depth_sigma = inverse / factor, sigma / factor
     new = measured & ~known & landmarks.alive[seen.ids]
     local = lens.rays(seen.ideal[new]) * (ratio / inverse[new])[:, None]
     landmarks.position[seen.ids[new]] = rigid.transform_points(keyframe.T_map_camera, local)

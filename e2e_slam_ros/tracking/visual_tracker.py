@@ -23,6 +23,7 @@ from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap, to_state, with_images
 from e2e_slam_ros.tracking.motion_model import MotionModel
 from e2e_slam_ros.tracking.new_keyframe import (
@@ -76,6 +77,7 @@ class VisualTracker:
     Attributes:
         map: keyframes and landmarks.
         state: whether the camera is tracked.
+        scale: where the map's metre comes from.
         origin: (4, 4) pose of the first keyframe, where none is given.
 
     Example:
@@ -292,6 +294,7 @@ class VisualTracker:
 
     def _begin(self, local_map: LocalMap | None = None) -> None:
         self.map = LocalMap() if local_map is None else local_map
+        self.scale = MapScale(self._config.scale)
         self._pending: deque[TrackingKeyframe] = deque()
         self._updates: deque[TrackUpdate] = deque()
         self._motion = MotionModel()
@@ -598,16 +601,30 @@ class VisualTracker:
         if keyframe is None:
             return None
         keyframe.given = given
+        self._note_motion(keyframe)
         self._tracks = Tracks(keyframe.seen.ids, keyframe.seen.pixels.copy())
         if view.depth is not None:
             self._give_depth(keyframe, view.depth)
         self._pending.append(keyframe)
         return keyframe
 
+    def _note_motion(self, keyframe: TrackingKeyframe) -> None:
+        """Compare the length of the motion between keyframes with that of the given one."""
+        if keyframe.given is None or keyframe.index < 3:
+            return
+        # The newest pose is not adjusted yet: the two before it are.
+        first, second = self.map.keyframes[-3:-1]
+        if first.given is None or second.given is None:
+            return
+        given = first.given.T_map_camera[:3, 3] - second.given.T_map_camera[:3, 3]
+        found = first.T_map_camera[:3, 3] - second.T_map_camera[:3, 3]
+        lengths = float(np.linalg.norm(given)), float(np.linalg.norm(found))
+        self.scale.given_motion(*lengths, second.given.sigma.motion_m)
+
     def _give_depth(self, keyframe: TrackingKeyframe, depth: DepthImage) -> None:
         assert self._lens is not None and self._back_end is not None
-        self._back_end.measured_scale = is_measured(depth)
-        give_depth(self.map, self._lens, keyframe, depth)
+        self._back_end.measured_scale = is_measured(depth) or keyframe.given is not None
+        give_depth(self.map, self._lens, keyframe, depth, self.scale)
         if self._dense is not None:
             self._dense.give(keyframe.index, keyframe.image, depth)
 

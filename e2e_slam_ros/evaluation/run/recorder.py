@@ -37,7 +37,7 @@ from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.slam.depth_sources import is_measured
 from e2e_slam_ros.slam.observer import RunObserver
-from e2e_slam_ros.slam.result import KeyframeResult, Revision
+from e2e_slam_ros.slam.result import KeyframeResult, PoseFacts, Revision
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 
 Metrics = TypeVar("Metrics")
@@ -92,6 +92,7 @@ class RunRecorder(RunObserver):
         self._residuals = PoseResiduals()
         self._revised = 0
         self._last: DepthEstimate | None = None
+        self._poses_of_last: PoseFacts | None = None
         self._device: str | None = None
         self.summary: RunSummary | None = None
         self.cloud: SurfelCloud | None = None
@@ -139,7 +140,7 @@ class RunRecorder(RunObserver):
             if not wanted:
                 self._samples.skip()
             self._records.append(record)
-            self._last = result.estimate
+            self._last, self._poses_of_last = result.estimate, result.poses
             self._device = _device_words(result.keyframe.image.device)
         if result.revision is not None:
             self._on_revision(result.revision)
@@ -170,6 +171,7 @@ class RunRecorder(RunObserver):
             measured = self._measured.items()
             latency = {stage: StageLatency.of(times) for stage, times in self._latency.items()}
             last, device = self._last, self._device
+            poses_of_last = self._poses_of_last
             residuals = self._residuals.verdict()
             refinement = RefinementSummary.of(self._refinement, self._revised)
             tracking = TrackingHistory.of(self._states, landmarks)
@@ -191,6 +193,7 @@ class RunRecorder(RunObserver):
             depth_source=None if last is None else last.source,
             scale_source=None if last is None else last.scale_source,
             pose_source=self._pose_source(),
+            poses=poses_of_last,
             trajectory=trajectory,
             trajectory_metrics=_computed(
                 lambda: trajectory_metrics(trajectory.estimated, trajectory.truth),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -17,6 +18,7 @@ from e2e_slam_ros.evaluation.trajectory.errors import TrajectoryMetrics
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.slam.depth_sources import is_measured
+from e2e_slam_ros.slam.result import PoseFacts
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ class RunSummary:
         latency_ms: stage name -> times.
         problems: kind -> number.
         notes: sentences about the input.
+        poses: how they came about, as of the last keyframe; None: they were given and kept.
         warnings: sentences that make the whole map doubtful; they stand first.
         records: every keyframe.
         samples: a few keyframes with pictures.
@@ -218,6 +221,7 @@ class RunSummary:
     localizes_only: bool = False
     warnings: tuple[str, ...] = ()
     tracking: TrackingHistory | None = None
+    poses: PoseFacts | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -229,7 +233,8 @@ class RunSummary:
     @property
     def poses_are_given(self) -> bool:
         """True when the poses are the true ones of the recording: their error is zero."""
-        return self.pose_source == "recording"
+        refined = self.poses is not None and self.poses.poses == "refined"
+        return self.pose_source == "recording" and not refined
 
     @property
     def has_own_map_frame(self) -> bool:
@@ -240,6 +245,15 @@ class RunSummary:
     def truth_is_input(self) -> bool:
         """True when the fused depth is the measurement that it is compared with."""
         return is_measured(self.depth_source)
+
+    def _pose_scale(self) -> dict[str, Any] | None:
+        if self.poses is None:
+            return None
+        sigma = self.poses.scale_sigma
+        return {
+            "source": self.poses.scale_source,
+            "sigma": sigma if math.isfinite(sigma) else None,
+        }
 
     def to_metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json; unknown figures are None."""
@@ -255,6 +269,7 @@ class RunSummary:
                 "depth_source": self.depth_source,
                 "scale_source": self.scale_source,
                 "pose_source": self.pose_source,
+                "pose_scale": self._pose_scale(),
                 "depth": _fields(self.depth, DepthMetrics),
                 "depth_unrefined": _fields(self.depth_unrefined, DepthMetrics),
                 "trajectory": {

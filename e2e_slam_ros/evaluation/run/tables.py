@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def run_table(summary: RunSummary) -> ScoreTable:
         *_depth_rows(summary),
         *refinement_table(summary).rows[:1],
         *_trajectory_rows(summary),
+        *_pose_rows(summary),
         _map_row(summary),
         _row("Device", summary.device),
         _row("Wall time", f"{summary.wall_s:.1f} s"),
@@ -50,6 +52,16 @@ def run_table(summary: RunSummary) -> ScoreTable:
         total = sum(summary.problems.values())
         rows.append(_row("Problems", f"{total:,}", "; ".join(counted(summary.problems))))
     return ScoreTable(_RESULT_COLUMNS, tuple(rows), title=summary.sequence)
+
+
+def _pose_rows(summary: RunSummary) -> list[ScoreRow]:
+    """Return where poses and their metre come from, unless they were given and kept."""
+    facts = summary.poses
+    if facts is None or facts.poses == "given":
+        return []
+    known = math.isfinite(facts.scale_sigma)
+    sure = f", standard deviation {facts.scale_sigma:.1%}" if known else ""
+    return [_row("Poses", f"{facts.poses}", f"metre from: {facts.scale_source}{sure}")]
 
 
 def refinement_table(summary: RunSummary) -> ScoreTable:
