@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from e2e_slam_ros.slam.keyframe_depth import DepthOf
 from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
+from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -134,10 +134,8 @@ class PoseTracking:
     @property
     def facts(self) -> PoseFacts:
         """How the poses come about."""
-        if self._visual is None:
-            # Dense odometry aligns measured depth; it keeps no account of its metre.
-            return PoseFacts(self.state.value, "images", "depth_topic", math.inf)
-        scale = self._visual.scale
+        # Dense odometry has measured depth alone.
+        scale = MapScale.by_sensor() if self._visual is None else self._visual.scale
         return PoseFacts(self.state.value, "images", scale.source, scale.sigma)
 
     @property

@@ -44,6 +44,13 @@ class MapScale:
         self.source = "free"
         self._deviations: deque[float] = deque(maxlen=_KEPT)
 
+    @staticmethod
+    def by_sensor() -> MapScale:
+        """Return the scale of measured depth."""
+        scale = MapScale("auto")
+        scale.measured()
+        return scale
+
     @property
     def sigma(self) -> float:
         """Standard deviation of the map's scale, relative; infinite where nothing measures it."""

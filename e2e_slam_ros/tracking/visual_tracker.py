@@ -623,7 +623,7 @@ class VisualTracker:
 
     def _give_depth(self, keyframe: TrackingKeyframe, depth: DepthImage) -> None:
         assert self._lens is not None and self._back_end is not None
-        self._back_end.measured_scale = is_measured(depth)
+        self._back_end.measured_scale = is_measured(depth) or keyframe.given is not None
         give_depth(self.map, self._lens, keyframe, depth, self.scale)
         if self._dense is not None:
             self._dense.give(keyframe.index, keyframe.image, depth)
