@@ -1,6 +1,7 @@
 """Conversion of image and camera_info messages to arrays and cameras, and back.
 
-The encodings are those of `data.encodings`; OpenCV converts them. Dense rgb8 needs no copy.
+The encodings of `data.encodings` are converted by OpenCV; dense rgb8 needs no copy. Every other
+encoding goes through cv_bridge, which is imported only then.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from std_msgs.msg import Header
 from e2e_slam_ros.config.errors import DataError, MessageError
 from e2e_slam_ros.data.bag_camera import camera_of_info
 from e2e_slam_ros.data.compressed import decode_compressed_color, decode_compressed_depth
-from e2e_slam_ros.data.encodings import LAYOUTS, RawImage, color_view, depth_view
+from e2e_slam_ros.data.encodings import COLOR_ENCODINGS, LAYOUTS, RawImage, color_view, depth_view
 from e2e_slam_ros.data.stream import peek
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
@@ -33,6 +34,8 @@ def image_to_rgb(msg: Image | CompressedImage) -> npt.NDArray[np.uint8]:
     """
     if isinstance(msg, CompressedImage):
         return _decoded(lambda m, what: decode_compressed_color(m.data, what, m.format), msg)
+    if msg.encoding not in COLOR_ENCODINGS and msg.encoding not in LAYOUTS:
+        return _through_cv_bridge(msg)
     return _decoded(color_view, RawImage.of(msg))
 
 
@@ -113,3 +116,25 @@ def camera_info_message(camera: PinholeCamera, stamp: Time, frame_id: str) -> Ca
     msg.r = np.eye(3).reshape(-1)
     msg.p = np.array([fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0])
     return msg
+
+
+def _through_cv_bridge(msg: Image) -> npt.NDArray[np.uint8]:
+    try:
+        from cv_bridge import CvBridge
+    except Exception as error:  # A cv_bridge built for another NumPy fails with any error.
+        raise MessageError.from_parts(
+            "image",
+            f"encoding {msg.encoding!r}",
+            " ".join(COLOR_ENCODINGS),
+            f"convert the topic to one of these, or install cv_bridge (import failed: {error})",
+        ) from error
+    try:
+        pixels = CvBridge().imgmsg_to_cv2(msg, desired_encoding="rgb8")
+    except Exception as error:
+        raise MessageError.from_parts(
+            "image",
+            f"encoding {msg.encoding!r}",
+            "one that cv_bridge can turn into rgb8",
+            f"publish another encoding ({error})",
+        ) from error
+    return np.asarray(pixels, dtype=np.uint8)
