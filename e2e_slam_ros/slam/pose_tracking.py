@@ -40,6 +40,8 @@ _MOVED_M, _MOVED_DEG, _SCALED = 0.01, 0.3, 0.005
 _REMEMBERED = 1000
 # Longest time that the adjustment of a keyframe waits for its measured depth, seconds.
 _DEPTH_WAIT_S = 1.0
+# A keyframe goes without a network's depth once so many newer ones wait.
+_LATE = 2
 
 
 def no_notice(kind: str, text: str) -> None:
@@ -350,8 +352,11 @@ class PoseTracking:
                     self._condition.wait_for(partial(self._settled, frame), _DEPTH_WAIT_S)
                 if frame in self._waiting:
                     self._waiting.remove(frame)
+                # The newest keyframe's landmarks carry the camera: old ones may go without depth.
+                is_late = len(self._waiting) >= _LATE
             try:
-                self._give_depth(frame)
+                if not is_late:
+                    self._give_depth(frame)
                 self._adjust()
             except Exception as error:
                 # One bad keyframe must not end the thread: nothing would be adjusted any more.

@@ -121,18 +121,24 @@ class BackEnd:
         self.shutter = ShutterEstimate()
         self.shutter.readout_s = lens.readout_s
 
-    def work(self, keyframe: TrackingKeyframe) -> TrackUpdate:
-        """Connect a keyframe with the map, adjust its neighbourhood, and return the changes."""
+    def work(self, keyframe: TrackingKeyframe, hurried: bool = False) -> TrackUpdate:
+        """Connect a keyframe with the map, adjust its neighbourhood, and return the changes.
+
+        Args:
+            keyframe: the new one.
+            hurried: newer ones wait; leave what takes long to the last of them.
+        """
         before = keyframe.seen
         self._refine(keyframe)
-        if self._config.reuse.enabled:
+        if self._config.reuse.enabled and not hurried:
             self._reuse(keyframe)
         self._triangulate(keyframe)
-        self._adjust(keyframe)
+        if not hurried:
+            self._adjust(keyframe)
         self._describe(keyframe)
         # Keyframes of a map that stays as it is close no loops, and are not looked for later.
         temporary = self._config.localize_only
-        if self._config.loop.enabled and not temporary:
+        if self._config.loop.enabled and not temporary and not hurried:
             if self._close_loop(keyframe):
                 self._join_ends(keyframe)
                 self._describe(keyframe)

@@ -135,13 +135,18 @@ class VisualTracker:
             return self._follow(frame, view, given)
 
     def adjust(self) -> bool:
-        """Work on the oldest new keyframe; return whether there was one."""
+        """Work on the oldest new keyframe; return whether there was one.
+
+        While newer ones wait, it is connected with the map but not adjusted: the adjustment of
+        the newest moves it too.
+        """
         with self._lock:
             back_end = self._back_end
             if not self._pending or back_end is None:
                 return False
             keyframe = self._pending.popleft()
-        update = back_end.work(keyframe)
+            hurried = bool(self._pending)
+        update = back_end.work(keyframe, hurried)
         if self._config.localize_only:
             self._rejoin(keyframe, back_end)
         with self._lock:

@@ -12,7 +12,8 @@ import pytest
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.tracking import rigid
+from e2e_slam_ros.tracking import back_end, rigid
+from e2e_slam_ros.tracking.bundle import adjust
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.offline import track_sequence
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -142,6 +143,23 @@ def test_adjustments_that_never_come(frames: list[Frame]) -> None:
         answer = tracker.track(one)
         assert answer.T_map_camera is not None and one.T_map_camera is not None
         assert np.linalg.norm(answer.T_map_camera[:3, 3] - one.T_map_camera[:3, 3]) < 0.03
+
+
+def test_a_back_end_that_lags_adjusts_the_newest_keyframe_for_all(
+    frames: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker, solved = VisualTracker(CONFIG), []
+    monkeypatch.setattr(back_end, "adjust", lambda *given: solved.append(given) or adjust(*given))
+    answers = [tracker.track(one) for one in frames]
+    made = sum(answer.keyframe is not None for answer in answers)
+    worked = 0
+    while tracker.adjust():
+        worked += 1
+    assert worked == made > 3 and len(solved) == 1
+    last = tracker.map.keyframes[-1]
+    true = next(one for one in frames if one.stamp_ns == last.stamp_ns).T_map_camera
+    assert true is not None and last.adjusted
+    assert np.linalg.norm(last.T_map_camera[:3, 3] - true[:3, 3]) < 0.02
 
 
 def test_turning_alone_invents_no_translation(wall: np.ndarray) -> None:
