@@ -46,6 +46,8 @@ _MOST_DRIFT_PX = 2.5
 _LOOP_PAUSE = 10
 # One adjustment in so many is repeated with other focal lengths.
 _FOCAL_EVERY = 8
+# With given poses: keyframes from one adjustment of the last many to the next, and how many.
+_WIDE_EVERY, _WIDE = 10, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +137,7 @@ class BackEnd:
         self._triangulate(keyframe)
         if not hurried:
             self._adjust(keyframe)
+            self._adjust_widely(keyframe)
         self._describe(keyframe)
         # Keyframes of a map that stays as it is close no loops, and are not looked for later.
         temporary = self._config.localize_only
