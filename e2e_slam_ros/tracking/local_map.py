@@ -169,7 +169,7 @@ class LocalMap:
         )
         given = np.array([self.keyframes[k].given is not None for k in cameras])
         if given.any():
-            problem = _shapes_alone(problem, given)
+            problem = shapes_alone(problem, given)
         return problem, cameras, seen
 
     def _priors(self, cameras: list[int], free: npt.NDArray[np.bool_]) -> PosePriors | None:
@@ -261,7 +261,7 @@ def _as_pair(values: Floats) -> tuple[float, float]:
     return float(values[0]), float(values[1])
 
 
-def _shapes_alone(problem: BundleProblem, held: npt.NDArray[np.bool_]) -> BundleProblem:
+def shapes_alone(problem: BundleProblem, held: npt.NDArray[np.bool_]) -> BundleProblem:
     """Take the scale off unmeasured depth of cameras (C,) whose metre is given otherwise.
 
     What a network's depth image has in common, over the map as it is, is not a measurement.
