@@ -117,6 +117,7 @@ class BackEnd:
         self.measured_scale = False
         self.focal_check = FocalCheck()
         self.warnings: deque[str] = deque()
+        self._last_wide = -1
         self._last_loop = self._last_met = -_LOOP_PAUSE
         # A loaded map was made with the readout time that its file gives.
         self._learns_shutter = config.readout_s < 0.0 and not local_map.fixed
@@ -152,6 +153,13 @@ class BackEnd:
                 self.places.add(keyframe.descriptors)
             gone = before.ids[~np.isin(before.ids, keyframe.seen.ids)]
             return TrackUpdate(keyframe.index, keyframe.seen.ids, keyframe.seen.pixels, gone)
+
+    def _adjust_widely(self, keyframe: TrackingKeyframe) -> None:
+        """Adjust many keyframes with given poses: their errors cancel over many, not over a few."""
+        if keyframe.given is None or keyframe.index - self._last_wide < _WIDE_EVERY:
+            return
+        self._last_wide = keyframe.index
+        self._adjust_since(max(0, keyframe.index - _WIDE + 1), keyframe)
 
     def _describe(self, keyframe: TrackingKeyframe) -> None:
         ids, pixels = keyframe.seen.ids, keyframe.seen.pixels
