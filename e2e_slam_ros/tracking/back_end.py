@@ -155,7 +155,7 @@ class BackEnd:
             return TrackUpdate(keyframe.index, keyframe.seen.ids, keyframe.seen.pixels, gone)
 
     def _adjust_widely(self, keyframe: TrackingKeyframe) -> None:
-        """Adjust many keyframes with given poses: their errors cancel over many, not over a few."""
+        """Adjust many keyframes with given poses, whose errors cancel over many alone."""
         if keyframe.given is None or keyframe.index - self._last_wide < _WIDE_EVERY:
             return
         self._last_wide = keyframe.index
