@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -22,6 +23,8 @@ from e2e_slam_ros.tracking.image_agreement import ImageAgreement
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 
 Matrix = npt.NDArray[np.float64]
+# Images kept until disagreement is seen; noise of a quarter of 3 cm and 1 degree takes as many.
+_KEPT = 6
 
 
 class PoseRefinement:
@@ -55,6 +58,9 @@ class PoseRefinement:
         self._agreement = ImageAgreement(config.pose.disagreement_px)
         self._course = GivenCourse(config.pose.jump_m)
         self._tracking: PoseTracking | None = None
+        # The last frames and mapped keyframes of before the tracker is built.
+        self._frames: deque[Frame] = deque(maxlen=_KEPT)
+        self._mapped: deque[tuple[Keyframe, torch.Tensor]] = deque(maxlen=_KEPT)
         self.on_problem: Callable[[Exception], None] | None = None
         self.on_notice: Callable[[str, str], None] = no_notice
 
@@ -104,6 +110,7 @@ class PoseRefinement:
             self.on_notice("given_pose", notice)
         tracking = self._tracker(given)
         if tracking is None:
+            self._frames.append(frame)
             return TrackedPose(frame.stamp_ns, self._placed(given), None, TrackingState.TRACKING)
         prior, trusted = None, self._course.is_trusted
         if trusted:
@@ -135,6 +142,8 @@ class PoseRefinement:
         """Learn that a keyframe is in the map, with its depth (1, 1, H, W) in metres."""
         if self._tracking is not None:
             self._tracking.mapped(keyframe, depth)
+        else:
+            self._mapped.append((keyframe, depth))
 
     def corrections(self, poses: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
         """Return the corrections of mapped keyframes, index -> T_new_old (4, 4) float64."""
@@ -153,6 +162,8 @@ class PoseRefinement:
         """Forget everything; given poses count as right again."""
         self._agreement.reset()
         self._course.reset()
+        self._frames.clear()
+        self._mapped.clear()
         if self._tracking is not None:
             self._tracking.reset()
 
@@ -165,9 +176,12 @@ class PoseRefinement:
         """Return the tracker; build it when it is needed for the first time."""
         if self._tracking is None and (self._always or self._agreement.disagree):
             self._tracking = self._build()
-            self._tracking.begin_at(self._placed(given))
+            first = self._frames[0].T_map_camera if self._frames else given
+            assert first is not None
+            self._tracking.begin_at(self._placed(first))
             self._tracking.on_problem = self.on_problem
             self._tracking.on_notice = self.on_notice
+            self._catch_up(self._tracking)
             if not self._always:
                 self.on_notice(
                     "given_pose",
@@ -175,6 +189,19 @@ class PoseRefinement:
                     "(pose.refine: off keeps them as they are)",
                 )
         return self._tracking
+
+    def _catch_up(self, tracking: PoseTracking) -> None:
+        """Track the images that were needed to see the disagreement: the map corrects them too."""
+        mapped = deque(self._mapped)
+        for frame in self._frames:
+            assert frame.T_map_camera is not None
+            given = self._placed(frame.T_map_camera)
+            tracking.track(frame, GivenPose(given, self._sigma(frame)))
+            while mapped and mapped[0][0].stamp_ns <= frame.stamp_ns:
+                tracking.chosen(frame)
+                tracking.mapped(*mapped.popleft())
+        self._frames.clear()
+        self._mapped.clear()
 
     def _placed(self, given: Matrix) -> Matrix:
         """Return a given pose in the map: the same one, as long as nothing jumped."""

@@ -46,6 +46,8 @@ _MOST_DRIFT_PX = 2.5
 _LOOP_PAUSE = 10
 # One adjustment in so many is repeated with other focal lengths.
 _FOCAL_EVERY = 8
+# With given poses: keyframes from one adjustment of the last many to the next, and how many.
+_WIDE_EVERY, _WIDE = 10, 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +117,7 @@ class BackEnd:
         self.measured_scale = False
         self.focal_check = FocalCheck()
         self.warnings: deque[str] = deque()
+        self._last_wide = -1
         self._last_loop = self._last_met = -_LOOP_PAUSE
         # A loaded map was made with the readout time that its file gives.
         self._learns_shutter = config.readout_s < 0.0 and not local_map.fixed
@@ -135,6 +138,7 @@ class BackEnd:
         self._triangulate(keyframe)
         if not hurried:
             self._adjust(keyframe)
+            self._adjust_widely(keyframe)
         self._describe(keyframe)
         # Keyframes of a map that stays as it is close no loops, and are not looked for later.
         temporary = self._config.localize_only
@@ -149,6 +153,13 @@ class BackEnd:
                 self.places.add(keyframe.descriptors)
             gone = before.ids[~np.isin(before.ids, keyframe.seen.ids)]
             return TrackUpdate(keyframe.index, keyframe.seen.ids, keyframe.seen.pixels, gone)
+
+    def _adjust_widely(self, keyframe: TrackingKeyframe) -> None:
+        """Adjust many keyframes with given poses, whose errors cancel over many alone."""
+        if keyframe.given is None or keyframe.index - self._last_wide < _WIDE_EVERY:
+            return
+        self._last_wide = keyframe.index
+        self._adjust_since(max(0, keyframe.index - _WIDE + 1), keyframe)
 
     def _describe(self, keyframe: TrackingKeyframe) -> None:
         ids, pixels = keyframe.seen.ids, keyframe.seen.pixels

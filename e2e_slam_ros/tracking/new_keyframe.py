@@ -20,6 +20,8 @@ FEWEST_CORNERS = 40
 # Depth this certain is a sensor's: its scale is the map's.
 _MEASURED_SIGMA = 0.05
 _FEWEST_RATIOS = 15
+# First keyframes in which given poses alone say how long a metre is.
+_SETTLING = 5
 
 
 def is_wanted(
@@ -108,6 +110,9 @@ def give_depth(
         common = 1.0 if keyframe.given is not None else 1.0 - scale.common_share
         factor = ratio**common
         seen.inverse_depth, seen.inverse_depth_sigma = inverse / factor, sigma / factor
+        if keyframe.given is not None and keyframe.index < _SETTLING:
+            # The map still has the network's metre, not that of the given poses.
+            seen.inverse_depth = np.full(len(inverse), np.nan)
     new = measured & ~known & landmarks.alive[seen.ids]
     local = lens.rays(seen.ideal[new]) * (ratio / inverse[new])[:, None]
     landmarks.position[seen.ids[new]] = rigid.transform_points(keyframe.T_map_camera, local)

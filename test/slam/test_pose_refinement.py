@@ -17,6 +17,7 @@ from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.evaluation.trajectory.errors import ate_rmse, rpe
 from e2e_slam_ros.evaluation.trajectory.noisy_poses import NoisyPoses
 from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 
 CPU = torch.device("cpu")
@@ -75,6 +76,7 @@ def test_poses_that_agree_with_the_images_stay_as_they_are(rooms: FrameReader) -
     for tracked, one in zip(found, frames, strict=True):
         assert tracked.T_map_camera is one.T_map_camera
     assert pipeline.refinement is not None and not pipeline.refinement.refines and said == []
+    assert pipeline.refinement.facts == PoseFacts("tracking", "given", "poses", 0.0)
 
 
 def test_noise_is_taken_off_and_the_map_follows(rooms: FrameReader) -> None:
@@ -88,6 +90,8 @@ def test_noise_is_taken_off_and_the_map_follows(rooms: FrameReader) -> None:
     assert before is not None and after is not None and after < 0.6 * before
     motion = rpe(found, poses(true))
     assert motion is not None and motion.rotation_rmse_deg < 1.0
+    facts = pipeline.refinement.facts
+    assert (facts.poses, facts.scale_source) == ("refined", "depth_topic")
     assert len(said) == 1 and "images disagree with the given poses" in said[0]
     # Keyframes in the memory are where the tracker has them, to within what is worth a move.
     stamps = {one.stamp_ns: i for i, one in enumerate(frames)}

@@ -8,6 +8,8 @@ import numpy as np
 
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.bundle import adjust
+from e2e_slam_ros.tracking.local_map import shapes_alone
+from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.pose_priors import PosePriors
 from tracking.test_bundle import problem
 
@@ -84,3 +86,37 @@ def test_uncertainty_of_poses_falls_with_better_corners() -> None:
     coarse = adjust(replace(start, pixel_sigma=3.0), 20).pose_sigma
     assert (fine[0] == 0.0).all() and (fine[1:] > 0.0).all()
     assert (coarse[1:] > 3.0 * fine[1:]).all()
+
+
+def test_a_networks_common_error_is_no_measurement_beside_given_poses() -> None:
+    truth, _ = problem()
+    far = replace(
+        truth,
+        inverse_depth=truth.inverse_depth / 1.3,
+        inverse_depth_sigma=0.6 * truth.inverse_depth,
+    )
+    held = np.arange(6) != 2
+    shaped = shapes_alone(far, held)
+    other = truth.camera_of == 2
+    np.testing.assert_allclose(shaped.inverse_depth[~other], truth.inverse_depth[~other])
+    np.testing.assert_array_equal(shaped.inverse_depth[other], far.inverse_depth[other])
+    # Measured depth keeps its metre.
+    sure = replace(far, inverse_depth_sigma=0.01 * truth.inverse_depth)
+    assert shapes_alone(sure, held).inverse_depth.tolist() == sure.inverse_depth.tolist()
+
+
+def test_the_metre_is_named_by_its_best_source() -> None:
+    scale = MapScale("auto")
+    scale.network_ratio(1.1)
+    assert scale.source == "network" and scale.common_share > 0.0
+    for given in (0.2, 0.21, 0.19, 0.2):
+        scale.given_motion(given, 0.2, sigma_m=0.02)
+    scale.given_motion(0.01, 0.02, sigma_m=0.02)  # too short to tell
+    assert scale.source == "poses" and 0.0 < scale.sigma < 0.05
+    assert scale.common_share == 0.0
+    scale.measured()
+    scale.given_motion(0.2, 0.2, sigma_m=0.02)
+    assert (scale.source, scale.sigma) == ("depth_topic", 0.01)
+    free = MapScale("free")
+    free.network_ratio(1.0)
+    assert (free.source, free.sigma, free.common_share) == ("free", np.inf, 0.0)
