@@ -30,6 +30,8 @@ from e2e_slam_ros.slam.observer import RunObserver
 _SETTLE_S = 2.0
 _DRAIN_S = 300.0
 _DISCOVERY_S = 0.3
+# Fast DDS forgets a participant that has gone silent after 20 s.
+_LEASE_S = 22.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +161,14 @@ def _saved(slam: SlamNode, path: Path | None) -> Path | E2ESlamError | None:
 def _refuse_company(player: DatasetPlayer) -> None:
     """Raise if another player or SLAM node is in the domain.
 
-    Each would take the other's frames.
+    Each would take the other's frames. A process that was killed is still announced until its
+    lease ends, so what may be its remains is waited for.
     """
     time.sleep(_DISCOVERY_S)
+    deadline = time.monotonic() + _LEASE_S
     for topic in ("camera/image_raw", "processed"):
-        count = player.count_publishers(topic)
+        while (count := player.count_publishers(topic)) > 1 and time.monotonic() < deadline:
+            time.sleep(_DISCOVERY_S)
         if count > 1:
             raise E2ESlamError.from_parts(
                 f"topic {player.resolve_topic_name(topic)}",
