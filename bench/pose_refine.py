@@ -4,7 +4,7 @@
                                 [--seeds N] [--set KEY=VALUE ...] [--json FILE] [--markdown FILE]
 
 The noise is normal, independent from frame to frame and from axis to axis. The depth is that of
-`e2e-slam evaluate --protocol online`: a network's, corrected by known motion, past frames only.
+`e2e-slam evaluate --protocol online`: a network's, corrected by known motion, after looking back.
 The trajectory is compared with the recorded one, which has errors of its own.
 """
 
