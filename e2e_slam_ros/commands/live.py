@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
 
 @dataclass
 class _End:
-    """How a run ended."""
+    """End of a run: Ctrl-C, a failure or neither."""
 
     interrupted: bool = False
     failure: E2ESlamError | None = None

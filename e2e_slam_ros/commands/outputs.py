@@ -86,7 +86,7 @@ def _check_writable(folder: Path) -> None:
 
 
 class EvaluationReport(Protocol):
-    """What every protocol reports."""
+    """The report of a protocol of `e2e-slam evaluate`."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from e2e_slam_ros.data.frame import FrameReader
 
 _LOOKED_AT = 8
-# Notes of what was found, which give no reason for what is lacking.
+# Beginnings of notes about parts that are there. They do not explain a missing part.
 _FOUND = ("colour = ", "depth = ", "camera_info of ", "other camera_info")
 
 

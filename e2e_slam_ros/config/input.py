@@ -15,7 +15,7 @@ from e2e_slam_ros.config.leaf import leaf, leaves
 
 @dataclass(frozen=True)
 class InputOptions:
-    """What the user names of an input. An empty text leaves the choice to the input policy.
+    """Parts of an input that the user names. An empty text leaves the choice to the input policy.
 
     Raises:
         ConfigError: a negative number, or a word that is none of the choices.

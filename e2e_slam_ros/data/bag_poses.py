@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +11,11 @@ import numpy.typing as npt
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import InputOptions, option
 from e2e_slam_ros.data.bag_file import BagFile, Topic
-from e2e_slam_ros.data.bag_topics import (
-    ODOMETRY,
-    POSE_TYPES,
-    TF_TYPES,
-    named,
-)
+from e2e_slam_ros.data.bag_topics import ODOMETRY, POSE_TYPES, TF_TYPES, named
+from e2e_slam_ros.data.bag_transforms import read_transforms
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.pose_policy import BODY, OPTICAL, T_BODY_OPTICAL, PoseCandidate
-from e2e_slam_ros.data.pose_track import pose_matrix
 from e2e_slam_ros.data.recorded_poses import RecordedPoses, read_poses
-from e2e_slam_ros.data.transform_tree import TransformTree
 
 Matrix: TypeAlias = "npt.NDArray[np.float64]"
 PoseAt: TypeAlias = Callable[[int], "Matrix | None"]
@@ -232,37 +226,3 @@ class BagPoses:
             return None if pose is None or moved is None else moved @ pose
 
         return at
-
-
-def read_transforms(
-    bag: BagFile, topics: Sequence[Topic], clock: str, report: ReaderReport
-) -> TransformTree:
-    """Return all TF of a recording. Transforms of ``/tf_static`` hold at any time."""
-    tree = TransformTree()
-    for topic in (t for t in topics if t.type in TF_TYPES):
-        is_static = topic.name.rpartition("/")[2] == "tf_static"
-        for recorded_ns, message in bag.messages(topic.name):
-            for item in message.transforms:
-                value = item.transform
-                matrix = _matrix(value.translation, value.rotation, topic.name, report)
-                if matrix is None:
-                    continue
-                header_ns = stamp_of(item.header) if clock == "header" else 0
-                stamp_ns = None if is_static else header_ns or recorded_ns
-                tree.add(item.header.frame_id, item.child_frame_id, stamp_ns, matrix)
-    return tree
-
-
-def stamp_of(header: Any) -> int:
-    """Return a header's stamp in nanoseconds."""
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
-
-
-def _matrix(position: Any, orientation: Any, topic: str, report: ReaderReport) -> Matrix | None:
-    translation = (position.x, position.y, position.z)
-    quaternion = (orientation.x, orientation.y, orientation.z, orientation.w)
-    try:
-        return pose_matrix(translation, quaternion)
-    except ValueError:
-        report.skip(f"pose not finite or zero quaternion in {topic}")
-        return None

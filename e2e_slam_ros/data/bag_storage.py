@@ -20,6 +20,8 @@ from e2e_slam_ros.data.frame import ReaderReport
 
 SUFFIXES = (".bag", ".mcap", ".db3")
 PACKED = (".zstd", ".zst")
+# `rosbags` brings one of them; Python has the first from 3.14 on.
+ZSTD_LIBRARIES = ("compression.zstd", "backports.zstd", "zstandard")
 _CHUNK = 1 << 20
 # Recordings shrink to a tenth or so. What grows more than this is no recording.
 _MOST_GROWTH = 2000
@@ -209,14 +211,17 @@ def _closed(reader: Any) -> None:
 
 def _zstd_open(file: Path) -> IO[bytes]:
     """Open with the library that `rosbags` itself uses; which one depends on its version."""
-    for name in ("compression.zstd", "backports.zstd", "zstandard"):
+    for name in ZSTD_LIBRARIES:
         try:
             opened: IO[bytes] = import_module(name).open(file, "rb")
             return opened
         except ImportError:
             continue
     raise DataError.from_parts(
-        f"recording {file}", "no zstd library", "backports.zstd", "unpack it with zstd -d"
+        f"recording {file}",
+        "no zstd library",
+        f"one of {', '.join(ZSTD_LIBRARIES)}",
+        "pip install backports.zstd, or unpack it with zstd -d",
     )
 
 

@@ -22,11 +22,11 @@ Source = TypeVar("Source")
 
 @dataclass(frozen=True, eq=False)
 class FrameParts(Generic[Source]):
-    """Where the parts of one frame are: files, or messages of a recording. None: there is none.
+    """Places of the parts of one frame: files, or messages of a recording. None: there is none.
 
     Attributes:
         stamp_ns: image time in nanoseconds.
-        image, depth: where they are stored.
+        image, depth: places where they are stored.
         T_map_camera: (4, 4) float64.
 
     >>> from pathlib import Path

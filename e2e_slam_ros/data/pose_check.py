@@ -1,4 +1,4 @@
-"""Whether camera poses fit the motion that the images show, and of which frame they are.
+"""Comparison of camera poses with the motion in the images, to find the frame they belong to.
 
 Corners are followed between pairs of images (Lucas and Kanade 1981, in OpenCV). A corner fits a
 pair of poses if some positive depth puts it where it was found.
@@ -45,7 +45,7 @@ _OPTICAL_READING = "the optical frame (z forward)"
 
 @dataclass(frozen=True)
 class PoseFit:
-    """How well poses fit the images.
+    """Agreement of poses with the images.
 
     Attributes:
         pairs, corners: number of image pairs and of corners that were compared.
@@ -113,7 +113,7 @@ def check_poses(reader: FrameReader, insist: bool = False) -> PoseFit | None:
 
 
 def measure_fit(reader: FrameReader) -> PoseFit | None:
-    """Return how well the poses fit; None: too little motion, texture or pose to tell."""
+    """Return the agreement of poses and images; None: too little motion, texture or pose."""
     shares: dict[str, list[float]] = {}
     corners = 0
     for place in sorted({round(i * (len(reader) - 2) / _PLACES) for i in range(_PLACES)}):
@@ -189,10 +189,11 @@ def _distance(lens: LensModel, rays: Matrix, found: Matrix, T_second_first: Matr
     points = (rays @ rotation.T)[:, None] + _INVERSE_DEPTHS[None, :, None] * shift
     ahead = points[..., 2] > 1e-6
     places = lens.project(np.where(ahead[..., None], points, (0.0, 0.0, 1.0)).reshape(-1, 3))
-    offset = np.linalg.norm(places.reshape(*points.shape[:2], 2) - found[:, None], axis=2)
+    places = places.reshape(*points.shape[:2], 2)
+    offset = np.linalg.norm(places - found[:, None], axis=2)
     offset[~ahead | ~np.isfinite(offset)] = np.inf
     # Between two sampled depths the place moves along a short line.
-    return np.asarray(_to_segments(places.reshape(*points.shape[:2], 2), found, offset))
+    return np.asarray(_to_segments(places, found, offset))
 
 
 def _to_segments(places: Matrix, found: Matrix, offset: Matrix) -> Matrix:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from e2e_slam_ros.data.bag_file import BagFile
 from e2e_slam_ros.data.bag_topics import POSE_STAMPED, TRANSFORM_STAMPED
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.pose_track import PoseTrack, pose_matrix
+from e2e_slam_ros.data.pose_message import matrix_of, stamp_of
+from e2e_slam_ros.data.pose_track import PoseTrack
 from e2e_slam_ros.data.transform_tree import track_of
 
 
@@ -46,8 +47,7 @@ def read_poses(
     read: list[tuple[int, str, str, npt.NDArray[np.float64]]] = []
     for recorded_ns, message in bag.messages(name):
         header = message.header
-        header_ns = int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
-        stamp_ns = (header_ns if clock == "header" else 0) or recorded_ns
+        stamp_ns = stamp_of(header, recorded_ns, clock)
         matrix = _matrix_of(message, kind)
         if matrix is None:
             report.skip(f"pose not finite or zero quaternion in {name}")
@@ -66,11 +66,6 @@ def read_poses(
 
 def _matrix_of(message: Any, kind: str) -> npt.NDArray[np.float64] | None:
     if kind == TRANSFORM_STAMPED:
-        position, turn = message.transform.translation, message.transform.rotation
-    else:
-        pose = message.pose if kind == POSE_STAMPED else message.pose.pose
-        position, turn = pose.position, pose.orientation
-    try:
-        return pose_matrix((position.x, position.y, position.z), (turn.x, turn.y, turn.z, turn.w))
-    except ValueError:
-        return None
+        return matrix_of(message.transform.translation, message.transform.rotation)
+    pose = message.pose if kind == POSE_STAMPED else message.pose.pose
+    return matrix_of(pose.position, pose.orientation)

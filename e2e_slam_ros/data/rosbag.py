@@ -38,8 +38,8 @@ class BagReader(PartsSequence[MessageKey]):
     """The camera frames of a recording.
 
     The constructor reads calibration, poses and the stamps of all images. Pixels are decoded when
-    a frame is read. A topic that is not named is found by the input policy (`input_policy`), and
-    ``report.notes`` says what is used and what is not.
+    a frame is read. A topic that is not named is found by the input policy (`input_policy`).
+    ``report.notes`` lists the topics used and not used.
 
     Colour and depth encodings are those of `encodings`, JPEG, PNG and compressedDepth. Depth of
     another frame than the image is reprojected by TF and its own camera_info, or left out.
@@ -136,7 +136,7 @@ class BagReader(PartsSequence[MessageKey]):
         return self._depth.decode(message, what), what
 
     def _choose(self, topics: Sequence[Topic]) -> Selection:
-        """Return the image streams to use. What is decided is noted."""
+        """Return the image streams to use, and note the choice."""
         options = self._options
         named_image = options.image_topic and named(
             topics, options.image_topic, IMAGE_TYPES, "image_topic"
@@ -162,7 +162,7 @@ class BagReader(PartsSequence[MessageKey]):
         )
 
     def _stream(self, topic: Topic) -> Stream | None:
-        """Return what the first message of an image topic says."""
+        """Return the stream of an image topic by its first message; None: it is no usable one."""
         if topic.type not in IMAGE_TYPES:
             return None
         try:

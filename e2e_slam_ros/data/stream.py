@@ -1,4 +1,4 @@
-"""What is known of an image stream before it is used: a topic, live or recorded, or files."""
+"""Properties of an image stream known before it is used: a topic, live or recorded, or files."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def base_topic(name: str) -> str:
 
 
 def stream_of_message(name: str, kind: str, message: Any) -> Stream:
-    """Return what one Image, CompressedImage or FFMPEGPacket says of its topic."""
+    """Return the stream of a topic by one Image, CompressedImage or FFMPEGPacket of it."""
     frame_id = str(message.header.frame_id).lstrip("/")
     if kind == COMPRESSED_IMAGE:
         container, encoding, said, size = peek(str(message.format), message.data)

@@ -12,23 +12,15 @@ import numpy.typing as npt
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import InputOptions, option
 from e2e_slam_ros.data.association import associate
-from e2e_slam_ros.data.calibration import (
-    CALIBRATION_FILE,
-    TUM_DEPTH_FACTOR,
-    Calibration,
-    calibration_of,
-    lens_of_text,
-    tum_camera,
-)
 from e2e_slam_ros.data.clock_check import clocks_sentence, implausible
 from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
-from e2e_slam_ros.data.images import image_size
 from e2e_slam_ros.data.pose_policy import BODY, OPTICAL, T_BODY_OPTICAL
 from e2e_slam_ros.data.pose_track import PoseTrack
 from e2e_slam_ros.data.text_list import ListEntry, listed_file, read_list, read_text, words_of
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
+from e2e_slam_ros.data.tum_calibration import folder_calibration
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 # Poses farther apart than this do not tell where the camera was between them.
@@ -113,52 +105,6 @@ def _has_times(path: Path) -> bool:
         if words:
             return "." in words[0] or len(words[0]) > 9
     return False
-
-
-def folder_calibration(
-    folder: Path,
-    camera: PinholeCamera | str | None,
-    report: ReaderReport,
-    options: InputOptions | None = None,
-    image: Path | None = None,
-) -> Calibration:
-    """Return the calibration of a TUM folder, by the order in `TumReader`.
-
-    ``image`` is one whose size applies where the options give numbers alone.
-    """
-    options = options or InputOptions()
-    named, given = (camera, None) if isinstance(camera, str) else (None, camera)
-    lens = None
-    if given is None and options.intrinsics:
-        lens = lens_of_text(options.intrinsics, None if image is None else image_size(image))
-    found = calibration_of(folder, lens or given, options.depth_factor)
-    if found is not None:
-        if found.assumed_factor:
-            report.note(
-                f"{found.source} does not say how many counts of depth are a metre; "
-                f"{found.depth_factor:g} assumed; {option('depth_factor', '1000')} for millimetres"
-            )
-        if found.lens is not None:
-            report.note(f"{found.source}: {found.lens.words}")
-        return found
-    factor = options.depth_factor or TUM_DEPTH_FACTOR
-    # The resolved folder has the name, also if the path is "." or a link.
-    built_in = tum_camera(folder.resolve().name if named is None else named)
-    if named is not None:
-        if built_in is None:
-            raise DataError.from_parts(
-                "camera", repr(named), "fr1, fr2, fr3 or ros", "or pass a PinholeCamera"
-            )
-        return Calibration(built_in, factor, f"the built-in camera {named}")
-    if built_in is not None:
-        return Calibration(built_in, factor, "the TUM camera of the folder's name")
-    report.note(
-        f"no {CALIBRATION_FILE} and no fr1/fr2/fr3 in the folder's name: "
-        "525, 525, 319.5, 239.5 assumed, without distortion"
-    )
-    fallback = tum_camera("ros")
-    assert fallback is not None
-    return Calibration(fallback, factor, "the camera assumed")
 
 
 Named = tuple[ListEntry, Path]

@@ -1,1 +1,1 @@
-"""How good a run was: metrics, and the report that shows them."""
+"""Metrics of runs, and the reports that show them."""

@@ -126,7 +126,7 @@ class LensModel:
 
     @cached_property
     def rectifier(self) -> Rectifier | None:
-        """What makes images of `pinhole`; None where the images are used as they are."""
+        """The remapping to images of `pinhole`; None where the images are used as they are."""
         return None if self.is_plain else Rectifier(self)
 
     @property

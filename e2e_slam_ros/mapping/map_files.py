@@ -74,7 +74,7 @@ def save(
 ) -> Path:
     """Write a map and return the absolute path; the file appears whole or not at all.
 
-    The suffix says what is written: ``.ply`` and ``.pcd`` a point cloud with normals, colours
+    The suffix is the format: ``.ply`` and ``.pcd`` a point cloud with normals, colours
     and confidence, ``.safetensors`` a checkpoint that `load_map` reads, ``.png`` a picture from
     above.
 

@@ -47,7 +47,7 @@ class CellPoints:
 
 @dataclass(frozen=True)
 class CellChanges:
-    """What a viewer has to do to show the newest map.
+    """Changes of a shown map that make it the newest one.
 
     Attributes:
         changed: cells that are new or have other points than before.

@@ -1,4 +1,4 @@
-"""What browsers see, as calls of viser, which is imported when a scene is made."""
+"""The scene in browsers, as calls of viser, which is imported when a scene is made."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _SNAPSHOT_FACTOR = 3
 
 @dataclass
 class _News:
-    """What has come since the last picture; a newer one replaces an older one."""
+    """Parts that came since the last picture; a newer one replaces an older one."""
 
     image: npt.NDArray[np.uint8] | None = None
     fov_rad: float = 1.0

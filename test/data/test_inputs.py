@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import io
 import struct
 from pathlib import Path
@@ -16,6 +18,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from scipy.spatial.transform import Rotation
 
 from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.data.bag_storage import ZSTD_LIBRARIES
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.pose_check import check_poses
 from e2e_slam_ros.data.pose_policy import T_BODY_OPTICAL
@@ -499,14 +502,11 @@ def test_metadata_that_cannot_be_used_is_left_aside(rgbd_bag, tmp_path, storage,
 
 
 def zstd():
-    from importlib import import_module
-
-    for name in ("compression.zstd", "backports.zstd", "zstandard"):
-        try:
-            return import_module(name)
-        except ImportError:
-            continue
-    pytest.skip("no zstd library")
+    """The library that unpacks; there always is one, because `rosbags` needs it."""
+    for name in ZSTD_LIBRARIES:
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    raise AssertionError("rosbags has brought no zstd library")
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])

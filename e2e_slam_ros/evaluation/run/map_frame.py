@@ -1,4 +1,4 @@
-"""Where the frame of a map lies in the frame of the recorded poses.
+"""The motion from the frame of a map to the frame of the recorded poses.
 
 A map made with ``pose.source: visual`` begins at its first camera. A later run in the same map is
 compared with its own recorded poses through the relation that the first run left beside the map.

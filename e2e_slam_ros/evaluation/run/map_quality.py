@@ -1,4 +1,4 @@
-"""How good a map is, judged both ways: what it shows, and what it misses."""
+"""Accuracy and completeness of a map, against measured depth."""
 
 from __future__ import annotations
 

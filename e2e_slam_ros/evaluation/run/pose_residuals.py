@@ -1,4 +1,4 @@
-"""Whether the poses of a run explain its images: residuals after warping, beside no motion."""
+"""Residuals of images warped by the poses of a run, beside those of no motion at all."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PoseVerdict:
 
     @property
     def sentence(self) -> str:
-        """What is wrong, for the user."""
+        """The contradiction in words, for the user."""
         depth = "" if self.geometric is None else f" and {self.geometric:.0%} of that of depth"
         return (
             f"the camera poses contradict the images: warped by them, neighbouring keyframes keep "

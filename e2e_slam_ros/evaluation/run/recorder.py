@@ -287,7 +287,7 @@ class RunRecorder(RunObserver):
 
 
 def _warnings(residuals: PoseVerdict | None, notes: list[str]) -> tuple[str, ...]:
-    """Return what makes the whole map doubtful."""
+    """Return the sentences that make the whole map doubtful."""
     found = [residuals.sentence] if residuals is not None and residuals.contradicts else []
     return (*found, *(note for note in notes if note.startswith(CONTRADICTION)))
 

@@ -1,4 +1,4 @@
-"""What the visual tracker did in a run: its states over time, and its landmarks."""
+"""States of the visual tracker over a run, and its landmarks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TrackingHistory:
 
     @property
     def times_lost(self) -> int:
-        """How often the camera got lost."""
+        """Number of times that the camera got lost."""
         lost = np.array([state is TrackingState.LOST for state in self.states])
         return int((np.diff(lost.astype(int), prepend=0) > 0).sum())
 
