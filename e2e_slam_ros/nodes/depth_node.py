@@ -24,8 +24,8 @@ from e2e_slam_ros.nodes.keyframe_output import DepthOutput
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.build_map import kept_keyframes
 from e2e_slam_ros.slam.depth_sources import build_depth_source, needs_depth_images
-from e2e_slam_ros.slam.pipeline import kept_keyframes
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 

@@ -16,8 +16,10 @@ def build_tracking(config: Config, device: torch.device) -> PoseTracking | None:
     """Return what finds poses from the images alone; None: others are given.
 
     Raises:
+        ConfigError: ``tracking.localize_only`` with poses that are given.
         ConfigError, DepthError: as `keyframe_depth`.
     """
+    _check_localising(config)
     if not config.pose.is_tracked or config.tracking.prior != "none":
         return None
     return PoseTracking(config, keyframe_depth(config, device), device)
@@ -48,3 +50,15 @@ def build_refinement(config: Config, device: torch.device) -> PoseRefinement | N
         return PoseTracking(config, depth_of, refines=True)
 
     return PoseRefinement(config, build)
+
+
+def _check_localising(config: Config) -> None:
+    alone = config.pose.source == "visual" and config.tracking.prior == "none"
+    if config.tracking.localize_only and not alone:
+        raise ConfigError.from_parts(
+            "parameter tracking.localize_only",
+            f"true with pose.source {config.pose.source!r}, tracking.prior "
+            f"{config.tracking.prior!r}",
+            "pose.source 'visual' without a prior",
+            "set pose.source to visual, or leave tracking.localize_only out",
+        )

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import torch
 
-from e2e_slam_ros.config import Config, MapConfig
-from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.between_frames import BetweenFrames
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
-from e2e_slam_ros.geometry.se3 import similarity_scale
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.build_map import kept_keyframes, map_config
 from e2e_slam_ros.slam.build_tracking import build_refinement, build_tracking
 from e2e_slam_ros.slam.camera_tracking import CameraTracking
 from e2e_slam_ros.slam.depth_sources import build_depth_source
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
+from e2e_slam_ros.slam.look_back import LookBack, map_points
+from e2e_slam_ros.slam.map_follower import MapFollower
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 from e2e_slam_ros.slam.stage_timer import StageTimer
 
-# Keyframes whose images are kept beside those that wait: neighbours are chosen among them.
-_KEPT = 12
-_SAME = torch.eye(4, dtype=torch.float64)
 _BETWEEN = KeyframeDecision(False, "between keyframes")
 
 
@@ -81,11 +79,13 @@ class SlamPipeline:
         source: DepthSource | None = None,
         prepared: Callable[[Keyframe], Keyframe] | None = None,
     ) -> None:
-        _check_localising(config)
         self.device = device
+        self.tracking = build_tracking(config, device)
+        self.refinement = build_refinement(config, device)
+        self._poses: CameraTracking | None = self.tracking or self.refinement
         self.source = source or build_depth_source(config, device)
         self.depth_stage = DepthStage(config, self.source, device)
-        self.surfels = SurfelMap(_map_config(config, self.source), device)
+        self.surfels = SurfelMap(map_config(config, self.source.traits), device)
         self.selector = KeyframeSelector(config.keyframe, self.source.traits)
         self.is_pressed: Callable[[], bool] = lambda: False
         self._preprocess = Preprocessor(config.camera, device)
@@ -95,10 +95,10 @@ class SlamPipeline:
         if self.source.traits.unit is not DepthUnit.METRES:
             between = BetweenFrames(config.refine.motion.min_baseline_m, self._as_view)
         self.keyframes = Keyframes(kept_keyframes(config), between)
-        self._joined_loops = 0
-        self.tracking = build_tracking(config, device)
-        self.refinement = build_refinement(config, device)
-        self._poses: CameraTracking | None = self.tracking or self.refinement
+        self._look_back = LookBack(self.depth_stage, self.keyframes, self.surfels)
+        self._follower = MapFollower(
+            self._poses, self.keyframes, self.surfels, self.selector, self.depth_stage
+        )
 
     @property
     def config(self) -> Config:
@@ -113,6 +113,8 @@ class SlamPipeline:
         """
         self.depth_stage.check(config.refine)
         self._config = config
+        if self.refinement is not None:
+            self.refinement.configure(config)
 
     def choose_keyframe(self, frame: Frame, wanted: bool = False) -> KeyframeDecision:
         """Return whether the frame becomes a keyframe; its depth may still be missing.
@@ -145,7 +147,7 @@ class SlamPipeline:
             with timer("depth"):
                 raw = self.source.estimate(keyframe, self.keyframes)
             with timer("refine", self.depth_stage.active(refine)):
-                points = self._map_points(keyframe)
+                points = map_points(self.surfels, keyframe, refine)
                 metric = self.depth_stage(keyframe, raw, self.keyframes, refine, points)
             with timer("fuse"):
                 fusion = self.surfels.fuse(keyframe, metric.estimate)
@@ -154,7 +156,7 @@ class SlamPipeline:
         self.keyframes.add(metric.remembered(raw, between))
         self.depth_stage.keep(metric)
         self.selector.mapped(keyframe, metric.estimate.depth)
-        refused = self._follow_tracking(keyframe, metric.estimate.depth)
+        refused = self._follower.follow(keyframe, metric.estimate.depth)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
         return KeyframeResult(
@@ -186,31 +188,9 @@ class SlamPipeline:
     def look_back(self) -> Revision | None:
         """Give an earlier keyframe better depth, now that it has later neighbours.
 
-        The keyframe is the one with ``refine.wait_keyframes`` later ones. Its depth is estimated
-        again with views from both sides, and replaced in the map. `map_keyframe` does this by
-        itself.
-
-        Returns:
-            The better depth; None where there is none.
-
-        Raises:
-            E2ESlamError: the new depth or the map refuses. Nothing is changed then.
+        `map_keyframe` does this by itself. Result and errors are those of `LookBack`.
         """
-        refine = self._config.refine
-        wait = refine.wait_keyframes
-        item = self.keyframes.from_newest(wait) if wait > 0 else None
-        corrects = self.depth_stage.corrects(refine)
-        if item is None or item.raw is None or not (corrects or refine.strategy != "none"):
-            return None
-        points = self._map_points(item.keyframe)
-        metric = self.depth_stage(item.keyframe, item.raw, self.keyframes, refine, points)
-        unchanged = metric.outcome is None or not metric.outcome.changed
-        if unchanged and not corrects:
-            return None
-        self.surfels.revise(item.keyframe, metric.estimate)
-        self.keyframes.revise(metric.remembered(item.raw, item.between))
-        self.depth_stage.keep(metric, counted=False)
-        return Revision(item.keyframe, metric.unrefined, metric.estimate, metric.outcome)
+        return self._look_back(self._config.refine)
 
     def remember_view(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         """Remember a frame as a view only: it gets no depth and is not mapped."""
@@ -236,14 +216,7 @@ class SlamPipeline:
             MapError: surfels would be too far from the map's origin. Nothing is changed in
                 either case.
         """
-        # The map refuses all that the memory refuses, so after it nothing can fail.
-        surfels = self.surfels.move(T_new_old)
-        self.keyframes.move(T_new_old)
-        kept = {index: self.keyframes.get(index) for index in T_new_old}
-        self.selector.move(
-            {item.keyframe.stamp_ns: T_new_old[i] for i, item in kept.items() if item is not None}
-        )
-        return surfels
+        return self._follower.move(T_new_old)
 
     def withdraw(self, stamp_ns: int) -> None:
         """Forget a chosen keyframe that was dropped; the next frame takes its place."""
@@ -277,34 +250,6 @@ class SlamPipeline:
         self.depth_stage.forget_learned()
         self.surfels.clear()
 
-    def _follow_tracking(self, keyframe: Keyframe, depth: torch.Tensor) -> str | None:
-        """Tell the tracker of a mapped keyframe; move the keyframes that it has corrected.
-
-        Returns the reason why a correction was refused, or None. The keyframe is in the map by
-        now: nothing here may undo that.
-        """
-        if self._poses is None:
-            return None
-        try:
-            self._poses.mapped(keyframe, depth)
-            moved = self._poses.corrections(self.keyframes.poses())
-            if moved:
-                self.move_keyframes(moved)
-                self._poses.corrected(moved)
-                self.depth_stage.follow_map(similarity_scale(moved.get(keyframe.index, _SAME)))
-            loops, joined = self._poses.loops, self._joined_loops
-            self._joined_loops = loops
-            if loops > joined:
-                self._join_doubled()
-        except E2ESlamError as error:
-            return f"poses are not corrected: {error}"
-        return None
-
-    def _join_doubled(self) -> None:
-        """Merge what a closed loop laid onto each other, in the views of the last keyframes."""
-        for item in self.keyframes.recent():
-            self.surfels.merge_overlaps(item.keyframe.camera, item.keyframe.T_map_camera)
-
     def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)
         return keyframe if self._prepared is None else self._prepared(keyframe)
@@ -325,37 +270,3 @@ class SlamPipeline:
             return self.look_back(), None
         except E2ESlamError as error:
             return None, str(error)
-
-    def _map_points(self, keyframe: Keyframe) -> torch.Tensor | None:
-        """Return (N, 3) the surfels in view where the refinement uses them."""
-        if not self._config.refine.uses_map or len(self.surfels) == 0:
-            return None
-        return self.surfels.points_in_view(keyframe.camera, keyframe.T_map_camera)
-
-
-def kept_keyframes(config: Config) -> int:
-    """Return the number of keyframes whose images stay in memory."""
-    return _KEPT + config.refine.wait_keyframes
-
-
-def _check_localising(config: Config) -> None:
-    alone = config.pose.source == "visual" and config.tracking.prior == "none"
-    if config.tracking.localize_only and not alone:
-        raise ConfigError.from_parts(
-            "parameter tracking.localize_only",
-            f"true with pose.source {config.pose.source!r}, tracking.prior "
-            f"{config.tracking.prior!r}",
-            "pose.source 'visual' without a prior",
-            "set pose.source to visual, or leave tracking.localize_only out",
-        )
-
-
-def _map_config(config: Config, source: DepthSource) -> MapConfig:
-    """Return the map's parameters, with room for the keyframes that are looked back at."""
-    wait, kept = config.refine.wait_keyframes, config.map.revisable_keyframes
-    # Measured depth stays as it is, unless something refines it.
-    is_final = source.traits.unit is DepthUnit.METRES and config.refine.strategy == "none"
-    if wait == 0 or is_final:
-        return config.map
-    # A keyframe that was revised counts among the last ones again.
-    return replace(config.map, revisable_keyframes=max(kept, 2 * wait + 1))

@@ -16,7 +16,7 @@ from e2e_slam_ros.depth import network
 from e2e_slam_ros.depth.source import DepthSource, DepthTraits, DepthUnit
 from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.refine.metric_depth import MetricDepth
-from e2e_slam_ros.slam.pipeline import kept_keyframes
+from e2e_slam_ros.slam.build_map import kept_keyframes
 from refine.scene import CAMERA, WALL_M, TinyNetwork, wall_image
 
 

@@ -15,8 +15,8 @@ from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.source import DepthSource
+from e2e_slam_ros.slam.build_map import kept_keyframes
 from e2e_slam_ros.slam.depth_sources import build_depth_source, depth_traits
-from e2e_slam_ros.slam.pipeline import kept_keyframes
 
 
 @dataclass(frozen=True, eq=False)

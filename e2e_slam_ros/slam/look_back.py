@@ -1,0 +1,65 @@
+"""Better depth of an earlier keyframe, once it has neighbours on both sides."""
+
+from __future__ import annotations
+
+import torch
+
+from e2e_slam_ros.config import RefineConfig
+from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.data.keyframes import Keyframes
+from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.result import Revision
+
+
+class LookBack:
+    """Estimates the depth of an earlier keyframe again, and replaces it in map and memory.
+
+    Example:
+        >>> from e2e_slam_ros.config import Config
+        >>> from e2e_slam_ros.slam.pipeline import SlamPipeline
+        >>> parts = SlamPipeline(Config(), torch.device("cpu"))
+        >>> look_back = LookBack(parts.depth_stage, parts.keyframes, parts.surfels)
+        >>> look_back(RefineConfig()) is None  # no keyframe yet
+        True
+    """
+
+    def __init__(self, depth_stage: DepthStage, keyframes: Keyframes, surfels: SurfelMap) -> None:
+        self._depth_stage = depth_stage
+        self._keyframes = keyframes
+        self._surfels = surfels
+
+    def __call__(self, refine: RefineConfig) -> Revision | None:
+        """Give the keyframe with ``refine.wait_keyframes`` later ones better depth.
+
+        Its depth is estimated again with views from both sides, and replaced in the map.
+
+        Returns:
+            The better depth; None where there is none.
+
+        Raises:
+            E2ESlamError: the new depth or the map refuses. Nothing is changed then.
+        """
+        wait = refine.wait_keyframes
+        item = self._keyframes.from_newest(wait) if wait > 0 else None
+        corrects = self._depth_stage.corrects(refine)
+        if item is None or item.raw is None or not (corrects or refine.strategy != "none"):
+            return None
+        points = map_points(self._surfels, item.keyframe, refine)
+        metric = self._depth_stage(item.keyframe, item.raw, self._keyframes, refine, points)
+        unchanged = metric.outcome is None or not metric.outcome.changed
+        if unchanged and not corrects:
+            return None
+        self._surfels.revise(item.keyframe, metric.estimate)
+        self._keyframes.revise(metric.remembered(item.raw, item.between))
+        self._depth_stage.keep(metric, counted=False)
+        return Revision(item.keyframe, metric.unrefined, metric.estimate, metric.outcome)
+
+
+def map_points(
+    surfels: SurfelMap, keyframe: Keyframe, refine: RefineConfig
+) -> torch.Tensor | None:
+    """Return the (N, 3) surfels in view of a keyframe; None where the refinement uses none."""
+    if not refine.uses_map or len(surfels) == 0:
+        return None
+    return surfels.points_in_view(keyframe.camera, keyframe.T_map_camera)
