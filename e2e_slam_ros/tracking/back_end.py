@@ -11,7 +11,8 @@ import numpy as np
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import Sightings, refine_pose
-from e2e_slam_ros.tracking.bundle import BundleProblem, adjust
+from e2e_slam_ros.tracking.bundle import adjust
+from e2e_slam_ros.tracking.bundle_problem import BundleProblem
 from e2e_slam_ros.tracking.corners import describe
 from e2e_slam_ros.tracking.focal_check import FocalCheck, fit_focal
 from e2e_slam_ros.tracking.global_adjustment import adjust_all

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from e2e_slam_ros.tracking.bundle import BundleProblem, adjust
+from e2e_slam_ros.tracking.bundle import adjust
+from e2e_slam_ros.tracking.bundle_problem import BundleProblem
 
 # Step of the logarithm of the focal length, and steps of adjustment at each.
 _STEP, _ITERATIONS = 0.06, 5

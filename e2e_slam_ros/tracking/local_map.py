@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.bundle import BundleProblem, BundleSolution
+from e2e_slam_ros.tracking.bundle import BundleSolution
+from e2e_slam_ros.tracking.bundle_problem import BundleProblem, shapes_alone
 from e2e_slam_ros.tracking.landmarks import Ids, Landmarks
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.pose_priors import PosePriors
@@ -20,12 +20,6 @@ from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyfra
 _OUTLIER = 3.5
 # As many given poses hold a map where no keyframe is fixed.
 _FEWEST_PRIORS = 3
-# Depths of one image whose common scale can be told; relative sigma of measured depth.
-_FEWEST_DEPTHS, _MEASURED = 10, 0.05
-# A network's depth next to given poses: errors of its pixels go together in large patches, and so
-# many of them outweigh what the poses say. On rooms_000, frames 100-179 with noise of 3 cm and
-# 1 degree and a network 30 % off, the scale was 3.4 % off with a factor of 1, 0.7 % with 3.
-_LESS_CERTAIN = 3.0
 
 
 class LocalMap:
@@ -259,25 +253,3 @@ class LocalMap:
 
 def _as_pair(values: Floats) -> tuple[float, float]:
     return float(values[0]), float(values[1])
-
-
-def shapes_alone(problem: BundleProblem, held: npt.NDArray[np.bool_]) -> BundleProblem:
-    """Take the scale off unmeasured depth of cameras (C,) whose metre is given otherwise.
-
-    What a network's depth image has in common, over the map as it is, is not a measurement.
-    """
-    T = problem.T_camera_map[problem.camera_of]
-    z = (T[:, 2, :3] * problem.points[problem.point_of]).sum(1) + T[:, 2, 3]
-    ratio = z * problem.inverse_depth
-    factor = np.ones(len(z))
-    for camera in np.flatnonzero(held).tolist():
-        rows = (problem.camera_of == camera) & np.isfinite(ratio) & (z > 0.0)
-        certain = problem.inverse_depth_sigma[rows] / problem.inverse_depth[rows]
-        if rows.sum() < _FEWEST_DEPTHS or np.median(certain) < _MEASURED:
-            continue
-        factor[rows] = np.median(ratio[rows])
-    return replace(
-        problem,
-        inverse_depth=problem.inverse_depth / factor,
-        inverse_depth_sigma=problem.inverse_depth_sigma / factor * _LESS_CERTAIN,
-    )

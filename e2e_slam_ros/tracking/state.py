@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-import torch
-
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.rigid import Floats
@@ -97,10 +94,6 @@ class Tracker(Protocol):
             frame: the image.
             given: its pose as something else measured it, a prior; not all trackers use it.
         """
-        ...
-
-    def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
-        """Store the depth of a mapped keyframe; return whether the tracker has that keyframe."""
         ...
 
     def give_depth(self, stamp_ns: int, depth: DepthImage) -> bool:

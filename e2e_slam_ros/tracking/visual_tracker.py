@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import torch
 
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import PoseEstimate
@@ -69,7 +67,7 @@ class VisualTracker:
     """Tracks a camera by its images and the depth of some of them.
 
     `track` is the front end; call it with every frame. `adjust` is the back end; call it after
-    `track` or on a thread of its own. Depth comes with the frames or, later, by `mapped`.
+    `track` or on a thread of its own. Depth comes with the frames or, later, by `give_depth`.
 
     Args:
         config: the parameters.
@@ -174,17 +172,6 @@ class VisualTracker:
             self._keep(frame, view, T_map_camera, self._tracks, last.given)
             self._remember(frame, view, T_map_camera, last.given)
             return True
-
-    def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
-        """Store the depth of a mapped keyframe; return whether the tracker has that keyframe.
-
-        Args:
-            keyframe: the mapped one; its stamp identifies the tracker's.
-            depth: (1, 1, H, W) z in metres, 0 = none, at the keyframe's size.
-            sigma: relative standard deviation of the depth at one pixel.
-        """
-        values = depth.detach().reshape(depth.shape[-2:]).float().cpu().numpy()
-        return self.give_depth(keyframe.stamp_ns, DepthImage(values, keyframe.camera, sigma))
 
     def give_depth(self, stamp_ns: int, depth: DepthImage) -> bool:
         """Store the depth of the tracking keyframe with a stamp; return whether there is one."""

@@ -7,7 +7,8 @@ import pytest
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.bundle import BundleProblem, adjust
+from e2e_slam_ros.tracking.bundle import adjust
+from e2e_slam_ros.tracking.bundle_problem import BundleProblem
 from e2e_slam_ros.tracking.lens import Lens
 
 LENS = Lens(PinholeCamera(640, 480, 500.0, 500.0, 319.5, 239.5))

@@ -8,7 +8,7 @@ import numpy as np
 
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.bundle import adjust
-from e2e_slam_ros.tracking.local_map import shapes_alone
+from e2e_slam_ros.tracking.bundle_problem import shapes_alone
 from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.pose_priors import PosePriors
 from tracking.test_bundle import problem

@@ -5,7 +5,8 @@ import pytest
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.bundle import BundleProblem, adjust
+from e2e_slam_ros.tracking.bundle import adjust
+from e2e_slam_ros.tracking.bundle_problem import BundleProblem
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.shutter import ShutterEstimate
 

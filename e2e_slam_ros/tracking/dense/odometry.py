@@ -10,7 +10,6 @@ import torch
 from e2e_slam_ros.config.pose import DENSE_SOURCES
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.dense.alignment import Aligner, DenseAlignment
@@ -118,17 +117,6 @@ class DenseTracker:
     def adjust(self) -> bool:
         """Return False: nothing is adjusted."""
         return False
-
-    def mapped(self, keyframe: Keyframe, depth: torch.Tensor, sigma: float) -> bool:
-        """Store the depth of a mapped keyframe; return whether the tracker has that keyframe.
-
-        Args:
-            keyframe: the mapped one; its stamp identifies the tracker's.
-            depth: (1, 1, H, W) z in metres, 0 = none, at the keyframe's size.
-            sigma: relative standard deviation of the depth at one pixel.
-        """
-        values = depth.detach().reshape(depth.shape[-2:]).float().cpu().numpy()
-        return self.give_depth(keyframe.stamp_ns, DepthImage(values, keyframe.camera, sigma))
 
     def give_depth(self, stamp_ns: int, depth: DepthImage) -> bool:
         """Store the depth of the keyframe with a stamp; return whether there is one."""
