@@ -22,6 +22,7 @@ from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.camera_frame import CameraFrame
 from e2e_slam_ros.nodes.depth_input import DepthInput
 from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
+from e2e_slam_ros.nodes.depth_wait import DepthWait
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.frame_assembler import MAX_PENDING, FrameAssembler
 from e2e_slam_ros.nodes.info_subscription import InfoSubscription
@@ -30,13 +31,13 @@ from e2e_slam_ros.nodes.pose_sources import make_pose_source
 from e2e_slam_ros.nodes.qos import image_subscription, wants_reliable
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.nodes.tracked_frames import TrackedFrames
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
 from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pose_refinement import PoseRefinement
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
-from e2e_slam_ros.slam.refusals import LostError, NoDepthError, refusal_kind
-from e2e_slam_ros.tracking.state import TrackedPose
+from e2e_slam_ros.slam.refusals import NoDepthError, refusal_kind
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -95,6 +96,9 @@ class CameraInput:
         self._repeat = repeat
         self._tracking = tracking
         self._refinement = refinement
+        self._tracked = TrackedFrames(
+            tracking, refinement, diagnostics.problem, self._latency, observer
+        )
         self._trajectory = TrajectoryOutput(node, config)
         self._poses = make_pose_source(node, config, self._poll)
         topic = node.resolve_topic_name("camera/image_raw")
@@ -112,9 +116,10 @@ class CameraInput:
         self._needs_depth = depth_traits(config).needs_sensor
         self._depth_input = DepthInput(node, config, depth_topic) if self._awaits_depth else None
         self._depths = DepthMatcher()
-        # Frames, then keyframes, with the time until which each waits for its depth.
-        self._untracked: list[tuple[CameraFrame, float]] = []
-        self._waiting: list[tuple[KeyframeJob, float, CameraFrame]] = []
+        # Frames wait for depth before dense odometry, keyframes before they are mapped.
+        self._untracked = DepthWait[None](self._depths, self._awaits_depth, self._track_matched)
+        self._waiting = DepthWait[KeyframeJob](self._depths, self._awaits_depth, self._map_matched)
+        self._use_config(config)
         self._subscribe(node)
 
     def _subscribe(self, node: Node) -> None:
@@ -148,10 +153,14 @@ class CameraInput:
 
     def reconfigure(self, config: Config) -> None:
         """Take dynamic parameters that changed."""
-        self.config = self._trajectory.config = config
+        self._use_config(config)
         self._poses.reconfigure(config)
         self._assembler.patience_s = self._patience_s()
         self._silence.limit_s = config.runtime.silence_s
+
+    def _use_config(self, config: Config) -> None:
+        self.config = self._trajectory.config = config
+        self._untracked.config = self._waiting.config = config.depth
 
     def reset(self) -> None:
         """Forget the path, what waits and what was received; answer for what waited."""
@@ -177,9 +186,7 @@ class CameraInput:
     def on_frame(self, frame: CameraFrame) -> None:
         """Publish a complete frame's pose and hand it on if it becomes a keyframe."""
         if self._tracking is not None and self._tracking.needs_depth:
-            deadline_s = time.monotonic() + self.config.depth.wait_s
-            self._untracked.append((frame, deadline_s))
-            self._match_frames()
+            self._untracked.add(frame, None)
         else:
             self._handle(frame, None)
 
@@ -240,8 +247,8 @@ class CameraInput:
 
     def _poll(self) -> None:
         self._assembler.poll()
-        self._match_frames()
-        self._match_depths()
+        self._untracked.poll()
+        self._waiting.poll()
 
     def _pass_on(self, frame: CameraFrame, depth_image: Image | CompressedImage | None) -> None:
         pose = frame.T_map_camera
@@ -250,18 +257,11 @@ class CameraInput:
             self.frames, frame.stamp_ns, frame.image, frame.camera, depth, pose, frame.pose_sigma
         )
         # Read before the frame is tracked: a map that is loaded meanwhile outdates its pose.
-        wanted, epoch = False, self.epoch
+        epoch = self.epoch
         if self._path_is_old:
             self._path_is_old = False
             self._trajectory.clear()
-        if self._tracking is not None:
-            image, wanted = self._tracked(image, self._tracking)
-        elif self._refinement is not None:
-            tracked = self._timed(self._refinement, image)
-            image = _at_pose(image, tracked)
-            wanted = self._refinement.needs_mapping and tracked.keyframe is not None
-        elif self._observer is not None:
-            self._observer.on_image(image, None)
+        image, wanted = self._tracked.located(image)
         frame = replace(frame, T_map_camera=image.T_map_camera)
         assert image.T_map_camera is not None
         # What is refused must not be on TF either.
@@ -279,68 +279,23 @@ class CameraInput:
         if not decision.is_keyframe:
             self.acknowledger.done(frame.stamp_ns)
             return
-        wait_s = self.config.depth.wait_s if self._awaits_depth else 0.0
-        deadline_s = time.monotonic() + wait_s
-        job = KeyframeJob(image, decision, frame.frame_id, epoch)
-        self._waiting.append((job, deadline_s, frame))
-        self._match_depths()
+        self._waiting.add(frame, KeyframeJob(image, decision, frame.frame_id, epoch))
 
-    def _tracked(self, image: Frame, tracking: PoseTracking) -> tuple[Frame, bool]:
-        """Return a frame at its tracked pose, and whether the tracker needs it mapped.
+    def _track_matched(
+        self, frame: CameraFrame, _: None, msg: Image | CompressedImage | None
+    ) -> None:
+        self._handle(frame, msg)
 
-        Raises:
-            LostError: the tracker has no pose for it.
-        """
-        failures = tracking.guess_failures
-        tracked = self._timed(tracking, image)
-        if tracking.guess_failures > failures:
-            self._diagnostics.problem("initial_pose", tracked.reason)
-        image = _at_pose(image, tracked)
-        return image, tracking.needs_mapping and tracked.keyframe is not None
-
-    def _timed(self, poses: PoseTracking | PoseRefinement, image: Frame) -> TrackedPose:
-        start = time.perf_counter()
-        tracked = poses.track(image)
-        self._latency("track", (time.perf_counter() - start) * 1e3)
-        if self._observer is not None:
-            self._observer.on_image(image, tracked)
-        return tracked
-
-    def _match_frames(self) -> None:
-        """Track the frames whose depth has come, in order; those without it after a while."""
-        while self._untracked:
-            frame, deadline_s = self._untracked[0]
-            msg, may_come = self._match(frame.stamp_ns, deadline_s)
-            if msg is None and may_come:
-                return
-            self._untracked.pop(0)
-            self._handle(frame, msg)
-
-    def _match(
-        self, stamp_ns: int, deadline_s: float
-    ) -> tuple[Image | CompressedImage | None, bool]:
-        """Return the depth image of a stamp or None, and whether it may still come."""
-        tolerance_ns = round(self.config.depth.sync_tolerance_s * 1e9)
-        last_chance = time.monotonic() >= deadline_s
-        msg = self._depths.match(stamp_ns, tolerance_ns, last_chance)
-        in_vain = last_chance or self._depths.passed(stamp_ns, tolerance_ns)
-        return msg, self._awaits_depth and not in_vain
-
-    def _match_depths(self) -> None:
-        """Hand on the keyframes whose depth has come, in order; refuse what waited too long."""
-        while self._waiting:
-            job, deadline_s, frame = self._waiting[0]
-            stamp_ns = job.frame.stamp_ns
-            msg, may_come = self._match(stamp_ns, deadline_s)
-            if msg is None and may_come:
-                return
-            self._waiting.pop(0)
-            try:
-                self._hand_on(job, msg, frame)
-            except Exception as error:
-                self._chooser.withdraw(stamp_ns)
-                self._diagnostics.refused(error)
-                self.acknowledger.done(stamp_ns)
+    def _map_matched(
+        self, frame: CameraFrame, job: KeyframeJob, msg: Image | CompressedImage | None
+    ) -> None:
+        """Hand on a keyframe whose depth has come; refuse one that waited too long."""
+        try:
+            self._hand_on(job, msg, frame)
+        except Exception as error:
+            self._chooser.withdraw(frame.stamp_ns)
+            self._diagnostics.refused(error)
+            self.acknowledger.done(frame.stamp_ns)
 
     def _hand_on(
         self, job: KeyframeJob, msg: Image | CompressedImage | None, frame: CameraFrame
@@ -366,19 +321,3 @@ class CameraInput:
         self._diagnostics.latency(stage, ms)
         if self._observer is not None:
             self._observer.on_latency(stage, ms)
-
-
-def _at_pose(image: Frame, tracked: TrackedPose) -> Frame:
-    """Return a frame at its tracked pose.
-
-    Raises:
-        LostError: there is none.
-    """
-    if tracked.T_map_camera is None:
-        raise LostError.from_parts(
-            f"camera at {image.stamp_ns * 1e-9:.3f} s ({tracked.state})",
-            tracked.reason,
-            "an image of a known place",
-            "move the camera back to where it was tracked, slowly and with light",
-        )
-    return replace(image, T_map_camera=tracked.T_map_camera)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +12,9 @@ import torch
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.geometry.se3 import similarity_scale
+from e2e_slam_ros.slam.adjustment_thread import AdjustmentThread
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
+from e2e_slam_ros.slam.mapped_poses import MappedPoses
 from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
@@ -34,14 +32,6 @@ T_MAP_FIRST = np.array(
     [[0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
 _UP = T_MAP_FIRST[:3, :3].T @ np.array([0.0, 0.0, 1.0])
-# A mapped keyframe moves when its pose or its scale was corrected by more than this.
-_MOVED_M, _MOVED_DEG, _SCALED = 0.01, 0.3, 0.005
-# Frames whose place relative to the tracker's map is kept, for those that are still to be mapped.
-_REMEMBERED = 1000
-# Longest time that the adjustment of a keyframe waits for its measured depth, seconds.
-_DEPTH_WAIT_S = 1.0
-# A keyframe goes without a network's depth once so many newer ones wait.
-_LATE = 2
 
 
 def no_notice(kind: str, text: str) -> None:
@@ -87,21 +77,17 @@ class PoseTracking:
         self._depth_of = depth_of
         self._refines = refines
         self._T_map_tracker = np.eye(4) if refines else T_MAP_FIRST
-        self._offline = config.runtime.offline
         self.on_problem: Callable[[Exception], None] | None = None
         self.on_notice: Callable[[str, str], None] = no_notice
-        self._relative: OrderedDict[int, tuple[int, Matrix]] = OrderedDict()
-        self._mapped: dict[int, int] = {}
         self._stopped = ""
-        self._scales: dict[int, float] = {}
-        self._scale_at: dict[int, float] = {}
-        self._waiting: deque[Frame] = deque()
-        self._condition = threading.Condition()
-        self._stopping = False
-        self._thread: threading.Thread | None = None
-        if not self._offline:
-            self._thread = threading.Thread(target=self._run, name="pose-tracking", daemon=True)
-            self._thread.start()
+        self._poses = MappedPoses(self._tracker, self._T_map_tracker)
+        self._adjustment = AdjustmentThread(
+            self._give_depth,
+            self._adjust,
+            self._on_error,
+            offline=config.runtime.offline,
+            awaits_depth=depth_of is None and not refines,
+        )
 
     @property
     def needs_mapping(self) -> bool:
@@ -166,11 +152,9 @@ class PoseTracking:
             return tracked
         relative = self._tracker.relative
         assert relative is not None
-        self._relative[frame.stamp_ns] = relative
-        while len(self._relative) > _REMEMBERED:
-            self._relative.popitem(last=False)
+        self._poses.remember(frame.stamp_ns, relative)
         if tracked.keyframe is not None and not self.needs_depth:
-            self._on_keyframe(frame)
+            self._adjustment.submit(frame)
         return replace(tracked, T_map_camera=self._T_map_tracker @ tracked.T_map_camera)
 
     def chosen(self, frame: Frame) -> None:
@@ -180,11 +164,10 @@ class PoseTracking:
 
     def refreshed(self, frame: Frame) -> Frame:
         """Return a frame at its pose as the last adjustment left it."""
-        relative = self._relative.get(frame.stamp_ns)
+        relative = self._poses.relative(frame.stamp_ns)
         if relative is None:
             return frame
-        pose, scale = self._placed(relative)
-        self._scale_at = {frame.stamp_ns: scale}
+        pose = self._poses.refreshed(frame.stamp_ns, relative)
         sigma = None if self._visual is None else self._visual.sigma_of(relative[0])
         tracked_sigma = sigma if sigma is not None and np.isfinite(sigma).all() else None
         return replace(frame, T_map_camera=pose, tracked_sigma=tracked_sigma)
@@ -196,8 +179,7 @@ class PoseTracking:
             keyframe: at the working size.
             depth: (1, 1, H, W) metres, 0 = unknown.
         """
-        self._mapped[keyframe.index] = keyframe.stamp_ns
-        self._scales[keyframe.index] = self._scale_at.pop(keyframe.stamp_ns, 1.0)
+        self._poses.mapped(keyframe)
         if self._depth_of is not None:
             return
         values = depth.detach().reshape(depth.shape[-2:]).float().cpu().numpy()
@@ -205,13 +187,7 @@ class PoseTracking:
             values, keyframe.camera, self._sigmas.sensor_sigma, self._sigmas.sensor_sigma_m
         )
         self._tracker.give_depth(keyframe.stamp_ns, image)
-        if self._offline:
-            self._adjust()
-            return
-        with self._condition:
-            kept = [frame for frame in self._waiting if frame.stamp_ns > keyframe.stamp_ns]
-            self._waiting = deque(kept)
-            self._condition.notify_all()
+        self._adjustment.measured(keyframe.stamp_ns)
 
     def corrections(self, poses: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
         """Return the corrections of mapped keyframes, index -> T_new_old (4, 4) float64.
@@ -222,26 +198,11 @@ class PoseTracking:
         Args:
             poses: index -> T_map_camera of the keyframes as they are in the map.
         """
-        moves = {}
-        for index, old in poses.items():
-            relative = self._relative.get(self._mapped.get(index, -1))
-            if relative is None:
-                continue
-            (new, scale), before = self._placed(relative), old.numpy()
-            scale /= self._scales[index]
-            T_new_old = new @ np.diag([scale, scale, scale, 1.0]) @ np.linalg.inv(before)
-            moved_m = np.linalg.norm(new[:3, 3] - before[:3, 3])
-            cosine = (np.trace(new[:3, :3] @ before[:3, :3].T) - 1.0) / 2.0
-            turned_deg = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
-            if moved_m > _MOVED_M or turned_deg > _MOVED_DEG or abs(scale - 1.0) > _SCALED:
-                moves[index] = torch.from_numpy(T_new_old)
-        return moves
+        return self._poses.corrections(poses)
 
     def corrected(self, moves: Mapping[int, torch.Tensor]) -> None:
         """Learn that the map took over these corrections."""
-        for index, T_new_old in moves.items():
-            if index in self._scales:
-                self._scales[index] *= similarity_scale(T_new_old)
+        self._poses.corrected(moves)
 
     def reset(self) -> None:
         """Forget everything; the next frame is the origin of a new map."""
@@ -300,34 +261,12 @@ class PoseTracking:
 
     def _forget(self) -> None:
         self._stopped = ""
-        with self._condition:
-            self._waiting.clear()
-        self._relative.clear()
-        self._mapped.clear()
-        self._scales.clear()
+        self._adjustment.clear()
+        self._poses.clear()
 
     def close(self) -> None:
         """End the thread."""
-        with self._condition:
-            self._stopping = True
-            self._condition.notify_all()
-        if self._thread is not None:
-            self._thread.join(10.0)
-
-    def _placed(self, relative: tuple[int, Matrix]) -> tuple[Matrix, float]:
-        """Return a frame's pose in the map, and the scale that loops gave its surroundings."""
-        pose, scale = self._tracker.placed(*relative)
-        return self._T_map_tracker @ pose, scale
-
-    def _on_keyframe(self, frame: Frame) -> None:
-        """Have a tracker's keyframe adjusted, once it has depth."""
-        if not self._offline:
-            with self._condition:
-                self._waiting.append(frame)
-                self._condition.notify_all()
-        elif self._depth_of is not None or self._refines:
-            self._give_depth(frame)
-            self._adjust()
+        self._adjustment.close()
 
     def _give_depth(self, frame: Frame) -> None:
         depth = None if self._depth_of is None else self._depth_of(frame)
@@ -339,29 +278,6 @@ class PoseTracking:
             for warning in () if self._visual is None else self._visual.warnings():
                 self.on_notice("calibration", warning)
 
-    def _run(self) -> None:
-        """Adjust keyframes in turn (own thread)."""
-        while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._waiting or self._stopping)
-                if self._stopping:
-                    return
-                frame = self._waiting[0]
-                if self._depth_of is None and not self._refines:
-                    # Measured depth comes by `mapped`, which takes the frame away.
-                    self._condition.wait_for(partial(self._settled, frame), _DEPTH_WAIT_S)
-                if frame in self._waiting:
-                    self._waiting.remove(frame)
-                # The newest keyframe's landmarks carry the camera: old ones may go without depth.
-                is_late = len(self._waiting) >= _LATE
-            try:
-                if not is_late:
-                    self._give_depth(frame)
-                self._adjust()
-            except Exception as error:
-                # One bad keyframe must not end the thread: nothing would be adjusted any more.
-                if self.on_problem is not None:
-                    self.on_problem(error)
-
-    def _settled(self, frame: Frame) -> bool:
-        return self._stopping or frame not in self._waiting
+    def _on_error(self, error: Exception) -> None:
+        if self.on_problem is not None:
+            self.on_problem(error)

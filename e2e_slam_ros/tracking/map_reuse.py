@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from e2e_slam_ros.config.tracking import MapReuseConfig
 from e2e_slam_ros.tracking import rigid
@@ -14,13 +16,16 @@ from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.patches import align, image_levels
 from e2e_slam_ros.tracking.rigid import Floats
-from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
+from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
 from e2e_slam_ros.tracking.warp import view_patches
 
 _MOST_CANDIDATES = 800
 _BORDER_PX = 8.0
 _CELL_PX = 24
 _COARSEST = 2
+# A tracked corner and an old landmark this near to each other are the same.
+_SAME_PX = 1.5
+_SAME_DEPTH = 1.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +36,6 @@ class ReusedLandmarks:
         ids: (N,) landmarks.
         pixels: (N, 2) their recorded pixels.
         ideal: (N, 2) the same without distortion.
-
         searched: number of landmarks looked for.
 
     Example:
@@ -107,6 +111,55 @@ def find_again(
     keep = pose.inliers & enough
     local_map.landmarks.found[ids[keep]] += 1
     return ReusedLandmarks(ids[keep], pixels[keep], ideal[keep], searched)
+
+
+def observe_again(
+    local_map: LocalMap,
+    keyframe: TrackingKeyframe,
+    lens: Lens,
+    config: MapReuseConfig,
+    pixel_sigma: float,
+    lock: threading.RLock,
+) -> None:
+    """Observe old landmarks again; merge those that are tracked under another id.
+
+    Args:
+        local_map, keyframe, lens, config, pixel_sigma: see `find_again`.
+        lock: held during writes to the map only.
+    """
+    found = find_again(local_map, keyframe, lens, config, pixel_sigma)
+    if not len(found.ids):
+        return
+    with lock:
+        new = _merge_same(local_map, keyframe, found)
+        local_map.see(
+            keyframe,
+            Observations.without_depth(found.ids[new], found.pixels[new], found.ideal[new]),
+        )
+
+
+def _merge_same(
+    local_map: LocalMap, keyframe: TrackingKeyframe, found: ReusedLandmarks
+) -> npt.NDArray[np.bool_]:
+    """Merge tracks into old landmarks found at the same pixel; return a mask of the others."""
+    landmarks, seen = local_map.landmarks, keyframe.seen
+    left = np.ones(len(found.ids), np.bool_)
+    if not len(seen.ids):
+        return left
+    T_camera_map = rigid.inverse(keyframe.T_map_camera)
+    distance = np.linalg.norm(found.pixels[:, None] - seen.pixels[None], axis=2)
+    nearest = distance.argmin(1)
+    for i in np.flatnonzero(distance.min(1) < _SAME_PX):
+        kept, other = int(found.ids[i]), int(seen.ids[nearest[i]])
+        left[i] = False
+        if not landmarks.alive[other] or not landmarks.alive[kept]:
+            continue
+        points = landmarks.position[[kept, other]]
+        depth = rigid.transform_points(T_camera_map, points)[:, 2]
+        ratio = depth[0] / depth[1] if np.isfinite(depth[1]) else 1.0
+        if 1.0 / _SAME_DEPTH < ratio < _SAME_DEPTH:
+            local_map.merge(kept, other)
+    return left
 
 
 def _candidates(local_map: LocalMap, keyframe: TrackingKeyframe, lens: Lens) -> Ids:

@@ -69,6 +69,16 @@ def poses(frames: list[Frame]) -> np.ndarray:
     return np.stack([one.T_map_camera for one in frames])
 
 
+def test_the_limit_of_disagreement_can_be_changed_while_it_runs(rooms: FrameReader) -> None:
+    pipeline, said = system(**{"pose.disagreement_px": 1e6})
+    noisy = NoisyPoses(rooms, 0.03, 1.0)
+    run(pipeline, [noisy[i] for i in range(100, 112)])
+    assert said == []
+    pipeline.configure(pipeline.config.with_values({"pose.disagreement_px": 2.0}))
+    run(pipeline, [noisy[i] for i in range(112, 124)])
+    assert len(said) == 1 and "images disagree with the given poses" in said[0]
+
+
 def test_poses_that_agree_with_the_images_stay_as_they_are(rooms: FrameReader) -> None:
     pipeline, said = system()
     frames = [rooms[i] for i in range(100, 130)]

@@ -12,7 +12,7 @@ import pytest
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.tracking import back_end, rigid
+from e2e_slam_ros.tracking import rigid, window_adjustment
 from e2e_slam_ros.tracking.bundle import adjust
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.offline import track_sequence
@@ -149,7 +149,9 @@ def test_a_back_end_that_lags_adjusts_the_newest_keyframe_for_all(
     frames: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracker, solved = VisualTracker(CONFIG), []
-    monkeypatch.setattr(back_end, "adjust", lambda *given: solved.append(given) or adjust(*given))
+    monkeypatch.setattr(
+        window_adjustment, "adjust", lambda *given: solved.append(given) or adjust(*given)
+    )
     answers = [tracker.track(one) for one in frames]
     made = sum(answer.keyframe is not None for answer in answers)
     worked = 0
