@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from e2e_slam_ros.config.leaf import leaf
+
+
+@dataclass(frozen=True)
+class UnmeasuredConfig:
+    """How depth that no sensor measured is mapped: its errors are larger, and smooth.
+
+    Example:
+        >>> UnmeasuredConfig().width
+        160
+    """
+
+    width: int = leaf(
+        160,
+        "image width at which depth is mapped that is not measured, pixels; 0: as it comes. It "
+        "has no finer detail than the plane sweep (refine.motion.width)",
+        low=0,
+    )
+    distance_m: float = leaf(0.12, "map.distance_m for depth that is not measured", low=0.0)
+    angle_deg: float = leaf(
+        60.0, "map.angle_deg for depth that is not measured", low=0.0, high=90.0
+    )
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,7 @@ class MapConfig:
     revisable_keyframes: int = leaf(
         0,
         "number of recent keyframes that can be taken out of the map again, 4 MB each; at least "
-        "2 n + 1 where refine.wait_keyframes is n",
+        "4 n + 1 where refine.wait_keyframes is n",
         low=0,
     )
     stable_confidence: float = leaf(
@@ -60,3 +81,4 @@ class MapConfig:
         "a surfel below this confidence is removed when a measurement sees through it",
         low=0.0,
     )
+    unmeasured: UnmeasuredConfig = field(default_factory=UnmeasuredConfig)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from e2e_slam_ros.config.leaf import leaf
 from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
+from e2e_slam_ros.config.support import SupportConfig
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,7 @@ class RefineConfig:
     guard: GuardConfig = field(default_factory=GuardConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     motion: MotionEvidenceConfig = field(default_factory=MotionEvidenceConfig)
+    support: SupportConfig = field(default_factory=SupportConfig)
 
     @property
     def uses_map(self) -> bool:

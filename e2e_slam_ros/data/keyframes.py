@@ -61,6 +61,10 @@ class KeyframeViews(Protocol):
         """Return other keyframes whose depth motion supports, the nearest in time first."""
         ...
 
+    def with_depth(self, keyframe: Keyframe, count: int) -> list[MappedKeyframe]:
+        """Return other keyframes that have depth, the nearest in time first."""
+        ...
+
     def between(self, keyframe: Keyframe, count: int) -> tuple[Keyframe, ...]:
         """Return camera frames before a keyframe that became none, the newest first."""
         ...
@@ -140,14 +144,18 @@ class Keyframes:
 
     def around(self, keyframe: Keyframe, count: int) -> list[MappedKeyframe]:
         """Return up to ``count`` others whose depth motion supports, the nearest in time first."""
-        others = [
-            item
-            for item in self._kept.values()
-            if item.keyframe.index != keyframe.index and item.motion_weight is not None
-        ]
+        others = [item for item in self._others(keyframe) if item.motion_weight is not None]
+        return others[:count]
+
+    def with_depth(self, keyframe: Keyframe, count: int) -> list[MappedKeyframe]:
+        """Return up to ``count`` others that have depth, the nearest in time first."""
+        return [item for item in self._others(keyframe) if item.estimate is not None][:count]
+
+    def _others(self, keyframe: Keyframe) -> list[MappedKeyframe]:
+        others = [i for i in self._kept.values() if i.keyframe.index != keyframe.index]
         # Of two as near as each other the earlier comes first.
         others.sort(key=lambda item: abs(item.keyframe.index - keyframe.index))
-        return others[:count]
+        return others
 
     def between(self, keyframe: Keyframe, count: int) -> tuple[Keyframe, ...]:
         """Return up to ``count`` camera frames before a keyframe, the newest first."""

@@ -1,6 +1,6 @@
 """From a depth source's raw answer to the depth that is fused.
 
-raw -> known motion -> scale -> correction and range gate -> refiner.
+raw -> known motion -> scale -> correction and range gate -> refiner -> other keyframes' consent.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.gate import require_depth
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.geometry.masks import known
+from e2e_slam_ros.refine.confirmed import confirmed
 from e2e_slam_ros.refine.correction import RangeGate
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_plan import DepthPlan
@@ -117,8 +118,26 @@ class DepthStage:
             DepthError: no pixel is within the depth range once it is metric.
         """
         plan = self._plan(config)
-        if not plan.is_active:
-            return self._as_given(keyframe, raw, config)
+        if plan.is_active:
+            metric = self._metric(keyframe, raw, views, plan, map_points)
+        else:
+            metric = self._as_given(keyframe, raw, config)
+        # Without correction by motion, later depth may be better than all that came before.
+        if not plan.corrects:
+            return metric
+        estimate = confirmed(keyframe, metric.estimate, views, config.support)
+        return replace(metric, estimate=estimate)
+
+    def _metric(
+        self,
+        keyframe: Keyframe,
+        raw: RawDepth,
+        views: KeyframeViews,
+        plan: DepthPlan,
+        map_points: torch.Tensor | None,
+    ) -> MetricDepth:
+        """Return depth that is scaled, corrected and refined as the plan says."""
+        config = plan.refine
         cue = plan.cue(keyframe, views, self._typical_m(raw))
         refine_views = self._views(keyframe, raw, views, plan, map_points, cue)
         found = self._scale(refine_views, raw, plan)

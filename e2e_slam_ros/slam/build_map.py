@@ -8,7 +8,7 @@ from e2e_slam_ros.config import Config, MapConfig
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 
 # Keyframes whose images are kept beside those that wait: neighbours are chosen among them.
-_KEPT = 12
+_KEPT = 14
 
 
 def kept_keyframes(config: Config) -> int:
@@ -17,11 +17,15 @@ def kept_keyframes(config: Config) -> int:
 
 
 def map_config(config: Config, traits: DepthTraits) -> MapConfig:
-    """Return the map's parameters, with room for the keyframes that are looked back at."""
+    """Return the map's parameters: those for unmeasured depth, and room for looking back."""
     wait, kept = config.refine.wait_keyframes, config.map.revisable_keyframes
+    settings = config.map
+    if not traits.needs_sensor:
+        rough = settings.unmeasured
+        settings = replace(settings, distance_m=rough.distance_m, angle_deg=rough.angle_deg)
     # Measured depth stays as it is, unless something refines it.
     is_final = traits.unit is DepthUnit.METRES and config.refine.strategy == "none"
     if wait == 0 or is_final:
-        return config.map
-    # A keyframe that was revised counts among the last ones again.
-    return replace(config.map, revisable_keyframes=max(kept, 2 * wait + 1))
+        return settings
+    # A keyframe that was revised counts among the last ones again, and each is revised twice.
+    return replace(settings, revisable_keyframes=max(kept, 4 * wait + 1))

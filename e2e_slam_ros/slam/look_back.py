@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from e2e_slam_ros.config import RefineConfig
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.refine.confirmed import confirmed
 from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.mapped_view import MappedView
 from e2e_slam_ros.slam.result import Revision
 
 
@@ -17,17 +21,23 @@ class LookBack:
 
     Example:
         >>> from e2e_slam_ros.config import Config
+        >>> from e2e_slam_ros.slam.mapped_view import MappedView
         >>> from e2e_slam_ros.slam.pipeline import SlamPipeline
         >>> parts = SlamPipeline(Config(), torch.device("cpu"))
-        >>> look_back = LookBack(parts.depth_stage, parts.keyframes, parts.surfels)
+        >>> look_back = LookBack(
+        ...     parts.depth_stage, parts.keyframes, parts.surfels, MappedView(0)
+        ... )
         >>> look_back(RefineConfig()) is None  # no keyframe yet
         True
     """
 
-    def __init__(self, depth_stage: DepthStage, keyframes: Keyframes, surfels: SurfelMap) -> None:
+    def __init__(
+        self, depth_stage: DepthStage, keyframes: Keyframes, surfels: SurfelMap, view: MappedView
+    ) -> None:
         self._depth_stage = depth_stage
         self._keyframes = keyframes
         self._surfels = surfels
+        self._view = view
 
     def __call__(self, refine: RefineConfig) -> Revision | None:
         """Give the keyframe with ``refine.wait_keyframes`` later ones better depth.
@@ -50,10 +60,23 @@ class LookBack:
         unchanged = metric.outcome is None or not metric.outcome.changed
         if unchanged and not corrects:
             return None
-        self._surfels.revise(item.keyframe, metric.estimate)
+        self._surfels.revise(*self._view(item.keyframe, metric.estimate))
         self._keyframes.revise(metric.remembered(item.raw, item.between))
         self._depth_stage.keep(metric, counted=False)
+        self._settle(refine)
         return Revision(item.keyframe, metric.unrefined, metric.estimate, metric.outcome)
+
+    def _settle(self, refine: RefineConfig) -> None:
+        """Compare an older keyframe's depth with its later neighbours', now that it is better.
+
+        What they still contradict is taken out of the map.
+        """
+        item = self._keyframes.from_newest(2 * refine.wait_keyframes)
+        if item is None or item.estimate is None or not refine.support.enabled:
+            return
+        estimate = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
+        self._surfels.revise(*self._view(item.keyframe, estimate))
+        self._keyframes.revise(replace(item, estimate=estimate))
 
 
 def map_points(

@@ -14,6 +14,7 @@ from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.slam.camera_tracking import CameraTracking
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
+from e2e_slam_ros.slam.mapped_view import MappedView
 
 _SAME = torch.eye(4, dtype=torch.float64)
 
@@ -27,13 +28,20 @@ class MapFollower:
         surfels: the map.
         selector: the keyframe rule with its reference keyframe.
         depth_stage: holds the scale of depth, which follows the map's.
+        view: the size at which keyframes are in the map.
 
     Example:
         >>> from e2e_slam_ros.config import Config
+        >>> from e2e_slam_ros.slam.mapped_view import MappedView
         >>> from e2e_slam_ros.slam.pipeline import SlamPipeline
         >>> parts = SlamPipeline(Config(), torch.device("cpu"))
         >>> follower = MapFollower(
-        ...     None, parts.keyframes, parts.surfels, parts.selector, parts.depth_stage
+        ...     None,
+        ...     parts.keyframes,
+        ...     parts.surfels,
+        ...     parts.selector,
+        ...     parts.depth_stage,
+        ...     MappedView(0),
         ... )
         >>> follower.move({7: torch.eye(4, dtype=torch.float64)})
         0
@@ -46,12 +54,14 @@ class MapFollower:
         surfels: SurfelMap,
         selector: KeyframeSelector,
         depth_stage: DepthStage,
+        view: MappedView,
     ) -> None:
         self._poses = poses
         self._keyframes = keyframes
         self._surfels = surfels
         self._selector = selector
         self._depth_stage = depth_stage
+        self._view = view
         self._joined_loops = 0
 
     def follow(self, keyframe: Keyframe, depth: torch.Tensor) -> str | None:
@@ -100,4 +110,5 @@ class MapFollower:
     def _join_doubled(self) -> None:
         """Merge what a closed loop laid onto each other, in the views of the last keyframes."""
         for item in self._keyframes.recent():
-            self._surfels.merge_overlaps(item.keyframe.camera, item.keyframe.T_map_camera)
+            camera = self._view.camera(item.keyframe.camera)
+            self._surfels.merge_overlaps(camera, item.keyframe.T_map_camera)

@@ -22,6 +22,7 @@ from e2e_slam_ros.slam.depth_sources import build_depth_source
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
 from e2e_slam_ros.slam.look_back import LookBack, map_points
 from e2e_slam_ros.slam.map_follower import MapFollower
+from e2e_slam_ros.slam.mapped_view import MappedView
 from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 from e2e_slam_ros.slam.stage_timer import StageTimer
@@ -95,9 +96,10 @@ class SlamPipeline:
         if self.source.traits.unit is not DepthUnit.METRES:
             between = BetweenFrames(config.refine.motion.min_baseline_m, self._as_view)
         self.keyframes = Keyframes(kept_keyframes(config), between)
-        self._look_back = LookBack(self.depth_stage, self.keyframes, self.surfels)
+        self._view = view = MappedView.of(config.map, self.source.traits)
+        self._look_back = LookBack(self.depth_stage, self.keyframes, self.surfels, view)
         self._follower = MapFollower(
-            self._poses, self.keyframes, self.surfels, self.selector, self.depth_stage
+            self._poses, self.keyframes, self.surfels, self.selector, self.depth_stage, view
         )
 
     @property
@@ -150,7 +152,7 @@ class SlamPipeline:
                 points = map_points(self.surfels, keyframe, refine)
                 metric = self.depth_stage(keyframe, raw, self.keyframes, refine, points)
             with timer("fuse"):
-                fusion = self.surfels.fuse(keyframe, metric.estimate)
+                fusion = self.surfels.fuse(*self._view(keyframe, metric.estimate))
         # Nothing above was remembered. Nothing below can be refused.
         between = self.keyframes.between(keyframe, refine.motion.between)
         self.keyframes.add(metric.remembered(raw, between))

@@ -165,7 +165,7 @@ def test_motion_corrects_what_no_scale_can() -> None:
     )
     assert error(one_scale.estimate.depth) > 0.05
     assert error(by_pixel.estimate.depth) < 0.5 * error(one_scale.estimate.depth)
-    assert by_pixel.estimate.confidence is not None and one_scale.estimate.confidence is None
+    assert by_pixel.motion_weight is not None and one_scale.motion_weight is None
 
 
 def test_a_black_image_is_explained_by_what_others_saw_of_the_place() -> None:

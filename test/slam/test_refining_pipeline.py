@@ -51,7 +51,7 @@ def error(result: KeyframeResult) -> float:
 
 def unrefined_went_on(system: SlamPipeline, result: KeyframeResult, reason: Refusal) -> None:
     assert result.outcome is not None and result.outcome.refused is reason
-    assert result.estimate is result.unrefined
+    assert result.estimate.depth is result.unrefined.depth
     assert result.fusion.added + result.fusion.merged > 0
     counts = RefinementCounts()
     counts.add(result.outcome)
@@ -217,7 +217,7 @@ def test_nothing_is_revised_while_a_newer_keyframe_waits(make: Make) -> None:
 
 def test_the_map_keeps_shares_only_where_depth_can_become_better(make: Make) -> None:
     waiting = {"refine.wait_keyframes": 2, "map.revisable_keyframes": 1}
-    assert make(**NETWORK, **waiting).surfels.config.revisable_keyframes == 5
+    assert make(**NETWORK, **waiting).surfels.config.revisable_keyframes == 9
     measured = SlamPipeline(Config().with_values(waiting), CPU)
     assert measured.surfels.config.revisable_keyframes == 1
 

@@ -1,0 +1,61 @@
+"""A keyframe's depth with the confidence that other keyframes give it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from e2e_slam_ros.config.support import SupportConfig
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframes import KeyframeViews
+from e2e_slam_ros.refine.depth_support import FEWEST, depth_support, reduced
+
+
+def confirmed(
+    keyframe: Keyframe, estimate: DepthEstimate, views: KeyframeViews, config: SupportConfig
+) -> DepthEstimate:
+    """Return the same depth; its confidence is 0 where it must not be mapped.
+
+    The depth itself stays whole: later keyframes compare theirs with it, and may confirm it.
+
+    Args:
+        keyframe: whose depth it is.
+        estimate: its depth, not measured by a sensor.
+        views: the memory of keyframes.
+        config: limits.
+
+    Example:
+        >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
+        >>> from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
+        >>> from e2e_slam_ros.geometry.camera import PinholeCamera
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image, decision = torch.zeros(1, 3, 6, 8), KeyframeDecision(True, "first")
+        >>> def seen(index: int, x_m: float) -> Keyframe:
+        ...     pose = torch.eye(4, dtype=torch.float64)
+        ...     pose[0, 3] = x_m
+        ...     return Keyframe(index, index, index, image, camera, pose, None, decision)
+        >>> memory = Keyframes(capacity=12)
+        >>> for index in range(2):  # two keyframes see a wall at 2 m
+        ...     wall = DepthEstimate(torch.full((1, 1, 6, 8), 2.0), None, "network", "motion")
+        ...     memory.add(MappedKeyframe(seen(index, 0.1 * index), None, wall))
+        >>> near = torch.full((1, 1, 6, 8), 2.0)
+        >>> near[..., :3] = 1.5  # the third sees a part of it too near
+        >>> third = DepthEstimate(near, None, "network", "motion")
+        >>> third = confirmed(seen(2, 0.0), third, memory, SupportConfig())
+        >>> (third.confidence[0, 0, 3] > 0).tolist()
+        [False, False, False, True, True, True, True, True]
+    """
+    if not config.enabled:
+        return estimate
+    others = views.with_depth(keyframe, config.keyframes)
+    if len(others) < FEWEST:
+        # A map has to begin somewhere. These keyframes are judged when they are looked back at.
+        return estimate
+    support = depth_support(keyframe, estimate.depth, others, config)
+    if support is None:
+        return estimate
+    kept = support.kept(config)
+    confidence = torch.where(kept, support.confidence, torch.zeros_like(support.confidence))
+    size = (estimate.depth.shape[-2], estimate.depth.shape[-1])
+    return replace(estimate, confidence=reduced(confidence, size))

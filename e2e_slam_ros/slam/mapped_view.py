@@ -1,0 +1,56 @@
+"""The size at which a keyframe goes into the map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch.nn import functional
+
+from e2e_slam_ros.config import MapConfig
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.depth.source import DepthTraits
+from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.refine.depth_support import reduced
+
+
+@dataclass(frozen=True)
+class MappedView:
+    """Reduces a keyframe and its depth to the detail that the depth has.
+
+    Attributes:
+        width: largest image width; 0: any.
+
+    Example:
+        >>> camera = PinholeCamera(width=320, height=240, fx=300.0, fy=300.0, cx=159.5, cy=119.5)
+        >>> MappedView(160).camera(camera).height
+        120
+    """
+
+    width: int
+
+    @staticmethod
+    def of(config: MapConfig, traits: DepthTraits) -> MappedView:
+        """Return the view for the depth of a source."""
+        return MappedView(0 if traits.needs_sensor else config.unmeasured.width)
+
+    def camera(self, camera: PinholeCamera) -> PinholeCamera:
+        """Return the reduced intrinsics."""
+        if not 0 < self.width < camera.width:
+            return camera
+        return camera.resized(self.width, max(1, round(camera.height * self.width / camera.width)))
+
+    def __call__(
+        self, keyframe: Keyframe, estimate: DepthEstimate
+    ) -> tuple[Keyframe, DepthEstimate]:
+        """Return a keyframe and its depth at the reduced size; colours are averaged."""
+        camera = self.camera(keyframe.camera)
+        if camera == keyframe.camera:
+            return keyframe, estimate
+        size = (camera.height, camera.width)
+        image = functional.interpolate(keyframe.image, size, mode="area")
+        confidence = estimate.confidence
+        return replace(keyframe, image=image, camera=camera, sensor_depth=None), replace(
+            estimate,
+            depth=reduced(estimate.depth, size),
+            confidence=None if confidence is None else reduced(confidence, size),
+        )
