@@ -151,7 +151,7 @@ def _settings(arguments: argparse.Namespace, poor: bool) -> Config:
     traits = depth_traits(config)
     if traits.needs_sensor and "depth.source" not in named:
         open_values["depth.source"] = "motion_stereo" if poor else "network"
-    if config.refine.strategy == "none" and "refine.strategy" not in named:
+    if not config.refine.refines_keyframes and "refine.strategy" not in named:
         adapts = not poor and (traits.needs_sensor or traits.has_network)
         open_values["refine.strategy"] = "network" if adapts else "output"
     config = config.with_values(open_values)
@@ -163,10 +163,10 @@ def _check_settings(config: Config, poor: bool) -> None:
     from e2e_slam_ros.evaluation.depth.predictor import refuse_sensor
 
     strategy = config.refine.strategy
-    if strategy == "none":
+    if not config.refine.refines_keyframes:
         raise ConfigError.from_parts(
             "refine.strategy",
-            "'none'",
+            repr(strategy),
             "output or network: what is measured",
             "choose one (refine.steps=0 shows the start alone)",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from e2e_slam_ros.config.background import BackgroundConfig
 from e2e_slam_ros.config.leaf import leaf
 from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 from e2e_slam_ros.config.support import SupportConfig
@@ -173,10 +174,12 @@ class RefineConfig:
     """
 
     strategy: str = leaf(
-        "none",
-        "none: no refinement; output: the depth map is corrected; network: the depth network is "
-        "adapted",
-        choices=("none", "output", "network"),
+        "auto",
+        "auto: a metric depth network learns the room in the background, in the time that "
+        "mapping leaves, from what motion has established; none: it stays as it is; output: each "
+        "keyframe's depth map is corrected; network: the network is adapted before each keyframe "
+        "is mapped",
+        choices=("auto", "none", "output", "network"),
         live=True,
     )
     steps: int = leaf(5, "largest number of steps for a keyframe", low=0, high=500, live=True)
@@ -218,12 +221,18 @@ class RefineConfig:
     weights: LossWeightsConfig = field(default_factory=LossWeightsConfig)
     output: OutputRefineConfig = field(default_factory=OutputRefineConfig)
     network: NetworkRefineConfig = field(default_factory=NetworkRefineConfig)
+    background: BackgroundConfig = field(default_factory=BackgroundConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     motion: MotionEvidenceConfig = field(default_factory=MotionEvidenceConfig)
     support: SupportConfig = field(default_factory=SupportConfig)
 
     @property
+    def refines_keyframes(self) -> bool:
+        """Whether each keyframe's depth is refined before it is mapped."""
+        return self.strategy in ("output", "network")
+
+    @property
     def uses_map(self) -> bool:
         """Whether the refinement compares depth with the surfels in view."""
-        return self.strategy != "none" and self.weights.chamfer > 0
+        return self.refines_keyframes and self.weights.chamfer > 0

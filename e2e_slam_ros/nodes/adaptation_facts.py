@@ -7,9 +7,19 @@ from e2e_slam_ros.refine.depth_stage import DepthStage
 RESET_DONE = "the network's weights are those it began with; scale and counts are forgotten"
 
 
-def adaptation_facts(depth_stage: DepthStage, strategy: str) -> dict[str, object]:
-    """Return what diagnostics show of the refinement."""
+def adaptation_facts(
+    depth_stage: DepthStage, strategy: str, taken_over: int = 0
+) -> dict[str, object]:
+    """Return what diagnostics show of the refinement.
+
+    Args:
+        depth_stage: counts refinements.
+        strategy: ``refine.strategy``.
+        taken_over: number of times that weights learned in the background were taken over.
+    """
     facts: dict[str, object] = {"refine.strategy": strategy}
+    if strategy == "auto":
+        facts["refine.learned"] = taken_over
     counts, scale = depth_stage.counts, depth_stage.scale
     if scale is not None:
         facts["scale"] = f"{scale.factor:.4f}"

@@ -90,9 +90,7 @@ class SlamNode(MappingNode):
     def close(self, save: bool = True) -> None:
         """End the threads and save the map, as `MappingNode` does."""
         super().close(save and not self.config.tracking.localize_only)
-        for poses in (self.pipeline.tracking, self.pipeline.refinement):
-            if poses is not None:
-                poses.close()
+        self.pipeline.close()
         if self._viewer is not None:
             self._viewer.close()
 
@@ -167,7 +165,7 @@ class SlamNode(MappingNode):
     def _reset_adaptation(self) -> str:
         """Forget what the refinement learned (any thread; waits for the keyframe at work)."""
         with self._map_lock:
-            self.pipeline.depth_stage.forget_learned()
+            self.pipeline.forget_learned()
         return RESET_DONE
 
     def _check(self, config: Config) -> None:
@@ -193,7 +191,11 @@ class SlamNode(MappingNode):
             **tracking_facts(self.pipeline.tracking),
             **pose_facts(self.pipeline.tracking or self.pipeline.refinement),
             "scale_source": last.estimate.scale_source if last else "none yet",
-            **adaptation_facts(self.pipeline.depth_stage, self.config.refine.strategy),
+            **adaptation_facts(
+                self.pipeline.depth_stage,
+                self.config.refine.strategy,
+                0 if self.pipeline.adaptation is None else self.pipeline.adaptation.taken_over,
+            ),
         }
 
 

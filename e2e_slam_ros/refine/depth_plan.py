@@ -42,7 +42,7 @@ class DepthPlan:
     @property
     def is_active(self) -> bool:
         """Whether depth is scaled or refined at all."""
-        return self.refine.strategy != "none" or self.estimator is not None
+        return self.refine.refines_keyframes or self.estimator is not None
 
     @property
     def estimator(self) -> ScaleEstimator | None:
@@ -81,7 +81,7 @@ class DepthPlan:
             return measured_cue(keyframe, self.depth)
         estimator = self.estimator
         by_motion = estimator is not None and estimator.by_motion
-        labels = self.refine.strategy != "none" and self.refine.weights.labels > 0
+        labels = self.refine.refines_keyframes and self.refine.weights.labels > 0
         if not (labels or by_motion):
             return DepthCue()
         motion = self.refine.motion

@@ -194,6 +194,10 @@ class DepthStage:
         """Scale later depths alike: a loop made the newest part ``factor`` times as large."""
         self._history = self._history.followed(1.0 / factor)
 
+    def follow_network(self, ratio: float) -> None:
+        """Note that the network's depth has become ``ratio`` times as large."""
+        self._history = self._history.followed(ratio)
+
     def forget_learned(self) -> None:
         """Go back to the first weights; forget scales and counts."""
         self._refiners.reset()
@@ -269,7 +273,7 @@ class DepthStage:
     ) -> MetricDepth:
         """Return the result with its depth refined, where a refinement is configured."""
         config = plan.refine
-        if config.strategy == "none":
+        if not config.refines_keyframes:
             return result
         refiner = self._refiners.of(config)
         anchor = plan.anchor(result.scale, refiner.changes_source)

@@ -194,9 +194,9 @@ def check_strategy(config: RefineConfig, network: DepthNetwork | None) -> None:
     Raises:
         ConfigError: the network strategy without a network, or an unknown strategy.
     """
-    if config.strategy not in ("none", "output", "network"):
+    if config.strategy not in ("auto", "none", "output", "network"):
         raise ConfigError.from_parts(
-            "refine.strategy", repr(config.strategy), "none, output or network", "choose one"
+            "refine.strategy", repr(config.strategy), "auto, none, output or network", "choose one"
         )
     if config.strategy == "network" and network is None:
         raise ConfigError.from_parts(
@@ -222,7 +222,7 @@ def build_refiner(
         ConfigError: see `check_strategy`.
     """
     check_strategy(config, network)
-    if config.strategy == "none":
+    if not config.refines_keyframes:
         return None
     strategy: RefineStrategy = OutputStrategy()
     if config.strategy == "network":

@@ -24,7 +24,7 @@ def map_config(config: Config, traits: DepthTraits) -> MapConfig:
         rough = settings.unmeasured
         settings = replace(settings, distance_m=rough.distance_m, angle_deg=rough.angle_deg)
     # Measured depth stays as it is, unless something refines it.
-    is_final = traits.unit is DepthUnit.METRES and config.refine.strategy == "none"
+    is_final = traits.unit is DepthUnit.METRES and not config.refine.refines_keyframes
     if wait == 0 or is_final:
         return settings
     # A keyframe that was revised counts among the last ones again, and each is revised twice.

@@ -85,7 +85,7 @@ class LiveMapper:
         assert self.pipeline.tracking is not None
         self._tracking = self.pipeline.tracking
         if self._tracking.needs_mapping:
-            self._tracking.close()
+            self.pipeline.close()
             raise ConfigError.from_parts(
                 "parameter depth.source",
                 repr(config.depth.source),
@@ -128,7 +128,7 @@ class LiveMapper:
     def stop(self) -> None:
         """Finish the keyframe at work and end the threads."""
         self._worker.stop(_PATIENCE_S)
-        self._tracking.close()
+        self.pipeline.close()
 
     def save(self, path: Path) -> Path:
         """Write the map's checkpoint, to go on in it later; return its path. Call `stop` first.

@@ -53,7 +53,7 @@ class LookBack:
         wait = refine.wait_keyframes
         item = self._keyframes.from_newest(wait) if wait > 0 else None
         corrects = self._depth_stage.corrects(refine)
-        if item is None or item.raw is None or not (corrects or refine.strategy != "none"):
+        if item is None or item.raw is None or not (corrects or refine.refines_keyframes):
             return None
         points = map_points(self._surfels, item.keyframe, refine)
         metric = self._depth_stage(item.keyframe, item.raw, self._keyframes, refine, points)

@@ -15,6 +15,7 @@ from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.build_adaptation import build_adaptation
 from e2e_slam_ros.slam.build_map import kept_keyframes, map_config
 from e2e_slam_ros.slam.build_tracking import build_refinement, build_tracking
 from e2e_slam_ros.slam.camera_tracking import CameraTracking
@@ -27,6 +28,8 @@ from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 from e2e_slam_ros.slam.stage_timer import StageTimer
 
+# Prefix of the weights that learned in the background, in the state that is saved.
+_ROOM = "room."
 _BETWEEN = KeyframeDecision(False, "between keyframes")
 
 
@@ -51,6 +54,7 @@ class SlamPipeline:
         tracking: finds the poses of frames if ``pose.is_tracked``; else None.
         refinement: refines given poses (``pose.refine``); else None. `reset` leaves both alone:
             they run at camera rate, and are reset there.
+        adaptation: learning in the background (``refine.strategy: auto``); else None.
         is_pressed: returns whether a newer keyframe waits; `map_keyframe` does not look back then.
 
     Raises:
@@ -98,6 +102,7 @@ class SlamPipeline:
         self.keyframes = Keyframes(kept_keyframes(config), between)
         self._view = view = MappedView.of(config.map, self.source.traits)
         self._look_back = LookBack(self.depth_stage, self.keyframes, self.surfels, view)
+        self.adaptation = build_adaptation(config, self.source, lambda: self.is_pressed())
         self._follower = MapFollower(
             self._poses, self.keyframes, self.surfels, self.selector, self.depth_stage, view
         )
@@ -140,6 +145,7 @@ class SlamPipeline:
     def map_keyframe(self, frame: Frame, decision: KeyframeDecision) -> KeyframeResult:
         """Map one keyframe: prepare, estimate depth, make it metric, fuse, revise."""
         refine, timer = self._config.refine, StageTimer(self.device)
+        self._take_over()
         with self.selector.withdrawn_on_error(frame.stamp_ns):
             if self._poses is not None:
                 frame = self._poses.refreshed(frame)
@@ -161,6 +167,8 @@ class SlamPipeline:
         refused = self._follower.follow(keyframe, metric.estimate.depth)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
+        if self.adaptation is not None and revision is not None:
+            self.adaptation.offer(revision.keyframe, revision.estimate)
         return KeyframeResult(
             keyframe=keyframe,
             raw=raw,
@@ -235,7 +243,11 @@ class SlamPipeline:
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the learned state, on the CPU, to be saved with the map."""
-        return self.depth_stage.state_dict()
+        state = self.depth_stage.state_dict()
+        if self.adaptation is not None:
+            learned = self.adaptation.state_dict()
+            state |= {_ROOM + name: value.cpu() for name, value in learned.items()}
+        return state
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore the state that `state_dict` returned. After an error nothing has changed.
@@ -243,14 +255,39 @@ class SlamPipeline:
         Raises:
             DepthError: the weights do not fit the depth network, or a value is not finite.
         """
-        self.depth_stage.load_state_dict(state, self._config.refine)
+        room = {n.removeprefix(_ROOM): v for n, v in state.items() if n.startswith(_ROOM)}
+        if self.adaptation is not None:
+            self.adaptation.check(room)
+        rest = {name: value for name, value in state.items() if not name.startswith(_ROOM)}
+        self.depth_stage.load_state_dict(rest, self._config.refine)
+        if self.adaptation is not None:
+            self.adaptation.load_state_dict(room)
 
     def reset(self) -> None:
         """Forget everything: the map, the keyframes and the learned state."""
         self.restart()
         self.forget_keyframes()
-        self.depth_stage.forget_learned()
+        self.forget_learned()
         self.surfels.clear()
+
+    def forget_learned(self) -> None:
+        """Go back to the network's first weights; forget scales and counts."""
+        self.depth_stage.forget_learned()
+        if self.adaptation is not None:
+            self.adaptation.reset()
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._poses is not None:
+            self._poses.close()
+        if self.adaptation is not None:
+            self.adaptation.close()
+
+    def _take_over(self) -> None:
+        """Use what the network has learned of the room since the last keyframe."""
+        learned = None if self.adaptation is None else self.adaptation.take_over()
+        if learned is not None:
+            self.depth_stage.follow_network(learned.ratio)
 
     def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)

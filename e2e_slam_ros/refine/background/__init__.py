@@ -1,0 +1,1 @@
+"""The depth network learns the room in the time that mapping leaves."""

@@ -1,0 +1,33 @@
+"""Learning in the background, where a configuration asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.depth.source import DepthSource
+from e2e_slam_ros.refine.background.adaptation import BackgroundAdaptation
+from e2e_slam_ros.refine.depth_plan import DepthPlan
+
+
+def build_adaptation(
+    config: Config, source: DepthSource, is_pressed: Callable[[], bool]
+) -> BackgroundAdaptation | None:
+    """Return what adapts the depth network; None without a metric network or labels by motion.
+
+    Args:
+        config: of all stages.
+        source: of depth.
+        is_pressed: returns whether a keyframe waits to be mapped.
+    """
+    network, refine = source.network, config.refine
+    corrects = DepthPlan(config.depth, refine, source.traits).corrects
+    looks_back = refine.wait_keyframes > 0 and not config.tracking.localize_only
+    if refine.strategy != "auto" or network is None or not network.metric:
+        return None
+    if not (corrects and looks_back):
+        return None
+    size = (config.depth.network.height, config.depth.network.width)
+    return BackgroundAdaptation(
+        network, refine.background, size, offline=config.runtime.offline, is_pressed=is_pressed
+    )
