@@ -120,6 +120,8 @@ class SlamPipeline:
         """
         self.depth_stage.check(config.refine)
         self._config = config
+        if self.adaptation is None:
+            self.adaptation = build_adaptation(config, self.source, lambda: self.is_pressed())
         if self.refinement is not None:
             self.refinement.configure(config)
 
@@ -167,7 +169,7 @@ class SlamPipeline:
         refused = self._follower.follow(keyframe, metric.estimate.depth)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
-        if self.adaptation is not None and revision is not None:
+        if self.adaptation is not None and revision is not None and refine.strategy == "auto":
             self.adaptation.offer(revision.keyframe, revision.estimate)
         return KeyframeResult(
             keyframe=keyframe,
@@ -285,7 +287,9 @@ class SlamPipeline:
 
     def _take_over(self) -> None:
         """Use what the network has learned of the room since the last keyframe."""
-        learned = None if self.adaptation is None else self.adaptation.take_over()
+        if self.adaptation is None or self._config.refine.strategy != "auto":
+            return
+        learned = self.adaptation.take_over()
         if learned is not None:
             self.depth_stage.follow_network(learned.ratio)
 
