@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 PACKET = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
+FILE = "file"
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE, PACKET)
 # An image transport appends its name to the topic.
 TRANSPORTS = ("/compressed", "/compressedDepth", "/ffmpeg", "/theora", "/zstd")
@@ -125,6 +127,16 @@ def peek(form: str, data: object) -> tuple[str, str, str, tuple[int, int] | None
     except Exception:  # noqa: BLE001 - a damaged first image says nothing of the others
         return container, "rgb8", said, None
     return container, _PIL_MODES.get(mode, "rgb8"), said, size
+
+
+def stream_of_file(name: str, path: Path) -> Stream | None:
+    """Return the stream of image files by one of them; None if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            mode, size, form = image.mode, image.size, str(image.format).lower()
+    except Exception:  # noqa: BLE001 - whatever Pillow says of a damaged file
+        return None
+    return Stream(name, FILE, _PIL_MODES.get(mode, "rgb8"), form, size=size)
 
 
 def _values(message: Any, encoding: str) -> tuple[float, float, float] | None:
