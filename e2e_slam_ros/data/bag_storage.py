@@ -78,6 +78,15 @@ class BagStorage:
         """Connections of all files: topic, msgtype, msgcount."""
         return [connection for reader in self.readers for connection in reader.connections]
 
+    @property
+    def seconds(self) -> float:
+        """Time from the first message to the last."""
+        known = [reader for reader in self.readers if reader.connections]
+        if not known:
+            return 0.0
+        start = min(reader.start_time for reader in known)
+        return max(0.0, (max(reader.end_time for reader in known) - start) * 1e-9)
+
     def close(self) -> None:
         """Release the files."""
         self._stack.close()

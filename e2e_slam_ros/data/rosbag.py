@@ -85,6 +85,26 @@ class BagReader(PartsSequence[MessageKey]):
             self._bag.close()
             raise
 
+    @property
+    def image_words(self) -> str:
+        """The images as they are recorded, in words."""
+        return self._image.words
+
+    @property
+    def depth_words(self) -> str:
+        """The depth as it is recorded, with its unit, in words; "" if there is none."""
+        if self._depth is None:
+            return ""
+        stream = self._depth.stream
+        is_float = stream.encoding in ("32FC1", "64FC1")
+        unit = "metres" if is_float else f"{self._options.depth_factor or 1000:g} counts a metre"
+        return f"{stream.words}, {unit}"
+
+    @property
+    def topics(self) -> list[Topic]:
+        """Topics of the recording with at least one message."""
+        return self._bag.topics()
+
     def close(self) -> None:
         """Release the recording. Frames can no longer be read."""
         self._bag.close()

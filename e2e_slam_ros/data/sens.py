@@ -90,6 +90,18 @@ class SensReader(PartsSequence[Span]):
             self.name, entries, wanted.require_depth, wanted.require_pose, report
         )
 
+    @property
+    def image_words(self) -> str:
+        """The images as they are stored, in words."""
+        return f"rgb8 as {COLOUR[self._head.colour]}"
+
+    @property
+    def depth_words(self) -> str:
+        """The depth as it is stored, with its unit, in words."""
+        size = self._head.depth_size
+        how = f"{DEPTH[self._head.depth]}, {size[0]}x{size[1]}"
+        return f"16UC1 as {how}, {self._factor:g} counts a metre"
+
     def _pair(self, report: ReaderReport) -> ScannetCameras:
         head = self._head
         depth = layout_calibration(

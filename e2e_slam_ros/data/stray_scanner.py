@@ -74,6 +74,16 @@ class StrayScannerReader(PartsSequence[int | Path]):
             self._video.close()
             raise
 
+    @property
+    def image_words(self) -> str:
+        """The images as they are stored, in words."""
+        return f"video, {self._video.codec}"
+
+    @property
+    def depth_words(self) -> str:
+        """The depth as it is stored, with its unit, in words."""
+        return f"16UC1 as png, smaller than the images, {self._factor:g} counts a metre"
+
     def close(self) -> None:
         """Let go of the video. Frames can no longer be read."""
         self._video.close()

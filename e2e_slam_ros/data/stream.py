@@ -63,11 +63,16 @@ class Stream:
         return self.base.rpartition("/")[0]
 
     @property
-    def words(self) -> str:
-        """Encoding and frame in words."""
+    def stored_words(self) -> str:
+        """Encoding in words."""
         said = self.said or self.encoding
-        how = said if self.container == "raw" else f"{said} as {self.container}"
-        return f"{how}, {self.frame_id or 'no frame_id'}"
+        return said if self.container == "raw" else f"{said} as {self.container}"
+
+    @property
+    def words(self) -> str:
+        """Encoding and frame in words. Files have no frame."""
+        frame = "" if self.kind == FILE else f", {self.frame_id or 'no frame_id'}"
+        return f"{self.stored_words}{frame}"
 
 
 def base_topic(name: str) -> str:

@@ -51,6 +51,11 @@ class VideoReader(PartsSequence[int]):
             self._video.close()
             raise
 
+    @property
+    def image_words(self) -> str:
+        """The images as they are stored, in words."""
+        return f"video, {self._video.codec}"
+
     def close(self) -> None:
         """Let go of the file. Frames can no longer be read."""
         self._video.close()

@@ -62,6 +62,8 @@ class VideoFrames:
         if not self._container.streams.video:
             raise self._refusal("no video in it")
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:
+            raise self._refusal("a codec that is not known")
         width, height = self._stream.codec_context.width, self._stream.codec_context.height
         if width < 1 or height < 1 or width * height > _MOST_PIXELS:
             raise self._refusal(f"images of {width}x{height} pixels")
