@@ -63,7 +63,8 @@ ROWS = (
         "type, encoding, frame_id, namespace, name; printed with points",
         f"{POLICY}::test_the_topics_of_drivers",
         f"{LAYOUTS}::test_image_folders_follow_the_input_policy",
-        NONE,
+        f"{NODES}/test_silence_watch.py::"
+        "test_topics_that_would_fit_are_named_by_the_policy_of_recordings",
     ),
     Row(
         "depth of 8 bits or JPEG",

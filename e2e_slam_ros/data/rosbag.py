@@ -39,7 +39,7 @@ class BagReader(PartsSequence[MessageKey]):
 
     The constructor reads calibration, poses and the stamps of all images. Pixels are decoded when
     a frame is read. A topic that is not named is found by the input policy (`input_policy`).
-    ``report.notes`` lists the topics used and not used.
+    ``report.notes`` has one sentence for each image topic: whether it is used, and why.
 
     Colour and depth encodings are those of `encodings`, JPEG, PNG and compressedDepth. Depth of
     another frame than the image is reprojected by TF and its own camera_info, or left out.
@@ -182,7 +182,10 @@ class BagReader(PartsSequence[MessageKey]):
         )
 
     def _stream(self, topic: Topic) -> Stream | None:
-        """Return the stream of an image topic by its first message; None: it is no usable one."""
+        """Return the stream of an image topic, described by its first message.
+
+        None: the topic has another type, or its first message cannot be read.
+        """
         if topic.type not in IMAGE_TYPES:
             return None
         try:
