@@ -14,8 +14,8 @@ from e2e_slam_ros.config.leaf import leaf, leaves
 
 # Layouts of recordings (`data.layouts` opens them), in the order in which they are recognised.
 LAYOUT_NAMES = (
-    *("icl", "tum", "bag", "euroc", "7scenes", "scannet", "sens", "replica", "nerfstudio"),
-    *("stray", "openloris", "kitti", "video", "images"),
+    *("icl", "tum", "euroc", "7scenes", "scannet", "sens", "replica", "nerfstudio", "stray"),
+    *("openloris", "kitti", "bag", "video", "images"),
 )
 
 

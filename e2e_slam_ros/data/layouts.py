@@ -53,7 +53,6 @@ LAYOUTS = (
         lambda path: path.is_dir() and is_tum_folder(path),
         _tum,
     ),
-    Layout("bag", "rosbag2 folder, .mcap, .db3 or ROS 1 .bag file", is_bag, _bag),
     Layout(
         "euroc",
         "EuRoC (ASL), TUM-VI: mav0/cam0/data.csv, sensor.yaml",
@@ -103,6 +102,7 @@ LAYOUTS = (
         is_kitti_folder,
         KittiReader,
     ),
+    Layout("bag", "rosbag2 folder, .mcap, .db3 or ROS 1 .bag file", is_bag, _bag),
     Layout("video", "a video file with NAME.yaml or calibration.yaml", is_video_file, VideoReader),
     Layout(
         "images", "a folder of images with calibration.yaml", is_image_folder, ImageFolderReader

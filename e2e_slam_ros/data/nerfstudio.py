@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import option
 from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import keep_complete
-from e2e_slam_ros.data.images import image_size
+from e2e_slam_ros.data.images import enlarged, image_size, read_depth
 from e2e_slam_ros.data.layout import (
     Wanted,
     layout_calibration,
@@ -55,7 +56,7 @@ class NerfstudioReader(FolderSequence):
     Intrinsics are ``fl_x fl_y cx cy w h`` with ``k1 k2 k3 k4 p1 p2``, or ``camera_angle_x``.
     Those of single images are joined to one camera by their middle values, if they differ by
     less than 2 %. Depth (``depth_file_path`` or ``depth_path``) is in millimetres, or as
-    ``integer_depth_scale`` says. Frames are in the order of their names.
+    ``integer_depth_scale`` says; where it is smaller than the images, it is enlarged. Frames are in the order of their names.
 
     Raises:
         DataError: no such file, or no frame with an image.
@@ -96,6 +97,15 @@ class NerfstudioReader(FolderSequence):
             folder.name, files, wanted.require_depth, wanted.require_pose, report
         )
         super().__init__(folder.resolve().name, files, calibration, report, wanted.require_depth)
+
+    def _decode_depth(self, index: int, source: Path) -> tuple[npt.NDArray[np.float32], str]:
+        what = f"depth image {source}"
+        depth = read_depth(source, str(source), self._calibration.depth_factor)
+        lens = self._calibration.lens
+        depth = enlarged(depth, lens or self._camera, what)
+        return depth if lens is None or lens.rectifier is None else lens.rectifier.depth(
+            depth
+        ), what
 
 
 def is_nerfstudio_folder(path: Path) -> bool:

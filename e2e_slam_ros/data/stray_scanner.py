@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +12,13 @@ from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import option
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import FrameParts, PartsSequence, keep_complete
-from e2e_slam_ros.data.images import check_size, read_color, read_depth, rectified
+from e2e_slam_ros.data.images import (
+    check_size,
+    enlarged,
+    read_color,
+    read_depth,
+    rectified,
+)
 from e2e_slam_ros.data.layout import Wanted, layout_calibration, missing_part
 from e2e_slam_ros.data.pose_files import Matrix, camera_pose, numbers_of
 from e2e_slam_ros.data.pose_track import pose_matrix
@@ -128,17 +133,7 @@ class StrayScannerReader(PartsSequence[int | Path]):
             confidence = read_color(path, str(path))[..., 0]
             if confidence.shape == depth.shape:
                 depth = np.where(confidence >= _LEAST, depth, np.float32(0.0))
-        size = self._lens.width, self._lens.height
-        wider = depth.shape[1] * size[1] - depth.shape[0] * size[0]
-        if abs(wider) > max(size):
-            raise DataError.from_parts(
-                f"depth image {source}",
-                f"{depth.shape[1]}x{depth.shape[0]} pixels",
-                f"the shape of the images, {size[0]}x{size[1]}",
-                "record again",
-            )
-        large = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        found = np.asarray(large, dtype=np.float32)
+        found = enlarged(depth, self._lens, f"depth image {source}")
         rectifier = self._lens.rectifier
         return found if rectifier is None else rectifier.depth(found), f"depth image {source}"
 

@@ -243,6 +243,13 @@ def test_nerfstudio_view_angles_and_cameras_of_single_images(tmp_path: Path) -> 
     content["integer_depth_scale"] = 0.002
     file.write_text(json.dumps(content))
     assert open_reader(folder)[0].depth[60, 80] == pytest.approx(6.0, abs=0.01)
+    # Exports of phones have smaller depth of the same view.
+    small = np.arange(40 * 30, dtype=np.uint16).reshape(30, 40)
+    scenes.save(folder / "depth" / "0.png", small)
+    depth = open_reader(folder)[0].depth
+    np.testing.assert_allclose(depth, np.kron(small, np.ones((4, 4))) * 0.002, rtol=1e-6)
+    scenes.save(folder / "depth" / "0.png", small[:, :20].copy())
+    assert open_reader(folder)[0].depth is None
 
 
 def test_openloris_without_transforms(tmp_path: Path) -> None:
