@@ -33,6 +33,8 @@ _EXTRA_TYPES = {
     "tf/msg/tfMessage": _TRANSFORMS,
     "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": "std_msgs/Header header\nint32 width\n"
     "int32 height\nstring encoding\nuint64 pts\nuint8 flags\nbool is_bigendian\nuint8[] data",
+    "foxglove_msgs/msg/CompressedVideo": "builtin_interfaces/Time timestamp\nstring frame_id\n"
+    "uint8[] data\nstring format",
 }
 
 

@@ -56,7 +56,8 @@ class NerfstudioReader(FolderSequence):
     Intrinsics are ``fl_x fl_y cx cy w h`` with ``k1 k2 k3 k4 p1 p2``, or ``camera_angle_x``.
     Those of single images are joined to one camera by their middle values, if they differ by
     less than 2 %. Depth (``depth_file_path`` or ``depth_path``) is in millimetres, or as
-    ``integer_depth_scale`` says; where it is smaller than the images, it is enlarged. Frames are in the order of their names.
+    ``integer_depth_scale`` says; where it is smaller than the images, it is enlarged. Frames are
+    in the order of their names.
 
     Raises:
         DataError: no such file, or no frame with an image.
@@ -103,9 +104,9 @@ class NerfstudioReader(FolderSequence):
         depth = read_depth(source, str(source), self._calibration.depth_factor)
         lens = self._calibration.lens
         depth = enlarged(depth, lens or self._camera, what)
-        return depth if lens is None or lens.rectifier is None else lens.rectifier.depth(
-            depth
-        ), what
+        if lens is not None and lens.rectifier is not None:
+            depth = lens.rectifier.depth(depth)
+        return depth, what
 
 
 def is_nerfstudio_folder(path: Path) -> bool:

@@ -18,6 +18,7 @@ from e2e_slam_ros.data.bag_file import BagFile, MessageKey, Topic
 from e2e_slam_ros.data.bag_images import color_of_message
 from e2e_slam_ros.data.bag_poses import BagPoses
 from e2e_slam_ros.data.bag_topics import is_rectified, named
+from e2e_slam_ros.data.bag_video import BagVideo
 from e2e_slam_ros.data.calibration import lens_of_text
 from e2e_slam_ros.data.clock_check import clocks_sentence, implausible
 from e2e_slam_ros.data.frame import ReaderReport
@@ -29,6 +30,7 @@ from e2e_slam_ros.data.frame_parts import (
 )
 from e2e_slam_ros.data.images import rectified
 from e2e_slam_ros.data.input_policy import Selection, select
+from e2e_slam_ros.data.packet_video import can_decode
 from e2e_slam_ros.data.stream import IMAGE_TYPES, Stream, stream_of_message
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.lens_model import LensModel
@@ -114,6 +116,9 @@ class BagReader(PartsSequence[MessageKey]):
         selection = self._choose(topics)
         self._image = selection.colour.stream
         images = self._keys(self._image.name)
+        self._video = None
+        if self._image.encoding == "video":
+            self._video = BagVideo(self._bag, self._image, self._bag.keys(self._image.name))
         self._lens = self._find_lens(topics, camera)
         self._camera = self._lens.pinhole
         camera_frame = options.camera_frame.lstrip("/") or self._image.frame_id
@@ -145,6 +150,8 @@ class BagReader(PartsSequence[MessageKey]):
 
     def _decode_image(self, index: int, source: MessageKey) -> tuple[npt.NDArray[np.uint8], str]:
         what = f"image {index} of {self._image.name}"
+        if self._video is not None:
+            return rectified(self._video.image(source), self._lens, what), what
         message = self._bag.message(self._image.name, source)
         image = color_of_message(message, self._image.kind, what)
         return rectified(image, self._lens, what), what
@@ -169,7 +176,7 @@ class BagReader(PartsSequence[MessageKey]):
             self._named_stream(streams, topic.name) if topic else None
             for topic in (named_image, named_depth)
         )
-        selection = select(list(streams.values()), image, depth)
+        selection = select(list(streams.values()), image, depth, can_decode())
         for sentence in selection.sentences():
             self._report.note(sentence)
         return selection

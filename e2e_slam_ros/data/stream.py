@@ -14,8 +14,9 @@ from PIL import Image
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 PACKET = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
+FOXGLOVE = "foxglove_msgs/msg/CompressedVideo"
 FILE = "file"
-IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE, PACKET)
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE, PACKET, FOXGLOVE)
 # An image transport appends its name to the topic.
 TRANSPORTS = ("/compressed", "/compressedDepth", "/ffmpeg", "/theora", "/zstd")
 # Video formats, of which one message is no whole image.
@@ -88,7 +89,9 @@ def base_topic(name: str) -> str:
 
 
 def stream_of_message(name: str, kind: str, message: Any) -> Stream:
-    """Return the stream of a topic by one Image, CompressedImage or FFMPEGPacket of it."""
+    """Return the stream of a topic by one of its messages, of a type in `IMAGE_TYPES`."""
+    if kind == FOXGLOVE:
+        return Stream(name, kind, "video", str(message.format), "", message.frame_id.lstrip("/"))
     frame_id = str(message.header.frame_id).lstrip("/")
     if kind == COMPRESSED_IMAGE:
         container, encoding, said, size = peek(str(message.format), message.data)
