@@ -71,7 +71,7 @@ ROWS = (
         "neither depth nor colour",
         f"{POLICY}::test_depth_of_eight_bits_is_neither",
         f"{TUM}::test_unreadable_depth_costs_the_depth_only",
-        NONE,
+        f"{NODES}/test_stream_check.py::test_what_it_looks_like_is_said_once",
     ),
     Row(
         "depth in another frame than the image",
@@ -103,9 +103,9 @@ ROWS = (
         f"{LIVE}::test_compressed_images_and_depth",
     ),
     Row(
-        "H.264, H.265 and other videos",
-        "named and not read",
-        f"{IN}::test_a_video_topic_is_named_and_the_raw_one_is_used",
+        "H.264, H.265, AV1, VP8, VP9, MPEG-4 in messages",
+        "PyAV, where it is installed; whole images come first; live: named and not read",
+        f"{DATA}/test_bag_video.py::test_each_message_gives_its_own_picture",
         NONE,
         NONE,
     ),
