@@ -37,7 +37,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
-    """Print the page. Return the exit code: 2 if a run would refuse the recording.
+    """Print the page. Return the exit code: 2 if the recording cannot be opened.
 
     Raises:
         E2ESlamError: the path does not exist, or is of no known layout.
@@ -86,9 +86,9 @@ def _used(offer: Offer | None) -> dict[str, str]:
 
 
 def _print(path: Path, page: Inspection, used: dict[str, str]) -> None:
-    lines = [f"{path}: {page.layout} ({page.files})", ""]
+    lines = [f"{path}: {page.layout} ({page.files})"]
     rows = [*_rows(page), *((f"a run's {part}", text) for part, text in used.items())]
-    lines += [f"{label:<{_LABEL}}{text}" for label, text in rows]
+    lines += ["", *(f"{label:<{_LABEL}}{text}" for label, text in rows)] if rows else []
     if page.layout == "bag":
         lines += ["", *_topics(page)]
     if page.notes or page.left_out:

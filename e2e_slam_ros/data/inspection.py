@@ -106,11 +106,15 @@ def streams_of(path: Path, layout: Layout, options: InputOptions) -> tuple[Strea
     try:
         seconds = bag.seconds
         return tuple(
-            StreamCount(t.name, t.type, t.count, round(t.count / seconds, 2) if seconds else None)
+            StreamCount(t.name, t.type, t.count, _mean_rate(t.count, seconds))
             for t in bag.topics()
         )
     finally:
         bag.close()
+
+
+def _mean_rate(count: int, seconds: float) -> float | None:
+    return round((count - 1) / seconds, 2) if seconds > 0 and count > 1 else None
 
 
 def inspect_reader(

@@ -118,7 +118,7 @@ class PacketVideo:
             frame = self._found(number)
             if frame is None:
                 raise DataError.from_parts(
-                    f"frame {number} of {self._what}",
+                    f"{self._codec} frame {number} of {self._what}",
                     "no frame from the decoder",
                     "packets from a key frame on, whole and in order",
                     "record from the start of the stream, or with key frames more often",

@@ -21,6 +21,7 @@ from e2e_slam_ros.data.calibration import read_calibration
 from e2e_slam_ros.data.compressed import decode_compressed_depth
 from e2e_slam_ros.data.images import read_color, read_depth
 from e2e_slam_ros.data.open import open_reader
+from e2e_slam_ros.data.packet_video import PacketVideo, begins_anew
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
@@ -113,6 +114,8 @@ def test_mutated_folders(tmp_path: Path) -> None:
 
 def test_mutated_layouts(tmp_path: Path) -> None:
     """Copies of each published layout with one damaged file."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     dice = random.Random(4)
     has_av = importlib.util.find_spec("av") is not None
     originals = {}
@@ -130,6 +133,24 @@ def test_mutated_layouts(tmp_path: Path) -> None:
         damaged.write_bytes(mutated(damaged.read_bytes(), dice))
         survives((damaged, number), read_some, copy / originals[original])
         shutil.rmtree(copy)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < LIMIT_MB * 1024
+
+
+@pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV is not installed")
+def test_mutated_video_packets() -> None:
+    from data.test_bag_video import packets
+
+    dice = random.Random(5)
+    whole = [data for _, data, _ in packets("libx264", 0)]
+    for number in range(COUNT // 3):
+        data = list(whole)
+        for _ in range(dice.choice((1, 3))):
+            place = dice.randrange(len(data))
+            data[place] = mutated(data[place], dice)
+        starts = [place for place, one in enumerate(data) if begins_anew("h264", one)]
+        video = PacketVideo("h264", data.__getitem__, starts, len(data), "topic")
+        for place in range(len(data)):
+            survives(number, video.image, place)
 
 
 @needs_cases
