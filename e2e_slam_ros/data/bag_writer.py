@@ -69,7 +69,8 @@ class BagWriter:
                 f"recording {folder}", "something there", "a new path", "choose another"
             )
         try:
-            writer = Writer(folder, version=9, storage_plugin=STORAGES[storage])
+            # Humble cannot read the next version; later distributions read this one.
+            writer = Writer(folder, version=8, storage_plugin=STORAGES[storage])
             writer.open()
         except OSError as problem:
             raise write_error(folder, problem) from problem

@@ -14,10 +14,11 @@ from e2e_slam_ros.config.input import option
 from e2e_slam_ros.config.plain_yaml import load_plain_yaml
 from e2e_slam_ros.data.camera_file import lens_of_mapping
 from e2e_slam_ros.data.clock_check import clocks_sentence
-from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
+from e2e_slam_ros.data.folder_sequence import FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
+from e2e_slam_ros.data.frame_parts import note_unsynchronised
 from e2e_slam_ros.data.layout import Wanted, layout_calibration, missing_part
+from e2e_slam_ros.data.layout_sequence import LayoutSequence
 from e2e_slam_ros.data.pose_files import Matrix, camera_pose, inverted, rigid
 from e2e_slam_ros.data.text_list import listed_file, read_list, read_text
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
@@ -28,7 +29,7 @@ _TRUTHS = ("state_groundtruth_estimate0", "gt", "mocap0", "vicon0")
 _LONGEST_GAP_NS = 500_000_000
 
 
-class EurocReader(FolderSequence):
+class EurocReader(LayoutSequence):
     r"""A EuRoC or TUM-VI folder: ``mav0/cam0/data.csv``, ``sensor.yaml`` and a ground truth.
 
     Poses of the ground truth are those of the body, or of a sensor with ``T_BS`` in its
@@ -82,11 +83,8 @@ class EurocReader(FolderSequence):
             FrameFiles(stamp, path, None, pose)
             for (stamp, path), pose in zip(files, poses, strict=True)
         ]
-        entries = keep_complete(
-            folder.name, entries, wanted.require_depth, wanted.require_pose, report
-        )
         outer = folder if root == folder / "mav0" else folder.parent
-        super().__init__(outer.resolve().name, entries, calibration, report, wanted.require_depth)
+        super().__init__(outer.resolve().name, entries, calibration, report, wanted)
 
 
 def is_euroc_folder(path: Path) -> bool:

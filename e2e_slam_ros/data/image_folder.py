@@ -17,9 +17,9 @@ from e2e_slam_ros.data.calibration import (
     calibration_of,
     lens_of_text,
 )
-from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
+from e2e_slam_ros.data.folder_sequence import FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
+from e2e_slam_ros.data.frame_parts import note_unsynchronised
 from e2e_slam_ros.data.images import image_size
 from e2e_slam_ros.data.input_policy import Selection, select
 from e2e_slam_ros.data.layout import (
@@ -29,6 +29,7 @@ from e2e_slam_ros.data.layout import (
     note_no_times,
     stamp_of_number,
 )
+from e2e_slam_ros.data.layout_sequence import LayoutSequence
 from e2e_slam_ros.data.pose_files import Matrix, camera_pose, matrix_rows
 from e2e_slam_ros.data.stream import Stream, stream_of_file
 from e2e_slam_ros.data.text_list import stamp_of_word
@@ -41,7 +42,7 @@ _MILLIMETRES = 1000.0
 _TIME_DIGITS = 10
 
 
-class ImageFolderReader(FolderSequence):
+class ImageFolderReader(LayoutSequence):
     """Images in a folder, or in folders beside each other such as ``rgb/`` and ``depth/``.
 
     The input policy (`input_policy`) decides by encoding and name which folder holds colour and
@@ -90,10 +91,7 @@ class ImageFolderReader(FolderSequence):
             FrameFiles(stamp, image, depth, pose)
             for stamp, image, depth, pose in zip(times, images, depths, poses, strict=True)
         ]
-        files = keep_complete(
-            folder.name, files, wanted.require_depth, wanted.require_pose, report
-        )
-        super().__init__(folder.resolve().name, files, calibration, report, wanted.require_depth)
+        super().__init__(folder.resolve().name, files, calibration, report, wanted)
 
 
 def is_image_folder(path: Path) -> bool:

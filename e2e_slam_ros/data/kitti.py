@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from e2e_slam_ros.config.input import option
-from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
+from e2e_slam_ros.data.folder_sequence import FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.frame_parts import keep_complete
 from e2e_slam_ros.data.images import image_size
 from e2e_slam_ros.data.layout import (
     Wanted,
@@ -20,6 +19,7 @@ from e2e_slam_ros.data.layout import (
     number_of,
     stamp_of_number,
 )
+from e2e_slam_ros.data.layout_sequence import LayoutSequence
 from e2e_slam_ros.data.pose_files import Matrix, camera_pose, matrix_rows, numbers_of
 from e2e_slam_ros.data.text_list import read_text
 from e2e_slam_ros.geometry.lens_model import LensModel
@@ -29,7 +29,7 @@ _CAMERAS = ("image_2", "image_3", "image_0", "image_1")
 _FIRST_S = 1.0
 
 
-class KittiReader(FolderSequence):
+class KittiReader(LayoutSequence):
     """A KITTI odometry sequence: ``image_2/``, ``calib.txt``, ``times.txt`` and poses.
 
     ``calib.txt`` has a 3x4 projection matrix of each camera, ``P2 = K [I | t]``. Poses are those
@@ -86,11 +86,8 @@ class KittiReader(FolderSequence):
             pose = poses[number] if number < len(poses) else None
             pose = camera_pose(pose, T_first_camera, wanted.options)
             files.append(FrameFiles(stamps[place], image, None, pose))
-        files = keep_complete(
-            folder.name, files, wanted.require_depth, wanted.require_pose, report
-        )
         name = f"kitti_{folder.resolve().name}"
-        super().__init__(name, files, calibration, report, wanted.require_depth)
+        super().__init__(name, files, calibration, report, wanted)
 
 
 def is_kitti_folder(path: Path) -> bool:

@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import option
-from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
+from e2e_slam_ros.data.folder_sequence import FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.frame_parts import keep_complete
 from e2e_slam_ros.data.images import enlarged, image_size, read_depth
 from e2e_slam_ros.data.layout import (
     Wanted,
@@ -26,6 +25,7 @@ from e2e_slam_ros.data.layout import (
     note_no_times,
     stamp_of_number,
 )
+from e2e_slam_ros.data.layout_sequence import LayoutSequence
 from e2e_slam_ros.data.pose_files import camera_pose, rigid
 from e2e_slam_ros.data.text_list import listed_file, read_text
 from e2e_slam_ros.geometry.lens_model import FISHEYE, PLUMB_BOB, LensModel
@@ -49,7 +49,7 @@ class _Entry:
     values: Mapping[str, Any]
 
 
-class NerfstudioReader(FolderSequence):
+class NerfstudioReader(LayoutSequence):
     """A folder with ``transforms.json``: images with cameras and poses in OpenGL axes.
 
     ``transform_matrix`` is camera-to-world with y up and z backward; poses become optical ones.
@@ -94,10 +94,7 @@ class NerfstudioReader(FolderSequence):
         files = _frames(folder, entries, wanted, report)
         if any(frame.depth is None for frame in files):
             report.note("poses of structure from motion have no metric scale; those of ARKit do")
-        files = keep_complete(
-            folder.name, files, wanted.require_depth, wanted.require_pose, report
-        )
-        super().__init__(folder.resolve().name, files, calibration, report, wanted.require_depth)
+        super().__init__(folder.resolve().name, files, calibration, report, wanted)
 
     def _decode_depth(self, index: int, source: Path) -> tuple[npt.NDArray[np.float32], str]:
         what = f"depth image {source}"

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.input import option
 from e2e_slam_ros.data.association import associate
-from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
+from e2e_slam_ros.data.folder_sequence import FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
+from e2e_slam_ros.data.frame_parts import note_unsynchronised
 from e2e_slam_ros.data.layout import Wanted, layout_calibration, missing_part
+from e2e_slam_ros.data.layout_sequence import LayoutSequence
 from e2e_slam_ros.data.pose_files import Matrix, camera_pose, inverted, rigid
 from e2e_slam_ros.data.text_list import listed_file, read_list
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
@@ -29,7 +30,7 @@ _LONGEST_GAP_NS = 500_000_000
 Stamped = tuple[int, Path]
 
 
-class OpenLorisReader(FolderSequence):
+class OpenLorisReader(LayoutSequence):
     """An OpenLORIS sequence: ``color.txt``, ``aligned_depth.txt``, ``groundtruth.txt``.
 
     Poses are those of ``base_link``. ``trans_matrix.yaml`` moves them to the colour camera.
@@ -68,10 +69,7 @@ class OpenLorisReader(FolderSequence):
             FrameFiles(stamp, path, depth, pose)
             for (stamp, path), depth, pose in zip(images, depths, poses, strict=True)
         ]
-        files = keep_complete(
-            folder.name, files, wanted.require_depth, wanted.require_pose, report
-        )
-        super().__init__(folder.resolve().name, files, calibration, report, wanted.require_depth)
+        super().__init__(folder.resolve().name, files, calibration, report, wanted)
 
 
 def is_openloris_folder(path: Path) -> bool:

@@ -10,9 +10,8 @@ import numpy as np
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import option
-from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
+from e2e_slam_ros.data.folder_sequence import FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.frame_parts import keep_complete
 from e2e_slam_ros.data.layout import (
     Wanted,
     image_files,
@@ -22,6 +21,7 @@ from e2e_slam_ros.data.layout import (
     number_of,
     stamp_of_number,
 )
+from e2e_slam_ros.data.layout_sequence import LayoutSequence
 from e2e_slam_ros.data.pose_files import camera_pose, matrix_rows
 from e2e_slam_ros.data.text_list import read_text
 from e2e_slam_ros.geometry.lens_model import LensModel
@@ -30,7 +30,7 @@ _CAMERA, _POSES = "cam_params.json", "traj.txt"
 _DEPTH_FACTOR = 6553.5
 
 
-class ReplicaReader(FolderSequence):
+class ReplicaReader(LayoutSequence):
     """A Replica scene: ``results/frame000000.jpg``, ``results/depth000000.png``, ``traj.txt``.
 
     ``traj.txt`` has one camera-to-world matrix a line (16 numbers; x right, y down, z forward).
@@ -75,9 +75,6 @@ class ReplicaReader(FolderSequence):
             pose = poses[number] if number < len(poses) else None
             pose = camera_pose(pose, np.eye(4), wanted.options)
             files.append(FrameFiles(stamp_of_number(number), image, depth, pose))
-        files = keep_complete(
-            folder.name, files, wanted.require_depth, wanted.require_pose, report
-        )
         calibration = layout_calibration(
             wanted,
             lambda: _lens(camera, folder),
@@ -86,7 +83,7 @@ class ReplicaReader(FolderSequence):
             images[0],
             report,
         )
-        super().__init__(folder.resolve().name, files, calibration, report, wanted.require_depth)
+        super().__init__(folder.resolve().name, files, calibration, report, wanted)
 
 
 def is_replica_folder(path: Path) -> bool:

@@ -9,9 +9,8 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import CameraError, DataError, DepthError
 from e2e_slam_ros.config.input import option
-from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
+from e2e_slam_ros.data.folder_sequence import FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.frame_parts import keep_complete
 from e2e_slam_ros.data.images import image_size, read_depth
 from e2e_slam_ros.data.layout import (
     Wanted,
@@ -22,6 +21,7 @@ from e2e_slam_ros.data.layout import (
     number_of,
     stamp_of_number,
 )
+from e2e_slam_ros.data.layout_sequence import LayoutSequence
 from e2e_slam_ros.data.pose_files import Matrix, camera_pose, numbers_of, pose_of_file, rigid
 from e2e_slam_ros.data.scannet_cameras import ScannetCameras, lens_of_matrix
 from e2e_slam_ros.geometry.lens_model import LensModel
@@ -30,7 +30,7 @@ from e2e_slam_ros.geometry.lens_model import LensModel
 _CENTRED = 0.15
 
 
-class ScannetReader(FolderSequence):
+class ScannetReader(LayoutSequence):
     r"""A folder of ScanNet's exporter: ``color/0.jpg``, ``depth/0.png``, ``pose/0.txt``.
 
     ``intrinsic/`` holds ``intrinsic_color.txt`` and ``intrinsic_depth.txt``, and may hold the
@@ -85,10 +85,7 @@ class ScannetReader(FolderSequence):
             stamp_ns = stamp_of_number(number_of(image) or 0)
             known = depth if self._cameras is not None else None
             files.append(FrameFiles(stamp_ns, image, known, pose))
-        files = keep_complete(
-            folder.name, files, wanted.require_depth, wanted.require_pose, report
-        )
-        super().__init__(folder.resolve().name, files, calibration, report, wanted.require_depth)
+        super().__init__(folder.resolve().name, files, calibration, report, wanted)
 
     def _decode_depth(self, index: int, source: Path) -> tuple[npt.NDArray[np.float32], str]:
         assert self._cameras is not None  # else no frame has depth

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
+from e2e_slam_ros.data.folder_sequence import FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
-from e2e_slam_ros.data.frame_parts import keep_complete
 from e2e_slam_ros.data.images import image_size, read_counts
 from e2e_slam_ros.data.layout import (
     Wanted,
@@ -21,6 +20,7 @@ from e2e_slam_ros.data.layout import (
     number_of,
     stamp_of_number,
 )
+from e2e_slam_ros.data.layout_sequence import LayoutSequence
 from e2e_slam_ros.data.pose_files import camera_pose, pose_of_file
 from e2e_slam_ros.geometry.lens_model import LensModel
 
@@ -31,7 +31,7 @@ _INVALID = 65535
 _COLOUR = "frame-*.color.png"
 
 
-class SevenScenesReader(FolderSequence):
+class SevenScenesReader(LayoutSequence):
     """One sequence of 7-Scenes: ``frame-000000.color.png``, ``.depth.png`` and ``.pose.txt``.
 
     Depth is in millimetres. It is not registered to colour: the depth camera has a focal length
@@ -76,9 +76,6 @@ class SevenScenesReader(FolderSequence):
                     camera_pose(pose, np.eye(4), wanted.options),
                 )
             )
-        files = keep_complete(
-            folder.name, files, wanted.require_depth, wanted.require_pose, report
-        )
         size = image_size(images[0]) or _SIZE
         calibration = layout_calibration(
             wanted, lambda: _lens(size), 1000.0, "Kinect's colour camera", size, report
@@ -89,7 +86,7 @@ class SevenScenesReader(FolderSequence):
                 "between the cameras are not published, and stay"
             )
         name = f"{folder.resolve().parent.name}_{folder.resolve().name}"
-        super().__init__(name, files, calibration, report, wanted.require_depth)
+        super().__init__(name, files, calibration, report, wanted)
 
     def _decode_depth(self, index: int, source: Path) -> tuple[npt.NDArray[np.float32], str]:
         counts = read_counts(source, str(source))
