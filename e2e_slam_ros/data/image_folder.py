@@ -79,7 +79,7 @@ class ImageFolderReader(LayoutSequence):
         images = found[colour]
         report.listed = len(images)
         stamps = _stamps(images, report)
-        calibration = _calibration(folder, images, wanted, report)
+        calibration = _calibration(folder, images, selection.depth is not None, wanted, report)
         depths: Sequence[Path | None] = [None] * len(images)
         if selection.depth is not None:
             depths = _partners(images, stamps, found[selection.depth.stream.name], wanted, report)
@@ -160,7 +160,7 @@ def _stamps(images: Sequence[Path], report: ReaderReport) -> list[int] | None:
 
 
 def _calibration(
-    folder: Path, images: Sequence[Path], wanted: Wanted, report: ReaderReport
+    folder: Path, images: Sequence[Path], has_depth: bool, wanted: Wanted, report: ReaderReport
 ) -> Calibration:
     options, given = wanted.options, wanted.pinhole
     size = image_size(images[0])
@@ -170,10 +170,11 @@ def _calibration(
     elif options.intrinsics:
         lens = lens_of_text(options.intrinsics, size)
     beside = images[0].parent if calibration_file(folder) is None else folder
-    own = calibration_file(beside)
+    own = calibration_of(beside)
+    factor = options.depth_factor or (own.depth_factor if own is not None else _MILLIMETRES)
     # Cameras of other programs do not say what a count of depth is. Most are millimetres.
-    factor = options.depth_factor
-    if not factor and (own is None or calibration_of(beside) is None):
+    assumed = not options.depth_factor and (own is None or own.assumed_factor)
+    if assumed:
         factor = _MILLIMETRES
     found = calibration_of(beside, lens, factor)
     if found is None:
@@ -183,8 +184,7 @@ def _calibration(
             f"one of {', '.join(CALIBRATION_FILES)} beside them",
             f"copy it there, or give {option('intrinsics', 'fx,fy,cx,cy')}",
         )
-    if found.assumed_factor:
-        found = calibration_of(beside, lens, _MILLIMETRES) or found
+    if assumed and has_depth:
         report.note(
             f"{found.source} does not say how many counts of depth are a metre; millimetres "
             f"assumed; {option('depth_factor', '5000')} for TUM's"

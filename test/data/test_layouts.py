@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import LAYOUT_NAMES
 from e2e_slam_ros.data.layouts import LAYOUTS, recognised
 from e2e_slam_ros.data.open import open_reader
+from e2e_slam_ros.data.pose_check import check_poses
 
 HAS_AV = importlib.util.find_spec("av") is not None
 
@@ -69,6 +71,25 @@ def test_a_known_point_is_where_it_should_be(
     moved = np.linalg.inv(reader[0].T_map_camera) @ reader[2].T_map_camera
     true = np.linalg.inv(scenes.pose(0)) @ scenes.pose(2)
     np.testing.assert_allclose(moved, true, atol=1e-5)
+
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "hololens" / "rooms_000"
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="../shared/data is not here")
+def test_real_images_agree_with_poses_that_were_opengl(tmp_path: Path) -> None:
+    """Real frames written with OpenGL's axes: the images show that they are optical again."""
+    source = open_reader(REAL)
+    camera, frames = source[0].camera, []
+    for index in range(0, 40, 2):
+        frame, name = source[index], f"images/{index}.png"
+        scenes.save(tmp_path / name, frame.image)
+        gl = frame.T_map_camera @ np.diag([1.0, -1.0, -1.0, 1.0])
+        frames.append({"file_path": name, "transform_matrix": gl.tolist()})
+    inner = {"fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx + 0.5, "cy": camera.cy + 0.5}
+    (tmp_path / "transforms.json").write_text(json.dumps({**inner, "frames": frames}))
+    fit = check_poses(open_reader(tmp_path))
+    assert fit is not None and fit.optical > 0.9
 
 
 @pytest.mark.parametrize(("name", "write", "has_depth"), parameters())
@@ -370,6 +391,23 @@ def test_image_folders_with_times_in_their_names(tmp_path: Path) -> None:
     assert reader[1].stamp_ns == scenes.FIRST_NS + scenes.STEP_NS
     np.testing.assert_allclose(reader[1].T_map_camera, scenes.pose(1), atol=1e-4)
     assert reader[0].depth is None
+
+
+def test_a_tum_folder_without_its_lists(tmp_path: Path, tum_folder: Callable[..., Any]) -> None:
+    """Times are in the names of the files; depth is a little later."""
+    folder = tum_folder(calibration=False)
+    for index in range(folder.count):
+        late = folder.path / "depth" / f"{100 + index / 10 + 0.004:.6f}.png"
+        folder.depth(index).rename(late)
+    for name in ("rgb.txt", "depth.txt"):
+        (folder.path / name).unlink()
+    named = {"intrinsics": "15,15,7.5,5.5"}
+    reader = open_reader(folder.path, **named)
+    assert [f.stamp_ns for f in reader] == [100 * 10**9 + i * 10**8 for i in range(4)]
+    assert reader[1].T_map_camera[0, 3] == pytest.approx(0.1)
+    assert any("millimetres assumed; --depth-factor 5000" in n for n in reader.report.notes)
+    assert reader[0].depth[5, 5] == pytest.approx(5.0)
+    assert open_reader(folder.path, depth_factor=5000.0, **named)[0].depth[5, 5] == 1.0
 
 
 def test_a_layout_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
