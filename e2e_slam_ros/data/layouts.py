@@ -49,7 +49,7 @@ LAYOUTS = (
     ),
     Layout(
         "tum",
-        "TUM RGB-D: rgb.txt, depth.txt, groundtruth.txt; or associations.txt",
+        "TUM RGB-D: rgb.txt, depth.txt, groundtruth.txt, or associations.txt",
         lambda path: path.is_dir() and is_tum_folder(path),
         _tum,
     ),
@@ -110,6 +110,7 @@ LAYOUTS = (
 )
 assert tuple(layout.name for layout in LAYOUTS) == LAYOUT_NAMES
 _PLAIN = LAYOUTS[-1]
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 
 def layout_named(name: str) -> Layout:
@@ -166,10 +167,14 @@ def _unknown(path: Path, known: list[str]) -> DataError:
             "one",
             f"choose {', '.join(known)}",
         )
-    lines = "; ".join(f"{layout.name} ({layout.what})" for layout in LAYOUTS)
+    if path.suffix.lower() in _ARCHIVES:
+        return DataError.from_parts(
+            f"sequence {path}", "an archive", "a recording that is unpacked", "unpack it first"
+        )
+    lines = "".join(f"\n  {layout.name}: {layout.what}" for layout in LAYOUTS)
     return DataError.from_parts(
         f"sequence {path}",
         "files of no known layout",
-        f"one of these layouts: {lines}",
+        f"one of these layouts:{lines}",
         f"check the path, or name the layout: {option('dataset', 'NAME')}",
     )

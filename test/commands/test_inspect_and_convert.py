@@ -24,7 +24,7 @@ def test_inspect_a_folder(data: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["inspect", str(data)]) == 0
     page = capsys.readouterr().out
     for words in (
-        f"{data}: tum (TUM RGB-D: rgb.txt, depth.txt, groundtruth.txt; or associations.txt)",
+        f"{data}: tum (TUM RGB-D: rgb.txt, depth.txt, groundtruth.txt, or associations.txt)",
         "12 in 1.1 s, 10 a second",
         "rgb8 as png",
         "12 of 12 frames, mono16 as png, 5000 counts a metre",
@@ -83,6 +83,11 @@ def test_convert_refuses(data: Path, tmp_path: Path, refused: Refused) -> None:
     assert "nothing is overwritten" in text
     refused("convert", data, tmp_path / "a.db3")
     refused("inspect", tmp_path / "nothing")
+    (tmp_path / "rgbd.tgz").write_bytes(b"")
+    assert "unpack it first" in refused("inspect", tmp_path / "rgbd.tgz")
+    empty = refused("inspect", tmp_path / "there")
+    layouts = empty.partition("expected:")[2].partition("do:")[0]
+    assert layouts.count("\n") > 12 and "kitti: KITTI odometry" in layouts
 
 
 def test_a_converted_part_is_the_part(data: Path, tmp_path: Path) -> None:
