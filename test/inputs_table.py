@@ -104,10 +104,10 @@ ROWS = (
     ),
     Row(
         "H.264, H.265, AV1, VP8, VP9, MPEG-4 in messages",
-        "PyAV, where it is installed; whole images come first; live: named and not read",
+        "PyAV, where it is installed; whole images come first; live: in CompressedImage",
         f"{DATA}/test_bag_video.py::test_each_message_gives_its_own_picture",
         NONE,
-        NONE,
+        f"{LIVE}::test_a_video_in_compressed_images",
     ),
     Row(
         "EXIF orientation",

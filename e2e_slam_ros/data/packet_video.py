@@ -76,7 +76,7 @@ class PacketVideo:
         what: the stream in messages.
 
     Raises:
-        DataError: PyAV is not installed.
+        DataError: PyAV is not installed, or has no such decoder.
 
     >>> video = PacketVideo("h264", lambda number: b"", [0], 1, "topic /video")
     >>> try:
@@ -99,6 +99,15 @@ class PacketVideo:
         except ImportError as problem:
             raise DataError.from_parts(
                 what, f"no PyAV ({problem})", "PyAV, which decodes videos", "pip install av"
+            ) from problem
+        try:
+            av.CodecContext.create(codec, "r")
+        except ValueError as problem:
+            raise DataError.from_parts(
+                what,
+                f"no decoder for {codec or 'its format'} ({problem})",
+                "a PyAV with this decoder",
+                "pip install --upgrade av",
             ) from problem
         self._av: Any = av
         self._codec, self._packet, self._what = codec, packet, what

@@ -66,7 +66,7 @@ def judge(stream: Stream, videos: bool = False) -> Verdict:
     if encoding == "video" and videos and hint != "depth" and codec_of(stream.container):
         return _judge_colour(stream, hint)
     if encoding == "video":
-        how = " (in recordings: pip install av)" if codec_of(stream.container) else ""
+        how = " (pip install av)" if codec_of(stream.container) else ""
         return Verdict(stream, "none", 0, (f"{stream.container} video is not decoded{how}",))
     if encoding == "unknown":
         return Verdict(stream, "none", 0, (f"format {stream.container} is not known",))

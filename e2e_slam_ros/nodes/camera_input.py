@@ -34,6 +34,7 @@ from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.nodes.stream_check import StreamCheck
 from e2e_slam_ros.nodes.tracked_frames import TrackedFrames
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
+from e2e_slam_ros.nodes.video_images import VideoImages
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
 from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pose_refinement import PoseRefinement
@@ -139,6 +140,7 @@ class CameraInput:
             COMPRESSED_IMAGE if suffix else IMAGE,
         )
         self._image_check = StreamCheck(image, "colour", self._on_wrong_stream)
+        self._videos = VideoImages(lambda text: self.on_notice("image", text))
         self._infos = InfoSubscription(
             node, "camera/camera_info", runtime, self._assembler.add_info
         )
@@ -242,11 +244,13 @@ class CameraInput:
         self._image_check.look(msg)
         if self.paused:
             return
-        stamp_ns = stamp_to_ns(msg.header.stamp)
-        # One that comes again is answered by `on_duplicate`.
-        if stamp_ns != self._assembler.newest_ns:
-            self.acknowledger.begin(stamp_ns, msg.header.frame_id)
-        self._assembler.add_image(msg, info.get("received_timestamp") or time.time_ns())
+        received_ns = info.get("received_timestamp") or time.time_ns()
+        for image in self._videos.images(msg):
+            stamp_ns = stamp_to_ns(image.header.stamp)
+            # One that comes again is answered by `on_duplicate`.
+            if stamp_ns != self._assembler.newest_ns:
+                self.acknowledger.begin(stamp_ns, image.header.frame_id)
+            self._assembler.add_image(image, received_ns)
 
     def _receive_depth(self, msg: Image) -> None:
         self._depth_check.look(msg)

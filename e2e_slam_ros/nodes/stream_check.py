@@ -7,6 +7,7 @@ from typing import Any
 
 from sensor_msgs.msg import CompressedImage
 
+from e2e_slam_ros.data.packet_video import can_decode
 from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE, stream_of_message
 from e2e_slam_ros.data.stream_verdict import judge
 
@@ -33,7 +34,7 @@ class StreamCheck:
             return
         self._done = True
         kind = COMPRESSED_IMAGE if isinstance(message, CompressedImage) else IMAGE
-        verdict = judge(stream_of_message(self._topic, kind, message))
+        verdict = judge(stream_of_message(self._topic, kind, message), can_decode())
         if verdict.role != self._role:
             found = "neither colour nor depth" if verdict.role == "none" else verdict.role
             self._notice(

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import in_ros
 from e2e_slam_ros.data.input_policy import Selection, select
+from e2e_slam_ros.data.packet_video import can_decode
 from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE, Stream, stream_of_message
 
 _TYPES: dict[str, type] = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
@@ -73,7 +74,7 @@ class TopicSurvey:
         lines: list[str] = []
         if self._streams:
             try:
-                chosen = select(list(self._streams.values()))
+                chosen = select(list(self._streams.values()), videos=can_decode())
                 lines = [*chosen.sentences(), _remapping(chosen)]
             except DataError as refusal:
                 lines = [str(refusal)]

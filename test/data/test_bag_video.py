@@ -13,7 +13,9 @@ from data.conftest import BagBuilder
 from data.layout_scenes import colour, dot, found_dot
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.bag_storage import _EXTRA_TYPES
+from e2e_slam_ros.data.packet_video import PacketVideo
 from e2e_slam_ros.data.rosbag import BagReader
+from e2e_slam_ros.data.video_decoder import VideoDecoder
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
@@ -25,7 +27,7 @@ PACKET = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
 FOXGLOVE = "foxglove_msgs/msg/CompressedVideo"
 
 
-def place(number: int) -> np.ndarray:
+def place_of(number: int) -> np.ndarray:
     return np.array([20.0 + 10 * number, 30.0 + 5 * number])
 
 
@@ -40,7 +42,7 @@ def packets(codec: str, b_frames: int) -> list[tuple[int, bytes, bool]]:
     for number in [*range(COUNT), None]:
         frame = None
         if number is not None:
-            image = colour(dot(place(number)))
+            image = colour(dot(place_of(number)))
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = number
         for packet in context.encode(frame):
@@ -122,17 +124,17 @@ def test_each_message_gives_its_own_picture(
     for index in (*range(COUNT), 3, 11, 0, 7, 6):
         frame = reader[index]
         assert frame.stamp_ns == START + index * STEP
-        np.testing.assert_allclose(found_dot(frame.image), place(index), atol=0.2)
+        np.testing.assert_allclose(found_dot(frame.image), place_of(index), atol=0.2)
 
 
 def test_whole_images_come_before_a_video(bag: BagBuilder, tmp_path: Path) -> None:
     record(bag, "packet", "libx264")
     for number in range(COUNT):
-        bag.image(START + number * STEP, colour(dot(place(number))))
+        bag.image(START + number * STEP, colour(dot(place_of(number))))
     reader = BagReader(bag.write(tmp_path / "a"))
     assert "colour = /camera/image_raw (rgb8" in "\n".join(reader.report.notes)
     named = BagReader(tmp_path / "a", image_topic="/camera/image_raw/ffmpeg")
-    np.testing.assert_allclose(found_dot(named[4].image), place(4), atol=0.2)
+    np.testing.assert_allclose(found_dot(named[4].image), place_of(4), atol=0.2)
 
 
 def test_damaged_and_missing_packets_cost_their_own_frames(
@@ -146,7 +148,26 @@ def test_damaged_and_missing_packets_cost_their_own_frames(
     reader = BagReader(bag.write(tmp_path / "a"))
     with pytest.raises(DataError, match="no frame from the decoder, expected packets from a key"):
         reader[0]
-    np.testing.assert_allclose(found_dot(reader[9].image), place(10), atol=0.2)
+    np.testing.assert_allclose(found_dot(reader[9].image), place_of(10), atol=0.2)
+
+
+def test_a_decoder_that_pyav_does_not_have_is_refused() -> None:
+    for codec in ("", "theora9"):
+        with pytest.raises(DataError, match="got no decoder for .*, expected a PyAV with"):
+            PacketVideo(codec, lambda number: b"", [0], 1, "topic /video")
+    decoder = VideoDecoder("theora9")
+    assert decoder.frames(b"data", 0) == [] and decoder.waiting == 1
+
+
+def test_packets_as_they_arrive_begin_with_a_key_frame() -> None:
+    decoder, seen = VideoDecoder("h264"), {}
+    # Key frames are the first, the sixth and the eleventh picture. The first packet is lost.
+    for number, data, _ in packets("libx264", 0)[1:]:
+        damaged = b"\0\0\1\x67" + bytes(9) if number == 7 else data
+        seen |= dict(decoder.frames(damaged, number))
+    assert set(seen) >= {5, 6, 10, 11} and min(seen) == 5 and 7 not in seen
+    for number in (5, 6, 10, 11):
+        np.testing.assert_allclose(found_dot(seen[number]), place_of(number), atol=0.3)
 
 
 def test_without_pyav_the_topic_says_how(
@@ -154,5 +175,5 @@ def test_without_pyav_the_topic_says_how(
 ) -> None:
     record(bag, "packet", "libx264")
     monkeypatch.setattr("e2e_slam_ros.data.rosbag.can_decode", lambda: False)
-    with pytest.raises(DataError, match=r"video is not decoded \(in recordings: pip install av\)"):
+    with pytest.raises(DataError, match=r"video is not decoded \(pip install av\)"):
         BagReader(bag.write(tmp_path / "a"))
