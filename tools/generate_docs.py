@@ -34,7 +34,9 @@ def options_table() -> str:
 def layouts_table() -> str:
     """Return the layouts of recordings that are read."""
     lines = ["| `--dataset` | files |", "|---|---|"]
-    lines += [f"| `{layout.name}` | {layout.what} |" for layout in LAYOUTS]
+    for layout in LAYOUTS:
+        what = layout.what.replace("*", "\\*")
+        lines.append(f"| `{layout.name}` | {what} |")
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import LAYOUT_NAMES, option
 from e2e_slam_ros.data.bag_file import is_bag
+from e2e_slam_ros.data.calibration import lens_of_text
 from e2e_slam_ros.data.euroc import EurocReader, is_euroc_folder
 from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.icl import IclReader, is_icl_folder
@@ -25,6 +26,8 @@ from e2e_slam_ros.data.tum import TumReader, is_tum_folder
 from e2e_slam_ros.data.video_file import VideoReader
 from e2e_slam_ros.data.video_frames import is_video_file
 
+_ICL_SIZE = (640, 480)
+
 
 def _tum(path: Path, wanted: Wanted) -> FrameReader:
     required = wanted.require_depth, wanted.require_pose
@@ -32,7 +35,10 @@ def _tum(path: Path, wanted: Wanted) -> FrameReader:
 
 
 def _icl(path: Path, wanted: Wanted) -> FrameReader:
-    return IclReader(path, wanted.pinhole, wanted.require_depth, wanted.require_pose)
+    camera = wanted.pinhole
+    if camera is None and wanted.options.intrinsics:
+        camera = lens_of_text(wanted.options.intrinsics, _ICL_SIZE).pinhole
+    return IclReader(path, camera, wanted.require_depth, wanted.require_pose)
 
 
 def _bag(path: Path, wanted: Wanted) -> FrameReader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import FrameReader
@@ -29,6 +30,10 @@ def test_icl_folders(tum_folder):
     assert isinstance(open_reader(folder.path), TumReader)
     (folder.path / "rgb.txt").unlink()
     assert isinstance(open_reader(folder.path), IclReader)
+    for image in (folder.path / "rgb").iterdir():
+        Image.new("RGB", (640, 480)).save(image)
+    named = open_reader(folder.path, intrinsics="500,500,319.5,239.5")
+    assert isinstance(named, IclReader) and named.camera.fx == 500.0
     with pytest.raises(DataError, match="built-in names are for TUM folders"):
         open_reader(folder.path, camera="fr1")
 
