@@ -30,7 +30,7 @@ setup(
     # they start, and torch, open3d, ... may come from apt, pip or conda under other names.
     # requirements.txt and package.xml hold the dependencies.
     install_requires=["setuptools"],
-    extras_require={"viewer": ["viser>=1.1"]},
+    extras_require={"viewer": ["viser>=1.1"], "video": ["av>=12.3"]},
     python_requires=">=3.10",
     zip_safe=False,
     maintainer="e2e_slam_ros maintainers",

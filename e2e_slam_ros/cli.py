@@ -11,8 +11,10 @@ from contextlib import contextmanager
 
 from e2e_slam_ros import __version__
 from e2e_slam_ros.commands import (
+    convert,
     download_weights,
     evaluate,
+    inspect,
     live,
     make_scene,
     mesh,
@@ -65,7 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"e2e-slam {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (live, replay, evaluate, train, make_scene, mesh, parameters, download_weights):
+    used = live, replay, inspect, convert, evaluate, train, make_scene, mesh
+    for command in (*used, parameters, download_weights):
         command.add_to(commands)
     return parser
 

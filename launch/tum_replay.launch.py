@@ -1,4 +1,4 @@
-"""Play a recording into slam_node: a TUM RGB-D or ICL-NUIM folder, or a bag. Ends with it."""
+"""Play a recording of any layout into slam_node. Ends with it."""
 
 from launch import LaunchContext, LaunchDescription
 

@@ -11,6 +11,7 @@ DATA, LIVE, NODES = "test/data", "test/nodes/test_live_cases.py", "test/nodes"
 IN, CASES = f"{DATA}/test_inputs.py", f"{DATA}/test_cases.py"
 ENC, BAG, TUM = f"{DATA}/test_encodings.py", f"{DATA}/test_rosbag.py", f"{DATA}/test_tum.py"
 POLICY, FILES = f"{DATA}/test_input_policy.py", f"{DATA}/test_camera_files.py"
+LAYOUTS = f"{DATA}/test_layouts.py"
 LENS, ASSEMBLING = "test/geometry/test_lens_model.py", f"{NODES}/test_assembling.py"
 
 
@@ -26,21 +27,51 @@ class Row:
 
 
 NONE = "-"
+POINT = f"{LAYOUTS}::test_a_known_point_is_where_it_should_be"
 ENCODING = f"{ENC}::test_a_picture_survives_every_encoding"
+# The point test runs for each of them.
+FORMATS = (
+    ("EuRoC (ASL), TUM-VI", "poses of the body become the camera's by `T_BS`, `T_cam_imu`"),
+    ("7-Scenes", "depth resampled from 585 to the colour camera's 525 pixels focal length"),
+    ("ScanNet, exported or .sens", "depth registered to colour"),
+    ("Replica of NICE-SLAM", "`cam_params.json`, `traj.txt`"),
+    ("nerfstudio, instant-ngp", "`transforms.json`; axes of OpenGL become optical ones"),
+    ("Stray Scanner", "video, depth with its confidence, ARKit's poses"),
+    ("OpenLORIS-Scene", "poses of `base_link` become the camera's by `trans_matrix.yaml`"),
+    ("KITTI odometry", "poses of camera 0 become those of the camera used"),
+    ("a video file", "PyAV; turned as the file says"),
+    ("a folder of images with a calibration", "the input policy chooses among its folders"),
+)
 ROWS = (
+    Row(
+        "TUM RGB-D",
+        "lists, or `associations.txt`",
+        NONE,
+        f"{TUM}::test_frames_carry_what_the_files_hold",
+        NONE,
+    ),
+    *(Row(what, how, NONE, POINT, NONE) for what, how in FORMATS),
+    Row(
+        "rosbag2 (sqlite3, mcap), ROS 1 .bag",
+        "rosbags, without ROS",
+        f"{BAG}::test_ros_1_bags",
+        NONE,
+        NONE,
+    ),
     Row(
         "which stream is the image, which the depth",
         "type, encoding, frame_id, namespace, name; printed with points",
         f"{POLICY}::test_the_topics_of_drivers",
-        NONE,
-        NONE,
+        f"{LAYOUTS}::test_image_folders_follow_the_input_policy",
+        f"{NODES}/test_silence_watch.py::"
+        "test_topics_that_would_fit_are_named_by_the_policy_of_recordings",
     ),
     Row(
         "depth of 8 bits or JPEG",
         "neither depth nor colour",
         f"{POLICY}::test_depth_of_eight_bits_is_neither",
         f"{TUM}::test_unreadable_depth_costs_the_depth_only",
-        NONE,
+        f"{NODES}/test_stream_check.py::test_what_it_looks_like_is_said_once",
     ),
     Row(
         "depth in another frame than the image",
@@ -72,11 +103,11 @@ ROWS = (
         f"{LIVE}::test_compressed_images_and_depth",
     ),
     Row(
-        "H.264, H.265 and other videos",
-        "named and not read",
-        f"{IN}::test_a_video_topic_is_named_and_the_raw_one_is_used",
+        "H.264, H.265, AV1, VP8, VP9, MPEG-4 in messages",
+        "PyAV, where it is installed; whole images come first; live: in CompressedImage",
+        f"{DATA}/test_bag_video.py::test_each_message_gives_its_own_picture",
         NONE,
-        NONE,
+        f"{LIVE}::test_a_video_in_compressed_images",
     ),
     Row(
         "EXIF orientation",

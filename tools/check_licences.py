@@ -1,9 +1,9 @@
 """Refuse run-time dependencies whose licence would bind this package: part of `make lint`.
 
-Reads requirements.txt, torch and, where they are installed, requirements-mesh.txt and
-requirements-viewer.txt; follows what each distribution requires in turn; looks at the licence in
-its metadata. Tools that only develop or test this package (requirements-dev.txt) may have any
-licence: nothing of them is shipped.
+Reads requirements.txt, torch and, where they are installed, requirements-mesh.txt,
+requirements-viewer.txt and requirements-video.txt; follows what each distribution requires in
+turn; looks at the licence in its metadata. Tools that only develop or test this package
+(requirements-dev.txt) may have any licence: nothing of them is shipped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 REPO = Path(__file__).resolve().parent.parent
-OPTIONAL_FILES = ("requirements-mesh.txt", "requirements-viewer.txt")
+OPTIONAL_FILES = tuple(f"requirements-{name}.txt" for name in ("mesh", "viewer", "video"))
 
 PERMISSIVE = {
     "0BSD",

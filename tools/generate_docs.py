@@ -9,6 +9,7 @@ from e2e_slam_ros.commands.parameters import markdown_table
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.input import InputOptions, flag
 from e2e_slam_ros.config.leaf import leaves
+from e2e_slam_ros.data.layouts import LAYOUTS
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -30,10 +31,20 @@ def options_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def layouts_table() -> str:
+    """Return the layouts of recordings that are read."""
+    lines = ["| `--dataset` | files |", "|---|---|"]
+    for layout in LAYOUTS:
+        what = layout.what.replace("*", "\\*")
+        lines.append(f"| `{layout.name}` | {what} |")
+    return "\n".join(lines) + "\n"
+
+
 def inputs_page(text: str) -> str:
-    """Return docs/inputs.md with its two generated tables written again."""
+    """Return docs/inputs.md with its generated tables written again."""
     table = runpy.run_path(str(REPO / "test" / "inputs_table.py"))["markdown"]()
-    for name, content in (("options", options_table()), ("table", table)):
+    tables = {"layouts": layouts_table(), "options": options_table(), "table": table}
+    for name, content in tables.items():
         before, opening, rest = text.partition(f"<!-- {name} -->\n")
         _, closing, after = rest.partition(f"<!-- /{name} -->")
         text = f"{before}{opening}{content}{closing}{after}"

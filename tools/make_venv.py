@@ -207,6 +207,14 @@ def install_viewer(options: Options) -> None:
         print(f"  WARNING: viser was not installed; --viewer web will say so.\n  {error}")
 
 
+def install_video(options: Options) -> None:
+    """Reading videos is an extra: where PyAV does not install, the rest still works."""
+    try:
+        pip_install(options, ["-r", str(REPO / "requirements-video.txt")])
+    except StepFailed as error:
+        print(f"  WARNING: PyAV was not installed; videos cannot be read.\n  {error}")
+
+
 def link_standins(options: Options) -> None:
     """Put each stand-in on the venv's path where the real package is absent."""
     purelib = site_packages(options)
@@ -268,6 +276,11 @@ def steps(options: Options) -> list[Step]:
             "viewer in the browser (requirements-viewer.txt)",
             digest(REPO / "requirements-viewer.txt"),
             lambda: install_viewer(options),
+        ),
+        Step(
+            "video files (requirements-video.txt)",
+            digest(REPO / "requirements-video.txt"),
+            lambda: install_video(options),
         ),
     ]
     if not options.system_ros:

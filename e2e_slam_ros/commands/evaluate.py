@@ -53,7 +53,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder (TUM RGB-D, ICL-NUIM) or bag with measured depth",
+        help="recording of any layout, with measured depth",
     )
     parser.add_argument("--frames", metavar="A:B", help="only frames A to B-1, as in Python")
     add_input(parser)

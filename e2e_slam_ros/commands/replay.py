@@ -43,8 +43,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder (TUM RGB-D, ICL-NUIM) or bag"
+        "path",
+        nargs="?",
+        type=Path,
+        metavar="PATH",
+        help="folder, recording or video of any layout that is read; see docs/inputs.md",
     )
+    source.add_argument("--data", type=Path, metavar="PATH", help="the same as PATH")
     source.add_argument("--bag", type=Path, metavar="FILE", help="rosbag2 folder or file")
     source.add_argument(
         "--demo",
@@ -94,7 +99,9 @@ def run(arguments: argparse.Namespace, argv: Sequence[str]) -> int:
     run_replay = _import_replay()
     with run_folder(arguments.out, config.map.max_surfels) as folder:
         reader = open_sequence(
-            arguments.data or arguments.bag, arguments.frames, input_of(arguments)
+            arguments.path or arguments.data or arguments.bag,
+            arguments.frames,
+            input_of(arguments),
         )
         config = fitted(
             config,

@@ -28,7 +28,7 @@ class CameraConfig:
     transport: str = leaf(
         "raw",
         "raw: Image; compressed: CompressedImage on <image topic>/compressed and <depth "
-        "topic>/compressedDepth",
+        "topic>/compressedDepth; CompressedImage may be JPEG, PNG or, with PyAV, a video (H.264)",
         choices=("raw", "compressed"),
     )
     undistort: bool = leaf(True, "remove lens distortion given in camera_info")

@@ -12,6 +12,12 @@ from dataclasses import dataclass, fields
 from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.config.leaf import leaf, leaves
 
+# Layouts of recordings (`data.layouts` opens them), in the order in which they are recognised.
+LAYOUT_NAMES = (
+    *("icl", "tum", "euroc", "7scenes", "scannet", "sens", "replica", "nerfstudio", "stray"),
+    *("openloris", "kitti", "bag", "video", "images"),
+)
+
 
 @dataclass(frozen=True)
 class InputOptions:
@@ -24,6 +30,9 @@ class InputOptions:
     ''
     """
 
+    dataset: str = leaf(
+        "auto", "layout of the recording; auto: recognised", choices=("auto", *LAYOUT_NAMES)
+    )
     image_topic: str = leaf("", "topic of the colour image")
     depth_topic: str = leaf("", "topic of the depth image")
     camera_info_topic: str = leaf("", "topic with the calibration of the colour image")

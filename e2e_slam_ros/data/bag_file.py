@@ -121,6 +121,14 @@ class BagFile:
                 self._open = False
                 self._storage.close()
 
+    @property
+    def seconds(self) -> float:
+        """Time from the first message to the last, by the times of recording."""
+        try:
+            return self._storage.seconds
+        except Exception as problem:
+            raise self._damaged("times", problem) from problem
+
     def topics(self) -> list[Topic]:
         """Return the topics with at least one message, sorted by name."""
         return list(self._topics)

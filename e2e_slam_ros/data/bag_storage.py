@@ -33,6 +33,8 @@ _EXTRA_TYPES = {
     "tf/msg/tfMessage": _TRANSFORMS,
     "ffmpeg_image_transport_msgs/msg/FFMPEGPacket": "std_msgs/Header header\nint32 width\n"
     "int32 height\nstring encoding\nuint64 pts\nuint8 flags\nbool is_bigendian\nuint8[] data",
+    "foxglove_msgs/msg/CompressedVideo": "builtin_interfaces/Time timestamp\nstring frame_id\n"
+    "uint8[] data\nstring format",
 }
 
 
@@ -77,6 +79,15 @@ class BagStorage:
     def connections(self) -> list[Any]:
         """Connections of all files: topic, msgtype, msgcount."""
         return [connection for reader in self.readers for connection in reader.connections]
+
+    @property
+    def seconds(self) -> float:
+        """Time from the first message to the last."""
+        known = [reader for reader in self.readers if reader.connections]
+        if not known:
+            return 0.0
+        start = min(reader.start_time for reader in known)
+        return max(0.0, (max(reader.end_time for reader in known) - start) * 1e-9)
 
     def close(self) -> None:
         """Release the files."""

@@ -102,7 +102,7 @@ def read_calibration(path: Path) -> Calibration:
         if found is None and (text.startswith("%YAML") or "!!opencv-matrix" in text):
             found = lens_of_opencv_storage(path)
         if found is not None:
-            return _of_lens(found, TUM_DEPTH_FACTOR, str(path), True)
+            return calibration_of_lens(found, TUM_DEPTH_FACTOR, str(path), True)
         # OpenCV's first line, which YAML does not allow.
         content = load_plain_yaml(re.sub(r"\A%YAML:[^\n]*\n", "", text))
         if isinstance(content, dict) and "fx" not in content:
@@ -110,7 +110,7 @@ def read_calibration(path: Path) -> Calibration:
             if found is not None:
                 factor = float(content.get("depth_factor", TUM_DEPTH_FACTOR))
                 assumed = "depth_factor" not in content
-                return _of_lens(found, factor, str(path), assumed)
+                return calibration_of_lens(found, factor, str(path), assumed)
     except (yaml.YAMLError, RecursionError) as problem:
         raise _refusal(path, problem, "YAML") from problem
     except (TypeError, ValueError, CameraError) as problem:
@@ -129,7 +129,7 @@ def read_calibration(path: Path) -> Calibration:
         factor = float(content.get("depth_factor", TUM_DEPTH_FACTOR))
         width, height = int(content["width"]), int(content["height"])
         lens = LensModel(width, height, fx, fy, cx, cy, model, distortion)
-        return _of_lens(lens, factor, str(path))
+        return calibration_of_lens(lens, factor, str(path))
     except (TypeError, ValueError, CameraError) as problem:
         raise _refusal(path, problem, "numbers that describe a camera") from problem
 
@@ -171,7 +171,14 @@ def lens_of_text(text: str, size: tuple[int, int] | None) -> LensModel:
         raise DataError(str(problem)) from problem
 
 
-def _of_lens(lens: LensModel, factor: float, source: str, assumed: bool = False) -> Calibration:
+def calibration_of_lens(
+    lens: LensModel, factor: float, source: str, assumed: bool = False
+) -> Calibration:
+    """Return the calibration of images of a lens.
+
+    Raises:
+        DataError: the depth factor is not positive.
+    """
     if not 0.0 < factor < float("inf"):
         raise _refusal(
             Path(source), f"depth_factor {factor}", "a positive number of counts per metre"
@@ -194,7 +201,7 @@ def calibration_of(
     if given is not None:
         lens = given if isinstance(given, LensModel) else LensModel.of_pinhole(given)
         per_metre = factor or (beside.depth_factor if beside else TUM_DEPTH_FACTOR)
-        return _of_lens(lens, per_metre, "the camera given")
+        return calibration_of_lens(lens, per_metre, "the camera given")
     return (
         replace(beside, depth_factor=factor, assumed_factor=False) if beside and factor else beside
     )

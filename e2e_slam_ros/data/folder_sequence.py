@@ -15,6 +15,7 @@ from e2e_slam_ros.data.calibration import Calibration
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import FrameParts, PartsSequence
 from e2e_slam_ros.data.images import image_size, read_color, read_depth, rectified
+from e2e_slam_ros.data.stream import stream_of_file
 
 FrameFiles: TypeAlias = FrameParts[Path]
 
@@ -54,6 +55,23 @@ class FolderSequence(PartsSequence[Path]):
         self._parts = list(files)
         self._calibration, self._camera = calibration, calibration.camera
         self._check_calibration()
+
+    @property
+    def image_words(self) -> str:
+        """The images as they are stored, in words."""
+        path = self._parts[0].image
+        stream = stream_of_file(path.parent.name, path)
+        return "" if stream is None else stream.stored_words
+
+    @property
+    def depth_words(self) -> str:
+        """The depth as it is stored, with its unit, in words; "" if there is none."""
+        path = next((part.depth for part in self._parts if part.depth is not None), None)
+        stream = None if path is None else stream_of_file(path.parent.name, path)
+        if path is None:
+            return ""
+        how = "" if stream is None else f"{stream.stored_words}, "
+        return f"{how}{self._calibration.depth_factor:g} counts a metre"
 
     def _decode_image(self, index: int, source: Path) -> tuple[npt.NDArray[np.uint8], str]:
         what = f"image {source}"

@@ -62,6 +62,21 @@ class PartsSequence(SequenceReader, Generic[Source]):
         """Intrinsics of all frames."""
         return self._camera
 
+    @property
+    def parts(self) -> Sequence[FrameParts[Source]]:
+        """Stamps and places of all frames; nothing is decoded."""
+        return self._parts
+
+    @property
+    def image_words(self) -> str:
+        """The images as they are stored, in words; "" if not known."""
+        return ""
+
+    @property
+    def depth_words(self) -> str:
+        """The depth as it is stored, with its unit, in words; "" if there is none."""
+        return ""
+
     def __len__(self) -> int:
         return len(self._parts)
 

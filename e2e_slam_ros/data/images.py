@@ -125,6 +125,30 @@ def rectified(image: npt.NDArray[np.uint8], lens: LensModel, what: str) -> npt.N
     return lens.rectifier.image(image)
 
 
+def enlarged(
+    depth: npt.NDArray[np.float32], camera: PinholeCamera | LensModel, what: str
+) -> npt.NDArray[np.float32]:
+    """Return depth (h, w) of the camera's view at the camera's size.
+
+    Each pixel gets the depth of the smaller image's pixel that covers its centre.
+
+    Raises:
+        DataError: the image has another shape than the camera's images.
+    """
+    width, height = camera.width, camera.height
+    if depth.shape == (height, width):
+        return depth
+    if abs(depth.shape[1] * height - depth.shape[0] * width) > max(width, height):
+        raise DataError.from_parts(
+            what,
+            f"{depth.shape[1]}x{depth.shape[0]} pixels",
+            f"the shape of the images, {width}x{height}",
+            "give depth of the same view as the images",
+        )
+    large = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(large, dtype=np.float32)
+
+
 def check_size(shape: tuple[int, ...], camera: PinholeCamera | LensModel, what: str) -> None:
     """Raise `DataError` unless an (H, W, ...) array has the camera's size."""
     height, width = shape[:2]

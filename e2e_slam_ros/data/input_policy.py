@@ -60,17 +60,21 @@ class Selection:
 
 
 def select(
-    streams: Sequence[Stream], image: Stream | None = None, depth: Stream | None = None
+    streams: Sequence[Stream],
+    image: Stream | None = None,
+    depth: Stream | None = None,
+    videos: bool = False,
 ) -> Selection:
     """Return the colour stream, and the depth stream that fits it best.
 
     Args:
         image, depth: streams that the user named. They are taken as they are.
+        videos: streams of video packets can be decoded.
 
     Raises:
         DataError: there is no colour stream.
     """
-    verdicts = [judge(stream) for stream in streams]
+    verdicts = [judge(stream, videos) for stream in streams]
     colours = [v for v in verdicts if v.role == "colour" and v.stream != depth]
     depths = [v for v in verdicts if v.role == "depth" and v.stream != image]
     if image is not None:

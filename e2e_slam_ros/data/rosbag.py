@@ -18,6 +18,7 @@ from e2e_slam_ros.data.bag_file import BagFile, MessageKey, Topic
 from e2e_slam_ros.data.bag_images import color_of_message
 from e2e_slam_ros.data.bag_poses import BagPoses
 from e2e_slam_ros.data.bag_topics import is_rectified, named
+from e2e_slam_ros.data.bag_video import BagVideo
 from e2e_slam_ros.data.calibration import lens_of_text
 from e2e_slam_ros.data.clock_check import clocks_sentence, implausible
 from e2e_slam_ros.data.frame import ReaderReport
@@ -29,6 +30,7 @@ from e2e_slam_ros.data.frame_parts import (
 )
 from e2e_slam_ros.data.images import rectified
 from e2e_slam_ros.data.input_policy import Selection, select
+from e2e_slam_ros.data.packet_video import can_decode
 from e2e_slam_ros.data.stream import IMAGE_TYPES, Stream, stream_of_message
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.lens_model import LensModel
@@ -39,7 +41,7 @@ class BagReader(PartsSequence[MessageKey]):
 
     The constructor reads calibration, poses and the stamps of all images. Pixels are decoded when
     a frame is read. A topic that is not named is found by the input policy (`input_policy`).
-    ``report.notes`` lists the topics used and not used.
+    ``report.notes`` has one sentence for each image topic: whether it is used, and why.
 
     Colour and depth encodings are those of `encodings`, JPEG, PNG and compressedDepth. Depth of
     another frame than the image is reprojected by TF and its own camera_info, or left out.
@@ -85,6 +87,26 @@ class BagReader(PartsSequence[MessageKey]):
             self._bag.close()
             raise
 
+    @property
+    def image_words(self) -> str:
+        """The images as they are recorded, in words."""
+        return self._image.words
+
+    @property
+    def depth_words(self) -> str:
+        """The depth as it is recorded, with its unit, in words; "" if there is none."""
+        if self._depth is None:
+            return ""
+        stream = self._depth.stream
+        is_float = stream.encoding in ("32FC1", "64FC1")
+        unit = "metres" if is_float else f"{self._options.depth_factor or 1000:g} counts a metre"
+        return f"{stream.words}, {unit}"
+
+    @property
+    def topics(self) -> list[Topic]:
+        """Topics of the recording with at least one message."""
+        return self._bag.topics()
+
     def close(self) -> None:
         """Release the recording. Frames can no longer be read."""
         self._bag.close()
@@ -94,6 +116,9 @@ class BagReader(PartsSequence[MessageKey]):
         selection = self._choose(topics)
         self._image = selection.colour.stream
         images = self._keys(self._image.name)
+        self._video = None
+        if self._image.encoding == "video":
+            self._video = BagVideo(self._bag, self._image, self._bag.keys(self._image.name))
         self._lens = self._find_lens(topics, camera)
         self._camera = self._lens.pinhole
         camera_frame = options.camera_frame.lstrip("/") or self._image.frame_id
@@ -125,6 +150,8 @@ class BagReader(PartsSequence[MessageKey]):
 
     def _decode_image(self, index: int, source: MessageKey) -> tuple[npt.NDArray[np.uint8], str]:
         what = f"image {index} of {self._image.name}"
+        if self._video is not None:
+            return rectified(self._video.image(source), self._lens, what), what
         message = self._bag.message(self._image.name, source)
         image = color_of_message(message, self._image.kind, what)
         return rectified(image, self._lens, what), what
@@ -149,7 +176,7 @@ class BagReader(PartsSequence[MessageKey]):
             self._named_stream(streams, topic.name) if topic else None
             for topic in (named_image, named_depth)
         )
-        selection = select(list(streams.values()), image, depth)
+        selection = select(list(streams.values()), image, depth, can_decode())
         for sentence in selection.sentences():
             self._report.note(sentence)
         return selection
@@ -162,7 +189,10 @@ class BagReader(PartsSequence[MessageKey]):
         )
 
     def _stream(self, topic: Topic) -> Stream | None:
-        """Return the stream of an image topic by its first message; None: it is no usable one."""
+        """Return the stream of an image topic, described by its first message.
+
+        None: the topic has another type, or its first message cannot be read.
+        """
         if topic.type not in IMAGE_TYPES:
             return None
         try:

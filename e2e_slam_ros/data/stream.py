@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from PIL import Image
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 PACKET = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
-IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE, PACKET)
+FOXGLOVE = "foxglove_msgs/msg/CompressedVideo"
+FILE = "file"
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE, PACKET, FOXGLOVE)
 # An image transport appends its name to the topic.
 TRANSPORTS = ("/compressed", "/compressedDepth", "/ffmpeg", "/theora", "/zstd")
 # Video formats, of which one message is no whole image.
@@ -61,11 +64,16 @@ class Stream:
         return self.base.rpartition("/")[0]
 
     @property
-    def words(self) -> str:
-        """Encoding and frame in words."""
+    def stored_words(self) -> str:
+        """Encoding in words."""
         said = self.said or self.encoding
-        how = said if self.container == "raw" else f"{said} as {self.container}"
-        return f"{how}, {self.frame_id or 'no frame_id'}"
+        return said if self.container == "raw" else f"{said} as {self.container}"
+
+    @property
+    def words(self) -> str:
+        """Encoding and frame in words. Files have no frame."""
+        frame = "" if self.kind == FILE else f", {self.frame_id or 'no frame_id'}"
+        return f"{self.stored_words}{frame}"
 
 
 def base_topic(name: str) -> str:
@@ -81,7 +89,9 @@ def base_topic(name: str) -> str:
 
 
 def stream_of_message(name: str, kind: str, message: Any) -> Stream:
-    """Return the stream of a topic by one Image, CompressedImage or FFMPEGPacket of it."""
+    """Return the stream of a topic by one of its messages, of a type in `IMAGE_TYPES`."""
+    if kind == FOXGLOVE:
+        return Stream(name, kind, "video", str(message.format), "", message.frame_id.lstrip("/"))
     frame_id = str(message.header.frame_id).lstrip("/")
     if kind == COMPRESSED_IMAGE:
         container, encoding, said, size = peek(str(message.format), message.data)
@@ -125,6 +135,16 @@ def peek(form: str, data: object) -> tuple[str, str, str, tuple[int, int] | None
     except Exception:  # noqa: BLE001 - a damaged first image says nothing of the others
         return container, "rgb8", said, None
     return container, _PIL_MODES.get(mode, "rgb8"), said, size
+
+
+def stream_of_file(name: str, path: Path) -> Stream | None:
+    """Return the stream of image files by one of them; None if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            mode, size, form = image.mode, image.size, str(image.format).lower()
+    except Exception:  # noqa: BLE001 - whatever Pillow says of a damaged file
+        return None
+    return Stream(name, FILE, _PIL_MODES.get(mode, "rgb8"), form, size=size)
 
 
 def _values(message: Any, encoding: str) -> tuple[float, float, float] | None:

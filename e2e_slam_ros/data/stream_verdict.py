@@ -11,10 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from e2e_slam_ros.data.encodings import COLOR_ENCODINGS, DEPTH_ENCODINGS
+from e2e_slam_ros.data.packet_video import codec_of
 from e2e_slam_ros.data.stream import Stream
 
 BY_ENCODING, BY_FRAME, BY_NAMESPACE, BY_NAME = 100, 40, 20, 10
 _GREY_8, _GREY_16 = 80, 75
+# Of the same camera, whole images are better: each can be decoded alone.
+_VIDEO = 95
 _FALSE_COLOUR = 60
 _GREY8 = ("mono8", "8UC1", "8SC1")
 # 16-bit grey is a picture unless something says that it is depth.
@@ -53,12 +56,18 @@ class Verdict:
         return f"{self.stream.name} ({self.stream.words}{reasons}{why})"
 
 
-def judge(stream: Stream) -> Verdict:
-    """Return the role of a stream, judged without the other streams."""
+def judge(stream: Stream, videos: bool = False) -> Verdict:
+    """Return the role of a stream, judged without the other streams.
+
+    ``videos``: streams of video packets can be decoded.
+    """
     encoding, said = stream.encoding, stream.said
     hint = _hint(stream)
+    if encoding == "video" and videos and hint != "depth" and codec_of(stream.container):
+        return _judge_colour(stream, hint)
     if encoding == "video":
-        return Verdict(stream, "none", 0, (f"{stream.container} video is not decoded",))
+        how = " (pip install av)" if codec_of(stream.container) else ""
+        return Verdict(stream, "none", 0, (f"{stream.container} video is not decoded{how}",))
     if encoding == "unknown":
         return Verdict(stream, "none", 0, (f"format {stream.container} is not known",))
     is_colour = encoding in COLOR_ENCODINGS
@@ -98,6 +107,8 @@ def _judge_colour(stream: Stream, hint: str) -> Verdict:
         score = _GREY_8
     elif stream.encoding == "mono16":
         score = _GREY_16
+    elif stream.encoding == "video":
+        score = _VIDEO
     reasons = []
     name = stream.base.rpartition("/")[2]
     for text, points in (

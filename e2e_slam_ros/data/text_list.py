@@ -18,6 +18,8 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?$")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # A whole number this large counts smaller units than seconds (1e11 s is the year 5138).
 _UNITS = ((10**17, 1, "nanoseconds"), (10**14, 10**3, "microseconds"), (10**11, 10**6, "ms"))
+# Stamps have 64 bits.
+_LIMIT_NS = 2**63
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def stamp_of_word(word: str, report: ReaderReport, name: str) -> int:
     if word.isdecimal():
         for limit, factor, unit in _UNITS:
             if limit <= int(word) < limit * 10**3:
+                if int(word) * factor >= _LIMIT_NS:
+                    raise ValueError(f"{word!r} is not a time")
                 report.note(f"{name}: stamps are whole numbers, read as {unit}")
                 return int(word) * factor
     return parse_stamp_ns(word)

@@ -115,7 +115,10 @@ def _content(msg: CameraInfo) -> tuple[object, ...]:
 
 
 def _oversized(msg: CameraInfo) -> CameraError | None:
-    """Return what is too large in a message: a hundred of them are kept."""
+    """Return an error if a field of a message is too large, else None.
+
+    The last hundred messages are kept in memory.
+    """
     for name, length, most in (
         ("distortion coefficients", len(msg.d), _MOST_COEFFICIENTS),
         ("letters in distortion_model", len(msg.distortion_model), _MOST_LETTERS),

@@ -31,8 +31,10 @@ from e2e_slam_ros.nodes.pose_sources import make_pose_source
 from e2e_slam_ros.nodes.qos import image_subscription, wants_reliable
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.nodes.stream_check import StreamCheck
 from e2e_slam_ros.nodes.tracked_frames import TrackedFrames
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
+from e2e_slam_ros.nodes.video_images import VideoImages
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
 from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pose_refinement import PoseRefinement
@@ -137,6 +139,8 @@ class CameraInput:
             lambda reason: self._diagnostics.problem("silence", reason),
             COMPRESSED_IMAGE if suffix else IMAGE,
         )
+        self._image_check = StreamCheck(image, "colour", self._on_wrong_stream)
+        self._videos = VideoImages(lambda text: self.on_notice("image", text))
         self._infos = InfoSubscription(
             node, "camera/camera_info", runtime, self._assembler.add_info
         )
@@ -145,6 +149,7 @@ class CameraInput:
         ]
         if self._awaits_depth:
             depth = node.resolve_topic_name("camera/depth/image_raw") + depth_suffix
+            self._depth_check = StreamCheck(depth, "depth", self._on_wrong_stream)
             self._subscriptions.append(
                 node.create_subscription(kind, depth, self._receive_depth, images)
             )
@@ -214,6 +219,9 @@ class CameraInput:
         """Count something unusual that costs no frame."""
         self._diagnostics.problem(kind, text)
 
+    def _on_wrong_stream(self, text: str) -> None:
+        self.on_notice("input", text)
+
     def on_time_jump(self, stamp_ns: int) -> None:
         """Start the keyframe rule anew; the map stays, if the poses come from outside."""
         self._depths.restart(stamp_ns)
@@ -233,15 +241,19 @@ class CameraInput:
 
     def _receive_image(self, msg: Image, info: dict[str, Any]) -> None:
         self._silence.heard()
+        self._image_check.look(msg)
         if self.paused:
             return
-        stamp_ns = stamp_to_ns(msg.header.stamp)
-        # One that comes again is answered by `on_duplicate`.
-        if stamp_ns != self._assembler.newest_ns:
-            self.acknowledger.begin(stamp_ns, msg.header.frame_id)
-        self._assembler.add_image(msg, info.get("received_timestamp") or time.time_ns())
+        received_ns = info.get("received_timestamp") or time.time_ns()
+        for image in self._videos.images(msg):
+            stamp_ns = stamp_to_ns(image.header.stamp)
+            # One that comes again is answered by `on_duplicate`.
+            if stamp_ns != self._assembler.newest_ns:
+                self.acknowledger.begin(stamp_ns, image.header.frame_id)
+            self._assembler.add_image(image, received_ns)
 
     def _receive_depth(self, msg: Image) -> None:
+        self._depth_check.look(msg)
         self._depths.add(msg)
         self._poll()
 

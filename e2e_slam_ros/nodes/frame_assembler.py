@@ -165,7 +165,7 @@ class FrameAssembler:
         self._last_ns = None
 
     def _wrong_stamp(self, stamp_ns: int) -> StampError | None:
-        """Return what is wrong with a stamp: negative, or hours ahead of the last one."""
+        """Return an error if a stamp is negative or hours after the last one, else None."""
         if stamp_ns < 0:
             return _no_time(stamp_ns)
         last, doubtful, self._doubtful_ns = self._last_ns, self._doubtful_ns, None

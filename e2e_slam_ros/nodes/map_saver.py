@@ -185,7 +185,7 @@ class MapSaver:
         )
 
     def _content(self) -> MapCheckpoint:
-        """Return what goes into a file."""
+        """Return the map and the learned state that a checkpoint holds."""
         with self._lock:
             surfels, fusions = self._surfels.surfels, self._surfels.keyframes
             learned = {} if self._pipeline is None else self._pipeline.state_dict()

@@ -22,7 +22,7 @@ class PlayerOptions(InputOptions):
         ConfigError: a rate or a time that is not positive.
     """
 
-    data: str = leaf("", "sequence to play: a TUM or ICL-NUIM folder, or a bag")
+    data: str = leaf("", "sequence to play: a recording of any layout that is read")
     frames: str = leaf("", "part of it as A:B; empty: all")
     rate: float = leaf(1.0, "speed relative to the recording; unused in lock-step")
     lockstep: bool = leaf(False, "send the next frame when `processed` answers the last one")

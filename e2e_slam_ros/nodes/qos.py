@@ -60,5 +60,5 @@ def latched(depth: int = 1) -> QoSProfile:
 
 
 def latched_small() -> QoSProfile:
-    """QoS of a subscription to what was published once, before the subscription."""
+    """QoS of a subscription that also receives messages sent before it was made."""
     return _profile(_SMALL_DEPTH, reliable=True, latched=True)

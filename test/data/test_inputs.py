@@ -566,7 +566,8 @@ def test_rvl_and_png_depth_in_a_recording(bag, tmp_path):
     np.testing.assert_allclose(tenfold, 12.34, rtol=1e-6)
 
 
-def test_a_video_topic_is_named_and_the_raw_one_is_used(bag, tmp_path):
+def test_a_video_topic_is_named_and_the_raw_one_is_used(bag, tmp_path, monkeypatch):
+    monkeypatch.setattr("e2e_slam_ros.data.rosbag.can_decode", lambda: False)
     bag.compressed(START, bytes(40), "h264", "/cam/image_raw/compressed")
     bag.info(START, topic="/cam/camera_info")
     with pytest.raises(DataError, match="h264 video is not decoded"):

@@ -5,6 +5,7 @@ More of them: E2E_SLAM_MUTATIONS=10000 pytest test/data/test_mutations.py
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import shutil
@@ -14,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from data.layout_scenes import SCENES, VIDEOS
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.calibration import read_calibration
 from e2e_slam_ros.data.compressed import decode_compressed_depth
 from e2e_slam_ros.data.images import read_color, read_depth
 from e2e_slam_ros.data.open import open_reader
+from e2e_slam_ros.data.packet_video import PacketVideo, begins_anew
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
 
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases"
@@ -31,7 +34,7 @@ BAGS = (
     *("depth_png_topic_without_depth_in_name", "map_odom_1hz", "rational_polynomial"),
 )
 FOLDERS = ("ost_yaml", "backslashes", "tum_associations_only", "gt_4x4_rows")
-pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is not here")
+needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is not here")
 
 
 def mutated(content: bytes, dice: random.Random) -> bytes:
@@ -83,6 +86,7 @@ def one_of(names: tuple[str, ...], part: str, dice: random.Random) -> Path:
     return dice.choice(sorted(path for path in folder.iterdir() if path.is_file()))
 
 
+@needs_cases
 def test_mutated_recordings(tmp_path: Path) -> None:
     dice = random.Random(1)
     for number in range(COUNT // 3):
@@ -94,6 +98,7 @@ def test_mutated_recordings(tmp_path: Path) -> None:
         shutil.rmtree(copy)
 
 
+@needs_cases
 def test_mutated_folders(tmp_path: Path) -> None:
     dice = random.Random(2)
     for number in range(COUNT // 3):
@@ -107,6 +112,48 @@ def test_mutated_folders(tmp_path: Path) -> None:
         shutil.rmtree(copy)
 
 
+def test_mutated_layouts(tmp_path: Path) -> None:
+    """Copies of each published layout with one damaged file."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    dice = random.Random(4)
+    has_av = importlib.util.find_spec("av") is not None
+    originals = {}
+    for name, write, _ in SCENES:
+        if has_av or name not in VIDEOS:
+            original = tmp_path / write.__name__
+            originals[original] = write(original).relative_to(original)
+    for number in range(COUNT):
+        original, copy = dice.choice(list(originals)), tmp_path / "copy"
+        shutil.copytree(original, copy)
+        files = sorted(path for path in copy.rglob("*") if path.is_file())
+        # Lists, calibrations and poses as often as images.
+        texts = [p for p in files if p.suffix not in (".png", ".jpg")]
+        damaged = dice.choice(texts if dice.random() < 0.7 else files)
+        damaged.write_bytes(mutated(damaged.read_bytes(), dice))
+        survives((damaged, number), read_some, copy / originals[original])
+        shutil.rmtree(copy)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < LIMIT_MB * 1024
+
+
+@pytest.mark.skipif(importlib.util.find_spec("av") is None, reason="PyAV is not installed")
+def test_mutated_video_packets() -> None:
+    from data.test_bag_video import packets
+
+    dice = random.Random(5)
+    whole = [data for _, data, _ in packets("libx264", 0)]
+    for number in range(COUNT // 3):
+        data = list(whole)
+        for _ in range(dice.choice((1, 3))):
+            place = dice.randrange(len(data))
+            data[place] = mutated(data[place], dice)
+        starts = [place for place, one in enumerate(data) if begins_anew("h264", one)]
+        video = PacketVideo("h264", data.__getitem__, starts, len(data), "topic")
+        for place in range(len(data)):
+            survives(number, video.image, place)
+
+
+@needs_cases
 def test_mutated_images() -> None:
     resource = pytest.importorskip("resource")
     dice = random.Random(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.frame import FrameReader
@@ -29,6 +30,10 @@ def test_icl_folders(tum_folder):
     assert isinstance(open_reader(folder.path), TumReader)
     (folder.path / "rgb.txt").unlink()
     assert isinstance(open_reader(folder.path), IclReader)
+    for image in (folder.path / "rgb").iterdir():
+        Image.new("RGB", (640, 480)).save(image)
+    named = open_reader(folder.path, intrinsics="500,500,319.5,239.5")
+    assert isinstance(named, IclReader) and named.camera.fx == 500.0
     with pytest.raises(DataError, match="built-in names are for TUM folders"):
         open_reader(folder.path, camera="fr1")
 
@@ -46,10 +51,10 @@ def test_recordings(rgbd_bag, tmp_path, storage):
 def test_anything_else_is_refused(tmp_path, tum_folder):
     with pytest.raises(DataError, match="which does not exist, expected a folder or recording"):
         open_reader(tmp_path / "nothing")
-    with pytest.raises(DataError, match=r"got no rgb.txt, associations.txt or recording"):
+    with pytest.raises(DataError, match="got files of no known layout, expected one of these"):
         open_reader(tmp_path)
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(DataError, match="expected a TUM RGB-D or ICL-NUIM folder"):
+    with pytest.raises(DataError, match="got files of no known layout"):
         open_reader(tmp_path / "notes.txt")
     tum_folder("a")
     tum_folder("b")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,51 @@ def test_compressed_images_and_depth(ros_domain: int, tmp_path: Path) -> None:
         data = stream.getvalue()
         image_out.publish(CompressedImage(header=image.header, format="jpeg", data=data))
         peer.wait_processed(stamp_to_ns(image.header.stamp))
+        wait_for(lambda: peer.maps, "the map")
+        assert not peer.problems()
+        assert_wall_in_view(peer)
+
+
+def test_a_video_in_compressed_images(ros_domain: int, tmp_path: Path) -> None:
+    """As low-bandwidth modes of depthai: H.264 packets, from a key frame on."""
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    context = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt = CAMERA.width, CAMERA.height, "yuv420p"
+    context.framerate, context.time_base = Fraction(10, 1), Fraction(1, 10)
+    context.gop_size = 4
+    context.options = {"tune": "zerolatency", "sc_threshold": "0", "crf": "10"}
+    picture = textured_image()
+    packets = []
+    for number in range(6):
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts = number
+        packets += [bytes(packet) for packet in context.encode(frame)]
+    assert len(packets) == 6
+    given = {"camera__transport": "compressed"}
+    with live(ros_domain, tmp_path, ("pose_out", "info_out"), **given) as (peer, _):
+        outs = {
+            "image": peer.create_publisher(
+                CompressedImage, "camera/image_raw/compressed", image_publisher()
+            ),
+            "depth": peer.create_publisher(
+                CompressedImage, "camera/depth/image_raw/compressedDepth", image_publisher()
+            ),
+        }
+        wait_for(lambda: all(o.get_subscription_count() for o in outs.values()), "subscriptions")
+        metres = wall_depth(pose_at())[0, 0].numpy()
+        png = cv2.imencode(".png", (metres * 1000).astype(np.uint16))[1].tobytes()
+        # The first packet is lost. The next key frame is the fifth.
+        for number in range(1, 6):
+            image, info, _, at = peer.messages(60 + number)
+            peer.pose_out.publish(at)
+            peer.info_out.publish(info)
+            form, data = "16UC1; compressedDepth", bytes(12) + png
+            outs["depth"].publish(CompressedImage(header=image.header, format=form, data=data))
+            compressed = CompressedImage(header=image.header, format="h264", data=packets[number])
+            outs["image"].publish(compressed)
+            if number >= 4:
+                peer.wait_processed(stamp_to_ns(image.header.stamp))
+        wait_for(lambda: frames_of(peer) == 2, lambda: f"2 frames: {peer.status}")
         wait_for(lambda: peer.maps, "the map")
         assert not peer.problems()
         assert_wall_in_view(peer)

@@ -20,6 +20,7 @@ PACKAGE = REPO / "e2e_slam_ros"
 # Options of other programs that messages speak of.
 FOREIGN = {
     *("--models", "--ros-args", "--log-level", "--clock"),  # Kalibr, ROS
+    "--upgrade",  # pip
     *("--nproc-per-node", "--porcelain", "--untracked-files"),  # torchrun, git
 }
 # Words with a point that are no parameters.
