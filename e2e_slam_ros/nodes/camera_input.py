@@ -99,7 +99,7 @@ class CameraInput:
         self._tracked = TrackedFrames(
             tracking, refinement, diagnostics.problem, self._latency, observer
         )
-        self._trajectory = TrajectoryOutput(node, config)
+        self._trajectory = TrajectoryOutput(node, config, self.on_notice)
         self._poses = make_pose_source(node, config, self._poll)
         topic = node.resolve_topic_name("camera/image_raw")
         rectified = config.camera.rectified
@@ -159,7 +159,8 @@ class CameraInput:
         self._silence.limit_s = config.runtime.silence_s
 
     def _use_config(self, config: Config) -> None:
-        self.config = self._trajectory.config = config
+        self.config = config
+        self._trajectory.reconfigure(config)
         self._untracked.config = self._waiting.config = config.depth
 
     def reset(self) -> None:
@@ -261,13 +262,18 @@ class CameraInput:
         if self._path_is_old:
             self._path_is_old = False
             self._trajectory.clear()
-        image, wanted = self._tracked.located(image)
+        image, wanted, covariance = self._tracked.located(image)
         frame = replace(frame, T_map_camera=image.T_map_camera)
         assert image.T_map_camera is not None
         # What is refused must not be on TF either.
         check_pose(torch.from_numpy(image.T_map_camera))
         self._trajectory.publish(
-            frame.stamp_ns, frame.frame_id, image.T_map_camera, frame.T_odom_camera
+            frame.stamp_ns,
+            frame.frame_id,
+            image.T_map_camera,
+            frame.T_odom_camera,
+            covariance,
+            frame.pose_sigma,
         )
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
         start = time.perf_counter()
