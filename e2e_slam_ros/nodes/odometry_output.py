@@ -11,10 +11,10 @@ from rclpy.node import Node
 from scipy.spatial.transform import Rotation
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.nodes.live_transforms import live_transforms
 from e2e_slam_ros.nodes.pose_messages import Matrix, odometry_message
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
-from e2e_slam_ros.nodes.transform_tree import transform_tree
 
 # Speed is measured over at least this time, where frames come that fast: shorter, and the poses'
 # noise is all there is.
@@ -33,7 +33,7 @@ class OdometryOutput:
 
     def __init__(self, node: Node, config: Config) -> None:
         self._config = config
-        self._tree = transform_tree(node)
+        self._tree = live_transforms(node)
         self._publisher = node.create_publisher(Odometry, "odometry", reliable())
         self._child = ""
         self._course: deque[tuple[int, Matrix]] = deque(maxlen=100)

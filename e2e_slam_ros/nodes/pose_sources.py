@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import PoseError
+from e2e_slam_ros.nodes.live_transforms import LiveTransforms, live_transforms
 from e2e_slam_ros.nodes.pose_buffer import PoseBuffer
 from e2e_slam_ros.nodes.pose_messages import (
     covariance_to_sigma,
@@ -21,7 +22,6 @@ from e2e_slam_ros.nodes.pose_messages import (
 )
 from e2e_slam_ros.nodes.qos import small_subscription
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
-from e2e_slam_ros.nodes.transform_tree import TransformTree, transform_tree
 
 Matrix = npt.NDArray[np.float64]
 Notify = Callable[[], None]
@@ -109,7 +109,7 @@ class TopicPoses(PoseSource):
         # The frame that poses without a frame id are in.
         self._usual = config.frames.map if kind is PoseStamped else config.frames.odom
         self._frame = self._usual
-        self._foreign: TransformTree | None = None
+        self._foreign: LiveTransforms | None = None
         self.reconfigure(config)
         self._buffer = PoseBuffer()
         qos = small_subscription(config.runtime)
@@ -159,7 +159,7 @@ class TopicPoses(PoseSource):
     def _from_elsewhere(self, T_frame_x: Matrix, last_chance: bool) -> Matrix | None:
         """Return a pose of another frame in the usual one; None while TF may still come."""
         if self._foreign is None:
-            self._foreign = transform_tree(self._node)
+            self._foreign = live_transforms(self._node)
         self.in_odom = self._usual == self._frames.odom
         T_usual_frame = self._foreign.matrix(self._usual, self._frame, 0)
         if T_usual_frame is not None:
@@ -195,7 +195,7 @@ class OdometryPoses(TopicPoses):
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self._base = config.frames.base
-        self._tf = transform_tree(node)
+        self._tf = live_transforms(node)
         super().__init__(node, config, notify, Odometry, "odom")
         self.wanted = f"{self.wanted} and a transform from its child frame to the camera on TF"
 
@@ -237,7 +237,7 @@ class TfPoses(PoseSource):
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self._odom = config.frames.odom
         self.wanted = f"a transform from {self._odom} to the camera on TF at the image stamp"
-        self._tf = transform_tree(node)
+        self._tf = live_transforms(node)
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return the transform at the stamp. ``map -> odom`` is the identity."""

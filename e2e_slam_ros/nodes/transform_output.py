@@ -15,9 +15,9 @@ from rclpy.node import Node
 from tf2_ros import TransformBroadcaster
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.nodes.live_transforms import live_transforms
 from e2e_slam_ros.nodes.pose_messages import transform_message
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
-from e2e_slam_ros.nodes.transform_tree import transform_tree
 
 Matrix = npt.NDArray[np.float64]
 
@@ -69,7 +69,7 @@ class TransformOutput:
         self.config = config
         self._node = node
         self._on_problem = on_problem
-        self._tree = transform_tree(node)
+        self._tree = live_transforms(node)
         self._broadcaster = TransformBroadcaster(node)
         self._started_s: float | None = None
         self._waiting: deque[_Pose] = deque(maxlen=_WAITING)

@@ -19,17 +19,17 @@ from e2e_slam_ros.nodes.stamps import stamp_to_ns
 Matrix = npt.NDArray[np.float64]
 Edge = tuple[str, str]
 
-_TREES: weakref.WeakKeyDictionary[Node, TransformTree] = weakref.WeakKeyDictionary()
+_TREES: weakref.WeakKeyDictionary[Node, LiveTransforms] = weakref.WeakKeyDictionary()
 
 
-def transform_tree(node: Node) -> TransformTree:
+def live_transforms(node: Node) -> LiveTransforms:
     """Return the node's tree; all its users share one, because TF may come at a high rate."""
     if node not in _TREES:
-        _TREES[node] = TransformTree(node)
+        _TREES[node] = LiveTransforms(node)
     return _TREES[node]
 
 
-class TransformTree:
+class LiveTransforms:
     """Listens to TF (executor thread). Transforms named in `ours` are left out.
 
     Attributes:
