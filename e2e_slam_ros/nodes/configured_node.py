@@ -14,6 +14,7 @@ from e2e_slam_ros.config.errors import MessageError
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.parameters import NodeParameters
 from e2e_slam_ros.nodes.process_facts import memory_mb, use_threads
+from e2e_slam_ros.nodes.status_output import StatusOutput
 from e2e_slam_ros.nodes.trigger_services import TriggerServices
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
@@ -37,6 +38,7 @@ class ConfiguredNode(Node):  # type: ignore[misc]
         use_threads(self.config.runtime.threads)
         self.diagnostics = Diagnostics(self, self._all_facts)
         self._triggers = TriggerServices(self, self.diagnostics)
+        self._status = StatusOutput(self, self._stated)
 
     @property
     def config(self) -> Config:
@@ -73,6 +75,10 @@ class ConfiguredNode(Node):  # type: ignore[misc]
     def _facts(self) -> Mapping[str, object]:
         """Return what diagnostics show besides problems and latencies."""
         return {}
+
+    def _stated(self) -> Mapping[str, object]:
+        """Return what ``~/status`` says; "state" in one word, then facts."""
+        return {"state": "running", **self._facts()}
 
     def _all_facts(self) -> dict[str, object]:
         return {**self._facts(), "dropped": self.worker.dropped, "memory_mb": memory_mb()}

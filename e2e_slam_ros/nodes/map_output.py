@@ -23,9 +23,9 @@ _CHECK_PERIOD_S = 0.1
 
 
 class MapOutput:
-    """Publishes ``map`` and ``map/active``.
+    """Publishes ``cloud_map`` and ``map/active``.
 
-    The map topic is latched and thinned. A message goes out when the map has changed and the topic
+    The first is latched and thinned. A message goes out when the map has changed and the topic
     has a subscriber. A thread of its own takes the snapshot of the map. It may wait until the
     fusion of a keyframe ends, and the executor must not wait for that.
 
@@ -46,7 +46,7 @@ class MapOutput:
         self.config = config
         self._surfels = surfels
         self._lock = lock
-        self._map = node.create_publisher(PointCloud2, "map", latched())
+        self._map = node.create_publisher(PointCloud2, "cloud_map", latched())
         self._active = node.create_publisher(PointCloud2, "map/active", reliable(1))
         self._changes = self._published = 0
         self._stamp_ns = 0

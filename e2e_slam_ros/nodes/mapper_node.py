@@ -12,7 +12,6 @@ from rclpy.context import Context
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
-from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
@@ -37,7 +36,7 @@ _DOUBTS = 20
 
 
 class MapperNode(MappingNode):
-    """``keyframe/*`` with ``keyframe/depth`` in; ``map``, ``map/active``, ``keyframe/cloud`` out.
+    """``keyframe/*`` and ``keyframe/depth`` in; the map as clouds and as a grid out.
 
     Depth weighs 1 - ``keyframe/uncertainty`` where that has come by the time of fusion.
 
@@ -57,7 +56,8 @@ class MapperNode(MappingNode):
         self.surfels = SurfelMap(config.map, self._device)
         self._acknowledger = Acknowledger(self)
         self._cloud = CloudOutput(self, config)
-        self._serve_map(self.surfels)
+        self._poses: dict[int, torch.Tensor] = {}
+        self._serve_map(self.surfels, lambda: self._poses)
         self.worker: KeyframeWorker[tuple[int, KeyframeMessages]] = KeyframeWorker(
             self._fuse, config.runtime.offline, self._on_failure, self._on_drop
         )
@@ -78,6 +78,7 @@ class MapperNode(MappingNode):
 
     def _forget_map(self) -> None:
         self.surfels.clear()
+        self._poses.clear()
         self._fused, self._last_ns = 0, -1
 
     def _receive_doubt(self, msg: Image) -> None:
@@ -107,6 +108,7 @@ class MapperNode(MappingNode):
             if fresh:
                 self.surfels.fuse(keyframe, estimate)
                 self.map_output.publish_active(keyframe)
+                self._poses[keyframe.index] = keyframe.T_map_camera
                 self._last_ns = stamp_ns
                 self._fused += 1
         if fresh:
@@ -121,9 +123,6 @@ class MapperNode(MappingNode):
 
     def _on_drop(self, job: tuple[int, KeyframeMessages]) -> None:
         self._acknowledger.done(job[1].stamp_ns)
-
-    def _reconfigure(self, config: Config) -> None:
-        self.map_output.config = self.saver.config = config
 
     def _facts(self) -> dict[str, object]:
         return {

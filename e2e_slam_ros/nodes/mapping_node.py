@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import torch
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 
@@ -15,6 +16,7 @@ from e2e_slam_ros.config.errors import ConfigError, MapError
 from e2e_slam_ros.mapping.map_folder import MapFolder, check_name, output_folder
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
+from e2e_slam_ros.nodes.grid_output import GridOutput
 from e2e_slam_ros.nodes.map_output import MapOutput
 from e2e_slam_ros.nodes.map_saver import MapSaver, start_map
 from e2e_slam_ros.slam.pipeline import SlamPipeline
@@ -36,11 +38,22 @@ class MappingNode(ConfiguredNode, ABC):
         _check_map_file(self.config)
         self.folder = MapFolder(output_folder(self.config.runtime.output))
 
-    def _serve_map(self, surfels: SurfelMap, pipeline: SlamPipeline | None = None) -> None:
-        """Publish the map and offer its services; the pipeline's learned state goes with it."""
+    def _serve_map(
+        self,
+        surfels: SurfelMap,
+        poses: Callable[[], Mapping[int, torch.Tensor]],
+        pipeline: SlamPipeline | None = None,
+    ) -> None:
+        """Publish the map and offer its services.
+
+        Args:
+            poses: returns keyframe number -> T_map_camera (4, 4); the map's lock is held.
+            pipeline: its learned state is saved and loaded with the map; or None.
+        """
         self._served = surfels
         problem = self.diagnostics.problem
         self.map_output = MapOutput(self, self.config, surfels, self._map_lock, problem)
+        self.grid_output = GridOutput(self, self.config, surfels, self._map_lock, poses, problem)
         self.saver = MapSaver(
             self.config,
             surfels,
@@ -80,6 +93,7 @@ class MappingNode(ConfiguredNode, ABC):
             self.worker.drain(_LAST_KEYFRAME_S)
         super().close()
         self.map_output.close()
+        self.grid_output.close()
         self.saver.close()
         if save and self.saver.changed:
             saved, said = self.save_map()
@@ -94,13 +108,23 @@ class MappingNode(ConfiguredNode, ABC):
 
     def _load(self) -> Path:
         source = self.saver.load()
-        self.map_output.changed()
+        self._tell_changed()
         return source
 
     def _map_changed(self, stamp_ns: int) -> None:
         """Tell of a mapped keyframe (mapping thread; the map's lock is not held)."""
-        self.map_output.changed(stamp_ns)
+        self._tell_changed(stamp_ns)
         self.saver.mapped()
+
+    def _tell_changed(self, stamp_ns: int | None = None) -> None:
+        self.map_output.changed(stamp_ns)
+        self.grid_output.changed(stamp_ns)
+
+    def _reconfigure(self, config: Config) -> None:
+        self.map_output.config = self.grid_output.config = self.saver.config = config
+
+    def _stated(self) -> Mapping[str, object]:
+        return {**super()._stated(), "folder": self.folder.path}
 
     @abstractmethod
     def _begin_reset(self) -> None:
@@ -120,7 +144,7 @@ class MappingNode(ConfiguredNode, ABC):
         with self._map_lock:
             surfels = len(self._served)
             self._clear_if_reset()
-        self.map_output.changed(0)
+        self._tell_changed(0)
         return f"forgot {surfels} surfels"
 
     def _clear_if_reset(self) -> None:

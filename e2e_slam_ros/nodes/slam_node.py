@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -78,7 +78,7 @@ class SlamNode(MappingNode):
             self._initial_pose = InitialPose(
                 self, config, self.pipeline.tracking, self.diagnostics.problem
             )
-        self._serve_map(self.pipeline.surfels, self.pipeline)
+        self._serve_map(self.pipeline.surfels, self.pipeline.keyframes.poses, self.pipeline)
         self._triggers.slow("reset_adaptation", "reset_adaptation", self._reset_adaptation)
         self._triggers.quick("pause", self._pause)
         self._triggers.quick("resume", self._resume)
@@ -175,7 +175,27 @@ class SlamNode(MappingNode):
     def _reconfigure(self, config: Config) -> None:
         self.pipeline.configure(config)
         self.camera_input.reconfigure(config)
-        self.map_output.config = self.saver.config = config
+        super()._reconfigure(config)
+
+    def _stated(self) -> Mapping[str, object]:
+        tracking = self.pipeline.tracking
+        poses = tracking or self.pipeline.refinement
+        facts = None if poses is None else poses.facts
+        state = "tracking" if tracking is None else str(tracking.state.value)
+        if self.camera_input.frames == 0 and tracking is None:
+            state = "waiting for frames"
+        return {
+            "state": "paused" if self.camera_input.paused else state,
+            "frames": self.camera_input.frames,
+            "keyframes": self.mapped,
+            "surfels": len(self.pipeline.surfels),
+            "unsaved_keyframes": self.saver.unsaved,
+            "loops": 0 if poses is None else poses.loops,
+            "poses": "given" if facts is None else facts.poses,
+            "scale_source": "poses" if facts is None else facts.scale_source,
+            "scale_sigma": None if facts is None else facts.scale_sigma,
+            "folder": self.folder.path,
+        }
 
     def _facts(self) -> dict[str, object]:
         last = self._last

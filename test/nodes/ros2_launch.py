@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -98,6 +99,13 @@ def launched(file: str, arguments: dict[str, object], tmp_path: Path) -> Iterato
         raise
     finally:
         launch.kill()
+
+
+def process_of(launch: Launch, node: str) -> int:
+    """The newest process of a node."""
+    found = re.findall(rf"\[{node}-\d\]: process started with pid \[(\d+)\]", launch.output)
+    assert found, launch.output
+    return int(found[-1])
 
 
 def wait_until_gone(launch: Launch) -> None:

@@ -70,7 +70,7 @@ class Peer(Node):
         self.pose_out = self.create_publisher(PoseStamped, "camera/pose", reliable(100))
         self.create_subscription(TFMessage, "/tf", self._on_tf, 1000)
         self.create_subscription(Header, "processed", self._on_processed, reliable(1000))
-        self.create_subscription(PointCloud2, "map", self.maps.append, latched())
+        self.create_subscription(PointCloud2, "cloud_map", self.maps.append, latched())
         self.create_subscription(Image, "keyframe/image", self.keyframes.append, reliable(100))
         self.create_subscription(Image, "keyframe/depth", self.depths.append, reliable(100))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_status, reliable(10))
