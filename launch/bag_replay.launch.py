@@ -8,6 +8,7 @@ from e2e_slam_ros.nodes.launching import (
     NODE_ARGUMENTS,
     OUTPUT_ARGUMENTS,
     OUTPUTS,
+    STARTS,
     described,
     given,
     is_on,
@@ -32,6 +33,7 @@ PASSED = {
     "depth_source": ("depth.source", str),
     **FRAMES,
     **OUTPUTS,
+    **STARTS,
 }
 ARGUMENTS = (
     ("bag", None, "the bag's folder or file"),

@@ -13,6 +13,7 @@ from e2e_slam_ros.nodes.launching import (
     NODE_ARGUMENTS,
     OUTPUT_ARGUMENTS,
     OUTPUTS,
+    STARTS,
     TF_ARGUMENT,
     described,
     given,
@@ -37,6 +38,7 @@ PASSED = {
     "offline": ("runtime.offline", bool),
     **FRAMES,
     **OUTPUTS,
+    **STARTS,
 }
 ARGUMENTS = (
     ("where", "all", "which nodes to start here: all, robot or computer"),

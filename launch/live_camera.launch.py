@@ -9,6 +9,7 @@ from e2e_slam_ros.nodes.launching import (
     NODE_ARGUMENTS,
     OUTPUT_ARGUMENTS,
     OUTPUTS,
+    STARTS,
     TF_ARGUMENT,
     described,
     given,
@@ -33,6 +34,7 @@ PASSED = {
     "depth_source": ("depth.source", str),
     **FRAMES,
     **OUTPUTS,
+    **STARTS,
 }
 ARGUMENTS = (
     *((name, theirs, f"the driver's topic for {ours}") for name, (theirs, ours) in TOPICS.items()),

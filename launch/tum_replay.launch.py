@@ -10,6 +10,7 @@ from e2e_slam_ros.nodes.launching import (
     NODE_ARGUMENTS,
     OUTPUT_ARGUMENTS,
     OUTPUTS,
+    STARTS,
     TF_ARGUMENT,
     described,
     given,
@@ -32,6 +33,7 @@ PLAYED = {
 PASSED = {
     **FRAMES,
     **OUTPUTS,
+    **STARTS,
 }
 ARGUMENTS = (
     ("data", None, "folder of the sequence"),

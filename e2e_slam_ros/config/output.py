@@ -50,6 +50,10 @@ class RuntimeConfig:
     threads: int = leaf(
         1, "CPU threads of the mapping worker; 0 leaves the choice to torch", low=0
     )
+    autostart: bool = leaf(
+        True,
+        "true: a node configures and activates itself; false: a life cycle manager does",
+    )
     offline: bool = leaf(
         False,
         "true: map every keyframe, in order; false: a newer keyframe replaces one that waits, and "

@@ -20,6 +20,7 @@ from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE
 from e2e_slam_ros.mapping.checks import check_pose
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.camera_frame import CameraFrame
+from e2e_slam_ros.nodes.configured_node import is_active
 from e2e_slam_ros.nodes.depth_input import DepthInput
 from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
 from e2e_slam_ros.nodes.depth_wait import DepthWait
@@ -87,6 +88,7 @@ class CameraInput:
         self.epoch = 0
         self._path_is_old = False
         self.paused = False
+        self._node = node
         self.config = config
         self.acknowledger = Acknowledger(node)
         self._chooser = chooser
@@ -234,7 +236,7 @@ class CameraInput:
 
     def _receive_image(self, msg: Image, info: dict[str, Any]) -> None:
         self._silence.heard()
-        if self.paused:
+        if self.paused or not is_active(self._node):
             return
         stamp_ns = stamp_to_ns(msg.header.stamp)
         # One that comes again is answered by `on_duplicate`.

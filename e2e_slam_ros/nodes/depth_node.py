@@ -40,6 +40,9 @@ class DepthNode(ConfiguredNode):
         self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__("depth_node", context, parameter_overrides)
+        self._begin()
+
+    def _configure(self) -> None:
         config = self.config
         self._device = resolve_device(config.runtime.device)
         self._source = build_depth_source(config, self._device)
@@ -53,6 +56,7 @@ class DepthNode(ConfiguredNode):
         self.worker: KeyframeWorker[KeyframeMessages] = KeyframeWorker(
             self._estimate, config.runtime.offline, self._on_failure, self._give_up
         )
+        self._open.callback(self.worker.stop)
         self._input = KeyframeInput(
             self,
             "keyframe/sensor_depth" if needs_depth_images(config) else None,

@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.mapping.occupancy_grid import NavigationGrid, occupancy_grid
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.nodes.configured_node import is_active
 from e2e_slam_ros.nodes.qos import latched
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
 from e2e_slam_ros.slam.worker import KeyframeWorker
@@ -49,6 +50,7 @@ class GridOutput:
         on_problem: Callable[[str, Exception | str], None],
     ) -> None:
         self.config = config
+        self._node = node
         self._surfels = surfels
         self._lock = lock
         self._poses = poses
@@ -76,7 +78,7 @@ class GridOutput:
         """Start making the grid if it is due (executor thread, microseconds)."""
         idle = self._worker.pending == 0 and time.monotonic() >= self._due_s
         if idle and self._changes != self._published:
-            if self._publisher.get_subscription_count() > 0:
+            if is_active(self._node) and self._publisher.get_subscription_count() > 0:
                 self._worker.submit(self._changes)
 
     def _publish(self, changes: int) -> None:

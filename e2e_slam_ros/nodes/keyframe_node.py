@@ -47,6 +47,9 @@ class KeyframeNode(ConfiguredNode):
         self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__("keyframe_node", context, parameter_overrides)
+        self._begin()
+
+    def _configure(self) -> None:
         config = self.config
         if config.pose.is_tracked:
             raise ConfigError.from_parts(
@@ -68,6 +71,7 @@ class KeyframeNode(ConfiguredNode):
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._prepare, config.runtime.offline, self._on_failure, self._on_drop
         )
+        self._open.callback(self.worker.stop)
         self.camera_input = CameraInput(
             self, config, self._selector, self.diagnostics, self.worker.submit, repeat=self._repeat
         )

@@ -52,6 +52,7 @@ OUTPUTS: Passed = {
     "resume": ("runtime.start_map", str),
     "viewer": ("runtime.viewer", str),
 }
+STARTS: Passed = {"autostart": ("runtime.autostart", bool)}
 FRAME_ARGUMENTS: tuple[Argument, ...] = (
     ("map_frame", "", "fixed frame of the map; if not given: as in params_file, else map"),
     ("odom_frame", "", "frame of the odometry; if not given: odom"),
@@ -66,6 +67,7 @@ OUTPUT_ARGUMENTS: tuple[Argument, ...] = (
     ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
 )
 NODE_ARGUMENTS: tuple[Argument, ...] = (
+    ("autostart", "", "false: a life cycle manager configures and activates the nodes"),
     ("respawn", "false", "true: a node that fails is started again instead of ending all"),
     ("log_level", "info", "log level of the nodes"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
@@ -19,14 +18,13 @@ from e2e_slam_ros.nodes.stamps import stamp_to_ns
 Matrix = npt.NDArray[np.float64]
 Edge = tuple[str, str]
 
-_TREES: weakref.WeakKeyDictionary[Node, LiveTransforms] = weakref.WeakKeyDictionary()
-
 
 def live_transforms(node: Node) -> LiveTransforms:
     """Return the node's tree; all its users share one, because TF may come at a high rate."""
-    if node not in _TREES:
-        _TREES[node] = LiveTransforms(node)
-    return _TREES[node]
+    tree: LiveTransforms | None = getattr(node, "live_transforms", None)
+    if tree is None:
+        tree = node.live_transforms = LiveTransforms(node)
+    return tree
 
 
 class LiveTransforms:

@@ -48,6 +48,10 @@ class MapperNode(MappingNode):
         self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__("mapper_node", context, parameter_overrides)
+        self._begin()
+
+    def _configure(self) -> None:
+        super()._configure()
         config = self.config
         self._device = resolve_device(config.runtime.device)
         self._source = config.depth.source
@@ -61,6 +65,7 @@ class MapperNode(MappingNode):
         self.worker: KeyframeWorker[tuple[int, KeyframeMessages]] = KeyframeWorker(
             self._fuse, config.runtime.offline, self._on_failure, self._on_drop
         )
+        self._open.callback(self.worker.stop)
         # Before the depth, which completes a keyframe. Few sources send it: nothing waits for it.
         self._doubts: OrderedDict[int, Image] = OrderedDict()
         self._uncertainty = self.create_subscription(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from rclpy.context import Context
-from rclpy.parameter import Parameter
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import ConfigError, MapError
@@ -28,10 +26,7 @@ _LAST_KEYFRAME_S = 20.0
 class MappingNode(ConfiguredNode, ABC):
     """A node that has the map: it publishes, saves, loads and resets it."""
 
-    def __init__(
-        self, name: str, context: Context | None, parameter_overrides: Sequence[Parameter]
-    ) -> None:
-        super().__init__(name, context, parameter_overrides)
+    def _configure(self) -> None:
         # Held by whoever reads or writes the map; the executor never waits for it at camera rate.
         self._map_lock = threading.Lock()
         self._map_epoch = 0
@@ -63,6 +58,8 @@ class MappingNode(ConfiguredNode, ABC):
             pipeline,
             self._on_loaded,
         )
+        for part in (self.map_output, self.grid_output, self.saver):
+            self._open.callback(part.close)
         self._triggers.slow("save_map", "save", self.saver.save)
         self._triggers.slow("load_map", "load", self._load)
         self._triggers.slow("reset", "reset", self._clear, self._begin_reset)
@@ -86,19 +83,27 @@ class MappingNode(ConfiguredNode, ABC):
 
         `failure` then says whether that failed.
         """
+        if not self._configured:
+            return
         runtime = self.config.runtime
         save = save and runtime.save_at_end
         if save and not runtime.offline:
             # The last keyframe of a recording waits here when its player ends.
             self.worker.drain(_LAST_KEYFRAME_S)
-        super().close()
-        self.map_output.close()
-        self.grid_output.close()
+        self.worker.stop()
         self.saver.close()
         if save and self.saver.changed:
             saved, said = self.save_map()
             if not saved:
                 self.failure = f"the map of {len(self._served)} surfels was not saved: {said}"
+        super().close()
+
+    def _is_saved(self) -> bool:
+        """Save a map that changed, before it is taken out of memory."""
+        runtime = self.config.runtime
+        if runtime.save_at_end:
+            self.worker.drain(_LAST_KEYFRAME_S)
+        return not (runtime.save_at_end and self.saver.changed) or self.save_map()[0]
 
     def _check(self, config: Config) -> None:
         _check_map_file(config)

@@ -45,20 +45,31 @@ class SlamNode(MappingNode):
         observer: RunObserver | None = None,
     ) -> None:
         super().__init__("slam_node", context, parameter_overrides)
+        self._given_observer = observer
+        self._begin()
+
+    def _configure(self) -> None:
+        super()._configure()
         config = self.config
         self.pipeline = SlamPipeline(config, resolve_device(config.runtime.device))
+        self._open.callback(self.pipeline.close)
         # A recording goes where the maps go.
         shown = config.with_values({"runtime.output": str(self.folder.path)})
         self._viewer = open_viewer(shown, self.diagnostics.problem)
+        if self._viewer is not None:
+            self._open.callback(self._viewer.close)
         self.mapped = 0
         self._last: KeyframeResult | None = None
-        self._observer = Observers(observer, self._viewer, on_problem=self.diagnostics.problem)
+        self._observer = Observers(
+            self._given_observer, self._viewer, on_problem=self.diagnostics.problem
+        )
         self._keyframe_output = KeyframeOutput(self, config)
         self._depth_output = DepthOutput(self)
         self._cloud_output = CloudOutput(self, config)
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
+        self._open.callback(self.worker.stop)
         self.pipeline.is_pressed = lambda: self.worker.is_pressed
         for poses in (self.pipeline.tracking, self.pipeline.refinement):
             if poses is not None:
@@ -90,9 +101,9 @@ class SlamNode(MappingNode):
     def close(self, save: bool = True) -> None:
         """End the threads and save the map, as `MappingNode` does."""
         super().close(save and not self.config.tracking.localize_only)
-        self.pipeline.close()
-        if self._viewer is not None:
-            self._viewer.close()
+
+    def _is_saved(self) -> bool:
+        return self.config.tracking.localize_only or super()._is_saved()
 
     def _on_loaded(self) -> None:
         self.camera_input.follow_loaded_map()

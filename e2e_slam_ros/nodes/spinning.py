@@ -36,6 +36,14 @@ _TICK_S = 0.2
 _LOG_EVERY_S = 5.0
 
 
+class Told(Protocol):
+    """Whether something was told to end."""
+
+    def is_set(self) -> bool:
+        """Return whether it was."""
+        ...
+
+
 class Player(Protocol):
     """A node that plays a recording."""
 
@@ -79,13 +87,24 @@ def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> 
     executor.add_node(node)
     # A second signal sets `stop` again: it does not interrupt the clean end.
     try:
-        spin_until(stop, executor, node, lambda: node.busy)
+        spin_until(_Ended(stop, node), executor, node, lambda: node.busy)
     finally:
         node.close()
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
         rclpy.try_shutdown()
     return 0 if node.failure is None else refuse(node.failure)
+
+
+class _Ended:
+    """A node ends by a signal, or by the transition `shutdown`."""
+
+    def __init__(self, signalled: threading.Event, node: ConfiguredNode) -> None:
+        self._signalled, self._node = signalled, node
+
+    def is_set(self) -> bool:
+        """Return whether it is to end."""
+        return self._signalled.is_set() or self._node.finalized
 
 
 def run_player(
@@ -124,7 +143,7 @@ def run_player(
 
 
 def spin_until(
-    stop: threading.Event,
+    stop: Told,
     executor: Executor,
     node: Node,
     busy: Callable[[], bool] = lambda: False,

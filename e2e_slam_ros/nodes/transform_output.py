@@ -15,6 +15,7 @@ from rclpy.node import Node
 from tf2_ros import TransformBroadcaster
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.nodes.configured_node import is_active
 from e2e_slam_ros.nodes.live_transforms import live_transforms
 from e2e_slam_ros.nodes.pose_messages import transform_message
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
@@ -132,7 +133,7 @@ class TransformOutput:
     def _tick(self) -> None:
         if self._started_s is None:
             self._started_s = time.monotonic()
-        if not self.config.publish.tf or not self._settled:
+        if not self.config.publish.tf or not self._settled or not is_active(self._node):
             return
         self._place_waiting()
         if self._T_map_odom is None or not self._dates_by_clock():
