@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -25,14 +26,18 @@ from e2e_slam_ros.nodes.keyframe_input import (
     keyframe_of,
 )
 from e2e_slam_ros.nodes.keyframe_output import CloudOutput
+from e2e_slam_ros.nodes.keyframe_results import KeyframeFate, ResultOutput
 from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.nodes.stage_watch import StageWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 # Uncertainty of keyframes whose depth is still under way.
 _DOUBTS = 20
+# Keyframes that are known when they come again.
+_SEEN = 1000
 
 
 class MapperNode(MappingNode):
@@ -56,9 +61,12 @@ class MapperNode(MappingNode):
         self._device = resolve_device(config.runtime.device)
         self._source = config.depth.source
         self._resets = self._fused = 0
-        self._last_ns = -1
+        # Stamp and image of keyframes in the map: one that comes again is not fused again.
+        self._seen: OrderedDict[tuple[int, int], None] = OrderedDict()
         self.surfels = SurfelMap(config.map, self._device)
         self._acknowledger = Acknowledger(self)
+        self._results = ResultOutput(self)
+        self._stages = StageWatch(self, "mapper_node")
         self._cloud = CloudOutput(self, config)
         self._poses: dict[int, torch.Tensor] = {}
         self._serve_map(self.surfels, lambda: self._poses)
@@ -84,7 +92,8 @@ class MapperNode(MappingNode):
     def _forget_map(self) -> None:
         self.surfels.clear()
         self._poses.clear()
-        self._fused, self._last_ns = 0, -1
+        self._seen.clear()
+        self._fused = 0
 
     def _receive_doubt(self, msg: Image) -> None:
         self._doubts[stamp_to_ns(msg.header.stamp)] = msg
@@ -108,26 +117,37 @@ class MapperNode(MappingNode):
         estimate = DepthEstimate(depth, confidence, self._source, "as published")
         with self._map_lock:
             self._clear_if_reset()
-            # A player in lock-step that missed the answer sends a keyframe twice.
-            fresh = epoch == self._resets and stamp_ns != self._last_ns
+            # It comes twice if the sender missed the answer, or another stage was missing.
+            known = stamp_ns, zlib.crc32(messages.image.data)
+            fresh = epoch == self._resets and known not in self._seen
             if fresh:
                 self.surfels.fuse(keyframe, estimate)
                 self.map_output.publish_active(keyframe)
                 self._poses[keyframe.index] = keyframe.T_map_camera
-                self._last_ns = stamp_ns
+                self._seen[known] = None
+                while len(self._seen) > _SEEN:
+                    self._seen.popitem(last=False)
                 self._fused += 1
         if fresh:
             self.diagnostics.latency("fuse", (time.perf_counter() - start) * 1e3)
             self._map_changed(stamp_ns)
             self._cloud.publish(keyframe, depth)
         self._acknowledger.done(stamp_ns)
+        self._results.send(stamp_ns, KeyframeFate.FUSED)
 
     def _on_failure(self, job: tuple[int, KeyframeMessages], error: Exception) -> None:
         self.diagnostics.refused(error)
-        self._acknowledger.done(job[1].stamp_ns)
+        self._give_up(job[1].stamp_ns, KeyframeFate.REFUSED, str(error))
 
     def _on_drop(self, job: tuple[int, KeyframeMessages]) -> None:
-        self._acknowledger.done(job[1].stamp_ns)
+        self._give_up(job[1].stamp_ns, KeyframeFate.DROPPED)
+
+    def _give_up(self, stamp_ns: int, fate: KeyframeFate, reason: str = "") -> None:
+        self._acknowledger.done(stamp_ns)
+        self._results.send(stamp_ns, fate, reason)
+
+    def _faults(self) -> list[str]:
+        return self._stages.faults() if self.state == "active" else []
 
     def _facts(self) -> dict[str, object]:
         return {

@@ -63,6 +63,7 @@ class Peer(Node):
         self.keyframes: list[Image] = []
         self.depths: list[Image] = []
         self.status: dict[str, dict[str, str]] = {}
+        self.levels: dict[str, tuple[int, str]] = {}
         qos = image_publisher()
         self.image_out = self.create_publisher(Image, "camera/image_raw", qos)
         self.info_out = self.create_publisher(CameraInfo, "camera/camera_info", qos)
@@ -84,6 +85,7 @@ class Peer(Node):
 
     def _on_status(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
+            self.levels[status.name] = (ord(status.level), status.message)
             self.status[status.name] = {item.key: item.value for item in status.values}
 
     def messages(self, second: float, x: float = 0.0) -> tuple[Image, CameraInfo, Image, Any]:
