@@ -28,6 +28,8 @@ from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.frame_assembler import MAX_PENDING, FrameAssembler
 from e2e_slam_ros.nodes.info_subscription import InfoSubscription
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
+from e2e_slam_ros.nodes.lost_images import KIND as LOST
+from e2e_slam_ros.nodes.lost_images import LostImages
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
 from e2e_slam_ros.nodes.qos import image_subscription, wants_reliable
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
@@ -139,19 +141,23 @@ class CameraInput:
             lambda reason: self._diagnostics.problem("silence", reason),
             COMPRESSED_IMAGE if suffix else IMAGE,
         )
+        self.lost = LostImages(node, image, self._on_lost)
         self._infos = InfoSubscription(
             node, "camera/camera_info", runtime, self._assembler.add_info
         )
-        self._subscriptions = [
-            node.create_subscription(kind, image, self._receive_image, images),
-        ]
+        self._subscriptions = [self.lost.subscribe(node, kind, image, self._receive_image, images)]
         if self._awaits_depth:
             depth = node.resolve_topic_name("camera/depth/image_raw") + depth_suffix
             self._subscriptions.append(
-                node.create_subscription(kind, depth, self._receive_depth, images)
+                self.lost.subscribe(node, kind, depth, self._receive_depth, images)
             )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)
+
+    def _on_lost(self, sentence: str) -> None:
+        # A recording that is played may lack images for good.
+        if not self.config.runtime.offline:
+            self.on_notice(LOST, sentence)
 
     def reconfigure(self, config: Config) -> None:
         """Take dynamic parameters that changed."""
@@ -236,6 +242,7 @@ class CameraInput:
 
     def _receive_image(self, msg: Image, info: dict[str, Any]) -> None:
         self._silence.heard()
+        self.lost.heard(stamp_to_ns(msg.header.stamp))
         if self.paused or not is_active(self._node):
             return
         stamp_ns = stamp_to_ns(msg.header.stamp)

@@ -23,7 +23,10 @@ def asked_for_help(args: Sequence[str] | None) -> bool:
     Raises:
         ConfigError: a word that is neither that nor a ROS argument: rclpy would ignore it.
     """
-    own = remove_ros_args(sys.argv if args is None else ["", *args])[1:]
+    try:
+        own = remove_ros_args(sys.argv if args is None else ["", *args])[1:]
+    except Exception:  # The start of ROS will say what is wrong with them.
+        return False
     if any(word in _HELP for word in own):
         return True
     if own:

@@ -190,6 +190,8 @@ class KeyframeNode(ConfiguredNode):
     def _facts(self) -> dict[str, object]:
         return {
             "frames": self.camera_input.frames,
+            "lost_images": self.camera_input.lost.in_gaps,
+            "lost_on_the_way": self.camera_input.lost.on_the_way,
             "keyframes": self._sent,
             "unanswered": self._delivery.unanswered,
             "kept": self._delivery.kept,

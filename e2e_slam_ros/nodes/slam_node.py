@@ -212,6 +212,8 @@ class SlamNode(MappingNode):
         last = self._last
         return {
             "frames": self.camera_input.frames,
+            "lost_images": self.camera_input.lost.in_gaps,
+            "lost_on_the_way": self.camera_input.lost.on_the_way,
             "keyframes": self.mapped,
             "waiting": self.worker.pending,
             "paused": self.camera_input.paused,

@@ -21,7 +21,6 @@ from rclpy.executors import (
     SingleThreadedExecutor,
 )
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from e2e_slam_ros.config import parameters
 from e2e_slam_ros.config.errors import E2ESlamError
@@ -30,6 +29,7 @@ from e2e_slam_ros.config.leaf import ParameterInfo
 from e2e_slam_ros.nodes.command_line import asked_for_help, help_text
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.counting_executor import CountingExecutor
+from e2e_slam_ros.nodes.ros_start import start_ros
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
 _TICK_S = 0.2
@@ -62,8 +62,7 @@ class Player(Protocol):
 def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> int:
     """Spin the node of a class until SIGINT or SIGTERM. Return the exit code.
 
-    rclpy's own signal handlers invalidate the context at once, while the mapping thread still uses
-    it. Here services at work answer first, and the node closes. An error at the start, and a map
+    Services at work answer first, and the node closes. An error at the start, and a map
     that could not be saved at the end, give one last line and exit code 1.
     """
     answered = _answered(make, args, parameters())
@@ -71,13 +70,13 @@ def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> 
         return answered
     stop = threading.Event()
     make_room_for_images()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
+        start_ros(args)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
         node = make()
     except E2ESlamError as error:
-        rclpy.shutdown()
+        rclpy.try_shutdown()
         return refuse(error)
     # Freeze the objects of the start-up. A full garbage collection would otherwise visit them
     # every few seconds and stop every thread for 70 ms.
@@ -119,13 +118,13 @@ def run_player(
         return answered
     stopped = threading.Event()
     make_room_for_images()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     try:
+        start_ros(args)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
         player = make()
     except E2ESlamError as error:
-        rclpy.shutdown()
+        rclpy.try_shutdown()
         return refuse(type(error)(in_ros(str(error))))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: player.stop())

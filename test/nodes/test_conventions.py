@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -80,9 +81,11 @@ def test_the_status_is_one_line_of_json(ros_domain: int) -> None:
         wait_for(lambda: json.loads(found[-1].data)["state"] == "paused", "the pause")
 
 
-def executed(node: str, *words: str) -> subprocess.CompletedProcess[str]:
+def executed(node: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"e2e_slam_ros.nodes.{node}", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env=os.environ | environment
+    )
 
 
 NODES = ("slam_node", "keyframe_node", "depth_node", "mapper_node", "dataset_player", "bag_player")
@@ -102,3 +105,25 @@ def test_words_that_nobody_understands_are_refused() -> None:
     assert done.returncode == 1 and done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert "'depth.source:=network'" in line and "--ros-args -p depth.source:=network" in line
+
+
+ENFORCED = {"ROS_SECURITY_ENABLE": "true", "ROS_SECURITY_STRATEGY": "Enforce"}
+
+
+@pytest.mark.parametrize("node", ["slam_node", "bag_player"])
+@pytest.mark.parametrize("keystore", ["", "/nowhere/keys"])
+def test_enforced_security_without_keys_is_one_line(
+    ros_domain: int, node: str, keystore: str
+) -> None:
+    done = executed(node, **ENFORCED, ROS_SECURITY_KEYSTORE=keystore)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and line.startswith("e2e_slam_ros: ROS security: got ")
+    for part in (keystore, "expected a keystore", "ROS_SECURITY_KEYSTORE", "ROS_SECURITY_ENABLE"):
+        assert part in line
+
+
+def test_ros_arguments_that_ros_refuses_are_one_line(ros_domain: int) -> None:
+    done = executed("slam_node", "--ros-args", "-p", "depth.source")
+    (line,) = [text for text in done.stderr.splitlines() if text.startswith("e2e_slam_ros: ")]
+    assert done.returncode == 1 and "start of ROS: got" in line and "--ros-args" in line
+    assert "Traceback" not in done.stderr
