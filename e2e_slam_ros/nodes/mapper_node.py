@@ -14,7 +14,8 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from e2e_slam_ros.config.device import resolve_device
-from e2e_slam_ros.data.keyframe import DepthEstimate
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe, RawDepth
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
@@ -25,13 +26,14 @@ from e2e_slam_ros.nodes.keyframe_input import (
     depth_tensor,
     keyframe_of,
 )
-from e2e_slam_ros.nodes.keyframe_output import CloudOutput
+from e2e_slam_ros.nodes.keyframe_output import CloudOutput, rgb8
 from e2e_slam_ros.nodes.keyframe_results import KeyframeFate, ResultOutput
 from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.nodes.stage_watch import StageWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 # Uncertainty of keyframes whose depth is still under way.
@@ -63,6 +65,7 @@ class MapperNode(MappingNode):
         self._resets = self._fused = 0
         # Stamp and image of keyframes in the map: one that comes again is not fused again.
         self._seen: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._observer = self._observers()
         self.surfels = SurfelMap(config.map, self._device)
         self._acknowledger = Acknowledger(self)
         self._results = ResultOutput(self)
@@ -121,7 +124,8 @@ class MapperNode(MappingNode):
             known = stamp_ns, zlib.crc32(messages.image.data)
             fresh = epoch == self._resets and known not in self._seen
             if fresh:
-                self.surfels.fuse(keyframe, estimate)
+                stats = self.surfels.fuse(keyframe, estimate)
+                self._observer.on_map(self.surfels.snapshot)
                 self.map_output.publish_active(keyframe)
                 self._poses[keyframe.index] = keyframe.T_map_camera
                 self._seen[known] = None
@@ -132,8 +136,19 @@ class MapperNode(MappingNode):
             self.diagnostics.latency("fuse", (time.perf_counter() - start) * 1e3)
             self._map_changed(stamp_ns)
             self._cloud.publish(keyframe, depth)
+            self._show(keyframe, estimate, stats)
         self._acknowledger.done(stamp_ns)
         self._results.send(stamp_ns, KeyframeFate.FUSED)
+
+    def _show(self, keyframe: Keyframe, estimate: DepthEstimate, stats: FusionStats) -> None:
+        """Show a viewer the keyframe; it sees no other camera frame."""
+        stamp_ns, pose = keyframe.stamp_ns, keyframe.T_map_camera.numpy()
+        image = rgb8(keyframe.image)
+        frame = Frame(keyframe.index, stamp_ns, image, keyframe.camera, None, pose)
+        raw = RawDepth(estimate.depth, estimate.confidence, self._source, "as published")
+        self._observer.on_image(frame, None)
+        self._observer.on_frame(stamp_ns, pose)
+        self._observer.on_keyframe(KeyframeResult(keyframe, raw, estimate, estimate, stats))
 
     def _on_failure(self, job: tuple[int, KeyframeMessages], error: Exception) -> None:
         self.diagnostics.refused(error)

@@ -17,7 +17,9 @@ from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.grid_output import GridOutput
 from e2e_slam_ros.nodes.map_output import MapOutput
 from e2e_slam_ros.nodes.map_saver import MapSaver, start_map
+from e2e_slam_ros.slam.observer import Observers, RunObserver
 from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.viewers.choice import open_viewer
 
 # Longest time that the end of a node waits for the last keyframe.
 _LAST_KEYFRAME_S = 20.0
@@ -68,6 +70,15 @@ class MappingNode(ConfiguredNode, ABC):
             self.get_logger().info(f"going on with {source}: {len(surfels)} surfels")
         if self.config.runtime.save_at_end:
             self.get_logger().info(f"the map will be saved in {self.folder.path}")
+
+    def _observers(self, given: RunObserver | None = None) -> Observers:
+        """Return a given observer and the viewer of ``runtime.viewer``, which is opened."""
+        # A recording goes where the maps go.
+        shown = self.config.with_values({"runtime.output": str(self.folder.path)})
+        self._viewer = open_viewer(shown, self.diagnostics.problem)
+        if self._viewer is not None:
+            self._open.callback(self._viewer.close)
+        return Observers(given, self._viewer, on_problem=self.diagnostics.problem)
 
     def reset(self) -> str:
         """Forget the map and what waits; return what was forgotten, in words."""

@@ -20,12 +20,11 @@ from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, Keyfram
 from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.slam.camera_tracking import CameraTracking
-from e2e_slam_ros.slam.observer import Observers, RunObserver
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
-from e2e_slam_ros.viewers.choice import open_viewer
 
 
 class SlamNode(MappingNode):
@@ -53,16 +52,9 @@ class SlamNode(MappingNode):
         config = self.config
         self.pipeline = SlamPipeline(config, resolve_device(config.runtime.device))
         self._open.callback(self.pipeline.close)
-        # A recording goes where the maps go.
-        shown = config.with_values({"runtime.output": str(self.folder.path)})
-        self._viewer = open_viewer(shown, self.diagnostics.problem)
-        if self._viewer is not None:
-            self._open.callback(self._viewer.close)
         self.mapped = 0
         self._last: KeyframeResult | None = None
-        self._observer = Observers(
-            self._given_observer, self._viewer, on_problem=self.diagnostics.problem
-        )
+        self._observer = self._observers(self._given_observer)
         self._keyframe_output = KeyframeOutput(self, config)
         self._depth_output = DepthOutput(self)
         self._cloud_output = CloudOutput(self, config)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,11 +20,20 @@ from nav_msgs.msg import OccupancyGrid
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 
+from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.nodes.qos import image_publisher, latched, reliable
+from nodes.real_bag import write_bag
 from nodes.ros2_launch import launched, process_of, wait_until_gone
 from nodes.ros_peer import Peer, peer_in, wait_for
+from nodes.test_life_cycle import ACTIVATE, CONFIGURE, change, state
 
 DEPTH = "camera/aligned_depth_to_color/image_raw"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -124,4 +135,65 @@ def test_rviz_sees_the_topics_and_frames_that_the_nodes_see(
         for part in ("-r camera/image_raw:=/usb/image", "-f site", "-r /tf:=tf", "slam.rviz"):
             assert part in called
         wait_for(lambda: "/slam_node" in peer.status, "slam_node goes on without the window")
+        assert launch.interrupt() == 0, launch.output
+
+
+@pytest.mark.parametrize("file", ["bag_replay", "distributed", "live_camera", "tum_replay"])
+def test_the_map_can_be_watched_in_a_browser(
+    ros_domain: int, tmp_path: Path, shared_data: Path, file: str
+) -> None:
+    pytest.importorskip("viser", reason="viser is optional and not installed")
+    parameters = tmp_path / "my.yaml"
+    port = free_port()
+    # Nobody else's port.
+    parameters.write_text(f"/**: {{ros__parameters: {{runtime: {{viewer_port: {port}}}}}}}")
+    arguments: dict[str, object] = {"viewer": "web", "params_file": parameters}
+    data = shared_data / "hololens" / "rooms_000"
+    if file == "tum_replay":
+        arguments |= {"data": data, "rate": 0.01}
+    if file == "bag_replay":
+        bag = write_bag(tmp_path / "walk", [TumReader(data)[0], TumReader(data)[1]])
+        arguments |= {"bag": bag, "rate": 0.01}
+
+    def page() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5.0) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    with launched(file, arguments, tmp_path) as launch:
+        wait_for(page, "the page")
+        assert launch.interrupt() == 0, launch.output
+        wait_until_gone(launch)
+
+
+def test_a_life_cycle_manager_starts_the_nodes(peer: Peer, tmp_path: Path) -> None:
+    nodes = ("keyframe_node", "depth_node", "mapper_node")
+    with launched("distributed", {"autostart": "false"}, tmp_path) as launch:
+        for node in nodes:
+            assert state(peer, node) == "unconfigured"
+            assert change(peer, node, CONFIGURE) and change(peer, node, ACTIVATE)
+        peer.wait_for_slam(*nodes)
+        wait_for(lambda: peer.count_subscribers("keyframe/depth") >= 3, "the stages")
+        peer.send_good(1.0)
+        wait_for(lambda: peer.maps and peer.maps[-1].width > 0, "the map")
+        assert launch.interrupt() == 0, launch.output
+
+
+def test_a_split_stage_that_is_killed_comes_back_and_gets_what_it_missed(
+    peer: Peer, tmp_path: Path
+) -> None:
+    arguments = {"respawn": "true", "pose_source": "topic"}
+    with launched("distributed", arguments, tmp_path) as launch:
+        peer.wait_for_slam("keyframe_node", "depth_node", "mapper_node")
+        wait_for(lambda: peer.count_subscribers("keyframe/depth") >= 3, "the stages")
+        peer.send_good(1.0)
+        wait_for(lambda: peer.maps, "the map")
+        os.kill(process_of(launch, "depth_node"), signal.SIGKILL)
+        # Nobody has depth for it: without its depth no stage answers.
+        stamp_ns = peer.send(*peer.messages(2.0, x=0.5))
+        peer.wait_processed(stamp_ns)
+        keyframes = peer.status["/mapper_node"]["keyframes"]
+        wait_for(lambda: peer.status["/mapper_node"]["keyframes"] == "2", f"{keyframes} + 1")
         assert launch.interrupt() == 0, launch.output
