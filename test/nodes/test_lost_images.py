@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.nodes.lost_images import LostImages
 from e2e_slam_ros.nodes.slam_node import SlamNode
 from nodes.ros_peer import REPO, peer_in, wait_for
 from nodes.test_resets import spinning
@@ -43,6 +45,19 @@ def test_gaps_in_the_stamps_are_counted_and_named(
         peer.send_good(60.0)
         peer.send_good(1.0)
         assert node.camera_input.lost.in_gaps == 5
+
+
+def test_a_camera_that_loses_most_of_its_images_is_not_taken_for_a_slow_one(
+    ros_domain: int,
+) -> None:
+    with peer_in(ros_domain) as peer:
+        lost = LostImages(peer, "image", lambda sentence: None)
+        rng, sent = np.random.default_rng(0), range(300)
+        arrived = [index for index in sent if rng.random() < 0.35]
+        for index in arrived:
+            lost.heard(index * 33_000_000 + int(rng.integers(-2_000_000, 2_000_000)))
+        # The first ones show the rate.
+        assert 0.8 * (300 - len(arrived)) < lost.in_gaps <= 300 - len(arrived)
 
 
 def test_losses_of_the_middleware_are_counted(ros_domain: int) -> None:
