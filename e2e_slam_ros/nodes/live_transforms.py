@@ -14,6 +14,7 @@ from tf2_msgs.msg import TFMessage
 from e2e_slam_ros.nodes.pose_messages import transform_to_matrix
 from e2e_slam_ros.nodes.qos import latched_small, moving_transforms
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.nodes.whole_queue import subscribe_whole_queue
 
 Matrix = npt.NDArray[np.float64]
 Edge = tuple[str, str]
@@ -43,8 +44,8 @@ class LiveTransforms:
         self._newest_ns: dict[str, int] = {}
         self._buffer = tf2_ros.Buffer()
         self._subscriptions = [
-            node.create_subscription(TFMessage, "/tf", self._on_moving, moving_transforms()),
-            node.create_subscription(TFMessage, "/tf_static", self._on_fixed, latched_small()),
+            subscribe_whole_queue(node, TFMessage, "/tf", self._on_moving, moving_transforms()),
+            subscribe_whole_queue(node, TFMessage, "/tf_static", self._on_fixed, latched_small()),
         ]
 
     def _on_moving(self, msg: TFMessage) -> None:

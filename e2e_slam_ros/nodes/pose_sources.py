@@ -22,6 +22,7 @@ from e2e_slam_ros.nodes.pose_messages import (
 )
 from e2e_slam_ros.nodes.qos import small_subscription
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.nodes.whole_queue import subscribe_whole_queue
 
 Matrix = npt.NDArray[np.float64]
 Notify = Callable[[], None]
@@ -113,10 +114,11 @@ class TopicPoses(PoseSource):
         self.reconfigure(config)
         self._buffer = PoseBuffer()
         qos = small_subscription(config.runtime)
-        self._subscriptions = [node.create_subscription(kind, topic, self._receive, qos)]
+        self._subscriptions = [subscribe_whole_queue(node, kind, topic, self._receive, qos)]
         if kind is PoseStamped:
             self._subscriptions.append(
-                node.create_subscription(
+                subscribe_whole_queue(
+                    node,
                     PoseWithCovarianceStamped,
                     f"{topic}_with_covariance",
                     self._receive_with_covariance,
