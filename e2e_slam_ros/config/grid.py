@@ -34,6 +34,12 @@ class GridConfig:
     min_points: int = leaf(
         2, "number of surfels in a cell that make an obstacle", low=1, live=True
     )
+    min_confidence: float = leaf(
+        1.0,
+        "surfels below this confidence are left out: with less than 1, most were seen once",
+        low=0.0,
+        live=True,
+    )
     range_m: float = leaf(
         5.0,
         "rays of the camera show that cells up to this far are free, metres",

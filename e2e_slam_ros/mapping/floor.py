@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 # Normals this near to the direction taken for up belong to level surfaces: at first, and then.
-_ABOUT_UP = (25.0, 15.0, 10.0, 5.0)
+_ABOUT_UP = (40.0, 25.0, 15.0, 8.0)
 _BIN_M = 0.05
 # A level surface with this share of the largest one's surfels may be the floor.
 _LARGE = 0.25
@@ -43,7 +43,7 @@ class Floor:
 def find_floor(points: torch.Tensor, normals: torch.Tensor) -> Floor:
     """Return the lowest large level surface.
 
-    The map's z axis shows upwards to within 25 degrees: the surfels' normals say the rest. A
+    The map's z axis shows upwards to within 40 degrees: the surfels' normals say the rest. A
     table may be larger than the floor that is seen, but it is higher. Where hardly any level
     surface was seen, the floor is where the lowest points are.
 

@@ -34,7 +34,7 @@ class GridOutput:
     A thread of its own makes the grid. A grid that takes long is made less often.
 
     Args:
-        config: ``grid.*``, ``publish.min_confidence`` and frame names; may be replaced.
+        config: ``grid.*`` and frame names; may be replaced.
         lock: held by every reader and writer of ``surfels``.
         poses: returns keyframe number -> T_map_camera (4, 4); called with the lock held.
         on_problem: called with (kind, error) from any thread.
@@ -86,7 +86,7 @@ class GridOutput:
         try:
             with self._lock:
                 config, stamp_ns = self.config, self._stamp_ns
-                surfels = self._surfels.thinned(_MOST_SURFELS, config.publish.min_confidence)
+                surfels = self._surfels.thinned(_MOST_SURFELS, config.grid.min_confidence)
                 centres = _centres(self._poses())
             grid = occupancy_grid(
                 surfels.positions, surfels.normals, surfels.keyframe, centres, config.grid

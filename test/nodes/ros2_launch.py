@@ -27,6 +27,11 @@ def installed_share() -> Path:
         pytest.skip("e2e_slam_ros is not built and sourced: colcon build, then install/setup.sh")
 
 
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to what it runs in the background: SIGINT is ignored there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Launch:
     """A running `ros2 launch`."""
 
@@ -47,6 +52,7 @@ class Launch:
                 cwd=log.parent,
                 env=environment,
                 start_new_session=True,
+                preexec_fn=hear_ctrl_c,
             )
 
     @property

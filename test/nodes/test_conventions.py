@@ -22,7 +22,12 @@ from nodes.ros_peer import KeyframeSender, Peer, peer_in, running, wait_for
 from nodes.test_resets import spinning
 
 # The wall of the synthetic world stands 2 m along z: it is the floor of the grid, seen from above.
-FLOOR = {"grid.floor": "fixed", "grid.floor_m": 1.5, "grid.period_s": 0.1}
+FLOOR = {
+    "grid.floor": "fixed",
+    "grid.floor_m": 1.5,
+    "grid.period_s": 0.1,
+    "grid.min_confidence": 0.0,
+}
 
 
 def latest(peer: Peer, kind: type, topic: str) -> list:
