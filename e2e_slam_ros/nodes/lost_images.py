@@ -85,14 +85,20 @@ class LostImages:
 
     def check(self) -> None:
         """Report if much was lost since the last time."""
-        lost = max(self.in_gaps - self._told[0], self.on_the_way - self._told[1])
+        gaps, on_the_way = self.in_gaps - self._told[0], self.on_the_way - self._told[1]
+        lost = max(gaps, on_the_way)
         if lost >= _FEW and lost > _SHARE * (self._received + lost):
+            do = (
+                "give the camera driver more shared memory (config/fastdds_driver.xml, see "
+                "docs/ros.md)"
+                if on_the_way
+                else "the node is slower than the camera, or the driver leaves images out: lower "
+                "the camera's rate or size"
+            )
             self._report(
-                f"about {lost} of the last {self._received + lost} images of {self._topic}: got "
-                f"gaps in the stamps ({self.in_gaps - self._told[0]}) or losses on the way "
-                f"({self.on_the_way - self._told[1]}), expected every image; give the camera "
-                "driver more shared memory (config/fastdds_driver.xml, see docs/ros.md), or lower "
-                "its rate or size"
+                f"images of {self._topic} in the last {_PERIOD_S:.0f} s: got {self._received}, "
+                f"{gaps} missing by their stamps, {on_the_way} images and depth images lost on "
+                f"the way, expected every image; {do}"
             )
         self._told = self.in_gaps, self.on_the_way
         self._received = 0
