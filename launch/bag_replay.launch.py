@@ -3,6 +3,12 @@
 from launch import LaunchContext, LaunchDescription
 
 from e2e_slam_ros.nodes.launching import (
+    FRAME_ARGUMENTS,
+    FRAMES,
+    NODE_ARGUMENTS,
+    OUTPUT_ARGUMENTS,
+    OUTPUTS,
+    STARTS,
     described,
     given,
     is_on,
@@ -25,26 +31,23 @@ PLAYED = {"bag": ("bag", str), "rate": ("rate", float), "image_topic": ("image_t
 PASSED = {
     "pose_source": ("pose.source", str),
     "depth_source": ("depth.source", str),
-    "camera_frame": ("frames.camera", str),
-    "output": ("runtime.output", str),
-    "resume": ("runtime.start_map", str),
-    "viewer": ("runtime.viewer", str),
+    **FRAMES,
+    **OUTPUTS,
+    **STARTS,
 }
 ARGUMENTS = (
     ("bag", None, "the bag's folder or file"),
     *((name, theirs, f"the bag's topic for {ours}") for name, (theirs, ours) in TOPICS.items()),
     ("pose_source", "", "topic, odometry, tf, or visual: where the camera's poses come from"),
     ("depth_source", "", "sensor: the bag's depth topic; network: predicted"),
-    ("camera_frame", "", "optical frame of the camera; empty: as in the images' headers"),
     ("rate", "1.0", "speed relative to the recording"),
     ("params_file", "", "parameter file; config/slam.yaml names every parameter"),
-    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
-    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
+    *FRAME_ARGUMENTS,
+    *OUTPUT_ARGUMENTS,
     ("exit_when_done", "true", "end everything when the bag has been played"),
-    ("viewer", "", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
-    ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "", "false: nodes do not take their time from the bag's /clock"),
-    ("log_level", "info", "log level of the nodes"),
+    ("namespace", "", "namespace of slam_node and what it publishes; the bag's topics stay"),
+    *NODE_ARGUMENTS,
 )
 
 
@@ -66,7 +69,7 @@ def start(context: LaunchContext) -> list:
         {**given(context, PLAYED), "wait_for": " ".join(awaited)},
         ends=is_on(context, "exit_when_done"),
     )
-    return [*rviz(context, clock), *slam, *player]
+    return [*rviz(context, clock, remapped(context, TOPICS)), *slam, *player]
 
 
 def generate_launch_description() -> LaunchDescription:

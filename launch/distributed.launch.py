@@ -8,6 +8,13 @@ from launch import LaunchContext, LaunchDescription
 
 from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.nodes.launching import (
+    FRAME_ARGUMENTS,
+    FRAMES,
+    NODE_ARGUMENTS,
+    OUTPUT_ARGUMENTS,
+    OUTPUTS,
+    STARTS,
+    TF_ARGUMENT,
     described,
     given,
     our_node,
@@ -29,8 +36,9 @@ PASSED = {
     "pose_source": ("pose.source", str),
     "depth_source": ("depth.source", str),
     "offline": ("runtime.offline", bool),
-    "output": ("runtime.output", str),
-    "resume": ("runtime.start_map", str),
+    **FRAMES,
+    **OUTPUTS,
+    **STARTS,
 }
 ARGUMENTS = (
     ("where", "all", "which nodes to start here: all, robot or computer"),
@@ -39,12 +47,12 @@ ARGUMENTS = (
     ("depth_source", "", "sensor: the depth topic; network: predicted by depth_node"),
     ("offline", "", "true: map every keyframe in order, for a player in lock-step"),
     ("params_file", "", "parameter file; config/slam.yaml names every parameter"),
-    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
-    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
-    ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
+    *FRAME_ARGUMENTS,
+    *OUTPUT_ARGUMENTS,
     ("use_sim_time", "", "true when a player or simulator publishes /clock"),
-    ("namespace", "", "namespace of the nodes; the same on both machines"),
-    ("log_level", "info", "log level of the nodes"),
+    ("namespace", "", "namespace of the nodes and of the camera; the same on both machines"),
+    TF_ARGUMENT,
+    *NODE_ARGUMENTS,
 )
 NODES = {
     "robot": ("keyframe_node",),
@@ -62,7 +70,7 @@ def start(context: LaunchContext) -> list:
         )
     clock = sim_time(context)
     passed = {**given(context, PASSED), **clock}
-    started = rviz(context, clock)
+    started = rviz(context, clock, remapped(context, TOPICS))
     for executable in NODES[where]:
         remap = remapped(context, TOPICS) if executable == "keyframe_node" else []
         files = parameter_files(context)

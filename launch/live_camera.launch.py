@@ -3,7 +3,14 @@
 from launch import LaunchContext, LaunchDescription
 
 from e2e_slam_ros.nodes.launching import (
+    FRAME_ARGUMENTS,
+    FRAMES,
     NO_TOPIC,
+    NODE_ARGUMENTS,
+    OUTPUT_ARGUMENTS,
+    OUTPUTS,
+    STARTS,
+    TF_ARGUMENT,
     described,
     given,
     our_node,
@@ -16,18 +23,18 @@ from e2e_slam_ros.nodes.launching import (
 )
 
 TOPICS = {
-    "image_topic": ("/camera/color/image_raw", "camera/image_raw"),
-    "camera_info_topic": ("/camera/color/camera_info", "camera/camera_info"),
-    "depth_topic": ("/camera/aligned_depth_to_color/image_raw", "camera/depth/image_raw"),
-    "pose_topic": ("/camera/pose", "camera/pose"),
-    "odometry_topic": ("/odom", "odom"),
+    "image_topic": ("camera/color/image_raw", "camera/image_raw"),
+    "camera_info_topic": ("camera/color/camera_info", "camera/camera_info"),
+    "depth_topic": ("camera/aligned_depth_to_color/image_raw", "camera/depth/image_raw"),
+    "pose_topic": ("camera/pose", "camera/pose"),
+    "odometry_topic": ("odom", "odom"),
 }
 PASSED = {
     "pose_source": ("pose.source", str),
     "depth_source": ("depth.source", str),
-    "output": ("runtime.output", str),
-    "resume": ("runtime.start_map", str),
-    "viewer": ("runtime.viewer", str),
+    **FRAMES,
+    **OUTPUTS,
+    **STARTS,
 }
 ARGUMENTS = (
     *((name, theirs, f"the driver's topic for {ours}") for name, (theirs, ours) in TOPICS.items()),
@@ -44,13 +51,12 @@ ARGUMENTS = (
         "sensor, or network with depth_topic:=none",
     ),
     ("params_file", "", "parameter file, above config/live.yaml; slam.yaml names all parameters"),
-    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
-    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
-    ("viewer", "", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
-    ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
+    *FRAME_ARGUMENTS,
+    *OUTPUT_ARGUMENTS,
     ("use_sim_time", "", "true with a simulator that publishes /clock"),
-    ("namespace", "", "namespace of slam_node and the topics it publishes"),
-    ("log_level", "info", "log level of the nodes"),
+    ("namespace", "", "namespace of slam_node, its topics and the camera's"),
+    TF_ARGUMENT,
+    *NODE_ARGUMENTS,
 )
 
 
@@ -79,7 +85,7 @@ def start(context: LaunchContext) -> list:
         files=parameter_files(context, preset="live.yaml"),
         remap=remapped(context, TOPICS),
     )
-    return [*rviz(context, clock), *slam]
+    return [*rviz(context, clock, remapped(context, TOPICS)), *slam]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -5,6 +5,13 @@ from launch import LaunchContext, LaunchDescription
 from e2e_slam_ros.config.input import InputOptions
 from e2e_slam_ros.config.leaf import leaves
 from e2e_slam_ros.nodes.launching import (
+    FRAME_ARGUMENTS,
+    FRAMES,
+    NODE_ARGUMENTS,
+    OUTPUT_ARGUMENTS,
+    OUTPUTS,
+    STARTS,
+    TF_ARGUMENT,
     described,
     given,
     is_on,
@@ -24,9 +31,9 @@ PLAYED = {
     **{info.name: (info.name, type(info.default)) for info in INPUT},
 }
 PASSED = {
-    "output": ("runtime.output", str),
-    "resume": ("runtime.start_map", str),
-    "viewer": ("runtime.viewer", str),
+    **FRAMES,
+    **OUTPUTS,
+    **STARTS,
 }
 ARGUMENTS = (
     ("data", None, "folder of the sequence"),
@@ -35,14 +42,14 @@ ARGUMENTS = (
     ("rate", "1.0", "speed relative to the recording; unused in lock-step"),
     ("lockstep", "false", "true: frame by frame, every keyframe mapped, the same map each time"),
     ("params_file", "", "parameter file; config/slam.yaml names every parameter"),
-    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
-    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
+    # The player has map_frame and camera_frame too.
+    *(item for item in FRAME_ARGUMENTS if item[0] not in {info.name for info in INPUT}),
+    *OUTPUT_ARGUMENTS,
     ("exit_when_done", "true", "end everything when the sequence has been played"),
-    ("viewer", "", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
-    ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
     ("use_sim_time", "", "false: nodes do not take their time from the player's /clock"),
     ("namespace", "", "namespace of the nodes and their topics"),
-    ("log_level", "info", "log level of the nodes"),
+    TF_ARGUMENT,
+    *NODE_ARGUMENTS,
 )
 
 

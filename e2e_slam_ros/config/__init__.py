@@ -5,6 +5,7 @@
 
 from e2e_slam_ros.config.camera import CameraConfig
 from e2e_slam_ros.config.depth import DepthConfig, MotionConfig, NetworkConfig
+from e2e_slam_ros.config.grid import GridConfig
 from e2e_slam_ros.config.keyframe import KeyframeConfig
 from e2e_slam_ros.config.map import MapConfig
 from e2e_slam_ros.config.output import PublishConfig, RuntimeConfig
@@ -17,6 +18,7 @@ __all__ = [
     "Config",
     "DepthConfig",
     "FramesConfig",
+    "GridConfig",
     "KeyframeConfig",
     "MapConfig",
     "MotionConfig",

@@ -19,7 +19,8 @@ class PublishConfig:
     tf: bool = leaf(True, "publish the camera pose (or map -> odom) on TF", live=True)
     transform_tolerance_s: float = leaf(
         0.1,
-        "longest time that a TF look-up waits for a transform, seconds",
+        "longest time that a TF look-up waits for a transform, and how far into the future "
+        "map -> odom is dated, seconds",
         low=0.0,
         high=10.0,
         live=True,
@@ -48,6 +49,10 @@ class RuntimeConfig:
     device: str = leaf("auto", "auto, cpu, cuda or cuda:N")
     threads: int = leaf(
         1, "CPU threads of the mapping worker; 0 leaves the choice to torch", low=0
+    )
+    autostart: bool = leaf(
+        True,
+        "true: a node configures and activates itself; false: a life cycle manager does",
     )
     offline: bool = leaf(
         False,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from e2e_slam_ros.config.camera import CameraConfig
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.config.grid import GridConfig
 from e2e_slam_ros.config.keyframe import KeyframeConfig
 from e2e_slam_ros.config.leaf import ParameterInfo, Settings, yaml_lines
 from e2e_slam_ros.config.map import MapConfig
@@ -41,11 +42,19 @@ class Config(Settings):
     depth: DepthConfig = field(default_factory=DepthConfig)
     refine: RefineConfig = field(default_factory=RefineConfig)
     map: MapConfig = field(default_factory=MapConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
     publish: PublishConfig = field(default_factory=PublishConfig)
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     def check(self) -> None:
-        """Refuse a nearest depth that is not nearer than the farthest."""
+        """Refuse bounds whose lower one is not below the upper one."""
+        if self.grid.low_m >= self.grid.high_m:
+            raise ConfigError.from_parts(
+                "parameter grid.low_m",
+                self.grid.low_m,
+                f"less than grid.high_m ({self.grid.high_m})",
+                "lower it or raise grid.high_m",
+            )
         depth = self.depth
         for name, nearest in (("min_m", depth.min_m), ("motion.near_m", depth.motion.near_m)):
             if nearest >= depth.max_m:

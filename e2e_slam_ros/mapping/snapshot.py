@@ -16,7 +16,17 @@ def take_snapshot(
     min_confidence: float,
     index: torch.Tensor | None,
 ) -> SurfelCloud:
-    """Copy the surfels in slots ``index`` (None: all) that are confident enough.
+    """Copy the surfels of `choose_slots` to the host."""
+    return as_cloud(store.slots[choose_slots(store, max_points, min_confidence, index)])
+
+
+def choose_slots(
+    store: SurfelStore,
+    max_points: int | None,
+    min_confidence: float,
+    index: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Return (M,) int64: those of the slots ``index`` (None: all) that are confident enough.
 
     More than ``max_points`` are thinned evenly; neighbours in the map are neighbours in memory,
     so every part of the map keeps its share. Of the whole map only the slots that may be chosen
@@ -35,7 +45,7 @@ def take_snapshot(
     if max_points is not None and index.numel() > max_points:
         step = index.numel() / max_points
         index = index[_spread(max_points, step, index.numel(), index)]
-    return as_cloud(slots[index])
+    return index
 
 
 def as_cloud(surfels: Surfels) -> SurfelCloud:

@@ -21,7 +21,7 @@ from e2e_slam_ros.mapping.integration import Integration
 from e2e_slam_ros.mapping.motion import KeyframeMotion
 from e2e_slam_ros.mapping.observation import observe
 from e2e_slam_ros.mapping.placement import insert, project_pages
-from e2e_slam_ros.mapping.snapshot import take_snapshot
+from e2e_slam_ros.mapping.snapshot import choose_slots, take_snapshot
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_store import PAGE, Surfels, SurfelStore
 
@@ -214,6 +214,11 @@ class SurfelMap:
         memory, so every part of the map keeps its share.
         """
         return take_snapshot(self._store, max_points, min_confidence, index)
+
+    @torch.inference_mode()
+    def thinned(self, max_points: int, min_confidence: float = 0.0) -> Surfels:
+        """Copy surfels on the map's device, chosen as by `snapshot`."""
+        return self._store.slots[choose_slots(self._store, max_points, min_confidence)]
 
     @torch.inference_mode()
     def state_hash(self) -> str:

@@ -20,6 +20,7 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool
 
 from e2e_slam_ros.config.errors import ConfigError, DataError, E2ESlamError
+from e2e_slam_ros.config.leaf import leaves
 from e2e_slam_ros.data.bag_file import BagFile, RecordedMessage, Topic
 from e2e_slam_ros.nodes.bag_options import BagOptions
 from e2e_slam_ros.nodes.last_answer import LastAnswer
@@ -173,7 +174,7 @@ def _message_class(kind: str) -> Any:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Play to the end, or until SIGINT or SIGTERM."""
-    return run_player(BagPlayer, args)
+    return run_player(BagPlayer, tuple(leaves(BagOptions())), args)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE
 from e2e_slam_ros.mapping.checks import check_pose
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.camera_frame import CameraFrame
+from e2e_slam_ros.nodes.configured_node import is_active
 from e2e_slam_ros.nodes.depth_input import DepthInput
 from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
 from e2e_slam_ros.nodes.depth_wait import DepthWait
@@ -27,6 +28,8 @@ from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.frame_assembler import MAX_PENDING, FrameAssembler
 from e2e_slam_ros.nodes.info_subscription import InfoSubscription
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
+from e2e_slam_ros.nodes.lost_images import KIND as LOST
+from e2e_slam_ros.nodes.lost_images import LostImages
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
 from e2e_slam_ros.nodes.qos import image_subscription, wants_reliable
 from e2e_slam_ros.nodes.silence_watch import SilenceWatch
@@ -89,6 +92,7 @@ class CameraInput:
         self.epoch = 0
         self._path_is_old = False
         self.paused = False
+        self._node = node
         self.config = config
         self.acknowledger = Acknowledger(node)
         self._chooser = chooser
@@ -101,7 +105,7 @@ class CameraInput:
         self._tracked = TrackedFrames(
             tracking, refinement, diagnostics.problem, self._latency, observer
         )
-        self._trajectory = TrajectoryOutput(node, config)
+        self._trajectory = TrajectoryOutput(node, config, self.on_notice)
         self._poses = make_pose_source(node, config, self._poll)
         topic = node.resolve_topic_name("camera/image_raw")
         rectified = config.camera.rectified
@@ -141,20 +145,24 @@ class CameraInput:
         )
         self._image_check = StreamCheck(image, "colour", self._on_wrong_stream)
         self._videos = VideoImages(lambda text: self.on_notice("image", text))
+        self.lost = LostImages(node, image, self._on_lost)
         self._infos = InfoSubscription(
             node, "camera/camera_info", runtime, self._assembler.add_info
         )
-        self._subscriptions = [
-            node.create_subscription(kind, image, self._receive_image, images),
-        ]
+        self._subscriptions = [self.lost.subscribe(node, kind, image, self._receive_image, images)]
         if self._awaits_depth:
             depth = node.resolve_topic_name("camera/depth/image_raw") + depth_suffix
             self._depth_check = StreamCheck(depth, "depth", self._on_wrong_stream)
             self._subscriptions.append(
-                node.create_subscription(kind, depth, self._receive_depth, images)
+                self.lost.subscribe(node, kind, depth, self._receive_depth, images)
             )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)
+
+    def _on_lost(self, sentence: str) -> None:
+        # A recording that is played may lack images for good.
+        if not self.config.runtime.offline:
+            self.on_notice(LOST, sentence)
 
     def reconfigure(self, config: Config) -> None:
         """Take dynamic parameters that changed."""
@@ -164,7 +172,8 @@ class CameraInput:
         self._silence.limit_s = config.runtime.silence_s
 
     def _use_config(self, config: Config) -> None:
-        self.config = self._trajectory.config = config
+        self.config = config
+        self._trajectory.reconfigure(config)
         self._untracked.config = self._waiting.config = config.depth
 
     def reset(self) -> None:
@@ -242,7 +251,8 @@ class CameraInput:
     def _receive_image(self, msg: Image, info: dict[str, Any]) -> None:
         self._silence.heard()
         self._image_check.look(msg)
-        if self.paused:
+        self.lost.heard(stamp_to_ns(msg.header.stamp))
+        if self.paused or not is_active(self._node):
             return
         received_ns = info.get("received_timestamp") or time.time_ns()
         for image in self._videos.images(msg):
@@ -273,13 +283,18 @@ class CameraInput:
         if self._path_is_old:
             self._path_is_old = False
             self._trajectory.clear()
-        image, wanted = self._tracked.located(image)
+        image, wanted, covariance = self._tracked.located(image)
         frame = replace(frame, T_map_camera=image.T_map_camera)
         assert image.T_map_camera is not None
         # What is refused must not be on TF either.
         check_pose(torch.from_numpy(image.T_map_camera))
         self._trajectory.publish(
-            frame.stamp_ns, frame.frame_id, image.T_map_camera, frame.T_odom_camera
+            frame.stamp_ns,
+            frame.frame_id,
+            image.T_map_camera,
+            frame.T_odom_camera,
+            covariance,
+            frame.pose_sigma,
         )
         self._latency("image_to_tf", (time.time_ns() - frame.received_ns) * 1e-6)
         start = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from rclpy.executors import SingleThreadedExecutor
@@ -19,20 +20,32 @@ class CountingExecutor(SingleThreadedExecutor):  # type: ignore[misc]
     def __init__(self, on_undecodable: Callable[[str], None]) -> None:
         super().__init__()
         self._on_undecodable = on_undecodable
-        self._clear_error = _clear_error()
 
     def _take_subscription(self, sub: Any) -> Any:
         taken = super()._take_subscription(sub)
         # The subscription was ready: what came could not be decoded.
         if taken is None:
-            self._clear_error()
+            clear_error()
             self._on_undecodable(str(sub.topic_name))
         return taken
 
 
-def _clear_error() -> Callable[[], object]:
+def clear_error() -> bool:
+    """Clear the middleware's error; return whether there was one, where that can be known."""
+    library = _library()
+    if library is None:
+        return False
+    was_set = bool(library.rcutils_error_is_set())
+    library.rcutils_reset_error()
+    return was_set
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
     try:
-        clear: Callable[[], object] = ctypes.CDLL("librcutils.so").rcutils_reset_error
+        library = ctypes.CDLL("librcutils.so")
+        library.rcutils_error_is_set.restype = ctypes.c_bool
+        library.rcutils_reset_error.restype = None
     except (OSError, AttributeError):  # another system: more lines, nothing else
-        return lambda: None
-    return clear
+        return None
+    return library

@@ -13,6 +13,7 @@ from std_srvs.srv import SetBool
 
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.config.input import in_ros
+from e2e_slam_ros.config.leaf import leaves
 from e2e_slam_ros.data.frame import FrameReader, ReaderReport
 from e2e_slam_ros.nodes.frame_publisher import FramePublisher
 from e2e_slam_ros.nodes.last_answer import LastAnswer
@@ -160,7 +161,7 @@ def _open(options: PlayerOptions) -> FrameReader:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Play to the end, or until SIGINT or SIGTERM."""
-    return run_player(DatasetPlayer, args)
+    return run_player(DatasetPlayer, tuple(leaves(PlayerOptions())), args)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from e2e_slam_ros.geometry.registration import DepthRegistration
 from e2e_slam_ros.nodes.camera_infos import CameraInfos
 from e2e_slam_ros.nodes.conversions import depth_to_metres
 from e2e_slam_ros.nodes.info_subscription import InfoSubscription
-from e2e_slam_ros.nodes.pose_sources import TfLookup
+from e2e_slam_ros.nodes.live_transforms import LiveTransforms, live_transforms
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 
 
@@ -33,7 +33,7 @@ class DepthInput:
         self._frame = config.frames.depth.lstrip("/")
         self._topic = topic
         self._infos = CameraInfos(is_rectified(topic))
-        self._tf: TfLookup | None = None
+        self._tf: LiveTransforms | None = None
         self._registration: tuple[object, DepthRegistration] | None = None
         self._subscription = InfoSubscription(
             node, "camera/depth/camera_info", config.runtime, self._infos.add
@@ -68,7 +68,7 @@ class DepthInput:
         lens: LensModel,
     ) -> npt.NDArray[np.float32]:
         if self._tf is None:
-            self._tf = TfLookup(self._node)
+            self._tf = live_transforms(self._node)
         # The mount of a depth camera is fixed, so the latest transform holds for every stamp.
         mount = self._tf.matrix(image_frame, frame, 0)
         size = (depth.shape[1], depth.shape[0])

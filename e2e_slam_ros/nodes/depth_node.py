@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from sensor_msgs.msg import PointCloud2
 
 from e2e_slam_ros.config import Config, RefineConfig
 from e2e_slam_ros.config.device import resolve_device
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.adaptation_facts import RESET_DONE, adaptation_facts
@@ -21,12 +23,17 @@ from e2e_slam_ros.nodes.cloud_messages import cloud_arrays
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.keyframe_input import KeyframeInput, KeyframeMessages, keyframe_of
 from e2e_slam_ros.nodes.keyframe_output import DepthOutput
+from e2e_slam_ros.nodes.keyframe_results import KeyframeFate, ResultOutput
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.nodes.stage_watch import StageWatch
 from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.slam.build_map import kept_keyframes
 from e2e_slam_ros.slam.depth_sources import build_depth_source, needs_depth_images
 from e2e_slam_ros.slam.worker import KeyframeWorker
+
+# Keyframes whose depth may be asked for again; as many as keyframe_node keeps.
+_REMEMBERED = 40
 
 
 class DepthNode(ConfiguredNode):
@@ -40,6 +47,9 @@ class DepthNode(ConfiguredNode):
         self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__("depth_node", context, parameter_overrides)
+        self._begin()
+
+    def _configure(self) -> None:
         config = self.config
         self._device = resolve_device(config.runtime.device)
         self._source = build_depth_source(config, self._device)
@@ -49,10 +59,16 @@ class DepthNode(ConfiguredNode):
         self._lock = threading.Lock()
         self._active: PointCloud2 | None = None
         self._acknowledger = Acknowledger(self)
+        self._results = ResultOutput(self)
+        self._stages = StageWatch(self, "depth_node")
+        # A keyframe that comes again gets the same depth: it is learned from once.
+        self._done: OrderedDict[int, tuple[KeyframeMessages, Keyframe, DepthEstimate]]
+        self._done = OrderedDict()
         self._output = DepthOutput(self)
         self.worker: KeyframeWorker[KeyframeMessages] = KeyframeWorker(
-            self._estimate, config.runtime.offline, self._on_failure, self._give_up
+            self._estimate, config.runtime.offline, self._on_failure, self._on_drop
         )
+        self._open.callback(self.worker.stop)
         self._input = KeyframeInput(
             self,
             "keyframe/sensor_depth" if needs_depth_images(config) else None,
@@ -65,6 +81,10 @@ class DepthNode(ConfiguredNode):
 
     def _estimate(self, messages: KeyframeMessages) -> None:
         """Estimate and publish one keyframe's depth (worker thread)."""
+        known = self._done.get(messages.stamp_ns)
+        if known is not None and known[0].image.data == messages.image.data:
+            self._output.publish(*known[1:], messages.frame_id)
+            return
         config, start = self.config.refine, time.perf_counter()
         with self._lock:
             keyframe = keyframe_of(messages, self._keyframes.next_index, self._device)
@@ -79,6 +99,9 @@ class DepthNode(ConfiguredNode):
             self.diagnostics.problem("refine", notice)
         if self.depth_stage.active(config):
             self.diagnostics.latency("refine", (time.perf_counter() - start) * 1e3)
+        self._done[messages.stamp_ns] = messages, keyframe, metric.estimate
+        while len(self._done) > _REMEMBERED:
+            self._done.popitem(last=False)
         self._output.publish(keyframe, metric.estimate, messages.frame_id)
 
     def _map_points(self, config: RefineConfig) -> torch.Tensor | None:
@@ -90,11 +113,18 @@ class DepthNode(ConfiguredNode):
 
     def _on_failure(self, messages: KeyframeMessages, error: Exception) -> None:
         self.diagnostics.refused(error)
-        self._give_up(messages)
+        self._give_up(messages, KeyframeFate.REFUSED, str(error))
 
-    def _give_up(self, messages: KeyframeMessages) -> None:
+    def _on_drop(self, messages: KeyframeMessages) -> None:
+        self._give_up(messages, KeyframeFate.DROPPED)
+
+    def _give_up(self, messages: KeyframeMessages, fate: KeyframeFate, reason: str = "") -> None:
         # No mapper will see this keyframe: a player in lock-step must not wait for it.
         self._acknowledger.done(messages.stamp_ns)
+        self._results.send(messages.stamp_ns, fate, reason)
+
+    def _faults(self) -> list[str]:
+        return self._stages.faults() if self.state == "active" else []
 
     def _on_active(self, msg: PointCloud2) -> None:
         # What refinement is supervised with; the latest is enough.
@@ -105,6 +135,7 @@ class DepthNode(ConfiguredNode):
         with self._lock:
             self.depth_stage.forget_learned()
             self._keyframes.clear(self._keyframes.next_index)
+            self._done.clear()
         return RESET_DONE
 
     def _check(self, config: Config) -> None:

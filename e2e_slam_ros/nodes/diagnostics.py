@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -31,12 +31,19 @@ class Diagnostics:
     Args:
         node: publishes ``/diagnostics`` and owns the log.
         facts: called for each report; returns further values (frames, surfels, ...).
+        faults: called for each report; returns what is missing, in sentences.
     """
 
-    def __init__(self, node: Node, facts: Callable[[], Mapping[str, object]]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        facts: Callable[[], Mapping[str, object]],
+        faults: Callable[[], Sequence[str]] = lambda: (),
+    ) -> None:
         self.problems = ProblemCounter()
         self._node = node
         self._facts = facts
+        self._faults = faults
         self._lock = threading.Lock()
         self._last_logged: dict[str, float] = {}
         self._last_problem = (-_RECENT_S, "")
@@ -83,10 +90,15 @@ class Diagnostics:
             p50, p95 = np.percentile(times, (50, 95))
             values[f"latency_ms.{stage}.p50"] = f"{p50:.2f}"
             values[f"latency_ms.{stage}.p95"] = f"{p95:.2f}"
+        level, message = DiagnosticStatus.OK, "running"
+        if recent:
+            level, message = DiagnosticStatus.WARN, sentence
+        if faults := self._faults():
+            level, message = DiagnosticStatus.ERROR, "; ".join(faults)
         return DiagnosticStatus(
-            level=DiagnosticStatus.WARN if recent else DiagnosticStatus.OK,
+            level=level,
             name=self._node.get_fully_qualified_name(),
-            message=sentence if recent else "running",
+            message=message,
             hardware_id="e2e_slam_ros",
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )

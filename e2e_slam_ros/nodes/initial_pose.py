@@ -10,8 +10,8 @@ from rclpy.node import Node
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import PoseError
+from e2e_slam_ros.nodes.live_transforms import live_transforms
 from e2e_slam_ros.nodes.pose_messages import pose_to_matrix
-from e2e_slam_ros.nodes.pose_sources import TfLookup
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.slam.pose_tracking import T_MAP_FIRST, PoseTracking
 
@@ -45,7 +45,7 @@ class InitialPose:
         self._tracking = tracking
         self._on_problem = on_problem
         self._log = node.get_logger()
-        self._tf = TfLookup(node)
+        self._tf = live_transforms(node)
         self._subscription = node.create_subscription(
             PoseWithCovarianceStamped, "initialpose", self._receive, reliable()
         )

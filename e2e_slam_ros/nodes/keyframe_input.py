@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+from e2e_slam_ros.nodes.configured_node import is_active
 from e2e_slam_ros.nodes.conversions import camera_from_info, depth_to_metres, image_to_rgb
 from e2e_slam_ros.nodes.pose_messages import pose_to_matrix
 from e2e_slam_ros.nodes.qos import reliable
@@ -57,6 +58,7 @@ class KeyframeInput:
     def __init__(
         self, node: Node, depth_topic: str | None, receive: Callable[[KeyframeMessages], None]
     ) -> None:
+        self._node = node
         self._receive = receive
         topics = [
             (Image, "keyframe/image"),
@@ -75,7 +77,8 @@ class KeyframeInput:
     def _complete(
         self, image: Image, info: CameraInfo, pose: PoseStamped, depth: Image | None = None
     ) -> None:
-        self._receive(KeyframeMessages(image, info, pose, depth))
+        if is_active(self._node):
+            self._receive(KeyframeMessages(image, info, pose, depth))
 
 
 def keyframe_of(messages: KeyframeMessages, index: int, device: torch.device) -> Keyframe:

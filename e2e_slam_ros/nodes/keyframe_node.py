@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import torch
+from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -18,10 +19,13 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.nodes.camera_input import CameraInput
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.conversions import depth_to_metres, image_message
+from e2e_slam_ros.nodes.keyframe_delivery import KeyframeDelivery
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
 from e2e_slam_ros.nodes.keyframe_output import KeyframeOutput, plane
+from e2e_slam_ros.nodes.keyframe_results import KeyframeFate, ResultInput
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.nodes.stage_watch import StageWatch
 from e2e_slam_ros.nodes.stamps import ns_to_stamp, stamp_to_ns
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
@@ -30,6 +34,7 @@ from e2e_slam_ros.slam.worker import KeyframeWorker
 
 # Keyframes whose depth may still come back, for the keyframe rule.
 _REMEMBERED = 10
+_POLL_S = 0.05
 
 
 class KeyframeNode(ConfiguredNode):
@@ -47,6 +52,9 @@ class KeyframeNode(ConfiguredNode):
         self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__("keyframe_node", context, parameter_overrides)
+        self._begin()
+
+    def _configure(self) -> None:
         config = self.config
         if config.pose.is_tracked:
             raise ConfigError.from_parts(
@@ -68,12 +76,23 @@ class KeyframeNode(ConfiguredNode):
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._prepare, config.runtime.offline, self._on_failure, self._on_drop
         )
+        self._open.callback(self.worker.stop)
         self.camera_input = CameraInput(
             self, config, self._selector, self.diagnostics, self.worker.submit, repeat=self._repeat
         )
         self._feedback = self.create_subscription(
             Image, "keyframe/depth", self._on_depth, reliable()
         )
+        self._delivery: KeyframeDelivery[tuple[Keyframe, str]] = KeyframeDelivery(
+            lambda item: self._send(*item), self._on_lost
+        )
+        self._stages = StageWatch(self, "keyframe_node", self._delivery.again)
+        self._results = ResultInput(self, self._on_result)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(
+            _POLL_S, lambda: self._delivery.poll(self._stages.complete), clock=steady
+        )
+        self._refused_behind = self._dropped_behind = 0
         self._triggers.quick("reset", self._reset)
 
     def _prepare(self, job: KeyframeJob) -> None:
@@ -92,7 +111,30 @@ class KeyframeNode(ConfiguredNode):
             self._sent += 1
         # From here the mapper answers for it.
         self.camera_input.acknowledger.forget(keyframe.stamp_ns)
-        self._send(keyframe, job.frame_id)
+        self._delivery.offer(keyframe.stamp_ns, (keyframe, job.frame_id), self._stages.complete)
+
+    def _on_result(self, stamp_ns: int, fate: KeyframeFate, said: str) -> None:
+        """Learn what became of a keyframe: one that is not in the map is no reference."""
+        self._delivery.answered(stamp_ns)
+        if fate is KeyframeFate.FUSED:
+            return
+        self._selector.withdraw(stamp_ns)
+        if fate is KeyframeFate.REFUSED:
+            self._refused_behind += 1
+            self.diagnostics.problem("refused_behind", said)
+        else:
+            self._dropped_behind += 1
+
+    def _on_lost(self, stamp_ns: int) -> None:
+        self._selector.withdraw(stamp_ns)
+        self.diagnostics.problem(
+            "keyframe_lost",
+            f"keyframe at {stamp_ns * 1e-9:.3f} s: nobody answers, and only the newest are kept; "
+            "start the stage that is missing",
+        )
+
+    def _faults(self) -> list[str]:
+        return self._stages.faults() if self.state == "active" else []
 
     def _send(self, keyframe: Keyframe, frame_id: str) -> None:
         measured = keyframe.sensor_depth
@@ -138,6 +180,7 @@ class KeyframeNode(ConfiguredNode):
             self._selector.restart()
             self._prepared = 0
             self._recent.clear()
+            self._delivery.clear()
             self._sent = 0
         return "the next frame becomes a keyframe"
 
@@ -145,7 +188,16 @@ class KeyframeNode(ConfiguredNode):
         self.camera_input.reconfigure(config)
 
     def _facts(self) -> dict[str, object]:
-        return {"frames": self.camera_input.frames, "keyframes": self._sent}
+        return {
+            "frames": self.camera_input.frames,
+            "lost_images": self.camera_input.lost.in_gaps,
+            "lost_on_the_way": self.camera_input.lost.on_the_way,
+            "keyframes": self._sent,
+            "unanswered": self._delivery.unanswered,
+            "kept": self._delivery.kept,
+            "refused_behind": self._refused_behind,
+            "dropped_behind": self._dropped_behind,
+        }
 
 
 def main(args: Sequence[str] | None = None) -> int:

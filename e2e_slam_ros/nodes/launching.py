@@ -39,6 +39,44 @@ NO_TOPIC = "none"
 Argument = tuple[str, str | None, str]
 # Argument -> the parameter that it sets, and its type.
 Passed = Mapping[str, tuple[str, type]]
+# Frames and TF, as every file has them: argument -> parameter, and their meaning.
+FRAMES: Passed = {
+    "map_frame": ("frames.map", str),
+    "odom_frame": ("frames.odom", str),
+    "base_frame": ("frames.base", str),
+    "camera_frame": ("frames.camera", str),
+    "publish_tf": ("publish.tf", bool),
+}
+OUTPUTS: Passed = {
+    "output": ("runtime.output", str),
+    "resume": ("runtime.start_map", str),
+    "viewer": ("runtime.viewer", str),
+}
+STARTS: Passed = {"autostart": ("runtime.autostart", bool)}
+FRAME_ARGUMENTS: tuple[Argument, ...] = (
+    ("map_frame", "", "fixed frame of the map; if not given: as in params_file, else map"),
+    ("odom_frame", "", "frame of the odometry; if not given: odom"),
+    ("base_frame", "", "the robot's base; if not given: base_link"),
+    ("camera_frame", "", "optical frame of the camera; if not given: as in the images' headers"),
+    ("publish_tf", "", "false: nothing goes to TF"),
+)
+OUTPUT_ARGUMENTS: tuple[Argument, ...] = (
+    ("output", "", "folder for maps; if not given: ~/.ros/e2e_slam/<date>-<time>"),
+    ("resume", "", "map to go on with: a .safetensors file, or a folder with one"),
+    ("viewer", "", "web: live map in a browser at 127.0.0.1:8080; rerun: view or recording"),
+    ("rviz", "false", "true: start rviz2 with rviz/slam.rviz"),
+)
+NODE_ARGUMENTS: tuple[Argument, ...] = (
+    ("autostart", "", "false: a life cycle manager configures and activates the nodes"),
+    ("respawn", "false", "true: a node that fails is started again instead of ending all"),
+    ("log_level", "info", "log level of the nodes"),
+)
+TF_ARGUMENT: Argument = (
+    "tf",
+    "namespace",
+    "namespace: TF is <namespace>/tf, as nav2 has it; global: all robots share /tf",
+)
+_RESPAWN_S = 2.0
 # A large map takes a while to save. launch would kill the node after ten seconds.
 _SAVING_S = "120"
 
@@ -155,24 +193,29 @@ def our_node(
         ends: the node's good end ends everything; false: only its failure does.
         options: further arguments of `Node`.
     """
+    respawn = is_on(context, "respawn") and not ends
     node = Node(
         package=PACKAGE,
         executable=executable,
         name=executable,
         namespace=_namespace(context),
         parameters=[*files, dict(passed)] if passed else [*files],
-        remappings=list(remap),
+        remappings=[*remap, *_tf(context)],
+        respawn=respawn,
+        respawn_delay=_RESPAWN_S,
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
         output="screen",
         sigterm_timeout=_SAVING_S,
         sigkill_timeout=_SAVING_S,
         **options,
     )
-    return [node, required(node, executable, ends)]
+    return [node] if respawn else [node, required(node, executable, ends)]
 
 
-def rviz(context: LaunchContext, clock: Mapping[str, object]) -> list[Any]:
-    """Return RViz with our displays if ``rviz`` is true.
+def rviz(
+    context: LaunchContext, clock: Mapping[str, object], remap: Sequence[tuple[str, str]] = ()
+) -> list[Any]:
+    """Return RViz with our displays if ``rviz`` is true. It sees the topics as the nodes do.
 
     Raises:
         ConfigError: rviz2 is not installed.
@@ -193,8 +236,9 @@ def rviz(context: LaunchContext, clock: Mapping[str, object]) -> list[Any]:
         package="rviz2",
         executable="rviz2",
         namespace=_namespace(context),
-        arguments=["-d", str(shown)],
+        arguments=["-d", str(shown), *_fixed_frame(context)],
         parameters=[dict(clock)],
+        remappings=[*remap, *_tf(context)],
     )
     # Closing the window ends the window only.
     return [node]
@@ -224,6 +268,21 @@ def _namespace(context: LaunchContext) -> str:
     """Return the namespace of the nodes; "/" makes the root known to launch_ros."""
     pushed = "ros_namespace" in context.launch_configurations
     return text(context, "namespace") or ("" if pushed else "/")
+
+
+def _tf(context: LaunchContext) -> list[tuple[str, str]]:
+    """Return the remaps that put TF into the namespace, where the launch file has a choice."""
+    chosen = text(context, "tf")
+    if chosen not in ("", "namespace", "global"):
+        raise ConfigError.from_parts(
+            "argument tf", repr(chosen), "namespace or global", "correct it"
+        )
+    return [(f"/{name}", name) for name in ("tf", "tf_static")] if chosen == "namespace" else []
+
+
+def _fixed_frame(context: LaunchContext) -> list[str]:
+    frame = text(context, "map_frame") or parameters_in_file(context).get("frames.map")
+    return ["-f", str(frame)] if frame else []
 
 
 def _params_file(context: LaunchContext) -> Path | None:

@@ -15,6 +15,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.cloud_messages import cloud_message
+from e2e_slam_ros.nodes.configured_node import is_active
 from e2e_slam_ros.nodes.qos import latched, reliable
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
 from e2e_slam_ros.slam.worker import KeyframeWorker
@@ -23,9 +24,9 @@ _CHECK_PERIOD_S = 0.1
 
 
 class MapOutput:
-    """Publishes ``map`` and ``map/active``.
+    """Publishes ``cloud_map`` and ``map/active``.
 
-    The map topic is latched and thinned. A message goes out when the map has changed and the topic
+    The first is latched and thinned. A message goes out when the map has changed and the topic
     has a subscriber. A thread of its own takes the snapshot of the map. It may wait until the
     fusion of a keyframe ends, and the executor must not wait for that.
 
@@ -44,9 +45,10 @@ class MapOutput:
         on_problem: Callable[[str, Exception | str], None],
     ) -> None:
         self.config = config
+        self._node = node
         self._surfels = surfels
         self._lock = lock
-        self._map = node.create_publisher(PointCloud2, "map", latched())
+        self._map = node.create_publisher(PointCloud2, "cloud_map", latched())
         self._active = node.create_publisher(PointCloud2, "map/active", reliable(1))
         self._changes = self._published = 0
         self._stamp_ns = 0
@@ -84,7 +86,7 @@ class MapOutput:
         due = time.monotonic() - self._last_s >= self.config.publish.period_s
         idle = self._worker.pending == 0
         if due and idle and self._changes != self._published:
-            if self._map.get_subscription_count() > 0:
+            if is_active(self._node) and self._map.get_subscription_count() > 0:
                 self._worker.submit(self._changes)
 
     def _publish_map(self, changes: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -12,9 +13,9 @@ from rclpy.context import Context
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
-from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.device import resolve_device
-from e2e_slam_ros.data.keyframe import DepthEstimate
+from e2e_slam_ros.data.frame import Frame
+from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe, RawDepth
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
@@ -25,19 +26,24 @@ from e2e_slam_ros.nodes.keyframe_input import (
     depth_tensor,
     keyframe_of,
 )
-from e2e_slam_ros.nodes.keyframe_output import CloudOutput
+from e2e_slam_ros.nodes.keyframe_output import CloudOutput, rgb8
+from e2e_slam_ros.nodes.keyframe_results import KeyframeFate, ResultOutput
 from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.spinning import run_node
+from e2e_slam_ros.nodes.stage_watch import StageWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
 # Uncertainty of keyframes whose depth is still under way.
 _DOUBTS = 20
+# Keyframes that are known when they come again.
+_SEEN = 1000
 
 
 class MapperNode(MappingNode):
-    """``keyframe/*`` with ``keyframe/depth`` in; ``map``, ``map/active``, ``keyframe/cloud`` out.
+    """``keyframe/*`` and ``keyframe/depth`` in; the map as clouds and as a grid out.
 
     Depth weighs 1 - ``keyframe/uncertainty`` where that has come by the time of fusion.
 
@@ -49,18 +55,28 @@ class MapperNode(MappingNode):
         self, context: Context | None = None, parameter_overrides: Sequence[Parameter] = ()
     ) -> None:
         super().__init__("mapper_node", context, parameter_overrides)
+        self._begin()
+
+    def _configure(self) -> None:
+        super()._configure()
         config = self.config
         self._device = resolve_device(config.runtime.device)
         self._source = config.depth.source
         self._resets = self._fused = 0
-        self._last_ns = -1
+        # Stamp and image of keyframes in the map: one that comes again is not fused again.
+        self._seen: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._observer = self._observers()
         self.surfels = SurfelMap(config.map, self._device)
         self._acknowledger = Acknowledger(self)
+        self._results = ResultOutput(self)
+        self._stages = StageWatch(self, "mapper_node")
         self._cloud = CloudOutput(self, config)
-        self._serve_map(self.surfels)
+        self._poses: dict[int, torch.Tensor] = {}
+        self._serve_map(self.surfels, lambda: self._poses)
         self.worker: KeyframeWorker[tuple[int, KeyframeMessages]] = KeyframeWorker(
             self._fuse, config.runtime.offline, self._on_failure, self._on_drop
         )
+        self._open.callback(self.worker.stop)
         # Before the depth, which completes a keyframe. Few sources send it: nothing waits for it.
         self._doubts: OrderedDict[int, Image] = OrderedDict()
         self._uncertainty = self.create_subscription(
@@ -78,7 +94,9 @@ class MapperNode(MappingNode):
 
     def _forget_map(self) -> None:
         self.surfels.clear()
-        self._fused, self._last_ns = 0, -1
+        self._poses.clear()
+        self._seen.clear()
+        self._fused = 0
 
     def _receive_doubt(self, msg: Image) -> None:
         self._doubts[stamp_to_ns(msg.header.stamp)] = msg
@@ -102,28 +120,49 @@ class MapperNode(MappingNode):
         estimate = DepthEstimate(depth, confidence, self._source, "as published")
         with self._map_lock:
             self._clear_if_reset()
-            # A player in lock-step that missed the answer sends a keyframe twice.
-            fresh = epoch == self._resets and stamp_ns != self._last_ns
+            # It comes twice if the sender missed the answer, or another stage was missing.
+            known = stamp_ns, zlib.crc32(messages.image.data)
+            fresh = epoch == self._resets and known not in self._seen
             if fresh:
-                self.surfels.fuse(keyframe, estimate)
+                stats = self.surfels.fuse(keyframe, estimate)
+                self._observer.on_map(self.surfels.snapshot)
                 self.map_output.publish_active(keyframe)
-                self._last_ns = stamp_ns
+                self._poses[keyframe.index] = keyframe.T_map_camera
+                self._seen[known] = None
+                while len(self._seen) > _SEEN:
+                    self._seen.popitem(last=False)
                 self._fused += 1
         if fresh:
             self.diagnostics.latency("fuse", (time.perf_counter() - start) * 1e3)
             self._map_changed(stamp_ns)
             self._cloud.publish(keyframe, depth)
+            self._show(keyframe, estimate, stats)
         self._acknowledger.done(stamp_ns)
+        self._results.send(stamp_ns, KeyframeFate.FUSED)
+
+    def _show(self, keyframe: Keyframe, estimate: DepthEstimate, stats: FusionStats) -> None:
+        """Show a viewer the keyframe; it sees no other camera frame."""
+        stamp_ns, pose = keyframe.stamp_ns, keyframe.T_map_camera.numpy()
+        image = rgb8(keyframe.image)
+        frame = Frame(keyframe.index, stamp_ns, image, keyframe.camera, None, pose)
+        raw = RawDepth(estimate.depth, estimate.confidence, self._source, "as published")
+        self._observer.on_image(frame, None)
+        self._observer.on_frame(stamp_ns, pose)
+        self._observer.on_keyframe(KeyframeResult(keyframe, raw, estimate, estimate, stats))
 
     def _on_failure(self, job: tuple[int, KeyframeMessages], error: Exception) -> None:
         self.diagnostics.refused(error)
-        self._acknowledger.done(job[1].stamp_ns)
+        self._give_up(job[1].stamp_ns, KeyframeFate.REFUSED, str(error))
 
     def _on_drop(self, job: tuple[int, KeyframeMessages]) -> None:
-        self._acknowledger.done(job[1].stamp_ns)
+        self._give_up(job[1].stamp_ns, KeyframeFate.DROPPED)
 
-    def _reconfigure(self, config: Config) -> None:
-        self.map_output.config = self.saver.config = config
+    def _give_up(self, stamp_ns: int, fate: KeyframeFate, reason: str = "") -> None:
+        self._acknowledger.done(stamp_ns)
+        self._results.send(stamp_ns, fate, reason)
+
+    def _faults(self) -> list[str]:
+        return self._stages.faults() if self.state == "active" else []
 
     def _facts(self) -> dict[str, object]:
         return {

@@ -71,7 +71,7 @@ def transform_message(
 
 
 def odometry_message(matrix: Matrix, stamp: Time, frame_id: str, child_frame_id: str) -> Odometry:
-    """Return a pose as Odometry. The twist is not estimated, so its covariance is -1."""
+    """Return a pose as Odometry. The twist is unknown, so its covariance begins with -1."""
     msg = Odometry()
     msg.header = Header(stamp=stamp, frame_id=frame_id)
     msg.child_frame_id = child_frame_id

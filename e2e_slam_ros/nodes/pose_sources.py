@@ -11,18 +11,18 @@ import numpy.typing as npt
 from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from rclpy.time import Time as RclpyTime
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import PoseError
+from e2e_slam_ros.nodes.live_transforms import LiveTransforms, live_transforms
 from e2e_slam_ros.nodes.pose_buffer import PoseBuffer
 from e2e_slam_ros.nodes.pose_messages import (
     covariance_to_sigma,
     pose_to_matrix,
-    transform_to_matrix,
 )
 from e2e_slam_ros.nodes.qos import small_subscription
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
+from e2e_slam_ros.nodes.whole_queue import subscribe_whole_queue
 
 Matrix = npt.NDArray[np.float64]
 Notify = Callable[[], None]
@@ -110,14 +110,15 @@ class TopicPoses(PoseSource):
         # The frame that poses without a frame id are in.
         self._usual = config.frames.map if kind is PoseStamped else config.frames.odom
         self._frame = self._usual
-        self._foreign: TfLookup | None = None
+        self._foreign: LiveTransforms | None = None
         self.reconfigure(config)
         self._buffer = PoseBuffer()
         qos = small_subscription(config.runtime)
-        self._subscriptions = [node.create_subscription(kind, topic, self._receive, qos)]
+        self._subscriptions = [subscribe_whole_queue(node, kind, topic, self._receive, qos)]
         if kind is PoseStamped:
             self._subscriptions.append(
-                node.create_subscription(
+                subscribe_whole_queue(
+                    node,
                     PoseWithCovarianceStamped,
                     f"{topic}_with_covariance",
                     self._receive_with_covariance,
@@ -160,7 +161,7 @@ class TopicPoses(PoseSource):
     def _from_elsewhere(self, T_frame_x: Matrix, last_chance: bool) -> Matrix | None:
         """Return a pose of another frame in the usual one; None while TF may still come."""
         if self._foreign is None:
-            self._foreign = TfLookup(self._node)
+            self._foreign = live_transforms(self._node)
         self.in_odom = self._usual == self._frames.odom
         T_usual_frame = self._foreign.matrix(self._usual, self._frame, 0)
         if T_usual_frame is not None:
@@ -191,37 +192,12 @@ class TopicPoses(PoseSource):
         self._buffer.clear()
 
 
-class TfLookup:
-    """Look-up of fixed and moving transforms in TF."""
-
-    def __init__(self, node: Node) -> None:
-        import tf2_ros
-
-        self._failure = tf2_ros.TransformException
-        self._buffer = tf2_ros.Buffer()
-        self._listener = tf2_ros.TransformListener(self._buffer, node)
-
-    def matrix(self, target: str, source: str, stamp_ns: int) -> Matrix | None:
-        """Return ``T_target_source`` at a stamp, or None. Stamp 0 means the latest."""
-        try:
-            msg: Any = self._buffer.lookup_transform(
-                target, source, RclpyTime(nanoseconds=stamp_ns)
-            )
-        except self._failure:
-            return None
-        return transform_to_matrix(msg.transform)
-
-    def clear(self) -> None:
-        """Forget the moving transforms."""
-        self._buffer.clear()
-
-
 class OdometryPoses(TopicPoses):
     """Poses from odometry of the robot's base on ``odom``, with base to camera from TF."""
 
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self._base = config.frames.base
-        self._tf = TfLookup(node)
+        self._tf = live_transforms(node)
         super().__init__(node, config, notify, Odometry, "odom")
         self.wanted = f"{self.wanted} and a transform from its child frame to the camera on TF"
 
@@ -263,7 +239,7 @@ class TfPoses(PoseSource):
     def __init__(self, node: Node, config: Config, notify: Notify) -> None:
         self._odom = config.frames.odom
         self.wanted = f"a transform from {self._odom} to the camera on TF at the image stamp"
-        self._tf = TfLookup(node)
+        self._tf = live_transforms(node)
 
     def pose(self, stamp_ns: int, camera_frame: str, last_chance: bool) -> Matrix | None:
         """Return the transform at the stamp. ``map -> odom`` is the identity."""

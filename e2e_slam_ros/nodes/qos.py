@@ -62,3 +62,8 @@ def latched(depth: int = 1) -> QoSProfile:
 def latched_small() -> QoSProfile:
     """QoS of a subscription that also receives messages sent before it was made."""
     return _profile(_SMALL_DEPTH, reliable=True, latched=True)
+
+
+def moving_transforms() -> QoSProfile:
+    """QoS of a subscription to ``/tf``, as tf2 has it."""
+    return _profile(_SMALL_DEPTH, reliable=True)

@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rclpy
 from rclpy.context import Context
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import E2ESlamError
@@ -21,6 +19,7 @@ from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.nodes.dataset_player import DatasetPlayer
 from e2e_slam_ros.nodes.parameters import overrides
+from e2e_slam_ros.nodes.ros_start import start_ros
 from e2e_slam_ros.nodes.slam_node import SlamNode
 from e2e_slam_ros.nodes.spinning import SpinThread
 from e2e_slam_ros.nodes.transport import make_room_for_images
@@ -99,7 +98,7 @@ def run_replay(
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     make_room_for_images()
     context = Context()
-    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
+    start_ros([], context)
     try:
         options = {"lockstep": lockstep, "rate": float(rate), "progress": progress}
         return _run(context, reader, config, options, recorder, checkpoint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -20,12 +20,11 @@ from e2e_slam_ros.nodes.keyframe_output import CloudOutput, DepthOutput, Keyfram
 from e2e_slam_ros.nodes.mapping_node import MappingNode
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.slam.camera_tracking import CameraTracking
-from e2e_slam_ros.slam.observer import Observers, RunObserver
+from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.result import KeyframeResult
 from e2e_slam_ros.slam.worker import KeyframeWorker
-from e2e_slam_ros.viewers.choice import open_viewer
 
 
 class SlamNode(MappingNode):
@@ -45,20 +44,24 @@ class SlamNode(MappingNode):
         observer: RunObserver | None = None,
     ) -> None:
         super().__init__("slam_node", context, parameter_overrides)
+        self._given_observer = observer
+        self._begin()
+
+    def _configure(self) -> None:
+        super()._configure()
         config = self.config
         self.pipeline = SlamPipeline(config, resolve_device(config.runtime.device))
-        # A recording goes where the maps go.
-        shown = config.with_values({"runtime.output": str(self.folder.path)})
-        self._viewer = open_viewer(shown, self.diagnostics.problem)
+        self._open.callback(self.pipeline.close)
         self.mapped = 0
         self._last: KeyframeResult | None = None
-        self._observer = Observers(observer, self._viewer, on_problem=self.diagnostics.problem)
+        self._observer = self._observers(self._given_observer)
         self._keyframe_output = KeyframeOutput(self, config)
         self._depth_output = DepthOutput(self)
         self._cloud_output = CloudOutput(self, config)
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._map, config.runtime.offline, self._on_failure, self._on_drop
         )
+        self._open.callback(self.worker.stop)
         self.pipeline.is_pressed = lambda: self.worker.is_pressed
         for poses in (self.pipeline.tracking, self.pipeline.refinement):
             if poses is not None:
@@ -78,7 +81,7 @@ class SlamNode(MappingNode):
             self._initial_pose = InitialPose(
                 self, config, self.pipeline.tracking, self.diagnostics.problem
             )
-        self._serve_map(self.pipeline.surfels, self.pipeline)
+        self._serve_map(self.pipeline.surfels, self.pipeline.keyframes.poses, self.pipeline)
         self._triggers.slow("reset_adaptation", "reset_adaptation", self._reset_adaptation)
         self._triggers.quick("pause", self._pause)
         self._triggers.quick("resume", self._resume)
@@ -90,9 +93,9 @@ class SlamNode(MappingNode):
     def close(self, save: bool = True) -> None:
         """End the threads and save the map, as `MappingNode` does."""
         super().close(save and not self.config.tracking.localize_only)
-        self.pipeline.close()
-        if self._viewer is not None:
-            self._viewer.close()
+
+    def _is_saved(self) -> bool:
+        return self.config.tracking.localize_only or super()._is_saved()
 
     def _on_loaded(self) -> None:
         self.camera_input.follow_loaded_map()
@@ -175,12 +178,34 @@ class SlamNode(MappingNode):
     def _reconfigure(self, config: Config) -> None:
         self.pipeline.configure(config)
         self.camera_input.reconfigure(config)
-        self.map_output.config = self.saver.config = config
+        super()._reconfigure(config)
+
+    def _stated(self) -> Mapping[str, object]:
+        tracking = self.pipeline.tracking
+        poses = tracking or self.pipeline.refinement
+        facts = None if poses is None else poses.facts
+        state = "tracking" if tracking is None else str(tracking.state.value)
+        if self.camera_input.frames == 0 and tracking is None:
+            state = "waiting for frames"
+        return {
+            "state": "paused" if self.camera_input.paused else state,
+            "frames": self.camera_input.frames,
+            "keyframes": self.mapped,
+            "surfels": len(self.pipeline.surfels),
+            "unsaved_keyframes": self.saver.unsaved,
+            "loops": 0 if poses is None else poses.loops,
+            "poses": "given" if facts is None else facts.poses,
+            "scale_source": "poses" if facts is None else facts.scale_source,
+            "scale_sigma": None if facts is None else facts.scale_sigma,
+            "folder": self.folder.path,
+        }
 
     def _facts(self) -> dict[str, object]:
         last = self._last
         return {
             "frames": self.camera_input.frames,
+            "lost_images": self.camera_input.lost.in_gaps,
+            "lost_on_the_way": self.camera_input.lost.on_the_way,
             "keyframes": self.mapped,
             "waiting": self.worker.pending,
             "paused": self.camera_input.paused,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import rclpy
@@ -19,16 +21,27 @@ from rclpy.executors import (
     SingleThreadedExecutor,
 )
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
+from e2e_slam_ros.config import parameters
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.config.input import in_ros
+from e2e_slam_ros.config.leaf import ParameterInfo
+from e2e_slam_ros.nodes.command_line import asked_for_help, help_text
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.counting_executor import CountingExecutor
+from e2e_slam_ros.nodes.ros_start import start_ros
 from e2e_slam_ros.nodes.transport import make_room_for_images
 
 _TICK_S = 0.2
 _LOG_EVERY_S = 5.0
+
+
+class Told(Protocol):
+    """Whether something was told to end."""
+
+    def is_set(self) -> bool:
+        """Return whether it was."""
+        ...
 
 
 class Player(Protocol):
@@ -47,21 +60,23 @@ class Player(Protocol):
 
 
 def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> int:
-    """Spin the node from ``make`` until SIGINT or SIGTERM. Return the exit code.
+    """Spin the node of a class until SIGINT or SIGTERM. Return the exit code.
 
-    rclpy's own signal handlers invalidate the context at once, while the mapping thread still uses
-    it. Here services at work answer first, and the node closes. An error at the start, and a map
+    Services at work answer first, and the node closes. An error at the start, and a map
     that could not be saved at the end, give one last line and exit code 1.
     """
+    answered = _answered(make, args, parameters())
+    if answered is not None:
+        return answered
     stop = threading.Event()
     make_room_for_images()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     try:
+        start_ros(args)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
         node = make()
     except E2ESlamError as error:
-        rclpy.shutdown()
+        rclpy.try_shutdown()
         return refuse(error)
     # Freeze the objects of the start-up. A full garbage collection would otherwise visit them
     # every few seconds and stop every thread for 70 ms.
@@ -71,7 +86,7 @@ def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> 
     executor.add_node(node)
     # A second signal sets `stop` again: it does not interrupt the clean end.
     try:
-        spin_until(stop, executor, node, lambda: node.busy)
+        spin_until(_Ended(stop, node), executor, node, lambda: node.busy)
     finally:
         node.close()
         executor.shutdown(timeout_sec=1.0)
@@ -80,20 +95,36 @@ def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> 
     return 0 if node.failure is None else refuse(node.failure)
 
 
-def run_player(make: Callable[[], Player], args: Sequence[str] | None) -> int:
+class _Ended:
+    """A node ends by a signal, or by the transition `shutdown`."""
+
+    def __init__(self, signalled: threading.Event, node: ConfiguredNode) -> None:
+        self._signalled, self._node = signalled, node
+
+    def is_set(self) -> bool:
+        """Return whether it is to end."""
+        return self._signalled.is_set() or self._node.finalized
+
+
+def run_player(
+    make: Callable[[], Player], infos: Sequence[ParameterInfo], args: Sequence[str] | None
+) -> int:
     """Play to the end, or until SIGINT or SIGTERM. Return the exit code.
 
     A player that cannot start, or cannot go on, gives one line and exit code 1.
     """
+    answered = _answered(make, args, infos)
+    if answered is not None:
+        return answered
     stopped = threading.Event()
     make_room_for_images()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     try:
+        start_ros(args)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
         player = make()
     except E2ESlamError as error:
-        rclpy.shutdown()
+        rclpy.try_shutdown()
         return refuse(type(error)(in_ros(str(error))))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: player.stop())
@@ -111,7 +142,7 @@ def run_player(make: Callable[[], Player], args: Sequence[str] | None) -> int:
 
 
 def spin_until(
-    stop: threading.Event,
+    stop: Told,
     executor: Executor,
     node: Node,
     busy: Callable[[], bool] = lambda: False,
@@ -158,6 +189,20 @@ class SpinThread:
         self._executor.wake()
         self._thread.join()
         self._executor.shutdown(timeout_sec=1.0)
+
+
+def _answered(
+    make: Callable[[], object], args: Sequence[str] | None, infos: Sequence[ParameterInfo]
+) -> int | None:
+    """Answer ``--help`` and what nobody understands; return the exit code, or None: go on."""
+    try:
+        if not asked_for_help(args):
+            return None
+    except E2ESlamError as error:
+        return refuse(error)
+    executable = Path(inspect.getfile(sys.modules[make.__module__])).stem
+    print(help_text(executable, make, infos))
+    return 0
 
 
 def refuse(error: E2ESlamError | str) -> int:

@@ -6,12 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pose_refinement import PoseRefinement
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.refusals import LostError
 from e2e_slam_ros.tracking.state import TrackedPose
+
+Matrix = npt.NDArray[np.float64]
 
 
 class TrackedFrames:
@@ -39,10 +44,14 @@ class TrackedFrames:
         self._on_latency = on_latency
         self._observer = observer
 
-    def located(self, image: Frame) -> tuple[Frame, bool]:
-        """Return a frame at its pose in the map, and whether it must be mapped for its depth.
+    def located(self, image: Frame) -> tuple[Frame, bool, Matrix | None]:
+        """Return a frame at its pose in the map, and what is to know of that.
 
         Without tracker and refinement the frame stays as it is.
+
+        Returns:
+            The frame, whether it must be mapped for its depth, and the covariance (6, 6) of its
+            pose as in `TrackedPose`; None: as it was given.
 
         Raises:
             LostError: there is no pose for it.
@@ -50,12 +59,13 @@ class TrackedFrames:
         if self._poses is None:
             if self._observer is not None:
                 self._observer.on_image(image, None)
-            return image, False
+            return image, False, None
         failures = 0 if self._tracking is None else self._tracking.guess_failures
         tracked = self._timed(self._poses, image)
         if self._tracking is not None and self._tracking.guess_failures > failures:
             self._on_problem("initial_pose", tracked.reason)
-        return _at_pose(image, tracked), self._poses.needs_mapping and tracked.keyframe is not None
+        wanted = self._poses.needs_mapping and tracked.keyframe is not None
+        return _at_pose(image, tracked), wanted, tracked.covariance
 
     def _timed(self, poses: PoseTracking | PoseRefinement, image: Frame) -> TrackedPose:
         start = time.perf_counter()

@@ -18,7 +18,7 @@ from rosbags.rosbag2 import StoragePlugin
 from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.mapping.map_checkpoint import read_checkpoint
 from nodes.real_bag import write_bag
-from nodes.ros2_launch import Launch, launched, wait_until_gone
+from nodes.ros2_launch import launched, process_of, wait_until_gone
 from nodes.ros_peer import Peer, peer_in, wait_for
 
 FRAMES = 8
@@ -122,15 +122,9 @@ def test_a_part_that_is_killed_ends_the_others(
         node = "dataset_player" if file == "tum_replay" else "mapper_node"
         wait_for(lambda: f"/{victim}" in peer.status, f"{victim} to start")
         wait_for(lambda: node in peer.get_node_names(), f"{node} to start")
-        os.kill(_process(launch, victim), signal.SIGKILL)
+        os.kill(process_of(launch, victim), signal.SIGKILL)
         assert launch.wait() == 1, launch.output
         assert f"{victim}: got exit code -9" in launch.output
         wait_until_gone(launch)
         for other in others:
             assert re.search(rf"{other}-\d\]: process has finished cleanly", launch.output)
-
-
-def _process(launch: Launch, node: str) -> int:
-    found = re.search(rf"\[{node}-\d\]: process started with pid \[(\d+)\]", launch.output)
-    assert found, launch.output
-    return int(found[1])

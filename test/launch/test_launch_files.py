@@ -70,8 +70,10 @@ def test_every_argument_is_declared_documented_and_used(file: Path, executed: Ex
     used = set(re.findall(r'(?:LaunchConfiguration\(|(?:text|is_on)\(context, )"(\w+)"', source))
     for table in ("TOPICS", "PASSED", "PLAYED"):
         used |= set(namespace.get(table, {}))
-    # `namespace` is shared, but not every file has it.
     assert set(declared) <= used
+    # What roboticists set on the command line, whatever the file.
+    assert {"map_frame", "odom_frame", "base_frame", "camera_frame", "publish_tf"} <= set(declared)
+    assert {"output", "viewer", "respawn", "log_level", "namespace"} <= set(declared)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -91,9 +93,9 @@ def test_rviz_shows_our_topics_in_the_map_frame() -> None:
     shown = {d["Name"]: d for d in manager["Displays"]}
     topics = {d["Topic"]["Value"]: d for d in shown.values() if "Topic" in d}
     on = {topic for topic, display in topics.items() if display["Enabled"]}
-    assert on == {"map", "keyframe/cloud", "path", "camera/image_raw", "keyframe/depth"}
-    assert set(topics) - on == {"map/active", "odometry"}
-    assert topics["map"]["Topic"]["Durability Policy"] == "Transient Local"
-    assert topics["map"]["Color Transformer"] == "RGB8"
+    assert on == {"cloud_map", "keyframe/cloud", "path", "camera/image_raw", "keyframe/depth"}
+    assert set(topics) - on == {"map/active", "odometry", "grid"}
+    assert topics["cloud_map"]["Topic"]["Durability Policy"] == "Transient Local"
+    assert topics["cloud_map"]["Color Transformer"] == "RGB8"
     assert topics["camera/image_raw"]["Topic"]["Reliability Policy"] == "Best Effort"
     assert shown["TF"]["Enabled"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,11 @@ def installed_share() -> Path:
         pytest.skip("e2e_slam_ros is not built and sourced: colcon build, then install/setup.sh")
 
 
+def hear_ctrl_c() -> None:
+    """Undo what a shell does to what it runs in the background: SIGINT is ignored there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Launch:
     """A running `ros2 launch`."""
 
@@ -46,6 +52,7 @@ class Launch:
                 cwd=log.parent,
                 env=environment,
                 start_new_session=True,
+                preexec_fn=hear_ctrl_c,
             )
 
     @property
@@ -98,6 +105,13 @@ def launched(file: str, arguments: dict[str, object], tmp_path: Path) -> Iterato
         raise
     finally:
         launch.kill()
+
+
+def process_of(launch: Launch, node: str) -> int:
+    """The newest process of a node."""
+    found = re.findall(rf"\[{node}-\d\]: process started with pid \[(\d+)\]", launch.output)
+    assert found, launch.output
+    return int(found[-1])
 
 
 def wait_until_gone(launch: Launch) -> None:

@@ -63,6 +63,7 @@ class Peer(Node):
         self.keyframes: list[Image] = []
         self.depths: list[Image] = []
         self.status: dict[str, dict[str, str]] = {}
+        self.levels: dict[str, tuple[int, str]] = {}
         qos = image_publisher()
         self.image_out = self.create_publisher(Image, "camera/image_raw", qos)
         self.info_out = self.create_publisher(CameraInfo, "camera/camera_info", qos)
@@ -70,7 +71,7 @@ class Peer(Node):
         self.pose_out = self.create_publisher(PoseStamped, "camera/pose", reliable(100))
         self.create_subscription(TFMessage, "/tf", self._on_tf, 1000)
         self.create_subscription(Header, "processed", self._on_processed, reliable(1000))
-        self.create_subscription(PointCloud2, "map", self.maps.append, latched())
+        self.create_subscription(PointCloud2, "cloud_map", self.maps.append, latched())
         self.create_subscription(Image, "keyframe/image", self.keyframes.append, reliable(100))
         self.create_subscription(Image, "keyframe/depth", self.depths.append, reliable(100))
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_status, reliable(10))
@@ -84,6 +85,7 @@ class Peer(Node):
 
     def _on_status(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
+            self.levels[status.name] = (ord(status.level), status.message)
             self.status[status.name] = {item.key: item.value for item in status.values}
 
     def messages(self, second: float, x: float = 0.0) -> tuple[Image, CameraInfo, Image, Any]:
@@ -205,7 +207,13 @@ class NodeProcess:
         environment = os.environ | {"PYTHONPATH": f"{REPO}:{os.environ.get('PYTHONPATH', '')}"}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=log.parent
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=log.parent,
+                # A shell has what it runs in the background ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     @property

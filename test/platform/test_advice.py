@@ -19,6 +19,7 @@ REPO = Path(__file__).resolve().parents[2]
 PACKAGE = REPO / "e2e_slam_ros"
 # Options of other programs that messages speak of.
 FOREIGN = {
+    *("--params-file", "--enclave", "--shm-size"),  # ROS, Docker
     *("--models", "--ros-args", "--log-level", "--clock"),  # Kalibr, ROS
     "--upgrade",  # pip
     *("--nproc-per-node", "--porcelain", "--untracked-files"),  # torchrun, git
