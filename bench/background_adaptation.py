@@ -60,7 +60,7 @@ def run(
     half = len(raw) // 2
     figures = {
         "keyframes": float(len(raw)),
-        "taken_over": float(0 if system.adaptation is None else system.adaptation.taken_over),
+        "taken_over": float(system.learning.taken_over),
         "raw_first_half": float(np.nanmean(raw[:half])),
         "raw_second_half": float(np.nanmean(raw[half:])),
         "fused_first_half": float(np.nanmean(fused[:half])),

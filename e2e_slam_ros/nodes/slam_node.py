@@ -168,7 +168,7 @@ class SlamNode(MappingNode):
     def _reset_adaptation(self) -> str:
         """Forget what the refinement learned (any thread; waits for the keyframe at work)."""
         with self._map_lock:
-            self.pipeline.forget_learned()
+            self.pipeline.learning.forget()
         return RESET_DONE
 
     def _check(self, config: Config) -> None:
@@ -219,7 +219,7 @@ class SlamNode(MappingNode):
             **adaptation_facts(
                 self.pipeline.depth_stage,
                 self.config.refine.strategy,
-                0 if self.pipeline.adaptation is None else self.pipeline.adaptation.taken_over,
+                self.pipeline.learning.taken_over,
             ),
         }
 

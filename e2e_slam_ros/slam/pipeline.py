@@ -15,12 +15,12 @@ from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
-from e2e_slam_ros.slam.build_adaptation import build_adaptation
 from e2e_slam_ros.slam.build_map import kept_keyframes, map_config
 from e2e_slam_ros.slam.build_tracking import build_refinement, build_tracking
 from e2e_slam_ros.slam.camera_tracking import CameraTracking
 from e2e_slam_ros.slam.depth_sources import build_depth_source
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
+from e2e_slam_ros.slam.learning import Learning
 from e2e_slam_ros.slam.look_back import LookBack, map_points
 from e2e_slam_ros.slam.map_follower import MapFollower
 from e2e_slam_ros.slam.mapped_view import MappedView
@@ -28,8 +28,6 @@ from e2e_slam_ros.slam.preprocess import Preprocessor
 from e2e_slam_ros.slam.result import KeyframeResult, Revision
 from e2e_slam_ros.slam.stage_timer import StageTimer
 
-# Prefix of the weights that learned in the background, in the state that is saved.
-_ROOM = "room."
 _BETWEEN = KeyframeDecision(False, "between keyframes")
 
 
@@ -54,7 +52,7 @@ class SlamPipeline:
         tracking: finds the poses of frames if ``pose.is_tracked``; else None.
         refinement: refines given poses (``pose.refine``); else None. `reset` leaves both alone:
             they run at camera rate, and are reset there.
-        adaptation: learning in the background (``refine.strategy: auto``); else None.
+        learning: of the scale, of weights by refinement, and of the room in the background.
         is_pressed: returns whether a newer keyframe waits; `map_keyframe` does not look back then.
 
     Raises:
@@ -102,7 +100,7 @@ class SlamPipeline:
         self.keyframes = Keyframes(kept_keyframes(config), between)
         self._view = view = MappedView.of(config.map, self.source.traits)
         self._look_back = LookBack(self.depth_stage, self.keyframes, self.surfels, view)
-        self.adaptation = build_adaptation(config, self.source, lambda: self.is_pressed())
+        self.learning = Learning(config, self.source, self.depth_stage, lambda: self.is_pressed())
         self._follower = MapFollower(
             self._poses, self.keyframes, self.surfels, self.selector, self.depth_stage, view
         )
@@ -120,8 +118,7 @@ class SlamPipeline:
         """
         self.depth_stage.check(config.refine)
         self._config = config
-        if self.adaptation is None:
-            self.adaptation = build_adaptation(config, self.source, lambda: self.is_pressed())
+        self.learning.configure(config)
         if self.refinement is not None:
             self.refinement.configure(config)
 
@@ -147,7 +144,7 @@ class SlamPipeline:
     def map_keyframe(self, frame: Frame, decision: KeyframeDecision) -> KeyframeResult:
         """Map one keyframe: prepare, estimate depth, make it metric, fuse, revise."""
         refine, timer = self._config.refine, StageTimer(self.device)
-        self._take_over()
+        self.learning.take_over()
         with self.selector.withdrawn_on_error(frame.stamp_ns):
             if self._poses is not None:
                 frame = self._poses.refreshed(frame)
@@ -169,8 +166,7 @@ class SlamPipeline:
         refused = self._follower.follow(keyframe, metric.estimate.depth)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
-        if self.adaptation is not None and revision is not None and refine.strategy == "auto":
-            self.adaptation.offer(revision.keyframe, revision.estimate)
+        self.learning.offer(revision)
         return KeyframeResult(
             keyframe=keyframe,
             raw=raw,
@@ -245,11 +241,7 @@ class SlamPipeline:
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the learned state, on the CPU, to be saved with the map."""
-        state = self.depth_stage.state_dict()
-        if self.adaptation is not None:
-            learned = self.adaptation.state_dict()
-            state |= {_ROOM + name: value.cpu() for name, value in learned.items()}
-        return state
+        return self.learning.state_dict()
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Restore the state that `state_dict` returned. After an error nothing has changed.
@@ -257,41 +249,20 @@ class SlamPipeline:
         Raises:
             DepthError: the weights do not fit the depth network, or a value is not finite.
         """
-        room = {n.removeprefix(_ROOM): v for n, v in state.items() if n.startswith(_ROOM)}
-        if self.adaptation is not None:
-            self.adaptation.check(room)
-        rest = {name: value for name, value in state.items() if not name.startswith(_ROOM)}
-        self.depth_stage.load_state_dict(rest, self._config.refine)
-        if self.adaptation is not None:
-            self.adaptation.load_state_dict(room)
+        self.learning.load_state_dict(state, self._config)
 
     def reset(self) -> None:
         """Forget everything: the map, the keyframes and the learned state."""
         self.restart()
         self.forget_keyframes()
-        self.forget_learned()
+        self.learning.forget()
         self.surfels.clear()
-
-    def forget_learned(self) -> None:
-        """Go back to the network's first weights; forget scales and counts."""
-        self.depth_stage.forget_learned()
-        if self.adaptation is not None:
-            self.adaptation.reset()
 
     def close(self) -> None:
         """End the threads."""
         if self._poses is not None:
             self._poses.close()
-        if self.adaptation is not None:
-            self.adaptation.close()
-
-    def _take_over(self) -> None:
-        """Use what the network has learned of the room since the last keyframe."""
-        if self.adaptation is None or self._config.refine.strategy != "auto":
-            return
-        learned = self.adaptation.take_over()
-        if learned is not None:
-            self.depth_stage.follow_network(learned.ratio)
+        self.learning.close()
 
     def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
         keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)

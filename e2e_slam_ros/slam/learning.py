@@ -1,0 +1,103 @@
+"""What a run learns: the scale of depth, weights by refinement, and the room in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.depth.source import DepthSource
+from e2e_slam_ros.refine.background.adaptation import BackgroundAdaptation
+from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.build_adaptation import build_adaptation
+from e2e_slam_ros.slam.result import Revision
+
+# Prefix of the weights that learned in the background, in the state that is saved.
+_ROOM = "room."
+
+
+class Learning:
+    """Keeps the depth stage and the learning in the background in step.
+
+    Args:
+        config: of all stages.
+        source: of depth.
+        depth_stage: holds the scale and what refinement has learned.
+        is_pressed: returns whether a keyframe waits to be mapped.
+
+    Example:
+        >>> from e2e_slam_ros.slam.pipeline import SlamPipeline
+        >>> pipeline = SlamPipeline(Config(), torch.device("cpu"))
+        >>> pipeline.learning.taken_over, pipeline.learning.state_dict()
+        (0, {})
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        source: DepthSource,
+        depth_stage: DepthStage,
+        is_pressed: Callable[[], bool],
+    ) -> None:
+        self._source, self._depth_stage = source, depth_stage
+        self._is_pressed = is_pressed
+        self._adaptation: BackgroundAdaptation | None = None
+        self.configure(config)
+
+    @property
+    def taken_over(self) -> int:
+        """Number of times that weights learned in the background were taken over."""
+        return 0 if self._adaptation is None else self._adaptation.taken_over
+
+    def configure(self, config: Config) -> None:
+        """Use changed parameters; learning in the background begins, or pauses."""
+        self._is_on = config.refine.strategy == "auto"
+        if self._adaptation is None:
+            self._adaptation = build_adaptation(config, self._source, self._is_pressed)
+
+    def offer(self, revision: Revision | None) -> None:
+        """Learn from a keyframe that was looked back at."""
+        if self._adaptation is not None and self._is_on and revision is not None:
+            self._adaptation.offer(revision.keyframe, revision.estimate)
+
+    def take_over(self) -> None:
+        """Use what the network has learned of the room; call it between keyframes."""
+        if self._adaptation is None or not self._is_on:
+            return
+        learned = self._adaptation.take_over()
+        if learned is not None:
+            self._depth_stage.follow_network(learned.ratio)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the learned state, on the CPU."""
+        state = self._depth_stage.state_dict()
+        room = {} if self._adaptation is None else self._adaptation.state_dict()
+        return state | {_ROOM + name: value.cpu() for name, value in room.items()}
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor], config: Config) -> None:
+        """Restore the state that `state_dict` returned. After an error nothing has changed.
+
+        Weights that learned in the background are left out where nothing learns.
+
+        Raises:
+            DepthError: the weights do not fit the depth network, or a value is not finite.
+        """
+        room = {n.removeprefix(_ROOM): v for n, v in state.items() if n.startswith(_ROOM)}
+        rest = {name: value for name, value in state.items() if not name.startswith(_ROOM)}
+        if self._adaptation is not None:
+            self._adaptation.check(room)
+        self._depth_stage.load_state_dict(rest, config.refine)
+        if self._adaptation is not None:
+            self._adaptation.load_state_dict(room)
+
+    def forget(self) -> None:
+        """Go back to the network's first weights; forget scales and counts."""
+        self._depth_stage.forget_learned()
+        if self._adaptation is not None:
+            self._adaptation.reset()
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._adaptation is not None:
+            self._adaptation.close()
