@@ -30,7 +30,7 @@ class SupportConfig:
         live=True,
     )
     min_share: float = leaf(
-        0.4,
+        0.25,
         "smallest share of the keyframes that see a pixel's surface and have to confirm it",
         low=0.0,
         high=1.0,

@@ -55,7 +55,8 @@ def confirmed(
     support = depth_support(keyframe, estimate.depth, others, config)
     if support is None:
         return estimate
-    kept = support.kept(config)
+    is_last = all(other.keyframe.index < keyframe.index for other in others)
+    kept = support.kept(config, is_last)
     confidence = torch.where(kept, support.confidence, torch.zeros_like(support.confidence))
     size = (estimate.depth.shape[-2], estimate.depth.shape[-1])
     return replace(estimate, confidence=reduced(confidence, size))

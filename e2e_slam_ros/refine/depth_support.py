@@ -17,7 +17,7 @@ from e2e_slam_ros.geometry.sampling import inside, sample_nearest
 
 # Depths are compared at this image width: neighbouring pixels have the same error.
 _WIDTH = 160
-# A pixel that fewer other keyframes see is not mapped yet.
+# What fewer other keyframes see is unknown to them, and not contradicted.
 FEWEST = 2
 # Differences of log depth. Nearer than an other keyframe's depth by more than the first: the
 # pixel lies where the other sees empty space. Farther by more than the second: it is hidden.
@@ -44,7 +44,7 @@ class DepthSupport:
         >>> support = DepthSupport(two, 2.0 * two, torch.tensor([[[[False, True]]]]))
         >>> support.confidence
         tensor([[[[0.5000, 0.5000]]]])
-        >>> support.kept(SupportConfig())
+        >>> support.kept(SupportConfig(), is_last=False)
         tensor([[[[ True, False]]]])
     """
 
@@ -57,10 +57,16 @@ class DepthSupport:
         """Share of the keyframes that confirm a pixel, in (0, 1]; 0.5 if none sees it."""
         return _share(self.confirmed, self.seen)
 
-    def kept(self, config: SupportConfig) -> torch.Tensor:
-        """Return the pixels to map, bool: seen by enough keyframes, and not contradicted."""
+    def kept(self, config: SupportConfig, is_last: bool) -> torch.Tensor:
+        """Return the pixels to map, bool.
+
+        Args:
+            config: limits.
+            is_last: no later keyframe was compared; what few have seen so far waits for them.
+        """
+        few = self.seen < FEWEST
         enough = self.confirmed >= config.min_share * self.seen
-        return (self.seen >= FEWEST) & enough & ~self.beaten
+        return torch.where(few, torch.full_like(few, not is_last), enough) & ~self.beaten
 
 
 @torch.no_grad()

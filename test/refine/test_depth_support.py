@@ -38,8 +38,8 @@ def memory(*depths: DepthEstimate) -> Keyframes:
     return keyframes
 
 
-def share_mapped(estimate: DepthEstimate, views: Keyframes) -> float:
-    result = confirmed(seen(9), estimate, views, CONFIG)
+def share_mapped(estimate: DepthEstimate, views: Keyframes, at: int = 9) -> float:
+    result = confirmed(seen(at), estimate, views, CONFIG)
     assert result.confidence is not None
     assert torch.equal(result.depth, estimate.depth)
     return float((result.confidence > 0).float().mean())
@@ -62,6 +62,8 @@ def test_what_they_cannot_see_waits() -> None:
     assert support is not None and int(support.seen.sum()) == 0
     assert not bool(support.beaten.any())
     assert share_mapped(wall(4.0), behind) == 0.0
+    # Once later keyframes have come and do not contradict it either, it is mapped.
+    assert share_mapped(wall(4.0), behind, at=0) == 1.0
 
 
 def test_the_first_keyframes_are_mapped_as_they_are() -> None:
