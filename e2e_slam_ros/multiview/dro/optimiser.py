@@ -1,0 +1,188 @@
+"""The two recurrent optimisers: one step of the depth, one step of the poses."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.multiview.dro.cost_map import cost_map
+from e2e_slam_ros.multiview.dro.gru import SeparableGRU
+from e2e_slam_ros.multiview.dro.heads import DepthHead, PoseHead
+from e2e_slam_ros.multiview.dro.shape import DroShape
+
+# Steps of a pose at which its cost is probed: metres at a depth of 1 m, and radians. About a
+# pixel of the features at 192 pixels of width.
+_PROBE = 0.02
+# Channels of a guide relative to the present depth.
+GUIDE_CHANNELS = 3
+
+
+class DepthOptimiser(nn.Module):
+    """One update of the depth: D + Delta D, in the logarithm of depth.
+
+    >>> from e2e_slam_ros.multiview.dro.shape import PAPER
+    >>> step = DepthOptimiser(PAPER)
+    >>> features, k = torch.zeros(1, 2, 128, 4, 4), torch.eye(3).expand(1, 2, 3, 3)
+    >>> state = torch.zeros(1, 128, 4, 4)
+    >>> log_depth, pose = torch.zeros(1, 1, 4, 4), torch.eye(4).expand(1, 1, 4, 4)
+    >>> step(log_depth, state, state, features, pose, k, None)[1].abs().max()  # untrained
+    tensor(0., grad_fn=<MaxBackward1>)
+    """
+
+    def __init__(self, shape: DroShape) -> None:
+        super().__init__()
+        probes = len(shape.probes) + 1
+        self.register_buffer("probes", torch.tensor([0.0, *shape.probes]).sort().values, False)
+        self._probed, self._guided = bool(shape.probes), shape.guided
+        variable = 1 + (GUIDE_CHANNELS if shape.guided else 0)
+        cost = probes + (probes + 1 if shape.probes else 0)
+        self.project_variable = _projection(variable, shape.projected)
+        self.project_cost = _projection(cost, shape.projected)
+        self.gru = SeparableGRU(shape.hidden, 2 * shape.projected + shape.hidden)
+        self.head = DepthHead(shape.hidden)
+
+    def forward(
+        self,
+        log_depth: torch.Tensor,
+        state: torch.Tensor,
+        context: torch.Tensor,
+        features: torch.Tensor,
+        T_i_0: torch.Tensor,
+        intrinsics: torch.Tensor,
+        guide: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the next state and the change of log depth.
+
+        Args:
+            log_depth: (B, 1, h, w), of metres.
+            state, context: (B, hidden, h, w).
+            features: (B, V, C, h, w).
+            T_i_0: (B, N, 4, 4).
+            intrinsics: (B, V, 3, 3), for images of the size of the features.
+            guide: (B, 3, h, w): log depth of the image alone, log depth and weight of motion
+                stereo; None for a network without guides, or where there are none.
+        """
+        now = log_depth.detach()
+        candidates = (now + torch.log1p(self.probes).view(1, -1, 1, 1)).exp()
+        costs = cost_map(features, candidates, T_i_0, intrinsics)
+        mean, seen = costs.mean()
+        parts = [mean, seen, costs.parallax()] if self._probed else [mean]
+        moved = torch.cat(
+            [
+                self.project_variable(self._variable(now, guide)),
+                self.project_cost(torch.cat(parts, 1)),
+                context,
+            ],
+            1,
+        )
+        state = self.gru(state, moved)
+        return state, self.head(state)
+
+    def _variable(self, log_depth: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
+        if not self._guided:
+            return log_depth
+        # Only differences of log depth: they are the same in metres and in feet.
+        shape = log_depth - log_depth.mean((2, 3), keepdim=True)
+        if guide is None:
+            nothing = torch.zeros_like(log_depth).expand(-1, GUIDE_CHANNELS, -1, -1)
+            return torch.cat([shape, nothing], 1)
+        weight = guide[:, 2:]
+        single = (guide[:, :1] - log_depth).clamp(-1.0, 1.0)
+        stereo = (guide[:, 1:2] - log_depth).clamp(-1.0, 1.0) * (weight > 0)
+        return torch.cat([shape, single, stereo, weight], 1)
+
+
+class PoseOptimiser(nn.Module):
+    """One update of the poses, neighbour by neighbour: exp(Delta T) T.
+
+    >>> from e2e_slam_ros.multiview.dro.shape import PAPER
+    >>> pose = torch.eye(4).expand(1, 3, 4, 4)
+    >>> features, k = torch.zeros(1, 4, 128, 4, 4), torch.eye(3).expand(1, 4, 3, 3)
+    >>> state, log_depth = torch.zeros(3, 128, 4, 4), torch.zeros(1, 1, 4, 4)
+    >>> PoseOptimiser(PAPER)(pose, state, state, features, log_depth, k)[1].shape
+    torch.Size([1, 3, 4, 4])
+    """
+
+    def __init__(self, shape: DroShape) -> None:
+        super().__init__()
+        self._probed = shape.pose_probes
+        cost = 1 + (12 if shape.pose_probes else 0) + (1 if shape.pose_probes else 0)
+        self.project_variable = _projection(6, shape.projected)
+        self.project_cost = _projection(cost, shape.projected)
+        self.gru = SeparableGRU(shape.hidden, 2 * shape.projected + shape.hidden)
+        self.head = PoseHead(shape.hidden)
+        steps = torch.cat([torch.eye(6), -torch.eye(6)]) * _PROBE
+        self.register_buffer("steps", steps, False)
+
+    def forward(
+        self,
+        T_i_0: torch.Tensor,
+        state: torch.Tensor,
+        context: torch.Tensor,
+        features: torch.Tensor,
+        log_depth: torch.Tensor,
+        intrinsics: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the next state (B N, hidden, h, w) and the next poses (B, N, 4, 4).
+
+        Args:
+            T_i_0: (B, N, 4, 4).
+            state, context: (B N, hidden, h, w), of the pairs.
+            features: (B, V, C, h, w).
+            log_depth: (B, 1, h, w), held.
+            intrinsics: (B, V, 3, 3), for images of the size of the features.
+        """
+        batch, neighbours = T_i_0.shape[:2]
+        height, width = log_depth.shape[-2:]
+        now = T_i_0.detach()
+        cost = self._cost(now, features, log_depth.detach(), intrinsics)
+        twist = se3.log(now.float()).reshape(-1, 6, 1, 1).expand(-1, -1, height, width)
+        moved = torch.cat([self.project_variable(twist), self.project_cost(cost), context], 1)
+        state = self.gru(state, moved)
+        change = self.head(state).view(batch, neighbours, 6)
+        return state, se3.exp(change) @ T_i_0
+
+    def _cost(
+        self,
+        T_i_0: torch.Tensor,
+        features: torch.Tensor,
+        log_depth: torch.Tensor,
+        intrinsics: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return C_i of every pair, (B N, channels, h, w)."""
+        depth = log_depth.exp()
+        here = cost_map(features, depth, T_i_0, intrinsics)
+        parts = [here.cost.flatten(0, 1)]
+        if self._probed:
+            scale = torch.ones_like(self.steps[0]).expand(len(depth), 6).clone()
+            # A step of translation moves the image by about the same at any depth.
+            scale[:, :3] = depth.flatten(1).median(1).values[:, None]
+            moves = se3.exp(self.steps[None] * scale[:, None])  # (B, 12, 4, 4)
+            count = moves.shape[1]
+            tried = (moves[:, None] @ T_i_0[:, :, None]).flatten(1, 2)
+            again = features[:, 1:].repeat_interleave(count, 1)
+            k = torch.cat([intrinsics[:, :1], intrinsics[:, 1:].repeat_interleave(count, 1)], 1)
+            around = cost_map(torch.cat([features[:, :1], again], 1), depth, tried, k)
+            # A point that leaves the image costs what it cost before: it says nothing.
+            base = here.cost.repeat_interleave(count, 1)
+            both = around.inside * here.inside.repeat_interleave(count, 1)
+            rise = (around.cost - base) * both
+            parts += [rise.view(-1, count, *rise.shape[-2:]), here.inside.flatten(0, 1)]
+        return torch.cat(parts, 1)
+
+
+def _projection(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Return P_v or P_c: two convolutions into the feature space."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 3, padding=1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels_out, channels_out, 3, padding=1),
+        nn.ReLU(inplace=True),
+    )
+
+
+def pooled(image: torch.Tensor, stride: int) -> torch.Tensor:
+    """Return (B, C, H / stride, W / stride): means over squares of pixels."""
+    return functional.avg_pool2d(image, stride)
