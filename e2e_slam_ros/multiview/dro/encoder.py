@@ -11,7 +11,7 @@ from e2e_slam_ros.multiview.dro.shape import DroShape
 
 
 def build_encoder(shape: DroShape, images: int, channels: int) -> nn.Module:
-    """Return a network from (B, 3 images, H, W) to (B, channels, H / stride, W / stride).
+    """Return a contextual network from (B, 3 images, H, W) to (B, channels, h, w) at the stride.
 
     Args:
         images: how many images are stacked in the input.
@@ -20,6 +20,13 @@ def build_encoder(shape: DroShape, images: int, channels: int) -> nn.Module:
     if shape.encoder == "resnet18":
         return ResNetFeatures(images, channels)
     return LightFeatures(images, channels)
+
+
+def build_base(shape: DroShape) -> nn.Module:
+    """Return the network from (B, 3, H, W) to base features at the stride of the cost."""
+    if shape.cost_stride == shape.stride:
+        return build_encoder(shape, 1, shape.features)
+    return FineFeatures(shape.features)
 
 
 class ResNetFeatures(nn.Module):
@@ -68,6 +75,30 @@ class LightFeatures(nn.Module):
         eighth = self.eighth(quarter)
         eighth = eighth + _doubled(self.sixteenth(eighth))
         out: torch.Tensor = self.out(quarter + _doubled(self.join(eighth)))
+        return out
+
+
+class FineFeatures(nn.Module):
+    """A small network to 1/2 of the image that also looks at 1/4 and 1/8.
+
+    >>> FineFeatures(8)(torch.zeros(1, 3, 64, 64)).shape
+    torch.Size([1, 8, 32, 32])
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(_step(3, 16, 2, size=5), _step(16, 16, 1))
+        self.quarter = nn.Sequential(_step(16, 32, 2), _step(32, 32, 1))
+        self.eighth = nn.Sequential(_step(32, 48, 2), _step(48, 32, 1))
+        self.join = nn.Conv2d(32, 16, 1)
+        self.out = nn.Conv2d(16, channels, 3, padding=1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return features at 1/2 of an image in [0, 1]."""
+        half = self.first(4.0 * (image - 0.45))
+        quarter = self.quarter(half)
+        quarter = quarter + _doubled(self.eighth(quarter))
+        out: torch.Tensor = self.out(half + _doubled(self.join(quarter)))
         return out
 
 

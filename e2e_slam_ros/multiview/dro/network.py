@@ -10,7 +10,7 @@ from torch import nn
 
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.geometry import se3
-from e2e_slam_ros.multiview.dro.encoder import build_encoder
+from e2e_slam_ros.multiview.dro.encoder import build_base, build_encoder
 from e2e_slam_ros.multiview.dro.heads import ConvexUpsampling, PoseHead, first_depth_head
 from e2e_slam_ros.multiview.dro.optimiser import DepthOptimiser, PoseOptimiser, pooled
 from e2e_slam_ros.multiview.dro.shape import DroShape
@@ -61,7 +61,7 @@ class DroNetwork(nn.Module):
     def __init__(self, shape: DroShape) -> None:
         super().__init__()
         self.shape = shape
-        self.base = build_encoder(shape, 1, shape.features)
+        self.base = build_base(shape)
         self.context = build_encoder(shape, 1, 2 * shape.hidden)
         self.pair_context = build_encoder(shape, 2, 2 * shape.hidden)
         self.depth_head = first_depth_head(shape.features)
@@ -94,8 +94,7 @@ class DroNetwork(nn.Module):
         """
         self._check(views, iterations, T_i_0)
         run = _Run(self, views, T_i_0, guide.checked() if guide is not None else None)
-        stages = [run.stage()]
-        done = 0
+        stages, done = [run.stage()], 0
         while done < iterations:
             updates = min(self.shape.updates, iterations - done)
             change = run.advance(updates)
@@ -127,14 +126,14 @@ class _Run:
     ) -> None:
         self._net, self._held, stride = net, T_i_0 is not None, net.shape.stride
         batch, count = views.image.shape[:2]
-        self._k = _scaled(views.intrinsics, stride)
+        self._k = _scaled(views.intrinsics, net.shape.cost_stride)
         features = net.base(views.image.flatten(0, 1))
         self._features = features.view(batch, count, *features.shape[1:]).float()
         state, context = net.context(views.image[:, 0]).chunk(2, 1)
         self._state, self._context = state.tanh(), context.relu()
         self._guide: torch.Tensor | None = None
         if guide is None:
-            self._log_depth = net.depth_head(self._features[:, 0]).clamp(*_LOG_RANGE)
+            self._log_depth = net.depth_head(self._coarse(self._features[:, 0])).clamp(*_LOG_RANGE)
         else:
             self._log_depth = pooled(guide.start.log(), stride)
             parts = [guide.single.log(), guide.stereo.log(), guide.weight]
@@ -165,6 +164,10 @@ class _Run:
         """Return what has been reached, at the images' size."""
         return DroStage(self._net.upsampling(self._log_depth, self._state), self._T_i_0)
 
+    def _coarse(self, features: torch.Tensor) -> torch.Tensor:
+        shape = self._net.shape
+        return pooled(features, shape.stride // shape.cost_stride)
+
     def _advance_poses(self, updates: int) -> None:
         state, context = self._pair or self._first_pair()
         for _ in range(updates):
@@ -177,7 +180,7 @@ class _Run:
         """Return the pose head's poses of the concatenated features."""
         first = self._features[:, :1].expand_as(self._features[:, 1:])
         pairs = torch.cat([first, self._features[:, 1:]], 2)
-        twist = self._net.pose_head(pairs.flatten(0, 1))
+        twist = self._net.pose_head(self._coarse(pairs.flatten(0, 1)))
         return se3.exp(twist).view(*pairs.shape[:2], 4, 4)
 
     def _first_pair(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,6 +15,8 @@ from e2e_slam_ros.multiview.dro.shape import DroShape
 # Steps of a pose at which its cost is probed: metres at a depth of 1 m, and radians. About a
 # pixel of the features at 192 pixels of width.
 _PROBE = 0.02
+# Side of the windows in which costs are averaged, in pixels of the features.
+_WINDOW = 7
 # Channels of a guide relative to the present depth.
 GUIDE_CHANNELS = 3
 
@@ -37,7 +39,11 @@ class DepthOptimiser(nn.Module):
         self.register_buffer("probes", torch.tensor([0.0, *shape.probes]).sort().values, False)
         self._probed, self._guided = bool(shape.probes), shape.guided
         variable = 1 + (GUIDE_CHANNELS if shape.guided else 0)
-        cost = probes + (probes + 1 if shape.probes else 0)
+        cost = probes + (probes + 3 if shape.probes else 0)
+        # Sharpness of the choice between probes; 4 times e^0 suits new features.
+        if shape.probes:
+            self.log_sharpness = nn.Parameter(torch.zeros(2))
+        self._finer = shape.stride // shape.cost_stride
         self.project_variable = _projection(variable, shape.projected)
         self.project_cost = _projection(cost, shape.projected)
         self.gru = SeparableGRU(shape.hidden, 2 * shape.projected + shape.hidden)
@@ -58,27 +64,43 @@ class DepthOptimiser(nn.Module):
         Args:
             log_depth: (B, 1, h, w), of metres.
             state, context: (B, hidden, h, w).
-            features: (B, V, C, h, w).
+            features: (B, V, C, ...), at the stride of the cost.
             T_i_0: (B, N, 4, 4).
-            intrinsics: (B, V, 3, 3), for images of the size of the features.
+            intrinsics: (B, V, 3, 3), for images of the size of ``features``.
             guide: (B, 3, h, w): log depth of the image alone, log depth and weight of motion
                 stereo; None for a network without guides, or where there are none.
         """
         now = log_depth.detach()
-        candidates = (now + torch.log1p(self.probes).view(1, -1, 1, 1)).exp()
+        fine = enlarged(now, self._finer)
+        candidates = (fine + torch.log1p(self.probes).view(1, -1, 1, 1)).exp()
         costs = cost_map(features, candidates, T_i_0, intrinsics)
         mean, seen = costs.mean()
-        parts = [mean, seen, costs.parallax()] if self._probed else [mean]
+        parts = [mean]
+        if self._probed:
+            parts += [seen, costs.parallax(), *self._suggested(mean)]
         moved = torch.cat(
             [
                 self.project_variable(self._variable(now, guide)),
-                self.project_cost(torch.cat(parts, 1)),
+                self.project_cost(pooled(torch.cat(parts, 1), self._finer)),
                 context,
             ],
             1,
         )
         state = self.gru(state, moved)
         return state, self.head(state)
+
+    def _suggested(self, cost: torch.Tensor) -> list[torch.Tensor]:
+        """Return the mean change of log depth, weighted by low cost: of pixels, and of windows.
+
+        It tells the unit in which direction the cost falls, and saves it from learning that.
+        """
+        windows = functional.avg_pool2d(cost, _WINDOW, 1, _WINDOW // 2, count_include_pad=False)
+        steps = torch.log1p(self.probes).view(1, -1, 1, 1)
+        sharpness = 4.0 * self.log_sharpness.exp()
+        return [
+            10.0 * ((-sharp * costs).softmax(1) * steps).sum(1, keepdim=True)
+            for sharp, costs in zip(sharpness, (cost, windows), strict=True)
+        ]
 
     def _variable(self, log_depth: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
         if not self._guided:
@@ -113,6 +135,7 @@ class PoseOptimiser(nn.Module):
         self.project_cost = _projection(cost, shape.projected)
         self.gru = SeparableGRU(shape.hidden, 2 * shape.projected + shape.hidden)
         self.head = PoseHead(shape.hidden)
+        self._finer = shape.stride // shape.cost_stride
         steps = torch.cat([torch.eye(6), -torch.eye(6)]) * _PROBE
         self.register_buffer("steps", steps, False)
 
@@ -137,7 +160,8 @@ class PoseOptimiser(nn.Module):
         batch, neighbours = T_i_0.shape[:2]
         height, width = log_depth.shape[-2:]
         now = T_i_0.detach()
-        cost = self._cost(now, features, log_depth.detach(), intrinsics)
+        fine = enlarged(log_depth.detach(), self._finer)
+        cost = pooled(self._cost(now, features, fine, intrinsics), self._finer)
         twist = se3.log(now.float()).reshape(-1, 6, 1, 1).expand(-1, -1, height, width)
         moved = torch.cat([self.project_variable(twist), self.project_cost(cost), context], 1)
         state = self.gru(state, moved)
@@ -185,4 +209,13 @@ def _projection(channels_in: int, channels_out: int) -> nn.Sequential:
 
 def pooled(image: torch.Tensor, stride: int) -> torch.Tensor:
     """Return (B, C, H / stride, W / stride): means over squares of pixels."""
-    return functional.avg_pool2d(image, stride)
+    return image if stride == 1 else functional.avg_pool2d(image, stride)
+
+
+def enlarged(image: torch.Tensor, factor: int) -> torch.Tensor:
+    """Return (B, C, factor H, factor W) by bilinear interpolation."""
+    if factor == 1:
+        return image
+    return functional.interpolate(
+        image, scale_factor=factor, mode="bilinear", align_corners=False
+    )

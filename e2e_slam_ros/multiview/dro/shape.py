@@ -13,7 +13,9 @@ class DroShape:
 
     Attributes:
         encoder: "resnet18" (paper section 3.2) or "light".
-        stride: pixels of the image for each pixel of the features, 8 or 4.
+        stride: pixels of the image for each pixel of the GRU's state, 8 or 4.
+        cost_stride: the same for the base features and the cost map. Costs of a finer map are
+            averaged for the GRU; a cost of few pixels sees small changes of depth.
         features: channels of the base features F, which the cost compares.
         hidden: channels of the GRU's state and of the contextual features, each.
         projected: channels of P_v and P_c, each (section 3.3.2).
@@ -29,6 +31,7 @@ class DroShape:
 
     encoder: str
     stride: int
+    cost_stride: int
     features: int
     hidden: int
     projected: int
@@ -38,14 +41,15 @@ class DroShape:
     updates: int = 4
 
 
-PAPER = DroShape("resnet18", 8, features=128, hidden=128, projected=64)
+PAPER = DroShape("resnet18", 8, 8, features=128, hidden=128, projected=64)
 LIGHT = DroShape(
     "light",
     4,
-    features=16,
+    2,
+    features=12,
     hidden=32,
     projected=24,
-    probes=(-0.12, -0.04, 0.04, 0.12),
+    probes=(-0.18, -0.05, 0.05, 0.18),
     pose_probes=True,
     guided=True,
 )

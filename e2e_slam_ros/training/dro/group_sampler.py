@@ -13,7 +13,7 @@ from e2e_slam_ros.training.dro.groups import GroupConfig, changed, group
 from e2e_slam_ros.training.dro.walk import Walk
 
 # How often a batch has 1, 2, 3 and 4 neighbours.
-_COUNTS = (0.15, 0.35, 0.25, 0.25)
+_COUNTS = (0.3, 0.4, 0.15, 0.15)
 
 
 class WalkSet(Protocol):

@@ -32,7 +32,7 @@ class GroupConfig:
         0.12, "largest deviation of a smooth field put on single-image depth, logarithm", low=0.0
     )
     no_stereo: float = leaf(
-        0.08, "share of groups without the depth of motion stereo", low=0.0, high=1.0
+        0.35, "share of groups without the depth of motion stereo", low=0.0, high=1.0
     )
 
 
