@@ -33,6 +33,8 @@ class DepthOptimiser(nn.Module):
     tensor(0., grad_fn=<MaxBackward1>)
     """
 
+    probes: torch.Tensor
+
     def __init__(self, shape: DroShape) -> None:
         super().__init__()
         probes = len(shape.probes) + 1
@@ -127,6 +129,8 @@ class PoseOptimiser(nn.Module):
     torch.Size([1, 3, 4, 4])
     """
 
+    steps: torch.Tensor
+
     def __init__(self, shape: DroShape) -> None:
         super().__init__()
         self._probed = shape.pose_probes
@@ -216,6 +220,4 @@ def enlarged(image: torch.Tensor, factor: int) -> torch.Tensor:
     """Return (B, C, factor H, factor W) by bilinear interpolation."""
     if factor == 1:
         return image
-    return functional.interpolate(
-        image, scale_factor=factor, mode="bilinear", align_corners=False
-    )
+    return functional.interpolate(image, scale_factor=factor, mode="bilinear", align_corners=False)

@@ -120,8 +120,12 @@ class DepthGuide:
                     "metres, above 0, at every pixel",
                     "fill unknown pixels and give them weight 0",
                 )
-        parts = (self.start, self.single, self.stereo)
-        return DepthGuide(*(part.clamp(NEAREST_M, FARTHEST_M) for part in parts), self.weight)
+        return DepthGuide(
+            self.start.clamp(NEAREST_M, FARTHEST_M),
+            self.single.clamp(NEAREST_M, FARTHEST_M),
+            self.stereo.clamp(NEAREST_M, FARTHEST_M),
+            self.weight,
+        )
 
 
 def check_poses(T_i_0: torch.Tensor, views: DroViews) -> None:

@@ -53,9 +53,10 @@ def group(walk: Walk, frame: int, count: int, generator: torch.Generator | None)
     return DroBatch(
         image=torch.from_numpy(walk.image[order]).float().div(255.0)[None],
         intrinsics=k,
-        depth=torch.from_numpy(walk.depth[frame].astype("int32")).float().div(1e3).view(
-            1, 1, *size
-        ),
+        depth=torch.from_numpy(walk.depth[frame].astype("int32"))
+        .float()
+        .div(1e3)
+        .view(1, 1, *size),
         T_i_0=(se3.inverse(pose[1:]) @ pose[:1]).float()[None],
         T_given=(se3.inverse(given[1:]) @ given[:1]).float()[None],
         single=torch.from_numpy(walk.single[frame]).float().exp().view(1, 1, *size),

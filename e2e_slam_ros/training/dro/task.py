@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -81,7 +80,8 @@ class DroTask(Task[DroBatch]):
         if recorded.weight > 0:
             start, stop = parse_frames(recorded.frames)
             frames = FrameSlice(open_reader(Path(recorded.path).expanduser()), start, stop)
-            walk = record_walk(frames, recorded.width, recorded.height, context.progress)
+            read = (frames[index] for index in range(len(frames)))
+            walk = record_walk(read, recorded.width, recorded.height, context.progress)
             sets.append((KeptWalks([walk]), recorded.weight))
         if context.group.is_first:
             held_out = Walks(config.validation)
@@ -161,8 +161,3 @@ def _learning(network: DroNetwork, poses_only: bool) -> None:
     """Let gradients flow to the parts that learn. Parts without a gradient are not changed."""
     for name, part in network.named_children():
         part.requires_grad_(not poses_only or name in _POSE_PARTS)
-
-
-def held_group(batch: DroBatch) -> DroBatch:
-    """Return the batch whose given poses are the exact ones."""
-    return replace(batch, T_given=batch.T_i_0)

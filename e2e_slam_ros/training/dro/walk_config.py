@@ -33,9 +33,7 @@ class WalkConfig:
     pose_noise_deg: float = leaf(
         0.4, "largest standard deviation of a known pose's angles, degrees", low=0.0
     )
-    texture_size: int = leaf(
-        128, "edge of a texture in texels", choices=(64, 128, 256, 512, 1024)
-    )
+    texture_size: int = leaf(128, "edge of a texture in texels", choices=(64, 128, 256, 512, 1024))
     cache: str = leaf(
         "", "folder that keeps rendered walks; empty: e2e_slam_ros/walks in the user's cache"
     )

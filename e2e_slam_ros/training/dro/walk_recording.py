@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 @torch.inference_mode()
-def record_walk(frames: Sequence[Frame], width: int, height: int, progress: bool = False) -> Walk:
+def record_walk(frames: Iterable[Frame], width: int, height: int, progress: bool = False) -> Walk:
     """Return the frames that have depth and pose as a walk; every one is a keyframe.
 
     Single-image depth and motion stereo are those of the working size, reduced afterwards.
@@ -37,7 +38,7 @@ def record_walk(frames: Sequence[Frame], width: int, height: int, progress: bool
     config = Config()
     prepare, memory = Preprocessor(config.camera, CPU), Keyframes(2 * NEIGHBOURS)
     stereo, single = MotionStereoDepth(config.depth, CPU), NetworkDepth(config.depth, CPU)
-    rows: list[tuple[np.ndarray[tuple[int, ...], np.dtype[np.generic]], ...]] = []
+    rows: list[tuple[np.ndarray[Any, Any], ...]] = []
     intrinsics = torch.eye(3)
     for frame in tqdm(frames, unit="frame", disable=not progress):
         if frame.depth is None or frame.T_map_camera is None:
@@ -52,8 +53,8 @@ def record_walk(frames: Sequence[Frame], width: int, height: int, progress: bool
         answer = stereo.estimate(keyframe, memory)
         memory.add(MappedKeyframe(keyframe))
         sure = answer.confidence if answer.confidence is not None else torch.ones(1)
-        k = working.camera.matrix()
-        alone = single.predict(working.image, k[None])
+        own = working.camera.matrix()
+        alone = single.predict(working.image, own[None])
         intrinsics = working.camera.resized(width, height).matrix()
         size = (height, width)
         image = _reduced(working.image, size).clamp(0.0, 1.0)
@@ -72,8 +73,10 @@ def record_walk(frames: Sequence[Frame], width: int, height: int, progress: bool
         raise TrainingError.from_parts(
             "recording", f"{len(rows)} frames with depth and pose", "2 or more", "choose another"
         )
-    image, depth, poses, alone, seen, weight = (np.stack(column) for column in zip(*rows))
-    return Walk(image, depth, poses, poses, intrinsics.double().numpy(), alone, seen, weight)
+    columns = [np.stack(column) for column in zip(*rows, strict=True)]
+    pictures, depths, poses, logs, seen, weight = columns
+    k = intrinsics.double().numpy()
+    return Walk(pictures, depths, poses, poses, k, logs, seen, weight)
 
 
 def _reduced(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
