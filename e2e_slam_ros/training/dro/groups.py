@@ -34,6 +34,9 @@ class GroupConfig:
     no_stereo: float = leaf(
         0.35, "share of groups without the depth of motion stereo", low=0.0, high=1.0
     )
+    exact_poses: float = leaf(
+        0.6, "share of groups whose given poses are the exact ones", low=0.0, high=1.0
+    )
 
 
 def group(walk: Walk, frame: int, count: int, generator: torch.Generator | None) -> DroBatch:
@@ -85,7 +88,7 @@ def _neighbours(
 
 def changed(sample: DroBatch, config: GroupConfig, generator: torch.Generator) -> DroBatch:
     """Return the group with random changes; those of geometry are exact."""
-    draw = torch.rand(3, generator=generator).tolist()
+    draw = torch.rand(4, generator=generator).tolist()
     if draw[0] < config.mirror:
         sample = mirrored(sample)
     height, width = sample.depth.shape[-2:]
@@ -94,7 +97,8 @@ def changed(sample: DroBatch, config: GroupConfig, generator: torch.Generator) -
     scale = config.single_scale * float(torch.randn((), generator=generator))
     single = sample.single * (smooth + scale).exp()
     weight = sample.weight * float(draw[2] >= config.no_stereo)
-    return replace(sample, single=single, weight=weight)
+    given = sample.T_i_0 if draw[3] < config.exact_poses else sample.T_given
+    return replace(sample, single=single, weight=weight, T_given=given)
 
 
 def mirrored(sample: DroBatch) -> DroBatch:

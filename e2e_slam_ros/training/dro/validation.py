@@ -59,8 +59,9 @@ class DroValidation:
     def measure(self, network: DroNetwork, poses: bool) -> dict[str, float]:
         """Return mean figures by name.
 
-        "held_0.abs_rel": poses given, after 0 iterations; "two_view_12.rotation_deg": one
-        neighbour whose pose is unknown, from the depth head.
+        "held_0.abs_rel": four neighbours, poses given, after 0 iterations; "single_12.abs_rel":
+        without motion stereo; "two_view_12.rotation_deg": one neighbour whose pose is unknown.
+        A network without guides starts from its depth head everywhere.
 
         Args:
             poses: measure two views of unknown pose, too.
@@ -68,12 +69,18 @@ class DroValidation:
         device = next(network.parameters()).device
         rows: dict[str, list[float]] = {}
         for batch in (item.to(device) for item in self._groups):
-            guide, _ = depth_guide(batch.single, batch.stereo, batch.weight)
-            for kind, some in (("held", guide), ("alone", None)):
+            guide, alone = (
+                depth_guide(batch.single, batch.stereo, batch.weight * share)[0]
+                if network.shape.guided
+                else None
+                for share in (1.0, 0.0)
+            )
+            for kind, some in (("held", guide), ("single", alone)):
                 stages = network(batch.views, _ITERATIONS, batch.T_given, some)
                 _add(rows, kind, stages, batch)
             if poses:
-                _add(rows, "two_view", network(batch.first(1).views, _ITERATIONS), batch)
+                stages = network(batch.first(1).views, _ITERATIONS, None, alone)
+                _add(rows, "two_view", stages, batch)
         return {name: sum(values) / len(values) for name, values in rows.items()}
 
 
@@ -122,7 +129,7 @@ def _add(
         name = f"{kind}_{4 * number}"
         keep = {
             "held": ("abs_rel", "answered"),
-            "alone": ("abs_rel",),
+            "single": ("abs_rel",),
             "two_view": ("scaled", "rotation_deg", "translation_deg"),
         }[kind]
         for item in keep:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import write_bytes_atomic
+from e2e_slam_ros.training.data.room_file import DAMAGED
 
 # Frames before a frame that motion stereo compares it with; the first ones have too few.
 NEIGHBOURS = 4
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, AttributeError, TypeError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def read_walk(path: Path) -> Walk:
             walk = Walk(**{item.name: arrays[item.name] for item in fields(Walk)})
         if walk.image.ndim != 4 or walk.depth.shape != walk.single.shape:
             raise ValueError(f"arrays {walk.image.shape} {walk.depth.shape}")
-    except _DAMAGED as problem:
+    except DAMAGED as problem:
         raise TrainingError.from_parts(
             f"walk {path}",
             str(problem) or type(problem).__name__,
