@@ -9,7 +9,8 @@ truth. Rows: one image (the package's network), one image scaled and corrected b
 (refine.steps=0), motion stereo, DRO after 0, 4, 8 and 12 updates, motion stereo completed by DRO,
 and DeepV2D where ``--set depth.deepv2d.checkpoint`` or the package has weights.
 Columns: abs_rel over all pixels of the sensor, and over those that motion stereo answers; the
-share of the sensor's pixels that got a depth; process time of a keyframe.
+share of the sensor's pixels that got a depth; process time of a keyframe (DRO's without the
+motion stereo and the image's depth that it starts from).
 
 With ``--two-view``: DRO on a keyframe and the one before it, whose pose is unknown.
 ``--cost`` measures time and memory for numbers of updates and views, each in a new process.
@@ -71,12 +72,7 @@ class Sources:
         self._single = NetworkDepth(config.depth, CPU)
         self._stage = DepthStage(self._config, self._single, CPU)
         self._stereo = MotionStereoDepth(config.depth, CPU)
-        self.dro = {
-            number: DroDepth(
-                config.with_values({"depth.dro.iterations": number}).depth, CPU
-            )
-            for number in ITERATIONS
-        }
+        self.dro = DroDepth(config.with_values({"depth.dro.iterations": 12}).depth, CPU)
         self._deepv2d = _deepv2d(config)
         self.memory = Keyframes(2 * config.depth.motion.neighbours)
         self.seconds: dict[str, list[float]] = {}
@@ -96,16 +92,15 @@ class Sources:
             "motion stereo", lambda: self._stereo.estimate(keyframe, self.memory)
         )
         found["motion stereo"] = stereo.depth
-        for number, source in self.dro.items():
-            name = f"DRO, {number} updates"
-            answer = self._timed(
-                name, lambda source=source: source.estimate(keyframe, self.memory)
+        near = self.dro.neighbours(keyframe, self.memory)
+        if near:
+            name = f"DRO, {ITERATIONS[-1]} updates"
+            depths, _ = self._timed(name, lambda: self.dro.refine(keyframe, near, stereo))
+            names = [f"DRO, {number} updates" for number in ITERATIONS]
+            found |= dict(zip(names, depths, strict=True))
+            found["motion stereo, completed by DRO"] = torch.where(
+                stereo.depth > 0, stereo.depth, depths[-1]
             )
-            found[name] = answer.depth
-        last = found[f"DRO, {ITERATIONS[-1]} updates"]
-        found["motion stereo, completed by DRO"] = torch.where(
-            stereo.depth > 0, stereo.depth, last
-        )
         if self._deepv2d is not None:
             found["DeepV2D"] = self._timed(
                 "DeepV2D", lambda: self._deepv2d.estimate(keyframe, self.memory)
@@ -186,7 +181,7 @@ def two_view(
 
     The start is the single image's depth. Depth is compared after its median was scaled.
     """
-    dro = sources.dro[ITERATIONS[-1]]
+    dro = sources.dro
     single = NetworkDepth(Config().depth, CPU)
     rows: dict[int, list[list[float]]] = {number: [] for number in ITERATIONS}
     before: Keyframe | None = None

@@ -12,7 +12,9 @@ from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.dro.encoder import build_base, build_encoder
 from e2e_slam_ros.multiview.dro.heads import ConvexUpsampling, PoseHead, first_depth_head
-from e2e_slam_ros.multiview.dro.optimiser import DepthOptimiser, PoseOptimiser, pooled
+from e2e_slam_ros.multiview.dro.optimiser import DepthOptimiser, pooled
+from e2e_slam_ros.multiview.dro.pose_optimiser import PoseOptimiser
+from e2e_slam_ros.multiview.dro.pose_search import search_rotations
 from e2e_slam_ros.multiview.dro.shape import DroShape
 from e2e_slam_ros.multiview.dro.views import (
     FARTHEST_M,
@@ -144,6 +146,9 @@ class _Run:
 
     def advance(self, updates: int) -> torch.Tensor:
         """Run one stage. Return the mean change of log depth in its last update."""
+        first = self._net.shape.poses_first
+        if not self._held and first:
+            self._advance_poses(updates * self._net.shape.pose_updates)
         change = self._log_depth
         for _ in range(updates):
             self._state, change = self._net.depth_optimiser(
@@ -156,8 +161,8 @@ class _Run:
                 self._guide,
             )
             self._log_depth = (self._log_depth + change).clamp(*_LOG_RANGE)
-        if not self._held:
-            self._advance_poses(updates)
+        if not self._held and not first:
+            self._advance_poses(updates * self._net.shape.pose_updates)
         return change.detach().abs().mean()
 
     def stage(self) -> DroStage:
@@ -169,15 +174,31 @@ class _Run:
         return pooled(features, shape.stride // shape.cost_stride)
 
     def _advance_poses(self, updates: int) -> None:
+        features, k = self._features, self._k
+        if self._pair is None and self._net.shape.pose_search:
+            # Coarse features see farther: the poses of the search are degrees off.
+            features = self._coarse(features.flatten(0, 1)).view(
+                *features.shape[:3], *self._log_depth.shape[-2:]
+            )
+            k = _scaled(k, self._net.shape.stride // self._net.shape.cost_stride)
         state, context = self._pair or self._first_pair()
         for _ in range(updates):
             state, self._T_i_0 = self._net.pose_optimiser(
-                self._T_i_0, state, context, self._features, self._log_depth, self._k
+                self._T_i_0, state, context, features, self._log_depth, k
             )
         self._pair = (state, context)
 
     def _first_poses(self) -> torch.Tensor:
-        """Return the pose head's poses of the concatenated features."""
+        """Return the pose head's poses of the concatenated features, or those of a search."""
+        shape = self._net.shape
+        if shape.pose_search:
+            coarse = 2 * shape.stride // shape.cost_stride
+            features = pooled(self._features.detach().flatten(0, 1), coarse)
+            return search_rotations(
+                features.view(*self._features.shape[:3], *features.shape[-2:]),
+                pooled(self._log_depth.detach(), 2).exp(),
+                _scaled(self._k, coarse),
+            )
         first = self._features[:, :1].expand_as(self._features[:, 1:])
         pairs = torch.cat([first, self._features[:, 1:]], 2)
         twist = self._net.pose_head(self._coarse(pairs.flatten(0, 1)))

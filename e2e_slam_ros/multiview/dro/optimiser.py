@@ -1,4 +1,4 @@
-"""The two recurrent optimisers: one step of the depth, one step of the poses."""
+"""The recurrent optimiser of the depth: one step."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.dro.cost_map import cost_map
 from e2e_slam_ros.multiview.dro.gru import SeparableGRU
-from e2e_slam_ros.multiview.dro.heads import DepthHead, PoseHead
+from e2e_slam_ros.multiview.dro.heads import DepthHead
 from e2e_slam_ros.multiview.dro.shape import DroShape
 
-# Steps of a pose at which its cost is probed: metres at a depth of 1 m, and radians. About a
-# pixel of the features at 192 pixels of width.
-_PROBE = 0.02
 # Side of the windows in which costs are averaged, in pixels of the features.
 _WINDOW = 7
 # Channels of a guide relative to the present depth.
@@ -46,8 +42,8 @@ class DepthOptimiser(nn.Module):
         if shape.probes:
             self.log_sharpness = nn.Parameter(torch.zeros(2))
         self._finer = shape.stride // shape.cost_stride
-        self.project_variable = _projection(variable, shape.projected)
-        self.project_cost = _projection(cost, shape.projected)
+        self.project_variable = projection(variable, shape.projected)
+        self.project_cost = projection(cost, shape.projected)
         self.gru = SeparableGRU(shape.hidden, 2 * shape.projected + shape.hidden)
         self.head = DepthHead(shape.hidden)
 
@@ -118,90 +114,7 @@ class DepthOptimiser(nn.Module):
         return torch.cat([shape, single, stereo, weight], 1)
 
 
-class PoseOptimiser(nn.Module):
-    """One update of the poses, neighbour by neighbour: exp(Delta T) T.
-
-    >>> from e2e_slam_ros.multiview.dro.shape import PAPER
-    >>> pose = torch.eye(4).expand(1, 3, 4, 4)
-    >>> features, k = torch.zeros(1, 4, 128, 4, 4), torch.eye(3).expand(1, 4, 3, 3)
-    >>> state, log_depth = torch.zeros(3, 128, 4, 4), torch.zeros(1, 1, 4, 4)
-    >>> PoseOptimiser(PAPER)(pose, state, state, features, log_depth, k)[1].shape
-    torch.Size([1, 3, 4, 4])
-    """
-
-    steps: torch.Tensor
-
-    def __init__(self, shape: DroShape) -> None:
-        super().__init__()
-        self._probed = shape.pose_probes
-        cost = 1 + (12 if shape.pose_probes else 0) + (1 if shape.pose_probes else 0)
-        self.project_variable = _projection(6, shape.projected)
-        self.project_cost = _projection(cost, shape.projected)
-        self.gru = SeparableGRU(shape.hidden, 2 * shape.projected + shape.hidden)
-        self.head = PoseHead(shape.hidden)
-        self._finer = shape.stride // shape.cost_stride
-        steps = torch.cat([torch.eye(6), -torch.eye(6)]) * _PROBE
-        self.register_buffer("steps", steps, False)
-
-    def forward(
-        self,
-        T_i_0: torch.Tensor,
-        state: torch.Tensor,
-        context: torch.Tensor,
-        features: torch.Tensor,
-        log_depth: torch.Tensor,
-        intrinsics: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the next state (B N, hidden, h, w) and the next poses (B, N, 4, 4).
-
-        Args:
-            T_i_0: (B, N, 4, 4).
-            state, context: (B N, hidden, h, w), of the pairs.
-            features: (B, V, C, h, w).
-            log_depth: (B, 1, h, w), held.
-            intrinsics: (B, V, 3, 3), for images of the size of the features.
-        """
-        batch, neighbours = T_i_0.shape[:2]
-        height, width = log_depth.shape[-2:]
-        now = T_i_0.detach()
-        fine = enlarged(log_depth.detach(), self._finer)
-        cost = pooled(self._cost(now, features, fine, intrinsics), self._finer)
-        twist = se3.log(now.float()).reshape(-1, 6, 1, 1).expand(-1, -1, height, width)
-        moved = torch.cat([self.project_variable(twist), self.project_cost(cost), context], 1)
-        state = self.gru(state, moved)
-        change = self.head(state).view(batch, neighbours, 6)
-        return state, se3.exp(change) @ T_i_0
-
-    def _cost(
-        self,
-        T_i_0: torch.Tensor,
-        features: torch.Tensor,
-        log_depth: torch.Tensor,
-        intrinsics: torch.Tensor,
-    ) -> torch.Tensor:
-        """Return C_i of every pair, (B N, channels, h, w)."""
-        depth = log_depth.exp()
-        here = cost_map(features, depth, T_i_0, intrinsics)
-        parts = [here.cost.flatten(0, 1)]
-        if self._probed:
-            scale = torch.ones_like(self.steps[0]).expand(len(depth), 6).clone()
-            # A step of translation moves the image by about the same at any depth.
-            scale[:, :3] = depth.flatten(1).median(1).values[:, None]
-            moves = se3.exp(self.steps[None] * scale[:, None])  # (B, 12, 4, 4)
-            count = moves.shape[1]
-            tried = (moves[:, None] @ T_i_0[:, :, None]).flatten(1, 2)
-            again = features[:, 1:].repeat_interleave(count, 1)
-            k = torch.cat([intrinsics[:, :1], intrinsics[:, 1:].repeat_interleave(count, 1)], 1)
-            around = cost_map(torch.cat([features[:, :1], again], 1), depth, tried, k)
-            # A point that leaves the image costs what it cost before: it says nothing.
-            base = here.cost.repeat_interleave(count, 1)
-            both = around.inside * here.inside.repeat_interleave(count, 1)
-            rise = (around.cost - base) * both
-            parts += [rise.view(-1, count, *rise.shape[-2:]), here.inside.flatten(0, 1)]
-        return torch.cat(parts, 1)
-
-
-def _projection(channels_in: int, channels_out: int) -> nn.Sequential:
+def projection(channels_in: int, channels_out: int) -> nn.Sequential:
     """Return P_v or P_c: two convolutions into the feature space."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, 3, padding=1),

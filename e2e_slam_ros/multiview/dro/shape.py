@@ -22,8 +22,12 @@ class DroShape:
         probes: relative changes of depth at which the cost is evaluated beside the present depth;
             empty in the paper.
         pose_probes: evaluate the pose cost also at small steps along the six directions of motion.
+        pose_search: the first poses are the best rotations of a grid; else the pose head's.
+        poses_first: a stage updates the poses, then the depth; in the paper the depth is first.
+            Depth that is known roughly would follow a wrong pose.
         guided: the depth optimiser is also told a single image's depth and motion stereo's.
-        updates: updates of the depth, then of the poses, in a stage (n of section 3.3.3).
+        updates: updates of the depth in a stage (n of section 3.3.3).
+        pose_updates: updates of the poses for each of the depth; 1 in the paper.
 
     >>> LIGHT.stride, PAPER.stride
     (4, 8)
@@ -37,8 +41,11 @@ class DroShape:
     projected: int
     probes: tuple[float, ...] = ()
     pose_probes: bool = False
+    pose_search: bool = False
+    poses_first: bool = False
     guided: bool = False
     updates: int = 4
+    pose_updates: int = 1
 
 
 PAPER = DroShape("resnet18", 8, 8, features=128, hidden=128, projected=64)
@@ -51,6 +58,9 @@ LIGHT = DroShape(
     projected=24,
     probes=(-0.18, -0.05, 0.05, 0.18),
     pose_probes=True,
+    pose_search=True,
+    poses_first=True,
+    pose_updates=3,
     guided=True,
 )
 SHAPES = {"paper": PAPER, "light": LIGHT}

@@ -51,28 +51,30 @@ class DroDepth:
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
         """Return depth and confidence; both are 0 where nothing is known."""
-        sources = self._neighbours(keyframe, views)
+        sources = self.neighbours(keyframe, views)
         if not sources:
             nothing = torch.zeros_like(keyframe.image[:, :1])
             return RawDepth(nothing, nothing, self.traits.name, "motion")
         stereo = self._stereo.estimate(keyframe, views)
-        depth, confidence = self.refine(keyframe, sources, stereo)
-        return RawDepth(depth, confidence, self.traits.name, "motion")
+        depths, confidence = self.refine(keyframe, sources, stereo)
+        return RawDepth(depths[-1], confidence, self.traits.name, "motion")
 
     def refine(
         self, keyframe: Keyframe, sources: list[Keyframe], stereo: RawDepth
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return depth in metres and confidence, (1, 1, H, W) each, at the keyframe's size.
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Return the depth after every stage and the confidence, at the keyframe's size.
 
         Args:
             sources: at least one earlier keyframe that is some distance away.
             stereo: motion stereo's answer for the keyframe.
+
+        Returns:
+            (1, 1, H, W) metres, the start and each stage; (1, 1, H, W) in (0, 1].
         """
         native = (keyframe.camera.height, keyframe.camera.width)
         views = self.views([keyframe, *sources])
-        guide, weight = self._guide(
-            keyframe, stereo, (views.image.shape[-2], views.image.shape[-1])
-        )
+        size = (views.image.shape[-2], views.image.shape[-1])
+        guide, weight = self._guide(keyframe, stereo, size)
         T_map_camera = torch.stack([item.T_map_camera for item in (keyframe, *sources)])
         T_i_0 = (se3.inverse(T_map_camera[1:]) @ T_map_camera[:1])[None]
         stages = self.optimiser(
@@ -83,8 +85,9 @@ class DroDepth:
             self._config.least_change,
         )
         # Inverse depth is affine across a plane: resizing it keeps planes.
-        inverse = _resized((-stages[-1].log_depth).exp(), native)
-        return inverse.reciprocal(), _FILLED + (1.0 - _FILLED) * weight
+        inverse = [_resized((-stage.log_depth).exp(), native) for stage in stages]
+        depths = [item.clamp_min(1e-3).reciprocal() for item in inverse]
+        return depths, _FILLED + (1.0 - _FILLED) * weight
 
     def views(self, keyframes: list[Keyframe]) -> DroViews:
         """Return keyframes at the network's size; the first is the reference."""
@@ -113,7 +116,7 @@ class DroDepth:
         )
         return guide, weight
 
-    def _neighbours(self, keyframe: Keyframe, views: KeyframeViews) -> list[Keyframe]:
+    def neighbours(self, keyframe: Keyframe, views: KeyframeViews) -> list[Keyframe]:
         """Return the newest views that are far enough away."""
         baseline = self._config.min_baseline_m
         centre = keyframe.T_map_camera[:3, 3]
