@@ -88,9 +88,7 @@ class Sources:
         metric = self._timed("one image, corrected", lambda: self._corrected(keyframe, raw))
         if metric is not None:
             found["one image, corrected"] = metric
-        stereo = self._timed(
-            "motion stereo", lambda: self._stereo.estimate(keyframe, self.memory)
-        )
+        stereo = self._timed("motion stereo", lambda: self._stereo.estimate(keyframe, self.memory))
         found["motion stereo"] = stereo.depth
         near = self.dro.neighbours(keyframe, self.memory)
         if near:
@@ -268,12 +266,17 @@ def draw(pictures: list[list[torch.Tensor]], path: Path, rows: int) -> None:
     lines = []
     for number in dict.fromkeys(chosen.tolist()):
         image, *depths = pictures[number]
-        shades = [1.0 - (d / _NEAR_M).clamp(1.0, _FAR_M / _NEAR_M).log() / np.log(16.0) for d in depths]
-        grey = [torch.where(d > 0, s, 0.0).expand(1, 3, -1, -1) for d, s in zip(depths, shades)]
-        lines.append(torch.cat([image, *grey], 3))
+        lines.append(torch.cat([image, *(_grey(depth) for depth in depths)], 3))
     sheet = torch.cat(lines, 2)[0].clamp(0, 1).mul(255).byte().permute(1, 2, 0).numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(path)
+
+
+def _grey(depth: torch.Tensor) -> torch.Tensor:
+    """Return (1, 3, H, W): near is white, far and unknown black."""
+    span = _FAR_M / _NEAR_M
+    shade = 1.0 - (depth / _NEAR_M).clamp(1.0, span).log() / np.log(span)
+    return torch.where(depth > 0, shade, 0.0).expand(1, 3, -1, -1)
 
 
 def cost_row(iterations: int, count: int, shape: str) -> dict[str, float]:

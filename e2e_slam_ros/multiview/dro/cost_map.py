@@ -62,6 +62,23 @@ def cost_map(
         T_i_0: (B, N, 4, 4), points of the reference to neighbour i.
         intrinsics: (B, V, 3, 3), for images of the size of the features.
     """
+    sampled, inside, grid = warped_features(features, depth, T_i_0, intrinsics)
+    difference = sampled - features[:, :1, :, None]
+    # The root has no slope at 0; below a millionth it is cut off.
+    cost = difference.square().sum(2).clamp_min(_LEAST_SQUARE).sqrt() - _LEAST_SQUARE**0.5
+    return CostMap(cost * inside, inside, grid)
+
+
+def warped_features(
+    features: torch.Tensor, depth: torch.Tensor, T_i_0: torch.Tensor, intrinsics: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the neighbours' features at the reference's points.
+
+    The arguments are those of `cost_map`.
+
+    Returns:
+        (B, N, C, D, h, w), and ``inside`` and ``uv`` of `CostMap`.
+    """
     batch, views, channels, height, width = features.shape
     count, neighbours = depth.shape[1], views - 1
     with torch.no_grad():
@@ -71,11 +88,9 @@ def cost_map(
         grid.view(batch * neighbours, count * height, width, 2),
         padding_mode="border",
         align_corners=False,
-    ).view(batch, neighbours, channels, count, height, width)
-    difference = sampled - features[:, :1, :, None]
-    # The root has no slope at 0; below a millionth it is cut off.
-    cost = difference.square().sum(2).clamp_min(_LEAST_SQUARE).sqrt() - _LEAST_SQUARE**0.5
-    return CostMap(cost * inside, inside, grid)
+    )
+    shape = (batch, neighbours, channels, count, height, width)
+    return sampled.view(shape), inside, grid
 
 
 def _sampling_grid(

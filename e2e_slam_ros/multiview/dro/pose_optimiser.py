@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from e2e_slam_ros.geometry import se3
-from e2e_slam_ros.multiview.dro.cost_map import cost_map
+from e2e_slam_ros.multiview.dro.cost_map import cost_map, warped_features
 from e2e_slam_ros.multiview.dro.gru import SeparableGRU
 from e2e_slam_ros.multiview.dro.heads import PoseHead
 from e2e_slam_ros.multiview.dro.optimiser import enlarged, pooled, projection
@@ -18,7 +18,7 @@ from e2e_slam_ros.multiview.dro.shape import DroShape
 _PROBE = 0.01
 _PROBES = 12
 # Longest step along a direction, in probes.
-_LONGEST = 2.0
+_LONGEST = 3.0
 _DAMPING, _LEAST = 0.02, 1e-8
 
 
@@ -42,8 +42,8 @@ class PoseOptimiser(nn.Module):
     """One update of the poses, neighbour by neighbour: exp(Delta T) T.
 
     With probes (not in the paper) the cost is also evaluated at small steps along the six
-    directions of motion. Their differences give a damped Gauss-Newton step; the recurrent unit
-    adds to it what it has learnt. No gradient is computed.
+    directions of motion. The differences of the features there give a damped Gauss-Newton step;
+    the recurrent unit adds to it what it has learnt. No gradient is computed.
 
     >>> from e2e_slam_ros.multiview.dro.shape import PAPER
     >>> pose = torch.eye(4).expand(1, 3, 4, 4)
@@ -121,38 +121,45 @@ class PoseOptimiser(nn.Module):
         scale = probe * scale
         moves = se3.exp(self.steps * scale[:, None])
         tried = (moves[:, None] @ T_i_0[:, :, None]).flatten(1, 2)
-        around = cost_map(
-            _repeated(features, _PROBES), depth, tried, _repeated(intrinsics, _PROBES)
-        )
-        base = here.cost.repeat_interleave(_PROBES, 1)
+        many, k = _repeated(features, _PROBES), _repeated(intrinsics, _PROBES)
+        warped, inside, _ = warped_features(many, depth, tried, k)
+        size = (-1, _PROBES, *warped.shape[2:3], *depth.shape[-2:])
+        warped, inside = warped.reshape(size), inside.view(-1, _PROBES, *depth.shape[-2:])
+        reference = features[:, 0].repeat_interleave(T_i_0.shape[1], 0)
+        cost, seen = here.cost.flatten(0, 1)[:, 0], here.inside.flatten(0, 1)[:, 0]
+        residual = warped - reference[:, None]
         # A point that leaves the image costs what it cost before: it says nothing.
-        both = around.inside * here.inside.repeat_interleave(_PROBES, 1)
-        size = (-1, _PROBES, *base.shape[-2:])
-        rise = ((around.cost - base) * both).view(size)
-        every = both.view(size).amin(1)
-        step = _newton_step(here.cost.detach().flatten(0, 1)[:, 0], rise.detach(), every).view(*T_i_0.shape[:2], 6)
+        rise = (residual.square().sum(2).sqrt() - cost[:, None]) * inside * seen[:, None]
+        with torch.no_grad():
+            step = _newton_step(
+                residual[:, :6], residual[:, 6:], cost, inside.amin(1) * seen
+            ).view(*T_i_0.shape[:2], 6)
         parts = [channels, rise, here.inside.flatten(0, 1)]
         return PoseEvidence(torch.cat(parts, 1), step * scale[:, None])
 
 
-def _newton_step(cost: torch.Tensor, rise: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-    """Return (M, 6), in probes: the damped Gauss-Newton step of the cost of M pairs.
+def _newton_step(
+    forward: torch.Tensor, back: torch.Tensor, cost: torch.Tensor, seen: torch.Tensor
+) -> torch.Tensor:
+    """Return (M, 6), in probes: the damped Gauss-Newton step of M pairs.
 
-    The residual of a pixel is its cost, which counts less the larger it is.
+    Its Jacobian is a difference of features. A pixel counts less the larger its cost is.
 
     Args:
+        forward, back: (M, 6, C, h, w), differences of features after a probe along each direction.
         cost: (M, h, w).
-        rise: (M, 12, h, w), change of the cost at the steps forward, then back.
-        seen: (M, h, w), 1 where the point is in view at all of them.
+        seen: (M, h, w), 1 where the point is in view after every probe.
     """
-    cost, seen = cost.flatten(1), seen.flatten(1)
-    slope = 0.5 * (rise[:, :6] - rise[:, 6:]).flatten(2)
-    weight = seen / (cost + 0.1 * cost.mean(1, True) + 1e-3)
-    weighted = slope * weight[:, None]
+    slope = 0.5 * (forward - back).flatten(2)
+    # The mean of both is the present difference, but for curvature.
+    residual = 0.5 * (forward + back).mean(1).flatten(1)
+    level = (cost * seen).sum((1, 2), True) / seen.sum((1, 2), True).clamp_min(1.0)
+    weight = seen / (cost + 0.1 * level + 1e-3)
+    weighted = slope * weight[:, None, None].expand_as(forward[:, :1]).flatten(2)
     normal = weighted @ slope.transpose(1, 2)
     diagonal = normal.diagonal(dim1=1, dim2=2)
-    ridge = _DAMPING * (diagonal + diagonal.mean(1, True)) + _LEAST
-    step = -torch.linalg.solve(normal + torch.diag_embed(ridge), weighted @ cost[..., None])
+    ridge = _DAMPING * diagonal + 0.1 * _DAMPING * diagonal.mean(1, True) + _LEAST
+    step = -torch.linalg.solve(normal + torch.diag_embed(ridge), weighted @ residual[..., None])
     return torch.nan_to_num(step[..., 0]).clamp(-_LONGEST, _LONGEST)
 
 

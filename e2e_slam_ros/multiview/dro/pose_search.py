@@ -19,15 +19,15 @@ _LEAST_SEEN = 0.35
 def search_rotations(
     features: torch.Tensor, depth: torch.Tensor, intrinsics: torch.Tensor
 ) -> torch.Tensor:
-    """Return T_i_0 (B, N, 4, 4), pure rotations: the cheapest up to 15 degrees of yaw, 10 of pitch.
+    """Return T_i_0 (B, N, 4, 4): the cheapest rotations up to 15 degrees of yaw, 10 of pitch.
 
     Args:
         features: (B, V, C, h, w), coarse.
         depth: (B, 1, h, w), metres.
         intrinsics: (B, V, 3, 3), for images of the size of ``features``.
 
-    >>> features, k = torch.rand(1, 3, 8, 18, 24), torch.tensor([[21.0, 0, 11.5], [0, 21, 8.5], [0, 0, 1]])
-    >>> same = features[:, :1].expand(-1, 3, -1, -1, -1)
+    >>> k = torch.tensor([[21.0, 0, 11.5], [0, 21, 8.5], [0, 0, 1]])
+    >>> same = torch.rand(1, 1, 8, 18, 24).expand(-1, 3, -1, -1, -1)
     >>> found = search_rotations(same, torch.ones(1, 1, 18, 24), k.expand(1, 3, 3, 3))
     >>> bool(torch.allclose(found, torch.eye(4).expand(1, 2, 4, 4)))
     True
