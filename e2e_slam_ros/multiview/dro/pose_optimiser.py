@@ -14,12 +14,12 @@ from e2e_slam_ros.multiview.dro.heads import PoseHead
 from e2e_slam_ros.multiview.dro.optimiser import enlarged, pooled, projection
 from e2e_slam_ros.multiview.dro.shape import DroShape
 
-# Steps of a pose at which its cost is probed: metres at a depth of 1 m, and radians.
-_PROBE = 0.01
+# Steps of a pose at which its cost is probed, in pixels of the features.
+_PROBE_PX = 0.8
 _PROBES = 12
 # Longest step along a direction, in probes.
 _LONGEST = 3.0
-_DAMPING, _LEAST = 0.02, 1e-8
+_DAMPING, _LEAST = 0.02, 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,6 @@ class PoseOptimiser(nn.Module):
         if shape.pose_probes:
             self.gain = nn.Parameter(torch.ones(6))
         self.register_buffer("steps", torch.cat([torch.eye(6), -torch.eye(6)]), False)
-        self._finest = shape.stride // shape.cost_stride
 
     def forward(
         self,
@@ -91,9 +90,7 @@ class PoseOptimiser(nn.Module):
         now = T_i_0.detach()
         finer = features.shape[-1] // width
         fine = enlarged(log_depth.detach(), finer).exp()
-        # A probe is as many pixels of coarse features as of fine ones.
-        probe = _PROBE * self._finest / finer
-        evidence = self._evidence(now, features, fine, intrinsics, probe)
+        evidence = self._evidence(now, features, fine, intrinsics)
         cost = pooled(evidence.channels, finer)
         twist = se3.log(now.float()).reshape(-1, 6, 1, 1).expand(-1, -1, height, width)
         moved = torch.cat([self.project_variable(twist), self.project_cost(cost), context], 1)
@@ -109,7 +106,6 @@ class PoseOptimiser(nn.Module):
         features: torch.Tensor,
         depth: torch.Tensor,
         intrinsics: torch.Tensor,
-        probe: float,
     ) -> PoseEvidence:
         here = cost_map(features, depth, T_i_0, intrinsics)
         channels = here.cost.flatten(0, 1)
@@ -118,7 +114,7 @@ class PoseOptimiser(nn.Module):
         # A step of translation moves the image by about the same at any depth.
         scale = torch.ones(len(depth), 6, device=depth.device)
         scale[:, :3] = depth.flatten(1).median(1).values[:, None]
-        scale = probe * scale
+        scale = scale * (_PROBE_PX / intrinsics[:, 0, 0, 0])[:, None]
         moves = se3.exp(self.steps * scale[:, None])
         tried = (moves[:, None] @ T_i_0[:, :, None]).flatten(1, 2)
         many, k = _repeated(features, _PROBES), _repeated(intrinsics, _PROBES)
