@@ -20,10 +20,11 @@ class DroBatch:
         T_i_0: (B, N, 4, 4), exact.
         T_given: (B, N, 4, 4), with the errors of a tracker.
         single, stereo, weight: (B, 1, H, W), as in `depth_guide`.
+        draw: (B, 2) in [0, 1), the random numbers of choices that are made for the whole batch.
 
     >>> one, T = torch.ones(2, 1, 32, 32), torch.eye(4).expand(2, 1, 4, 4)
     >>> image, k = torch.zeros(2, 2, 3, 32, 32), torch.eye(3).expand(2, 2, 3, 3)
-    >>> len(DroBatch(image, k, one, T, T, one, one, one))
+    >>> len(DroBatch(image, k, one, T, T, one, one, one, torch.zeros(2, 2)))
     2
     """
 
@@ -35,6 +36,7 @@ class DroBatch:
     single: torch.Tensor
     stereo: torch.Tensor
     weight: torch.Tensor
+    draw: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.image)

@@ -57,7 +57,7 @@ class RecordedWalkConfig:
     """
 
     weight: float = leaf(0.0, "share of the batches; rendered walks have 1", low=0.0)
-    path: str = leaf("", "folder or bag with depth and poses")
+    path: str = leaf("", "folder or bag with depth and poses, or a walk that was stored (.npz)")
     frames: str = leaf(":", "which of its frames, A:B")
     width: int = leaf(192, "image width in pixels, a multiple of 16", low=64)
     height: int = leaf(144, "image height in pixels, a multiple of 16", low=48)

@@ -65,6 +65,7 @@ def group(walk: Walk, frame: int, count: int, generator: torch.Generator | None)
         single=torch.from_numpy(walk.single[frame]).float().exp().view(1, 1, *size),
         stereo=torch.from_numpy(walk.stereo[frame]).float().exp().view(1, 1, *size),
         weight=torch.from_numpy(walk.weight[frame] * known).float().div(255.0).view(1, 1, *size),
+        draw=torch.zeros(1, 2),
     )
 
 
@@ -98,7 +99,8 @@ def changed(sample: DroBatch, config: GroupConfig, generator: torch.Generator) -
     single = sample.single * (smooth + scale).exp()
     weight = sample.weight * float(draw[2] >= config.no_stereo)
     given = sample.T_i_0 if draw[3] < config.exact_poses else sample.T_given
-    return replace(sample, single=single, weight=weight, T_given=given)
+    choices = torch.rand(1, 2, generator=generator)
+    return replace(sample, single=single, weight=weight, T_given=given, draw=choices)
 
 
 def mirrored(sample: DroBatch) -> DroBatch:

@@ -21,6 +21,7 @@ from e2e_slam_ros.training.dro.group_sampler import GroupSampler, KeptWalks, Wal
 from e2e_slam_ros.training.dro.losses import depth_loss, pose_loss, self_supervised_loss
 from e2e_slam_ros.training.dro.pictures import sheet
 from e2e_slam_ros.training.dro.validation import DroValidation, validation_groups
+from e2e_slam_ros.training.dro.walk import Walk, read_walk
 from e2e_slam_ros.training.dro.walk_recording import record_walk
 from e2e_slam_ros.training.dro.walks import Walks
 from e2e_slam_ros.training.objectives.terms import LossTerms
@@ -49,7 +50,6 @@ class DroTask(Task[DroBatch]):
     def __init__(self, config: DroTrainConfig, context: RunContext) -> None:
         self.config, self._context = config, context
         self._validation = DroValidation([])
-        self._drawn = torch.Generator()
 
     @property
     def name(self) -> str:
@@ -76,13 +76,8 @@ class DroTask(Task[DroBatch]):
         walks = Walks(config.walks)
         self._render(walks, "training")
         sets: list[tuple[WalkSet, float]] = [(walks, 1.0)]
-        recorded = config.recorded
-        if recorded.weight > 0:
-            start, stop = parse_frames(recorded.frames)
-            frames = FrameSlice(open_reader(Path(recorded.path).expanduser()), start, stop)
-            read = (frames[index] for index in range(len(frames)))
-            walk = record_walk(read, recorded.width, recorded.height, context.progress)
-            sets.append((KeptWalks([walk]), recorded.weight))
+        if config.recorded.weight > 0:
+            sets.append((KeptWalks([self._recorded()]), config.recorded.weight))
         if context.group.is_first:
             held_out = Walks(config.validation)
             self._render(held_out, "validation")
@@ -93,6 +88,16 @@ class DroTask(Task[DroBatch]):
             )
             for stage in stages_of(config)
         }
+
+    def _recorded(self) -> Walk:
+        settings = self.config.recorded
+        path = Path(settings.path).expanduser()
+        if path.suffix == ".npz":
+            return read_walk(path)
+        start, stop = parse_frames(settings.frames)
+        frames = FrameSlice(open_reader(path), start, stop)
+        read = (frames[index] for index in range(len(frames)))
+        return record_walk(read, settings.width, settings.height, self._context.progress)
 
     def _render(self, walks: Walks, what: str) -> None:
         missing = len(walks.missing())
@@ -130,10 +135,8 @@ class DroTask(Task[DroBatch]):
         return LossTerms(total, parts, dict.fromkeys(parts, len(batch)))
 
     def _choices(self, batch: DroBatch, settings: DroStageConfig) -> tuple[bool, bool]:
-        """Return whether poses are held and whether depth is guided, the same when resumed."""
-        # The batch itself is the seed: it is the same for the same step.
-        self._drawn.manual_seed(int(batch.intrinsics[..., 0, 0].sum() * 1e3) % (1 << 31))
-        held, guided = torch.rand(2, generator=self._drawn).tolist()
+        """Return whether poses are held and whether depth is guided."""
+        held, guided = batch.draw[0].tolist()
         guided_here = guided < settings.guided_share and shape_of(self.config.shape).guided
         return held < settings.held_share, guided_here
 
