@@ -7,7 +7,8 @@
 Every frame is a keyframe; the frames before it are its neighbours. No depth is scaled by ground
 truth. Rows: one image (the package's network), one image scaled and corrected by motion
 (refine.steps=0), motion stereo, DRO after 0, 4, 8 and 12 updates, motion stereo completed by DRO,
-and DeepV2D where ``--set depth.deepv2d.checkpoint`` or the package has weights.
+the mean of both (what depth.source: dro gives), and DeepV2D where ``--set
+depth.deepv2d.checkpoint`` or the package has weights.
 Columns: abs_rel over all pixels of the sensor, and over those that motion stereo answers; the
 share of the sensor's pixels that got a depth; process time of a keyframe (DRO's without the
 motion stereo and the image's depth that it starts from).
@@ -99,6 +100,7 @@ class Sources:
             found["motion stereo, completed by DRO"] = torch.where(
                 stereo.depth > 0, stereo.depth, depths[-1]
             )
+            found["mean of motion stereo and DRO"] = self.dro.mixed(depths[-1], stereo)
         if self._deepv2d is not None:
             found["DeepV2D"] = self._timed(
                 "DeepV2D", lambda: self._deepv2d.estimate(keyframe, self.memory)

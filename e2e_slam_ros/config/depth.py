@@ -77,6 +77,18 @@ class DroConfig:
     least_change: float = leaf(
         0.0, "end early when depth changes by less, as a mean share; 0 never", low=0.0, high=1.0
     )
+    start: str = leaf(
+        "single",
+        "single: the image's depth in the scale of motion stereo; stereo: motion stereo, completed "
+        "by it",
+        choices=("single", "stereo"),
+    )
+    stereo_share: float = leaf(
+        0.5,
+        "share of motion stereo in the answer where it has one, by the logarithm of depth",
+        low=0.0,
+        high=1.0,
+    )
     neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
     min_baseline_m: float = leaf(
         0.06,

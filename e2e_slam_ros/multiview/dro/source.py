@@ -29,8 +29,9 @@ _FILLED = 0.1
 class DroDepth:
     """The recurrent optimiser on a keyframe and earlier ones, whose poses are held.
 
-    It starts from motion stereo and single-image depth in its scale. The poses give the metres.
-    The first keyframe, and one whose neighbours did not move, get no depth: all pixels are 0.
+    It starts from single-image depth in the scale of motion stereo. Its answer is averaged with
+    motion stereo's: one finds depth by the cost from a start, the other by trying all depths, and
+    their errors differ. The poses give the metres. The first keyframe, and one whose neighbours did not move, get no depth: all pixels are 0.
 
     Raises:
         DepthError: no weights, or weights that cannot be used.
@@ -57,7 +58,8 @@ class DroDepth:
             return RawDepth(nothing, nothing, self.traits.name, "motion")
         stereo = self._stereo.estimate(keyframe, views)
         depths, confidence = self.refine(keyframe, sources, stereo)
-        return RawDepth(depths[-1], confidence, self.traits.name, "motion")
+        depth = self.mixed(depths[-1], stereo)
+        return RawDepth(depth, confidence, self.traits.name, "motion")
 
     def refine(
         self, keyframe: Keyframe, sources: list[Keyframe], stereo: RawDepth
@@ -89,6 +91,16 @@ class DroDepth:
         depths = [item.clamp_min(1e-3).reciprocal() for item in inverse]
         return depths, _FILLED + (1.0 - _FILLED) * weight
 
+    def mixed(self, depth: torch.Tensor, stereo: RawDepth) -> torch.Tensor:
+        """Return the mean of two answers whose errors differ, where motion stereo has one.
+
+        Args:
+            depth: (1, 1, H, W) metres, the optimiser's.
+        """
+        known = stereo.depth > 0
+        other = torch.where(known, stereo.depth, depth).log()
+        return torch.lerp(depth.log(), other, self._config.stereo_share).exp()
+
     def views(self, keyframes: list[Keyframe]) -> DroViews:
         """Return keyframes at the network's size; the first is the reference."""
         camera = keyframes[0].camera
@@ -109,11 +121,10 @@ class DroDepth:
         depth = torch.where(known, stereo.depth, torch.ones_like(single)).log()
         share = _resized(known.float(), size)
         reduced = _resized(depth * known, size) / share.clamp_min(1e-3)
-        guide, _ = depth_guide(
-            _resized(single.log(), size).exp(),
-            reduced.exp(),
-            _resized(weight, size).clamp(0.0, 1.0),
-        )
+        small = _resized(weight, size).clamp(0.0, 1.0)
+        guide, _ = depth_guide(_resized(single.log(), size).exp(), reduced.exp(), small)
+        if self._config.start == "single":
+            guide = DepthGuide(guide.single, guide.single, guide.single, torch.zeros_like(small))
         return guide, weight
 
     def neighbours(self, keyframe: Keyframe, views: KeyframeViews) -> list[Keyframe]:
