@@ -79,8 +79,8 @@ class DroConfig:
     )
     start: str = leaf(
         "single",
-        "single: the image's depth in the scale of motion stereo; stereo: motion stereo, completed "
-        "by it",
+        "single: the image's depth in the scale of motion stereo; stereo: motion stereo, "
+        "completed by it",
         choices=("single", "stereo"),
     )
     stereo_share: float = leaf(

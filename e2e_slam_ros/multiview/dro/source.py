@@ -31,7 +31,8 @@ class DroDepth:
 
     It starts from single-image depth in the scale of motion stereo. Its answer is averaged with
     motion stereo's: one finds depth by the cost from a start, the other by trying all depths, and
-    their errors differ. The poses give the metres. The first keyframe, and one whose neighbours did not move, get no depth: all pixels are 0.
+    their errors differ. The poses give the metres. The first keyframe, and one whose neighbours
+    did not move, get no depth: all pixels are 0.
 
     Raises:
         DepthError: no weights, or weights that cannot be used.
