@@ -6,11 +6,11 @@
 
 Every frame is a keyframe; the frames before it are its neighbours. No depth is scaled by ground
 truth. Rows: one image (the package's network), one image scaled and corrected by motion
-(refine.steps=0), motion stereo, DRO after 0, 4, 8 and 12 updates, motion stereo completed by DRO,
-the mean of both (what depth.source: dro gives), and DeepV2D where ``--set
-depth.deepv2d.checkpoint`` or the package has weights.
-Columns: abs_rel over all pixels of the sensor, and over those that motion stereo answers; the
-share of the sensor's pixels that got a depth; process time of a keyframe (DRO's without the
+(refine.steps=0), motion stereo, DRO after 0, 4, 8 and 12 updates, DRO that starts from the image's
+depth in the scale of motion stereo alone, motion stereo completed by DRO, the mean of both (what
+depth.source: dro gives), and DeepV2D where ``--set depth.deepv2d.checkpoint`` or the package has
+weights. Columns: abs_rel over all pixels of the sensor, and over those that motion stereo answers;
+the share of the sensor's pixels that got a depth; process time of a keyframe (DRO's without the
 motion stereo and the image's depth that it starts from).
 
 With ``--two-view``: DRO on a keyframe and the one before it, whose pose is unknown.
@@ -74,6 +74,10 @@ class Sources:
         self._stage = DepthStage(self._config, self._single, CPU)
         self._stereo = MotionStereoDepth(config.depth, CPU)
         self.dro = DroDepth(config.with_values({"depth.dro.iterations": 12}).depth, CPU)
+        alone = {"depth.dro.iterations": 12, "depth.dro.start": "single"}
+        self._from_image = DroDepth(config.with_values(alone).depth, CPU)
+        # The stage that depth.source: dro returns.
+        self._chosen = min(config.depth.dro.iterations, 12) // 4
         self._deepv2d = _deepv2d(config)
         self.memory = Keyframes(2 * config.depth.motion.neighbours)
         self.seconds: dict[str, list[float]] = {}
@@ -97,10 +101,14 @@ class Sources:
             depths, _ = self._timed(name, lambda: self.dro.refine(keyframe, near, stereo))
             names = [f"DRO, {number} updates" for number in ITERATIONS]
             found |= dict(zip(names, depths, strict=True))
+            depths_alone, _ = self._from_image.refine(keyframe, near, stereo)
+            names = [f"DRO from one image, {number} updates" for number in ITERATIONS]
+            found |= dict(zip(names, depths_alone, strict=True))
+            chosen = depths[self._chosen]
             found["motion stereo, completed by DRO"] = torch.where(
-                stereo.depth > 0, stereo.depth, depths[-1]
+                stereo.depth > 0, stereo.depth, chosen
             )
-            found["mean of motion stereo and DRO"] = self.dro.mixed(depths[-1], stereo)
+            found["mean of motion stereo and DRO"] = self.dro.mixed(chosen, stereo)
         if self._deepv2d is not None:
             found["DeepV2D"] = self._timed(
                 "DeepV2D", lambda: self._deepv2d.estimate(keyframe, self.memory)
@@ -161,7 +169,8 @@ def compare(
     }
     for name, mean in means.items():
         mean["keyframes"] = len(rows[name])
-        mean["cpu_ms"] = 1e3 * float(np.median(sources.seconds.get(name, [float("nan")])))
+        if name in sources.seconds:
+            mean["cpu_ms"] = 1e3 * float(np.median(sources.seconds[name]))
     return means, pictures
 
 
@@ -361,7 +370,7 @@ def _over_sequences(found: list[dict[str, dict[str, float]]]) -> dict[str, dict[
     names = dict.fromkeys(name for means in found for name in means)
     return {
         name: {
-            key: float(np.nanmean([means[name][key] for means in found if name in means]))
+            key: float(np.mean([means[name][key] for means in found if name in means]))
             for key in next(means[name] for means in found if name in means)
         }
         for name in names

@@ -64,7 +64,7 @@ class DroConfig:
 
     Example:
         >>> DroConfig().iterations
-        12
+        4
     """
 
     checkpoint: str = leaf(
@@ -72,16 +72,16 @@ class DroConfig:
     )
     width: int = leaf(192, "network input width in pixels, a multiple of 16", low=64)
     iterations: int = leaf(
-        12, "updates of the depth, most; 0 gives the depth it starts from", low=0, high=48
+        4, "updates of the depth, most; 0 gives the depth it starts from", low=0, high=48
     )
     least_change: float = leaf(
         0.0, "end early when depth changes by less, as a mean share; 0 never", low=0.0, high=1.0
     )
     start: str = leaf(
-        "single",
-        "single: the image's depth in the scale of motion stereo; stereo: motion stereo, "
-        "completed by it",
-        choices=("single", "stereo"),
+        "stereo",
+        "stereo: motion stereo, completed by the image's depth in its scale; single: the image's "
+        "depth alone",
+        choices=("stereo", "single"),
     )
     stereo_share: float = leaf(
         0.5,

@@ -29,10 +29,10 @@ _FILLED = 0.1
 class DroDepth:
     """The recurrent optimiser on a keyframe and earlier ones, whose poses are held.
 
-    It starts from single-image depth in the scale of motion stereo. Its answer is averaged with
-    motion stereo's: one finds depth by the cost from a start, the other by trying all depths, and
-    their errors differ. The poses give the metres. The first keyframe, and one whose neighbours
-    did not move, get no depth: all pixels are 0.
+    It starts from motion stereo, completed by single-image depth in its scale. Its answer is
+    averaged with motion stereo's: one finds depth by the cost from a start, the other by trying
+    all depths, and their errors differ. The poses give the metres. The first keyframe, and one
+    whose neighbours did not move, get no depth: all pixels are 0.
 
     Raises:
         DepthError: no weights, or weights that cannot be used.

@@ -29,10 +29,10 @@ class GroupConfig:
         0.15, "standard deviation of the factor put on single-image depth, logarithm", low=0.0
     )
     single_field: float = leaf(
-        0.12, "largest deviation of a smooth field put on single-image depth, logarithm", low=0.0
+        0.4, "largest deviation of a smooth field put on single-image depth, logarithm", low=0.0
     )
     no_stereo: float = leaf(
-        0.35, "share of groups without the depth of motion stereo", low=0.0, high=1.0
+        0.25, "share of groups without the depth of motion stereo", low=0.0, high=1.0
     )
     exact_poses: float = leaf(
         0.6, "share of groups whose given poses are the exact ones", low=0.0, high=1.0
@@ -89,11 +89,13 @@ def _neighbours(
 
 def changed(sample: DroBatch, config: GroupConfig, generator: torch.Generator) -> DroBatch:
     """Return the group with random changes; those of geometry are exact."""
-    draw = torch.rand(4, generator=generator).tolist()
+    draw = torch.rand(5, generator=generator).tolist()
     if draw[0] < config.mirror:
         sample = mirrored(sample)
     height, width = sample.depth.shape[-2:]
-    field = torch.randn(1, 1, 4, 5, generator=generator) * config.single_field * draw[1]
+    # Errors of a whole wall, or of a piece of furniture.
+    cells = (4, 5) if draw[4] < 0.5 else (8, 10)
+    field = torch.randn(1, 1, *cells, generator=generator) * config.single_field * draw[1]
     smooth = functional.interpolate(field, (height, width), mode="bicubic", align_corners=False)
     scale = config.single_scale * float(torch.randn((), generator=generator))
     single = sample.single * (smooth + scale).exp()

@@ -52,6 +52,22 @@ def test_a_wall_is_measured_in_metres_at_every_pixel(config: Config) -> None:
     assert (last.source, last.unit) == ("dro", "motion")
 
 
+def test_the_answer_lies_between_motion_stereo_and_the_optimiser(config: Config) -> None:
+    source = DroDepth(config.depth, CPU)
+    stereo = torch.full((1, 1, 4, 4), 4.0)
+    stereo[..., 2:] = 0.0  # no answer there
+    mixed = source.mixed(torch.ones(1, 1, 4, 4), RawDepth(stereo, None, "motion_stereo", "motion"))
+    assert torch.allclose(mixed[..., :2], torch.tensor(2.0))
+    assert torch.allclose(mixed[..., 2:], torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("start", ["single", "stereo"])
+def test_both_starts_measure_the_wall(config: Config, start: str) -> None:
+    config = config.with_values({"depth.dro.start": start, "depth.dro.stereo_share": 0.0})
+    last = estimates(config, [view(i, pose(x=0.12 * i)) for i in range(4)])[-1]
+    assert last.depth.median() == pytest.approx(2.0, rel=0.1)
+
+
 def test_without_translation_nothing_is_claimed(config: Config) -> None:
     for answer in estimates(config, [view(i, pose(yaw_deg=5.0 * i)) for i in range(3)]):
         assert (answer.depth == 0).all()
