@@ -15,6 +15,7 @@ setup(
         PACKAGE: [
             "depth/weights/*",
             "evaluation/report.css",
+            "multiview/dro/weights/*",
             "nodes/fastdds_profile.xml",
             "training/recipes/*.yaml",
         ]

@@ -59,6 +59,45 @@ class MotionConfig:
 
 
 @dataclass(frozen=True)
+class DroConfig:
+    """Depth from several images by the recurrent optimiser (``depth.source: dro``).
+
+    Example:
+        >>> DroConfig().iterations
+        4
+    """
+
+    checkpoint: str = leaf(
+        "", "path of the weights (.safetensors); empty: those of the package, if it has any"
+    )
+    width: int = leaf(192, "network input width in pixels, a multiple of 16", low=64)
+    iterations: int = leaf(
+        4, "updates of the depth, most; 0 gives the depth it starts from", low=0, high=48
+    )
+    least_change: float = leaf(
+        0.0, "end early when depth changes by less, as a mean share; 0 never", low=0.0, high=1.0
+    )
+    start: str = leaf(
+        "stereo",
+        "stereo: motion stereo, completed by the image's depth in its scale; single: the image's "
+        "depth alone",
+        choices=("stereo", "single"),
+    )
+    stereo_share: float = leaf(
+        0.5,
+        "share of motion stereo in the answer where it has one, by the logarithm of depth",
+        low=0.0,
+        high=1.0,
+    )
+    neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
+    min_baseline_m: float = leaf(
+        0.06,
+        "earlier keyframes nearer than this are left out, metres: they show no parallax",
+        low=0.0,
+    )
+
+
+@dataclass(frozen=True)
 class DepthConfig:
     """The source of a keyframe's depth.
 
@@ -70,8 +109,9 @@ class DepthConfig:
     source: str = leaf(
         "sensor",
         "sensor: the aligned depth topic; motion_stereo: depth from the images and poses of the "
-        "last keyframes; network: depth predicted from one image",
-        choices=("sensor", "motion_stereo", "network"),
+        "last keyframes; network: depth predicted from one image; dro: motion_stereo and network, "
+        "refined by a recurrent optimiser",
+        choices=("sensor", "motion_stereo", "network", "dro"),
     )
     min_m: float = leaf(0.1, "nearest depth used, metres", low=0.0)
     max_m: float = leaf(8.0, "farthest depth used, metres", low=0.1)
@@ -91,3 +131,4 @@ class DepthConfig:
     )
     motion: MotionConfig = field(default_factory=MotionConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    dro: DroConfig = field(default_factory=DroConfig)

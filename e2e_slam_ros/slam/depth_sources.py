@@ -12,6 +12,7 @@ from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.sensor import SensorDepth
 from e2e_slam_ros.depth.source import DepthSource, DepthTraits, DepthUnit
+from e2e_slam_ros.multiview.dro.source import DroDepth
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.refine.scale_estimators import scale_needs_sensor
 
@@ -38,6 +39,7 @@ _SOURCES: Mapping[str, _Entry] = {
         DepthTraits("network", DepthUnit.ROUGH_METRES, has_network=True),
         lambda config, device: NetworkDepth(config.depth, device),
     ),
+    "dro": _Entry(DroDepth.traits, lambda config, device: DroDepth(config.depth, device)),
 }
 
 

@@ -71,7 +71,7 @@ def test_integers_are_taken_for_floats_but_nothing_else_is_converted() -> None:
     ("name", "value", "says"),
     [
         ("keyframe.min_overlap", 1.5, "0 to 1"),
-        ("depth.source", "lidar", "one of sensor, motion_stereo, network"),
+        ("depth.source", "lidar", "one of sensor, motion_stereo, network, dro"),
         ("map.max_surfels", 10, "at least 1000"),
         ("depth.min_m", 9.0, r"less than depth.max_m \(8.0\)"),
         ("depth.motion.near_m", 9.0, r"less than depth.max_m \(8.0\)"),

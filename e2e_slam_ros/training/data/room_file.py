@@ -28,7 +28,7 @@ NEAREST_M, FARTHEST_M = 0.1, 65.0
 # What zipfile and NumPy raise on damaged bytes: flags of encryption or compression that are not
 # there (RuntimeError), headers of arrays that are no Python literal (TokenError), a plain array
 # instead of an archive (AttributeError, TypeError).
-_DAMAGED = (
+DAMAGED = (
     OSError, ValueError, KeyError, EOFError, RuntimeError, AttributeError, TypeError, MemoryError,
     tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
@@ -96,7 +96,7 @@ def read_pair(path: Path, config: ProceduralConfig, seed: int, index: int) -> Ro
             names = (_STORED_AS.get(item.name, item.name) for item in fields(RoomPair))
             pair = RoomPair(*(arrays[f"{name}_{index}"] for name in names))
         _check_shapes(pair, config)
-    except _DAMAGED as problem:
+    except DAMAGED as problem:
         raise TrainingError.from_parts(
             f"room {path}",
             str(problem) or type(problem).__name__,
@@ -113,7 +113,7 @@ def is_complete(path: Path, config: ProceduralConfig, seed: int) -> bool:
             wanted = {f"image_{index}" for index in range(config.pairs_per_room)}
             same = np.array_equal(arrays["key"], _key(config, seed))
             return bool(same) and wanted <= set(arrays.files)
-    except _DAMAGED:
+    except DAMAGED:
         return False
 
 

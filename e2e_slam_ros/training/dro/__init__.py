@@ -1,0 +1,1 @@
+"""Training of DRO: rendered walks, losses, task."""
