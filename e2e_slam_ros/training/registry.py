@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 # Module and class of each task; its recipe is recipes/<name>.yaml with "_" for "-". Texts, because
 # the command line lists the names without loading torch.
-TASKS: dict[str, str] = {"sc-sfm": "e2e_slam_ros.training.sc_sfm.task:SCSfMTask"}
+TASKS: dict[str, str] = {
+    "sc-sfm": "e2e_slam_ros.training.sc_sfm.task:SCSfMTask",
+    "deepv2d": "e2e_slam_ros.training.deepv2d.task:DeepV2DTask",
+}
 
 
 def task_type(name: str) -> type[Task[Any]]:
