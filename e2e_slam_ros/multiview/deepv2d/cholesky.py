@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-# Smallest pivot of the scaled matrix, whose diagonal is 1, that counts as a direction the data
-# determine. Below it a step would be noise.
-_LEAST_PIVOT = 1e-6
+# Smallest pivot of the undamped matrix, scaled to a diagonal of 1, that counts as a direction which
+# the data determine. Below it a step would be rounding noise of single precision.
+_LEAST_PIVOT = 1e-5
 
 
 class _Solve(torch.autograd.Function):
@@ -36,7 +36,7 @@ def solve_normal_equations(
 
     The backward pass solves another system with the same factor instead of differentiating the
     factorisation. A system that the data do not determine (a zero on the diagonal, a pivot near
-    0, values not finite) gives x = 0 with zero gradients.
+    0 without the damping, values not finite) gives x = 0 with zero gradients.
 
     Args:
         h: (B, n, n), symmetric.
@@ -57,14 +57,14 @@ def solve_normal_equations(
     damped = h + damping * torch.diag_embed(diagonal)
     with torch.no_grad():
         # Units of metres and radians would decide what is small: compare with a diagonal of 1.
-        root = torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal)).rsqrt()
-        scaled = damped * root[:, :, None] * root[:, None, :]
-        eye = torch.eye(h.shape[-1], dtype=h.dtype, device=h.device)
+        root = torch.where(diagonal > 0, diagonal, torch.ones_like(diagonal)).double().rsqrt()
+        scaled = h.double() * root[:, :, None] * root[:, None, :]
+        eye = torch.eye(h.shape[-1], dtype=torch.float64, device=h.device)
         factor, failed = torch.linalg.cholesky_ex(torch.where(usable[:, None, None], scaled, eye))
         pivot = factor.diagonal(dim1=-2, dim2=-1).square().amin(1)
         usable &= (failed == 0) & (pivot > _LEAST_PIVOT)
     # Unusable systems become I x = 0, so that no gradient passes through their values.
-    safe_h = torch.where(usable[:, None, None], damped, eye)
+    safe_h = torch.where(usable[:, None, None], damped, eye.to(h))
     safe_b = torch.where(usable[:, None], b, torch.zeros_like(b))
     x: torch.Tensor = _Solve.apply(safe_h, safe_b)  # type: ignore[no-untyped-call]
     return x, usable

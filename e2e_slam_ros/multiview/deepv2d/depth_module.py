@@ -62,7 +62,9 @@ class DepthModule(nn.Module):
     def __init__(self, architecture: DeepV2DArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
-        self.encoder = FeatureEncoder(architecture, architecture.features, architecture.hourglasses)
+        self.encoder = FeatureEncoder(
+            architecture, architecture.features, architecture.hourglasses
+        )
         self.matching = MatchingNetwork(architecture)
 
     def forward(
@@ -150,9 +152,7 @@ def quarter_intrinsics(intrinsics: torch.Tensor) -> torch.Tensor:
     return k
 
 
-def check_clip(
-    images: torch.Tensor, T_camera_map: torch.Tensor, intrinsics: torch.Tensor
-) -> None:
+def check_clip(images: torch.Tensor, T_camera_map: torch.Tensor, intrinsics: torch.Tensor) -> None:
     """Refuse clips that the modules cannot work on.
 
     Raises:

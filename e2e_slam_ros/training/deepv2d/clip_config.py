@@ -21,7 +21,9 @@ class ClipConfig:
     frames: int = leaf(5, "frames of a clip", low=2, high=16)
     width: int = leaf(256, "image width in pixels", low=32)
     height: int = leaf(192, "image height in pixels", low=32)
-    fov_min_deg: float = leaf(50.0, "least horizontal field of view, degrees", low=10.0, high=150.0)
+    fov_min_deg: float = leaf(
+        50.0, "least horizontal field of view, degrees", low=10.0, high=150.0
+    )
     fov_max_deg: float = leaf(75.0, "most horizontal field of view, degrees", low=10.0, high=150.0)
     interval_min_s: float = leaf(
         0.15, "least time between frames, seconds; 0.2 is about 10 cm", low=0.05, high=2.0
@@ -35,9 +37,7 @@ class ClipConfig:
     )
     moving: int = leaf(0, "boxes that move through each clip", low=0, high=16)
     moving_m_s: float = leaf(0.6, "largest speed of a moving box, metres a second", low=0.0)
-    texture_size: int = leaf(
-        128, "edge of a texture in texels", choices=(64, 128, 256, 512, 1024)
-    )
+    texture_size: int = leaf(128, "edge of a texture in texels", choices=(64, 128, 256, 512, 1024))
     cache: str = leaf(
         "", "folder that keeps rendered clips; empty: e2e_slam_ros/clips in the user's cache"
     )

@@ -66,9 +66,7 @@ def draw_boxes(
         direction = dice.randn(3).double()
         velocity = dice.uniform(0.3, 1.0) * config.moving_m_s * direction / direction.norm()
         centre.append(start + time[:, None] * velocity)
-    return MovingBoxes(
-        torch.tensor(like), torch.tensor(half), torch.stack(centre, dim=1).float()
-    )
+    return MovingBoxes(torch.tensor(like), torch.tensor(half), torch.stack(centre, dim=1).float())
 
 
 def placed(scene: Scene, boxes: MovingBoxes, frame: int) -> Scene:
@@ -90,9 +88,7 @@ def placed(scene: Scene, boxes: MovingBoxes, frame: int) -> Scene:
         copies[name][..., :3] = density * direction
         # The picture is tied to the box.
         copies[name][..., 3] = -(copies[name][..., :3] * centre[:, None]).sum(-1)
-    surfaces = replace(
-        scene.surfaces, **{n: torch.cat([columns[n], copies[n]]) for n in columns}
-    )
+    surfaces = replace(scene.surfaces, **{n: torch.cat([columns[n], copies[n]]) for n in columns})
     return replace(
         scene,
         kind=kind,
