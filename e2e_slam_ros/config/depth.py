@@ -59,6 +59,31 @@ class MotionConfig:
 
 
 @dataclass(frozen=True)
+class DeepV2DConfig:
+    """Depth from several images by DeepV2D (``depth.source: deepv2d``).
+
+    Example:
+        >>> DeepV2DConfig().neighbours
+        4
+    """
+
+    checkpoint: str = leaf(
+        "", "path of the weights (.safetensors); empty: those of the package, if it has any"
+    )
+    width: int = leaf(256, "network input width in pixels, a multiple of 4", low=32)
+    height: int = leaf(192, "network input height in pixels, a multiple of 4", low=32)
+    neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
+    min_baseline_m: float = leaf(
+        0.06,
+        "earlier keyframes nearer than this are left out, metres: they show no parallax",
+        low=0.0,
+    )
+    min_confidence: float = leaf(
+        0.3, "a pixel gets no depth where the network is less sure", low=0.0, high=1.0
+    )
+
+
+@dataclass(frozen=True)
 class DepthConfig:
     """The source of a keyframe's depth.
 
@@ -70,8 +95,9 @@ class DepthConfig:
     source: str = leaf(
         "sensor",
         "sensor: the aligned depth topic; motion_stereo: depth from the images and poses of the "
-        "last keyframes; network: depth predicted from one image",
-        choices=("sensor", "motion_stereo", "network"),
+        "last keyframes; network: depth predicted from one image; deepv2d: as motion_stereo, by a "
+        "network",
+        choices=("sensor", "motion_stereo", "network", "deepv2d"),
     )
     min_m: float = leaf(0.1, "nearest depth used, metres", low=0.0)
     max_m: float = leaf(8.0, "farthest depth used, metres", low=0.1)
@@ -91,3 +117,4 @@ class DepthConfig:
     )
     motion: MotionConfig = field(default_factory=MotionConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    deepv2d: DeepV2DConfig = field(default_factory=DeepV2DConfig)

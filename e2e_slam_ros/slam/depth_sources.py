@@ -12,6 +12,7 @@ from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.sensor import SensorDepth
 from e2e_slam_ros.depth.source import DepthSource, DepthTraits, DepthUnit
+from e2e_slam_ros.multiview.deepv2d.source import DeepV2DDepth
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.refine.scale_estimators import scale_needs_sensor
 
@@ -37,6 +38,9 @@ _SOURCES: Mapping[str, _Entry] = {
     "network": _Entry(
         DepthTraits("network", DepthUnit.ROUGH_METRES, has_network=True),
         lambda config, device: NetworkDepth(config.depth, device),
+    ),
+    "deepv2d": _Entry(
+        DeepV2DDepth.traits, lambda config, device: DeepV2DDepth(config.depth, device)
     ),
 }
 

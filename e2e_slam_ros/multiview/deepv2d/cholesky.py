@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-# Smallest pivot of the undamped matrix, scaled to a diagonal of 1, that counts as a direction which
+# Smallest pivot of the undamped matrix, scaled to a diagonal of 1, that counts as a direction that
 # the data determine. Below it a step would be rounding noise of single precision.
 _LEAST_PIVOT = 1e-5
 

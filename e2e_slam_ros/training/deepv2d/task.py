@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-import torch
 from torch import nn
 
 from e2e_slam_ros.config.errors import TrainingError

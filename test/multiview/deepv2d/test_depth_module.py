@@ -129,15 +129,16 @@ def test_volumes_are_made_one_after_the_other_and_again_for_gradients() -> None:
     assert sorted(made[3:]) == [0, 0, 1, 1, 2, 2]
 
 
-def test_checkpointing_does_not_change_the_gradient() -> None:
+def test_checkpointing_does_not_change_the_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     module, (images, poses, k) = DepthModule(LIGHT), clip(3)
     grads = []
     for plain in (False, True):
         module.zero_grad()
         if plain:
-            network = module.matching
-            network._matched = lambda volume: network.each_view(volume())  # type: ignore
+            monkeypatch.setattr(
+                module.matching, "_matched", lambda volume: module.matching.each_view(volume())
+            )
         module(images, poses, k).depth.mean().backward()
         grads.append([p.grad.clone() for p in module.parameters() if p.grad is not None])
     for one, other in zip(*grads, strict=True):
