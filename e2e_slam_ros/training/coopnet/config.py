@@ -23,6 +23,10 @@ def _validation() -> ClipValidationConfig:
     return ClipValidationConfig(first_seed=80000, clips=40)
 
 
+def _labelled() -> StageConfig:
+    return StageConfig(steps=300, batch_size=4, learning_rate=1e-3, warmup_steps=30)
+
+
 def _together() -> StageConfig:
     return StageConfig(steps=600, batch_size=4, learning_rate=5e-4, warmup_steps=50)
 
@@ -55,6 +59,7 @@ class CoopNetConfig(TrainConfig):
     epipolar: float = leaf(
         0.02, "weight of the epipolar loss, for each pixel of distance", low=0.0
     )
+    labelled: StageConfig = field(default_factory=_labelled)
     together: StageConfig = field(default_factory=_together)
     clips: ClipConfig = field(default_factory=_clips)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -12,6 +12,7 @@ from e2e_slam_ros.geometry.sampling import inside, sample_bilinear
 from e2e_slam_ros.geometry.warp import inverse_warp
 from e2e_slam_ros.losses.photometric import PhotometricWeights, photometric_error
 from e2e_slam_ros.losses.smoothness import smoothness
+from e2e_slam_ros.multiview.deepv2d.objective import motion_loss
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.epipolar import epipolar_loss
 from e2e_slam_ros.training.coopnet.networks import CoopDepthNet, CoopFlowNet
@@ -58,8 +59,8 @@ class CoopNetModel(nn.Module):
     >>> k = torch.tensor([[[60.0, 0.0, 31.5], [0.0, 60.0, 31.5], [0.0, 0.0, 1.0]]])
     >>> poses = torch.eye(4).expand(1, 2, 4, 4)
     >>> clip = ClipBatch(image, one, k, poses, one < 0, torch.zeros(1, 2, 6))
-    >>> bool(torch.isfinite(model(clip).total))
-    True
+    >>> [bool(torch.isfinite(model(clip, stage).total)) for stage in ("labelled", "together")]
+    [True, True]
     """
 
     def __init__(self, config: CoopNetConfig, precision: Precision) -> None:
@@ -68,13 +69,21 @@ class CoopNetModel(nn.Module):
         self.pose_net = PoseNet("small")
         self._config, self._precision = config, precision
 
-    def forward(self, clip: ClipBatch) -> LossTerms:
-        """Return the loss of frame 0 as the target and frame 1 as the source."""
+    def forward(self, clip: ClipBatch, stage: str) -> LossTerms:
+        """Return the loss of frame 0 as the target and frame 1 as the source.
+
+        Args:
+            clip: at least two frames.
+            stage: "together": CoopNet, no labels are used. "labelled": true depth, motion and
+                flow, a beginning that is ours, so that little time together shows something.
+        """
         target, source = clip.image[:, 0], clip.image[:, 1]
         with self._precision.autocast():
             depth = self.depth_net(target)
             flow = self.flow_net(target, source)
             T_source_target = self.pose_net(target, source)
+        if stage == "labelled":
+            return _labelled_loss(clip, depth, flow, T_source_target)
         errors = _errors(target, source, depth, flow, T_source_target, clip.intrinsics)
         chosen = self.selection(errors)
         parts = {
@@ -119,6 +128,27 @@ def _errors(
         photometric_error(target, torch.where(seen, moved, torch.zeros_like(moved)), weights),
         rigid.valid & seen,
     )
+
+
+def _labelled_loss(
+    clip: ClipBatch, depth: torch.Tensor, flow: torch.Tensor, T_source_target: torch.Tensor
+) -> LossTerms:
+    """Return errors of log depth, of motion in pixels, and of flow in pixels on what stands."""
+    truth, still = clip.depth[:, 0], ~clip.moving[:, 0]
+    k = clip.intrinsics
+    # The map is the keyframe, frame 0: the source's pose is the motion itself.
+    true_motion = clip.T_camera_map[:, 1]
+    warp = inverse_warp(clip.image[:, 1], truth, true_motion, k, k)
+    true_flow = warp.uv - pixel_grid(*truth.shape[-2:], truth.device, truth.dtype)
+    start = torch.eye(4, dtype=truth.dtype, device=truth.device).expand(len(truth), 1, 4, 4)
+    found, real = (torch.cat([start, T[:, None]], dim=1) for T in (T_source_target, true_motion))
+    parts = {
+        "depth_error": (depth.log() - truth.log()).abs().mean(),
+        "motion_error": motion_loss(found, real, truth, k),
+        "flow_error": _mean((flow - true_flow).abs().sum(1, keepdim=True), warp.valid & still),
+    }
+    weights = {"depth_error": 1.0, "motion_error": 0.1, "flow_error": 0.1}
+    return weighted_terms(parts, weights, len(clip))
 
 
 def _mean(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:

@@ -16,11 +16,12 @@ from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler
 from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
 from e2e_slam_ros.training.objectives.terms import LossTerms
+from e2e_slam_ros.training.schedule import stages_of
 from e2e_slam_ros.training.task import RunContext, Task, TaskModules
 
 
 class CoopNetTask(Task[ClipBatch]):
-    """Depth, motion and flow from pairs of views of rendered rooms with moving boxes, no labels.
+    """Depth, motion and flow from pairs of views of rendered rooms with moving boxes.
 
     >>> import torch
     >>> from e2e_slam_ros.training.distributed import Group
@@ -39,6 +40,9 @@ class CoopNetTask(Task[ClipBatch]):
         "epipolar",
         "share_depth",
         "delta",
+        "depth_error",
+        "motion_error",
+        "flow_error",
     )
     best_by = "still.abs_rel"
     config: CoopNetConfig
@@ -65,20 +69,22 @@ class CoopNetTask(Task[ClipBatch]):
             if missing := len(some.missing()):
                 context.say(f"rendering {missing} rooms into {some.folder}")
                 some.render_missing(context.progress)
-        sampler = ClipSampler(
-            clips,
-            config.seed,
-            config.together.batch_size,
-            (2, 2),
-            config.augment,
-            neighbours=1,
-            world=context.group.world,
-        )
-        return {"together": sampler}
+        return {
+            stage.name: ClipSampler(
+                clips,
+                config.seed,
+                stage.config.batch_size,
+                (2, 2),
+                config.augment,
+                neighbours=1,
+                world=context.group.world,
+            )
+            for stage in stages_of(config)
+        }
 
     def forward(self, trained: nn.Module, batch: ClipBatch, stage: str) -> LossTerms:
         """Return the loss of a batch."""
-        terms: LossTerms = trained(batch)
+        terms: LossTerms = trained(batch, stage)
         return terms
 
     def validate(self, result: nn.Module) -> dict[str, float]:
