@@ -139,7 +139,8 @@ def _labelled_loss(
     # The map is the keyframe, frame 0: the source's pose is the motion itself.
     true_motion = clip.T_camera_map[:, 1]
     warp = inverse_warp(clip.image[:, 1], truth, true_motion, k, k)
-    true_flow = warp.uv - pixel_grid(*truth.shape[-2:], truth.device, truth.dtype)
+    height, width = truth.shape[-2:]
+    true_flow = warp.uv - pixel_grid(height, width, truth.device, truth.dtype)
     start = torch.eye(4, dtype=truth.dtype, device=truth.device).expand(len(truth), 1, 4, 4)
     found, real = (torch.cat([start, T[:, None]], dim=1) for T in (T_source_target, true_motion))
     parts = {
