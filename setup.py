@@ -15,6 +15,7 @@ setup(
         PACKAGE: [
             "depth/weights/*",
             "evaluation/report.css",
+            "multiview/deepv2d/weights/*",
             "nodes/fastdds_profile.xml",
             "training/recipes/*.yaml",
         ]

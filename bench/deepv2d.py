@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.data.slice import parse_frames
+from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.evaluation.depth.metrics import depth_metrics, mean_depth_metrics
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.geometry.camera import PinholeCamera
@@ -107,11 +109,12 @@ def rooms(options: argparse.Namespace) -> None:
             f"motion stereo {line(stereo)}"
         )
     for views in (2, 5):
-        for turns in (0, 1, 3, 8):
+        for turns in options.turns:
             depth, pose = [], []
             for index in range(min(options.clips, options.free)):
                 clip = validation.clip(index, views)
-                found = network(clip.image, clip.intrinsics, turns, motion_steps=2)
+                first = single_depth(clip) if options.initial == "network" else None
+                found = network(clip.image, clip.intrinsics, turns, depth=first, motion_steps=2)
                 truth = clip.depth[:, 0]
                 depth.append(depth_metrics(found.depth, truth, NEAR_M, FAR_M, median_scale=True))
                 pose.append(pose_errors(found.T_camera_map, clip.T_camera_map))
@@ -120,6 +123,17 @@ def rooms(options: argparse.Namespace) -> None:
                 f"poses free, {views} views, {turns} turns: median-scaled {line(depth)}, "
                 f"{turn:.2f} degrees, {shift:.1f} cm"
             )
+
+
+def single_depth(clip: ClipBatch) -> torch.Tensor:
+    """Return the depth (1, 1, H, W) of the package's single-image network."""
+    return shipped().predict(clip.image[:, 0], clip.intrinsics)
+
+
+@cache
+def shipped() -> NetworkDepth:
+    """Return the package's single-image network."""
+    return NetworkDepth(Config().depth, CPU)
 
 
 def stereo_depth(clip: ClipBatch) -> torch.Tensor:
@@ -212,6 +226,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--clips", type=int, default=96)
     parser.add_argument("--free", type=int, default=24, help="clips without poses")
+    parser.add_argument("--initial", choices=("constant", "network"), default="constant")
+    parser.add_argument("--turns", type=int, nargs="+", default=[0, 1, 3, 8])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--frames", default="0:250")
     parser.add_argument("--every", type=int, default=6)
