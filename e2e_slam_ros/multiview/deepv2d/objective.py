@@ -69,17 +69,51 @@ def motion_loss(
     >>> float(motion_loss(pose, pose, torch.ones(1, 1, 4, 4), k))
     0.0
     """
+    here, seen_here = _seen(T_camera_map, depth, intrinsics)
+    there, seen_there = _seen(truth, depth, intrinsics)
+    valid = seen_here & seen_there
+    error = functional.huber_loss(here, there, reduction="none", delta=delta)
+    return (error * valid).sum() / valid.sum().clamp_min(1)
+
+
+def flow_loss(
+    residual: torch.Tensor,
+    T_camera_map: torch.Tensor,
+    truth: torch.Tensor,
+    depth: torch.Tensor,
+    intrinsics: torch.Tensor,
+) -> torch.Tensor:
+    """Return the mean L1 error of residual flow, pixels; not in the paper.
+
+    Args:
+        residual: (B, N - 1, 2, h, w), the flow left between the keyframe and each other frame.
+        T_camera_map, truth: (B, N, 4, 4), the poses that the flow corrects, and the true ones.
+        depth: (B, 1, h, w) of the keyframe, metres; 0 unknown.
+        intrinsics: (B, 3, 3), of ``depth``.
+
+    >>> pose, k = torch.eye(4).expand(1, 2, 4, 4), torch.eye(3)[None]
+    >>> float(flow_loss(torch.ones(1, 1, 2, 4, 4), pose, pose, torch.ones(1, 1, 4, 4), k))
+    2.0
+    """
+    here, seen_here = _seen(T_camera_map, depth, intrinsics)
+    there, seen_there = _seen(truth, depth, intrinsics)
+    valid = seen_here & seen_there
+    error = (residual.flatten(0, 1).flatten(2) - (there - here)).abs()
+    # Far outside the image nobody can know.
+    valid = valid & ((there - here).abs() < max(depth.shape[-2:]) / 2).all(1, keepdim=True)
+    return (error * valid).sum() / valid.sum().clamp_min(1)
+
+
+def _seen(
+    T_camera_map: torch.Tensor, depth: torch.Tensor, intrinsics: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the keyframe's pixels in the other frames: uv (B (N - 1), 2, h w) and whether any."""
     count = T_camera_map.shape[1] - 1
     points = backproject(depth, intrinsics).flatten(2).transpose(1, 2)
     points = points.repeat_interleave(count, 0)
-    k = intrinsics.repeat_interleave(count, 0)
-    seen = []
-    for poses in (T_camera_map, truth):
-        moved = (poses[:, 1:] @ se3.inverse(poses[:, :1])).flatten(0, 1)
-        local = se3.transform_points(moved, points).transpose(1, 2)
-        ahead = local[:, 2:] > _NEAREST_M
-        uv, _ = project(torch.where(ahead, local, torch.ones_like(local)), k)
-        seen.append((uv, ahead))
-    valid = seen[0][1] & seen[1][1] & (points[..., 2] > 0).unsqueeze(1)
-    error = functional.huber_loss(seen[0][0], seen[1][0], reduction="none", delta=delta)
-    return (error * valid).sum() / valid.sum().clamp_min(1)
+    moved = (T_camera_map[:, 1:] @ se3.inverse(T_camera_map[:, :1])).flatten(0, 1)
+    local = se3.transform_points(moved, points).transpose(1, 2)
+    ahead = (local[:, 2:] > _NEAREST_M) & (points[..., 2] > 0).unsqueeze(1)
+    safe = torch.where(ahead, local, torch.ones_like(local))
+    uv, _ = project(safe, intrinsics.repeat_interleave(count, 0))
+    return uv, ahead

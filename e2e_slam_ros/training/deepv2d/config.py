@@ -34,6 +34,17 @@ class DeepV2DLossConfig:
 
     smoothness: float = leaf(0.02, "w_s of eq. 6", low=0.0)
     motion: float = leaf(1.0, "lambda: weight of the motion loss beside the depth loss", low=0.0)
+    first_pose: float = leaf(
+        1.0,
+        "weight of the loss of the first poses, from images alone; 0: they are not trained",
+        low=0.0,
+    )
+    flow: float = leaf(
+        0.0,
+        "weight of the residual flow's own error in pixels; 0 as published: flow learns through "
+        "the poses alone, which takes much longer",
+        low=0.0,
+    )
     logarithmic: bool = leaf(
         False, "the depth loss is of the logarithm of depth; false as published: of depth"
     )

@@ -8,8 +8,8 @@ from torch import nn
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.deepv2d.deepv2d import CONSTANT_M, DeepV2D, quarter_depth
 from e2e_slam_ros.multiview.deepv2d.depth_module import quarter_intrinsics
-from e2e_slam_ros.multiview.deepv2d.gauss_newton import keyframe_pairs
-from e2e_slam_ros.multiview.deepv2d.objective import depth_loss, motion_loss
+from e2e_slam_ros.multiview.deepv2d.gauss_newton import gauss_newton_step, keyframe_pairs
+from e2e_slam_ros.multiview.deepv2d.objective import depth_loss, flow_loss, motion_loss
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.deepv2d.config import DeepV2DLossConfig
 from e2e_slam_ros.training.objectives.terms import LossTerms, weighted_terms
@@ -61,12 +61,8 @@ class DeepV2DModel(nn.Module):
 
     def _motion(self, clip: ClipBatch) -> LossTerms:
         depth = quarter_depth(clip.depth[:, 0], self._small(clip))
-        parts = {
-            "motion": self._moved(clip, depth, self._disturbed(clip))[0],
-            "first_pose": self._first_pose_loss(clip, depth),
-        }
-        weights = {"motion": self._config.motion, "first_pose": self._config.motion}
-        return weighted_terms(parts, weights, len(clip))
+        terms, _ = self._moved(clip, depth, self._disturbed(clip))
+        return terms + self._first_pose_loss(clip, depth)
 
     def _joint(self, clip: ClipBatch) -> LossTerms:
         """Two turns, the first one without gradients: its depth is the second one's input."""
@@ -77,39 +73,52 @@ class DeepV2DModel(nn.Module):
         depth = quarter_depth(first.depth.float(), size)
         motion, poses = self._moved(clip, depth, first.T_camera_map.float())
         truth = quarter_depth(clip.depth[:, 0], size)
-        parts = {"motion": motion, "first_pose": self._first_pose_loss(clip, truth)}
-        weights = dict.fromkeys(parts, self._config.motion)
+        motion = motion + self._first_pose_loss(clip, truth)
         # The depth module may move the poses, as the paper's end-to-end training does.
-        return weighted_terms(parts, weights, len(clip)) + self._depth(clip, poses)
+        return motion + self._depth(clip, poses)
 
     def _moved(
         self, clip: ClipBatch, depth: torch.Tensor, poses: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the mean motion loss of some steps, and the poses after them."""
+    ) -> tuple[LossTerms, torch.Tensor]:
+        """Return the mean losses of some steps, and the poses after them."""
         module, k = self.network.motion_module, quarter_intrinsics(clip.intrinsics)
         truth = quarter_depth(clip.depth[:, 0], self._small(clip))
         pairs = keyframe_pairs(clip.image.shape[1])
         with self._precision.autocast():
             features = module.features(clip.image)
-        losses = []
+        motion, flow = [], []
         for _ in range(self._config.steps):
+            start = poses.detach()
             with self._precision.autocast():
-                step = module(features, depth, poses.detach(), k, pairs)
-            poses = step.T_camera_map
-            losses.append(motion_loss(poses, clip.T_camera_map, truth, k))
-        return torch.stack(losses).mean(), poses
+                seen = module.observe(features, depth, start, k, pairs)
+            poses = gauss_newton_step(seen, depth, start, k).T_camera_map
+            motion.append(motion_loss(poses, clip.T_camera_map, truth, k))
+            flow.append(flow_loss(seen.residual, start, clip.T_camera_map, truth, k))
+        parts = {"motion": torch.stack(motion).mean(), "flow": torch.stack(flow).mean()}
+        weights = {"motion": self._config.motion, "flow": self._config.flow}
+        return weighted_terms(parts, weights, len(clip)), poses
 
-    def _first_pose_loss(self, clip: ClipBatch, depth: torch.Tensor) -> torch.Tensor:
+    def _first_pose_loss(self, clip: ClipBatch, depth: torch.Tensor) -> LossTerms:
+        if self._config.first_pose == 0:
+            return weighted_terms({"none": depth.new_zeros(())}, {"none": 0.0}, len(clip))
         with self._precision.autocast():
             poses = self.network.initial_pose(clip.image)
-        return motion_loss(poses, clip.T_camera_map, depth, quarter_intrinsics(clip.intrinsics))
+        k = quarter_intrinsics(clip.intrinsics)
+        loss = motion_loss(poses, clip.T_camera_map, depth, k)
+        return weighted_terms(
+            {"first_pose": loss}, {"first_pose": self._config.first_pose}, len(clip)
+        )
 
     def _disturbed(self, clip: ClipBatch) -> torch.Tensor:
-        """Return the clip's poses, all but the keyframe's moved by random twists."""
+        """Return the clip's poses, all but the keyframe's moved by random twists.
+
+        The keyframe's own noise says by how much: half to three times the setting, mostly.
+        """
         poses = clip.T_camera_map
         scale = torch.tensor([self._config.shift_m] * 3 + [self._config.turn_deg] * 3)
         scale[3:] = torch.deg2rad(scale[3:])
-        twist = clip.noise * scale.to(poses)
+        size = 0.5 + clip.noise[:, :1, :1].abs()
+        twist = clip.noise * size * scale.to(poses)
         twist[:, 0] = 0.0
         return se3.exp(twist) @ poses
 

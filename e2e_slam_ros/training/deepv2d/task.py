@@ -35,7 +35,7 @@ class DeepV2DTask(Task[ClipBatch]):
     """
 
     config_type = DeepV2DTrainConfig
-    terms = ("depth", "depth_error", "motion", "first_pose")
+    terms = ("depth", "depth_error", "motion", "flow", "first_pose")
     best_by = "views_5.abs_rel"
     config: DeepV2DTrainConfig
 

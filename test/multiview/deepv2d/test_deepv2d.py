@@ -12,7 +12,7 @@ from e2e_slam_ros.depth.weights_file import write_weights
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.deepv2d.architecture import LIGHT
 from e2e_slam_ros.multiview.deepv2d.deepv2d import CONSTANT_M, DeepV2D, relative_poses
-from e2e_slam_ros.multiview.deepv2d.objective import depth_loss, motion_loss
+from e2e_slam_ros.multiview.deepv2d.objective import depth_loss, flow_loss, motion_loss
 from e2e_slam_ros.multiview.deepv2d.weights import load_deepv2d, save_deepv2d
 from multiview.deepv2d.test_depth_module import K, clip
 
@@ -120,3 +120,14 @@ def test_the_motion_loss_is_in_pixels_and_robust() -> None:
     moved[:, 1, 0, 3] += 0.99  # 20 px
     assert float(motion_loss(moved, poses, depth, K)) == pytest.approx(19.5, rel=1e-3)
     assert float(motion_loss(moved, poses, torch.zeros_like(depth), k)) == 0.0
+
+
+def test_true_residual_flow_has_no_loss() -> None:
+    _, poses, k = clip(2)
+    depth = torch.full((1, 1, 48, 64), 2.0)
+    moved = poses.clone()
+    moved[:, 1, 0, 3] += 0.01
+    residual = torch.zeros(1, 1, 2, 48, 64)
+    residual[:, :, 0] = -0.2  # back to where the truth puts the pixels
+    assert float(flow_loss(residual, moved, poses, depth, k)) == pytest.approx(0.0, abs=1e-4)
+    assert float(flow_loss(0.0 * residual, moved, poses, depth, k)) == pytest.approx(0.2, rel=1e-3)
