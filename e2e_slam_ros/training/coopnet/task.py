@@ -71,7 +71,7 @@ class CoopNetTask(Task[ClipBatch]):
                 some.render_missing(context.progress)
         return {
             stage.name: ClipSampler(
-                clips,
+                [(clips, 1.0)],
                 config.seed,
                 stage.config.batch_size,
                 (2, 2),

@@ -44,6 +44,11 @@ class ClipSet:
     def __len__(self) -> int:
         return self.config.rooms * self.config.clips_per_room
 
+    @property
+    def frames(self) -> int:
+        """Frames of each clip."""
+        return self.config.frames
+
     def missing(self) -> list[int]:
         """Return the seeds of the rooms that have no usable file yet."""
         first = self.config.first_seed

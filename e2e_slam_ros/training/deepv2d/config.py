@@ -66,6 +66,19 @@ class ClipValidationConfig:
 
 
 @dataclass(frozen=True)
+class RecordedClipConfig:
+    """Clips of a recording with depth and poses, beside the rendered ones.
+
+    >>> RecordedClipConfig().share
+    0.0
+    """
+
+    path: str = leaf("", "folder or bag with depth and poses; empty: none")
+    frames: str = leaf(":", "which of its frames, A:B")
+    share: float = leaf(0.0, "of the samples; 0: rendered clips alone", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
 class DeepV2DTrainConfig(TrainConfig):
     """Every setting of ``e2e-slam train deepv2d``.
 
@@ -78,7 +91,7 @@ class DeepV2DTrainConfig(TrainConfig):
         "validation.",
         "clips.cache",
     )
-    paths: ClassVar[tuple[str, ...]] = ("clips.cache", "initial_weights")
+    paths: ClassVar[tuple[str, ...]] = ("clips.cache", "initial_weights", "recorded.path")
 
     architecture: str = leaf(
         "light", "paper: as published; light: for two cores", choices=("paper", "light")
@@ -91,6 +104,7 @@ class DeepV2DTrainConfig(TrainConfig):
     joint: StageConfig = field(default_factory=_joint)
     losses: DeepV2DLossConfig = field(default_factory=DeepV2DLossConfig)
     clips: ClipConfig = field(default_factory=ClipConfig)
+    recorded: RecordedClipConfig = field(default_factory=RecordedClipConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     validation: ClipValidationConfig = field(default_factory=ClipValidationConfig)
 

@@ -13,10 +13,11 @@ from e2e_slam_ros.multiview.deepv2d.architecture import ARCHITECTURES
 from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D
 from e2e_slam_ros.multiview.deepv2d.weights import load_deepv2d, save_deepv2d
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
-from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler
+from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler, ClipSource
 from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
 from e2e_slam_ros.training.deepv2d.config import DeepV2DTrainConfig
 from e2e_slam_ros.training.deepv2d.model import DeepV2DModel
+from e2e_slam_ros.training.deepv2d.recorded_clips import RecordedClips
 from e2e_slam_ros.training.deepv2d.validation import ClipValidation
 from e2e_slam_ros.training.objectives.terms import LossTerms
 from e2e_slam_ros.training.schedule import stages_of
@@ -26,6 +27,7 @@ from e2e_slam_ros.training.task import RunContext, Task, TaskModules
 class DeepV2DTask(Task[ClipBatch]):
     """Motion module, depth module, or both, on rendered clips.
 
+    >>> import torch
     >>> from e2e_slam_ros.training.distributed import Group
     >>> from e2e_slam_ros.training.precision import Precision
     >>> device = torch.device("cpu")
@@ -82,9 +84,16 @@ class DeepV2DTask(Task[ClipBatch]):
             if missing := len(some.missing()):
                 context.say(f"rendering {missing} rooms into {some.folder}")
                 some.render_missing(context.progress)
+        sources: list[tuple[ClipSource, float]] = [(clips, 1.0 - config.recorded.share)]
+        if config.recorded.share > 0:
+            recorded = RecordedClips(
+                config.recorded, config.clips.frames, config.clips.width, config.clips.height
+            )
+            context.say(f"{len(recorded)} clips of {config.recorded.path}")
+            sources.append((recorded, config.recorded.share))
         return {
             stage.name: ClipSampler(
-                clips,
+                sources,
                 config.seed,
                 stage.config.batch_size,
                 (config.least_views, config.most_views),

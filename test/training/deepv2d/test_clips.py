@@ -74,7 +74,7 @@ def test_a_damaged_file_is_rendered_again(clips: ClipSet) -> None:
 
 
 def test_batches_depend_on_seed_and_step_alone(clips: ClipSet) -> None:
-    sampler = ClipSampler(clips, 3, 2, (2, 3), AugmentConfig())
+    sampler = ClipSampler([(clips, 1.0)], 3, 2, (2, 3), AugmentConfig())
     one, again, other = sampler.batch(5), sampler.batch(5), sampler.batch(6)
     torch.testing.assert_close(one.image, again.image)
     torch.testing.assert_close(one.noise, again.noise)
@@ -84,7 +84,7 @@ def test_batches_depend_on_seed_and_step_alone(clips: ClipSet) -> None:
 
 
 def test_neighbours_are_neighbours(clips: ClipSet) -> None:
-    sampler = ClipSampler(clips, 0, 4, (2, 2), PLAIN, neighbours=1)
+    sampler = ClipSampler([(clips, 1.0)], 0, 4, (2, 2), PLAIN, neighbours=1)
     for step in range(3):
         batch = sampler.batch(step)
         assert batch.image.shape[1] == 2 and len(batch) == 4
