@@ -108,7 +108,7 @@ def rooms(options: argparse.Namespace) -> None:
             f"motion stereo answers: DeepV2D {line([m for m, _ in covered])}, "
             f"motion stereo {line(stereo)}"
         )
-    for views in (2, 5):
+    for views in (2, 5) if options.free else ():
         for turns in options.turns:
             depth, pose = [], []
             for index in range(min(options.clips, options.free)):
