@@ -166,12 +166,16 @@ def frames(options: argparse.Namespace) -> None:
     """Print errors of DeepV2D and motion stereo on the same frames and pixels of a recording."""
     config = Config().with_assignments(
         [f"depth.deepv2d.checkpoint={options.weights}", "depth.deepv2d.min_confidence=0",
-         *options.assignments]
+         "depth.deepv2d.motion_stereo=off", *options.assignments]
     )  # fmt: skip
     sources = {
         name: build_depth_source(config.with_values({"depth.source": name}), CPU)
         for name in ("motion_stereo", "deepv2d")
     }
+    everywhere = config.with_values({"depth.motion.min_evidence": 0.0})
+    sources["filled"] = build_depth_source(
+        everywhere.with_values({"depth.source": "motion_stereo"}), CPU
+    )
     data, memory = Frames(str(options.data), config.camera.working_width, CPU), Keyframes(16)
     start, stop = parse_frames(options.frames)
     rows: dict[str, list[object]] = {}
@@ -192,6 +196,7 @@ def frames(options: argparse.Namespace) -> None:
                 ("deepv2d, motion stereo's pixels", depth["deepv2d"], known),
                 ("geometric mean, motion stereo's pixels", mixed, known),
                 ("deepv2d, other pixels", depth["deepv2d"], ~known),
+                ("motion stereo filled by itself, all pixels", depth["filled"], known | True),
                 ("deepv2d, all pixels", depth["deepv2d"], known | True),
                 ("motion stereo filled by deepv2d, all pixels", filled, known | True),
                 ("geometric mean filled by deepv2d, all pixels", mixed, known | True),

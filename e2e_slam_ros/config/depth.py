@@ -81,6 +81,12 @@ class DeepV2DConfig:
     min_confidence: float = leaf(
         0.3, "a pixel gets no depth where the network is less sure", low=0.0, high=1.0
     )
+    motion_stereo: str = leaf(
+        "mean",
+        "where motion stereo answers too; mean: the geometric mean of both depths; fill: motion "
+        "stereo's depth; off: motion stereo is not asked",
+        choices=("mean", "fill", "off"),
+    )
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,16 @@ from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D, relative_poses
 from e2e_slam_ros.multiview.deepv2d.depth_module import REDUCTION
 from e2e_slam_ros.multiview.deepv2d.weights import load_deepv2d
+from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 
 # Weights of the package; there may be none.
 SHIPPED = Path(__file__).parent / "weights" / "deepv2d_light.safetensors"
 
 
 class DeepV2DDepth:
-    """The depth module on a keyframe and earlier ones, whose poses are held.
+    """The depth module on a keyframe and earlier ones, whose poses are held, and motion stereo.
+
+    Their errors differ: where both answer, the geometric mean is better than either.
 
     The poses give the metres. The first keyframe, and one whose neighbours did not move, get no
     depth: all pixels are 0.
@@ -48,6 +51,8 @@ class DeepV2DDepth:
                 "choose e.g. 256x192",
             )
         self._network = _network(self._config.checkpoint, device)
+        swept = self._config.motion_stereo != "off"
+        self._stereo = MotionStereoDepth(config, device) if swept else None
 
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
@@ -58,6 +63,16 @@ class DeepV2DDepth:
             return RawDepth(depth, depth, self.traits.name, "motion")
         depth, confidence = self._depth([keyframe, *sources])
         known = confidence >= self._config.min_confidence
+        if self._stereo is not None:
+            swept = self._stereo.estimate(keyframe, views)
+            assert swept.confidence is not None
+            answered = swept.depth > 0
+            both = swept.depth
+            if self._config.motion_stereo == "mean":
+                both = (swept.depth * depth).sqrt()
+            depth = torch.where(answered, both, depth)
+            confidence = torch.where(answered, swept.confidence, confidence)
+            known = known | answered
         return RawDepth(depth * known, confidence * known, self.traits.name, "motion")
 
     def _neighbours(self, keyframe: Keyframe, views: KeyframeViews) -> list[Keyframe]:

@@ -35,7 +35,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(weights: Path, **values: object) -> DepthSource:
-    given = {"checkpoint": str(weights), "width": 96, "height": 64, "min_confidence": 0.0}
+    given = {"checkpoint": str(weights), "width": 96, "height": 64, "min_confidence": 0.0,
+             "motion_stereo": "off"}  # fmt: skip
     named = {f"depth.deepv2d.{k}": v for k, v in {**given, **values}.items()}
     return build_depth_source(Config().with_values({"depth.source": "deepv2d", **named}), CPU)
 
@@ -70,6 +71,20 @@ def test_without_translation_nothing_is_claimed(weights: Path, turn: float) -> N
 def test_unsure_pixels_get_no_depth(weights: Path) -> None:
     raw = estimates(build(weights, min_confidence=1.0), [pose(), pose(x=0.12)])[1]
     assert (raw.depth == 0).all()
+
+
+def test_motion_stereo_takes_part_where_it_answers(weights: Path) -> None:
+    """On a textured wall at 2 m that random weights do not see."""
+    poses = [pose(x=0.12 * i) for i in range(4)]
+    alone, fill, mean = (
+        estimates(build(weights, motion_stereo=kind), poses)[-1].depth
+        for kind in ("off", "fill", "mean")
+    )
+    answered = (fill - alone).abs() > 1e-6
+    assert answered.float().mean() > 0.8
+    assert (fill[answered] - 2.0).abs().mean() < 0.03
+    torch.testing.assert_close(mean[answered], (fill * alone).sqrt()[answered])
+    assert torch.equal(mean[~answered], alone[~answered])
 
 
 def test_only_the_motion_counts_not_where_the_map_begins(weights: Path) -> None:
