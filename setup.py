@@ -16,6 +16,7 @@ setup(
             "depth/weights/*",
             "evaluation/report.css",
             "multiview/dro/weights/*",
+            "multiview/deepv2d/weights/*",
             "nodes/fastdds_profile.xml",
             "training/recipes/*.yaml",
         ]

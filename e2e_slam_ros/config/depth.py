@@ -64,6 +64,11 @@ class DroConfig:
 
     Example:
         >>> DroConfig().iterations
+class DeepV2DConfig:
+    """Depth from several images by DeepV2D (``depth.source: deepv2d``).
+
+    Example:
+        >>> DeepV2DConfig().neighbours
         4
     """
 
@@ -89,11 +94,22 @@ class DroConfig:
         low=0.0,
         high=1.0,
     )
+    width: int = leaf(256, "network input width in pixels, a multiple of 4", low=32)
+    height: int = leaf(192, "network input height in pixels, a multiple of 4", low=32)
     neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
     min_baseline_m: float = leaf(
         0.06,
         "earlier keyframes nearer than this are left out, metres: they show no parallax",
         low=0.0,
+    )
+    min_confidence: float = leaf(
+        0.3, "a pixel gets no depth where the network is less sure", low=0.0, high=1.0
+    )
+    motion_stereo: str = leaf(
+        "mean",
+        "where motion stereo answers too; mean: the geometric mean of both depths; fill: motion "
+        "stereo's depth; off: motion stereo is not asked",
+        choices=("mean", "fill", "off"),
     )
 
 
@@ -112,6 +128,9 @@ class DepthConfig:
         "last keyframes; network: depth predicted from one image; dro: motion_stereo and network, "
         "refined by a recurrent optimiser",
         choices=("sensor", "motion_stereo", "network", "dro"),
+        "last keyframes; network: depth predicted from one image; deepv2d: as motion_stereo, by a "
+        "network",
+        choices=("sensor", "motion_stereo", "network", "deepv2d"),
     )
     min_m: float = leaf(0.1, "nearest depth used, metres", low=0.0)
     max_m: float = leaf(8.0, "farthest depth used, metres", low=0.1)
@@ -132,3 +151,4 @@ class DepthConfig:
     motion: MotionConfig = field(default_factory=MotionConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     dro: DroConfig = field(default_factory=DroConfig)
+    deepv2d: DeepV2DConfig = field(default_factory=DeepV2DConfig)

@@ -13,6 +13,7 @@ from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.sensor import SensorDepth
 from e2e_slam_ros.depth.source import DepthSource, DepthTraits, DepthUnit
 from e2e_slam_ros.multiview.dro.source import DroDepth
+from e2e_slam_ros.multiview.deepv2d.source import DeepV2DDepth
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.refine.scale_estimators import scale_needs_sensor
 
@@ -40,6 +41,9 @@ _SOURCES: Mapping[str, _Entry] = {
         lambda config, device: NetworkDepth(config.depth, device),
     ),
     "dro": _Entry(DroDepth.traits, lambda config, device: DroDepth(config.depth, device)),
+    "deepv2d": _Entry(
+        DeepV2DDepth.traits, lambda config, device: DeepV2DDepth(config.depth, device)
+    ),
 }
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TASKS: dict[str, str] = {
     "sc-sfm": "e2e_slam_ros.training.sc_sfm.task:SCSfMTask",
     "dro": "e2e_slam_ros.training.dro.task:DroTask",
+    "deepv2d": "e2e_slam_ros.training.deepv2d.task:DeepV2DTask",
+    "coopnet": "e2e_slam_ros.training.coopnet.task:CoopNetTask",
 }
 
 

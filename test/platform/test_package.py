@@ -149,5 +149,5 @@ def test_weights_are_installed_as_files(setup_arguments):
     (patterns,) = setup_arguments["package_data"].values()
     package = REPO / "e2e_slam_ros"
     installed = {path for pattern in patterns for path in package.glob(pattern)}
-    assert installed >= set(package.glob("depth/weights/*"))
+    assert installed >= set(package.glob("**/weights/*"))
     assert "depth/weights/*" in patterns

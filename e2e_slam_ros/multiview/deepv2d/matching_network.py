@@ -1,0 +1,93 @@
+"""The 3-D matching network: volumes of several views to depths (DeepV2D section 3.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from e2e_slam_ros.multiview.deepv2d.architecture import DeepV2DArchitecture
+from e2e_slam_ros.multiview.deepv2d.blocks import Hourglass, Pointwise, Residual, conv
+
+
+class MatchingNetwork(nn.Module):
+    """Convolutions of each view's volume, their mean over the views, stacked 3-D hourglasses.
+
+    Args:
+        architecture: sizes.
+
+    >>> from e2e_slam_ros.multiview.deepv2d.architecture import LIGHT
+    >>> network = MatchingNetwork(LIGHT)
+    >>> volume = torch.zeros(1, network.coming, 32, 12, 16)
+    >>> [logits.shape for logits in network([lambda: volume, lambda: volume])]
+    [torch.Size([1, 32, 12, 16]), torch.Size([1, 32, 12, 16])]
+    """
+
+    def __init__(self, architecture: DeepV2DArchitecture) -> None:
+        super().__init__()
+        joined = 2 * architecture.features
+        # One more channel: whether the neighbour sees the sample at all.
+        self.coming = (architecture.correlation_groups or joined) + 1
+        narrow, wide = architecture.matching, architecture.volume[0]
+        self.each_view = nn.Sequential(
+            conv(3, self.coming, narrow, 1), nn.ReLU(), Residual(3, narrow, narrow)
+        )
+        self.pooled = Residual(3, narrow, wide)
+        self.hourglasses = nn.ModuleList(
+            Hourglass(3, architecture.volume) for _ in range(architecture.volumes)
+        )
+        self.heads = nn.ModuleList(
+            nn.Sequential(conv(3, wide, wide), nn.ReLU(), Pointwise(wide, 1))
+            for _ in range(architecture.volumes)
+        )
+
+    def forward(self, volumes: Iterable[Callable[[], torch.Tensor]]) -> list[torch.Tensor]:
+        """Return logits (B, D, h, w) over the planes, one for each hourglass.
+
+        Args:
+            volumes: makers of the views' volumes (B, `coming`, D, h, w). Each volume is made,
+                added to the mean and forgotten, so that memory does not grow with the views.
+                With gradients it is made again in the backward pass (Chen et al. 2016).
+        """
+        total: torch.Tensor | None = None
+        count = 0
+        for volume in volumes:
+            matched = self._matched(volume)
+            total = matched if total is None else total + matched
+            count += 1
+        if total is None:
+            raise ValueError("no volumes")
+        x = self.pooled(total / count)
+        logits = []
+        for hourglass, head in zip(self.hourglasses, self.heads, strict=True):
+            x = hourglass(x)
+            logits.append(head(x).squeeze(1))
+        return logits
+
+    def _matched(self, volume: Callable[[], torch.Tensor]) -> torch.Tensor:
+        def run() -> torch.Tensor:
+            matched: torch.Tensor = self.each_view(volume())
+            return matched
+
+        if not torch.is_grad_enabled():
+            return run()
+        again: torch.Tensor = checkpoint(run, use_reentrant=False)
+        return again
+
+
+def soft_argmax(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Return the expectation of ``values`` under softmax, (B, 1, h, w) (Kendall et al. 2017).
+
+    Args:
+        logits: (B, D, h, w).
+        values: (D,).
+
+    >>> logits = torch.tensor([0.0, 50.0, 0.0]).view(1, 3, 1, 1)
+    >>> float(soft_argmax(logits, torch.tensor([1.0, 2.0, 4.0])))
+    2.0
+    """
+    probability = functional.softmax(logits, dim=1)
+    return (probability * values.to(logits)[:, None, None]).sum(1, keepdim=True)

@@ -1,0 +1,102 @@
+"""CoopNet's training as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from torch import nn
+
+from e2e_slam_ros.depth.weights_file import write_weights
+from e2e_slam_ros.training.coopnet.config import CoopNetConfig
+from e2e_slam_ros.training.coopnet.model import CoopNetModel
+from e2e_slam_ros.training.coopnet.validation import CoopValidation
+from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
+from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler
+from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
+from e2e_slam_ros.training.objectives.terms import LossTerms
+from e2e_slam_ros.training.schedule import stages_of
+from e2e_slam_ros.training.task import RunContext, Task, TaskModules
+
+
+class CoopNetTask(Task[ClipBatch]):
+    """Depth, motion and flow from pairs of views of rendered rooms with moving boxes.
+
+    >>> import torch
+    >>> from e2e_slam_ros.training.distributed import Group
+    >>> from e2e_slam_ros.training.precision import Precision
+    >>> device = torch.device("cpu")
+    >>> context = RunContext(Group(), device, Precision("cpu", None), print, progress=False)
+    >>> CoopNetTask(CoopNetConfig(), context).name
+    'coopnet'
+    """
+
+    config_type = CoopNetConfig
+    terms = (
+        "photometric_depth",
+        "photometric_flow",
+        "smoothness",
+        "epipolar",
+        "share_depth",
+        "delta",
+        "depth_error",
+        "motion_error",
+        "flow_error",
+    )
+    best_by = "still.abs_rel"
+    config: CoopNetConfig
+    name = "coopnet"
+
+    def __init__(self, config: CoopNetConfig, context: RunContext) -> None:
+        self.config, self._context = config, context
+        self._validation: CoopValidation | None = None
+
+    def build_modules(self, fresh: bool) -> TaskModules:
+        """Return the three networks with their losses."""
+        model = CoopNetModel(self.config, self._context.precision).train()
+        return TaskModules(model, model)
+
+    def build_data(self) -> Mapping[str, ClipSampler]:
+        """Return a sampler of pairs of neighbouring frames; missing rooms are rendered."""
+        config, context = self.config, self._context
+        clips = ClipSet(config.clips)
+        sets = [clips]
+        if context.group.is_first and config.validation.clips:
+            self._validation = CoopValidation(config)
+            sets.append(self._validation.clips)
+        for some in sets:
+            if missing := len(some.missing()):
+                context.say(f"rendering {missing} rooms into {some.folder}")
+                some.render_missing(context.progress)
+        return {
+            stage.name: ClipSampler(
+                [(clips, 1.0)],
+                config.seed,
+                stage.config.batch_size,
+                (2, 2),
+                config.augment,
+                neighbours=1,
+                world=context.group.world,
+            )
+            for stage in stages_of(config)
+        }
+
+    def forward(self, trained: nn.Module, batch: ClipBatch, stage: str) -> LossTerms:
+        """Return the loss of a batch."""
+        terms: LossTerms = trained(batch, stage)
+        return terms
+
+    def validate(self, result: nn.Module) -> dict[str, float]:
+        """Return errors on the validation rooms."""
+        if self._validation is None:
+            return {}
+        return self._validation.measure(cast(CoopNetModel, result), self._context.device)
+
+    def export(self, result: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
+        """Write the three networks in float32.
+
+        Raises:
+            DepthError: the folder cannot be written.
+        """
+        write_weights(path, result.state_dict(), {**facts, "architecture": self.name})

@@ -1,0 +1,76 @@
+"""How good CoopNet's depth and motion are on rooms they do not learn from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+
+from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
+from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.training.coopnet.config import CoopNetConfig
+from e2e_slam_ros.training.coopnet.model import CoopNetModel
+from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
+from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
+
+_NEAR_M, _FAR_M = 0.2, 10.0
+_PER_ROOM = 4
+
+
+class CoopValidation:
+    """A fixed set of clips with moving boxes.
+
+    >>> len(CoopValidation(CoopNetConfig().with_values({"validation.clips": 8})).clips)
+    8
+    """
+
+    def __init__(self, config: CoopNetConfig) -> None:
+        settings = config.validation
+        rooms = max(1, math.ceil(settings.clips / _PER_ROOM))
+        self.clips = ClipSet(
+            replace(
+                config.clips, rooms=rooms, clips_per_room=_PER_ROOM, first_seed=settings.first_seed
+            )
+        )
+        self._count = min(settings.clips, len(self.clips))
+
+    @torch.inference_mode()
+    def measure(self, model: CoopNetModel, device: torch.device) -> dict[str, float]:
+        """Return figures: abs_rel of all, still and moving pixels, each median scaled over all.
+
+        ``rotation_deg`` and ``direction_deg`` are the mean errors of the motion between the views.
+        """
+        figures: dict[str, list[DepthMetrics | None]] = {"all": [], "still": [], "moving": []}
+        turns, directions = [], []
+        for index in range(self._count):
+            clip = self.clips.clip(index, [1, 0]).to(device)
+            truth, moving = clip.depth[:, 0], clip.moving[:, 0]
+            depth = model.depth_net(clip.image[:, 0])
+            known = (truth > _NEAR_M) & (truth < _FAR_M)
+            depth = depth * (truth[known].median() / depth[known].median())
+            for name, mask in (("all", known), ("still", ~moving), ("moving", moving)):
+                metrics = depth_metrics(depth, truth * mask, _NEAR_M, _FAR_M)
+                figures[name].append(metrics)
+            motion = model.pose_net(clip.image[:, 0], clip.image[:, 1])
+            turn, direction = _motion_errors(motion, clip)
+            turns.append(turn)
+            directions.append(direction)
+        found = {
+            f"{name}.abs_rel": mean.abs_rel
+            for name, metrics in figures.items()
+            if (mean := mean_depth_metrics(metrics)) is not None
+        }
+        found["rotation_deg"] = sum(turns) / max(len(turns), 1)
+        found["direction_deg"] = sum(directions) / max(len(directions), 1)
+        return found
+
+
+def _motion_errors(T_source_target: torch.Tensor, clip: ClipBatch) -> tuple[float, float]:
+    """Return the error of the rotation and of the translation's direction, degrees."""
+    truth = (clip.T_camera_map[:, 1] @ se3.inverse(clip.T_camera_map[:, 0])).double()
+    found = T_source_target.double()
+    turn = se3.log(se3.inverse(truth) @ found)[0, 3:].norm()
+    one, other = truth[0, :3, 3], found[0, :3, 3]
+    cosine = (one @ other) / (one.norm() * other.norm()).clamp_min(1e-9)
+    return math.degrees(float(turn)), math.degrees(math.acos(max(-1.0, min(1.0, float(cosine)))))

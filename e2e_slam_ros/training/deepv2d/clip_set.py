@@ -1,0 +1,103 @@
+"""Rendered clips as a set: rendered once, kept as files, then read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from e2e_slam_ros.config.errors import TrainingError
+from e2e_slam_ros.multiview.deepv2d.deepv2d import relative_poses
+from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
+from e2e_slam_ros.training.deepv2d.clip_config import ClipConfig
+from e2e_slam_ros.training.deepv2d.clip_rendering import render_clip_file
+from e2e_slam_ros.training.deepv2d.room_clip import clip_path, is_complete, read_clip
+
+_MM_PER_M = 1000.0
+
+
+class ClipSet:
+    """Clips of rooms by number. Missing or damaged files are rendered again.
+
+    Raises:
+        TrainingError: a smallest value above its largest.
+
+    >>> len(ClipSet(ClipConfig(rooms=3, clips_per_room=4)))
+    12
+    """
+
+    def __init__(self, config: ClipConfig) -> None:
+        for name, low, high in (
+            ("fov", config.fov_min_deg, config.fov_max_deg),
+            ("interval", config.interval_min_s, config.interval_max_s),
+        ):
+            if low > high:
+                raise TrainingError.from_parts(
+                    f"clips.{name}_min", low, f"at most the largest, {high:g}", "swap the two"
+                )
+        self.config = config
+        self.folder = Path(config.cache).expanduser() if config.cache else _default_folder()
+
+    def __len__(self) -> int:
+        return self.config.rooms * self.config.clips_per_room
+
+    @property
+    def frames(self) -> int:
+        """Frames of each clip."""
+        return self.config.frames
+
+    def missing(self) -> list[int]:
+        """Return the seeds of the rooms that have no usable file yet."""
+        first = self.config.first_seed
+        seeds = range(first, first + self.config.rooms)
+        return [s for s in seeds if not is_complete(self._path(s), self.config, s)]
+
+    def render_missing(self, progress: bool = False) -> int:
+        """Render every room that has no file yet, a second each; return how many there were.
+
+        Raises:
+            DataError: the folder cannot be written, the disk is full.
+        """
+        seeds = self.missing()
+        for seed in tqdm(seeds, unit="room", disable=not progress or not seeds):
+            render_clip_file(self.folder, self.config, seed)
+        return len(seeds)
+
+    def clip(self, index: int, frames: Sequence[int]) -> ClipBatch:
+        """Return the chosen frames of a clip as a batch of one, the first of them the keyframe.
+
+        Raises:
+            IndexError: no such clip.
+            DataError: the room had to be rendered and cannot be written.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"clip {index} of {len(self)}")
+        room, place = divmod(index, self.config.clips_per_room)
+        seed = self.config.first_seed + room
+        try:
+            stored = read_clip(self._path(seed), self.config, seed, place)
+        except TrainingError:
+            render_clip_file(self.folder, self.config, seed)
+            stored = read_clip(self._path(seed), self.config, seed, place)
+        chosen = list(frames)
+        depth = torch.from_numpy(stored.depth[chosen].astype("int32")).float() / _MM_PER_M
+        image = torch.from_numpy(stored.image[chosen]).permute(0, 3, 1, 2).float() / 255.0
+        return ClipBatch(
+            image=image[None],
+            depth=depth[None, :, None],
+            intrinsics=torch.from_numpy(stored.intrinsics).float()[None],
+            T_camera_map=relative_poses(torch.from_numpy(stored.T_map_camera[chosen])[None]),
+            moving=torch.from_numpy(stored.moving[chosen])[None, :, None],
+            noise=torch.zeros(1, len(chosen), 6),
+        )
+
+    def _path(self, seed: int) -> Path:
+        return clip_path(self.folder, self.config, seed)
+
+
+def _default_folder() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "e2e_slam_ros" / "clips"
