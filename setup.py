@@ -15,6 +15,7 @@ setup(
         PACKAGE: [
             "depth/weights/*",
             "evaluation/report.css",
+            "evaluation/run/map_view.*",
             "nodes/fastdds_profile.xml",
             "training/recipes/*.yaml",
         ]
