@@ -17,6 +17,7 @@ setup(
             "evaluation/report.css",
             "multiview/dro/weights/*",
             "multiview/deepv2d/weights/*",
+            "evaluation/run/map_view.*",
             "nodes/fastdds_profile.xml",
             "training/recipes/*.yaml",
         ]

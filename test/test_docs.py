@@ -11,7 +11,9 @@ import pytest
 from e2e_slam_ros.commands.parameters import markdown_table
 
 REPO = Path(__file__).parent.parent
-PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+PAGES = [
+    page for folder in (".", "docs", "examples") for page in sorted((REPO / folder).glob("*.md"))
+]
 PARTS = [path.parent.name for path in (REPO / "e2e_slam_ros").glob("*/__init__.py")]
 FOLDERS = "|".join(["bench", "examples", "launch", "e2e_slam_ros", "test", *PARTS])
 

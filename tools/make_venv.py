@@ -59,6 +59,7 @@ LATER_GENERATORS = ("ament-cmake-ros-core",)
 # Left out of requirements.txt where ROS 2 is installed: its own OpenCV is what cv_bridge uses.
 OPENCV = "opencv-python-headless"
 # A reference for tests. Its wheels need pytest 9, which breaks the launch tests of a distribution.
+PYTEST_BESIDE_ROS = "pytest<9"  # ros2/launch#979
 GTSAM = 'gtsam>=4.3; python_version >= "3.11"'
 
 
@@ -173,6 +174,7 @@ def install_requirements(options: Options) -> None:
     if not options.system_ros:
         arguments.append(GTSAM)
     else:
+        arguments.append(PYTEST_BESIDE_ROS)
         # The distribution's compiled packages (cv_bridge) were built against this NumPy.
         probe = subprocess.run(
             [sys.executable, "-c", "import numpy; print(numpy.__version__)"],
@@ -180,8 +182,14 @@ def install_requirements(options: Options) -> None:
             text=True,
         )
         if probe.returncode == 0:
-            arguments.append(f"numpy=={probe.stdout.strip()}")
+            arguments.append(numpy_beside_ros(probe.stdout.strip()))
     pip_install(options, arguments)
+
+
+def numpy_beside_ros(installed: str) -> str:
+    """The distribution's NumPy; where it is older than 1.26 (Humble), one with the same ABI."""
+    version = tuple(int(part) for part in installed.split(".")[:2])
+    return f"numpy=={installed}" if version >= (1, 26) else "numpy<2"
 
 
 def product_requirements(system_ros: bool) -> list[str]:
@@ -264,7 +272,7 @@ def steps(options: Options) -> list[Step]:
         torch_step(options),
         Step(
             "Python packages (requirements.txt, requirements-dev.txt)",
-            digest(*requirements),
+            digest(*requirements) + (PYTEST_BESIDE_ROS if options.system_ros else ""),
             lambda: install_requirements(options),
         ),
         Step(

@@ -1,6 +1,7 @@
 """The report: one self-contained HTML page of sections, tables and figures.
 
-The page has no script and loads nothing from elsewhere.
+The page loads nothing from elsewhere: its policy forbids it to the browser. Its only script is
+that of the interactive map.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from typing import Literal
 
 from e2e_slam_ros.evaluation.figure import png_uri
 from e2e_slam_ros.evaluation.score_table import ScoreTable
+
+# What stands in the page itself, and nothing else.
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+)
 
 
 class Report:
@@ -36,7 +42,7 @@ class Report:
         if command:
             told += f"<p><code>{escape(command)}</code></p>"
         heading = f"<h1>{escape(title)} <small>{escape(kind)}</small></h1>"
-        self._parts = [f"<header>{heading}{told}</header>"]
+        self._parts = [("", f"<header>{heading}{told}</header>")]
 
     def cards(self, cards: Sequence[tuple[str, str]]) -> None:
         """Add a row of large figures: label and value of each."""
@@ -44,32 +50,45 @@ class Report:
             f'<div class="card"><b>{escape(value)}</b><span>{escape(label)}</span></div>'
             for label, value in cards
         )
-        self._parts.append(f'<div class="cards">{items}</div>')
+        self._parts.append(("", f'<div class="cards">{items}</div>'))
 
-    def section(self, name: str, draw: Callable[[], str], warn: bool = False) -> None:
+    def size(self) -> int:
+        """Return the number of characters so far."""
+        return len(self.html())
+
+    def section(
+        self, name: str, draw: Callable[[], str], warn: bool = False, before: str = ""
+    ) -> None:
         """Add a section.
 
         Args:
             draw: returns its HTML. When it fails the section says why, and the page goes on.
             warn: give the section the colour of a warning.
+            before: name of the section in front of which it stands; at the end where there is
+                none of that name.
         """
         try:
             content = draw()
         except Exception as error:  # noqa: BLE001 - a picture must not cost the page
             content = empty(f"This part could not be drawn: {type(error).__name__}: {error}")
         kind = ' class="warn"' if warn else ""
-        self._parts.append(f"<section{kind}><h2>{escape(name)}</h2>\n{content}\n</section>")
+        part = f"<section{kind}><h2>{escape(name)}</h2>\n{content}\n</section>"
+        names = [known for known, _ in self._parts]
+        place = names.index(before) if before and before in names else len(names)
+        self._parts.insert(place, (name, part))
 
     def html(self) -> str:
         """Return the page."""
         style = (files("e2e_slam_ros.evaluation") / "report.css").read_text(encoding="utf-8")
         head = (
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{escape(self._title)} · e2e_slam_ros</title><style>{style}</style></head>"
             "<body><main>"
         )
-        return "\n".join([head, *self._parts, "</main></body></html>"]) + "\n"
+        parts = [part for _, part in self._parts]
+        return "\n".join([head, *parts, "</main></body></html>"]) + "\n"
 
 
 def protocol_page(

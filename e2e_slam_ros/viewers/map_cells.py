@@ -9,16 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+from e2e_slam_ros.mapping.thinning import FINEST_M, cell_keys, thinned
 
 Cell = tuple[int, int, int]
 Indices = npt.NDArray[np.int64]
 
 _CELL_M = 2.0
-# One point for each cube of this side. It grows by the factor until the points are few enough.
-_FINEST_M = 0.02
-_COARSER = 1.3
-# Cubes are numbered by 21 bits an axis: 20 km at the finest side.
-_BITS = 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +81,13 @@ class MapCells:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._spacing_m = _FINEST_M
+        self._spacing_m = FINEST_M
         self._sent: dict[Cell, bytes] = {}
 
     def update(self, cloud: SurfelCloud) -> CellChanges:
         """Return the changes since the last map. Points that are not finite are left out."""
         finite = np.flatnonzero(np.isfinite(cloud.positions).all(axis=1))
-        chosen = self._thinned(cloud.positions, finite)
+        chosen, self._spacing_m = thinned(cloud.positions, finite, self._most, self._spacing_m)
         positions, colors = cloud.positions[chosen], cloud.colors[chosen]
         cells, changed, sent = np.floor(positions / _CELL_M).astype(np.int64), {}, {}
         for cell, rows in _groups(cells):
@@ -105,30 +101,12 @@ class MapCells:
         self._sent = sent
         return CellChanges(changed, gone, self._spacing_m)
 
-    def _thinned(self, positions: npt.NDArray[np.float32], rows: Indices) -> Indices:
-        """Return one row for each cube, in the order of the cubes."""
-        while True:
-            cubes = np.floor(positions[rows] / self._spacing_m).astype(np.int64)
-            _, first = np.unique(_keys(cubes), return_index=True)
-            # What is left of a map that was far too large need not be cut in one step.
-            if len(first) <= self._most:
-                return rows[first]
-            self._spacing_m *= _COARSER
-
-
-def _keys(cubes: Indices) -> Indices:
-    """Return one number for each row of (N, 3) whole numbers."""
-    half = 1 << (_BITS - 1)
-    x, y, z = (np.clip(cubes + half, 0, 2 * half - 1)).T
-    keys: Indices = (x << (2 * _BITS)) | (y << _BITS) | z
-    return keys
-
 
 def _groups(cells: Indices) -> list[tuple[Cell, Indices]]:
     """Return the rows of each cell of (N, 3), cells in order and rows as they were."""
     if not len(cells):
         return []
-    keys = _keys(cells)
+    keys = cell_keys(cells)
     order = np.argsort(keys, kind="stable")
     ends = np.flatnonzero(np.diff(keys[order])) + 1
     groups = []

@@ -21,11 +21,15 @@ from e2e_slam_ros.evaluation.run.charts import (
     tracking_charts,
     trajectory_charts,
 )
+from e2e_slam_ros.evaluation.run.map_view import map_view
 from e2e_slam_ros.evaluation.run.pictures import keyframe_pictures, map_pictures
 from e2e_slam_ros.evaluation.run.summary import RunSummary
 from e2e_slam_ros.evaluation.run.tables import refinement_table, run_table, stage_table
 from e2e_slam_ros.evaluation.score_table import counted, number
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
+
+# Size of the whole page; the interactive map takes what the other parts leave.
+_MOST_CHARACTERS = 4_900_000
 
 
 def report_html(
@@ -54,6 +58,8 @@ def report_html(
     if summary.refinement is not None:
         page.section("Refinement", lambda: _refinement(summary))
     page.section("Parameters", lambda: _parameters(config))
+    room = _MOST_CHARACTERS - page.size()
+    page.section("Map in 3-D", lambda: map_view(summary, cloud, room), before="Map")
     return page.html()
 
 
