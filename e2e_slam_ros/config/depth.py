@@ -64,11 +64,6 @@ class DroConfig:
 
     Example:
         >>> DroConfig().iterations
-class DeepV2DConfig:
-    """Depth from several images by DeepV2D (``depth.source: deepv2d``).
-
-    Example:
-        >>> DeepV2DConfig().neighbours
         4
     """
 
@@ -93,6 +88,26 @@ class DeepV2DConfig:
         "share of motion stereo in the answer where it has one, by the logarithm of depth",
         low=0.0,
         high=1.0,
+    )
+    neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
+    min_baseline_m: float = leaf(
+        0.06,
+        "earlier keyframes nearer than this are left out, metres: they show no parallax",
+        low=0.0,
+    )
+
+
+@dataclass(frozen=True)
+class DeepV2DConfig:
+    """Depth from several images by DeepV2D (``depth.source: deepv2d``).
+
+    Example:
+        >>> DeepV2DConfig().neighbours
+        4
+    """
+
+    checkpoint: str = leaf(
+        "", "path of the weights (.safetensors); empty: those of the package, if it has any"
     )
     width: int = leaf(256, "network input width in pixels, a multiple of 4", low=32)
     height: int = leaf(192, "network input height in pixels, a multiple of 4", low=32)
@@ -126,11 +141,8 @@ class DepthConfig:
         "sensor",
         "sensor: the aligned depth topic; motion_stereo: depth from the images and poses of the "
         "last keyframes; network: depth predicted from one image; dro: motion_stereo and network, "
-        "refined by a recurrent optimiser",
-        choices=("sensor", "motion_stereo", "network", "dro"),
-        "last keyframes; network: depth predicted from one image; deepv2d: as motion_stereo, by a "
-        "network",
-        choices=("sensor", "motion_stereo", "network", "deepv2d"),
+        "refined by a recurrent optimiser; deepv2d: as motion_stereo, by a network",
+        choices=("sensor", "motion_stereo", "network", "dro", "deepv2d"),
     )
     min_m: float = leaf(0.1, "nearest depth used, metres", low=0.0)
     max_m: float = leaf(8.0, "farthest depth used, metres", low=0.1)

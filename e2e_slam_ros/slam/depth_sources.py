@@ -12,8 +12,8 @@ from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.sensor import SensorDepth
 from e2e_slam_ros.depth.source import DepthSource, DepthTraits, DepthUnit
-from e2e_slam_ros.multiview.dro.source import DroDepth
 from e2e_slam_ros.multiview.deepv2d.source import DeepV2DDepth
+from e2e_slam_ros.multiview.dro.source import DroDepth
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.refine.scale_estimators import scale_needs_sensor
 
