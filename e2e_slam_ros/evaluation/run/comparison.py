@@ -83,6 +83,11 @@ def _figures(summary: RunSummary) -> dict[str, str | None]:
         "True metres per metre": f"{metrics.scale:.3f}" if found and metrics else None,
         "Depth abs_rel": f"{depth.abs_rel:.3f}" if scored and depth else None,
         "Measured points to map, median": None if fit is None else f"{fit.median_m * 100:.1f} cm",
+        "Map F-score at 5 / 10 cm": (
+            None
+            if summary.map_quality is None
+            else f"{summary.map_quality.f_score_5:.2f} / {summary.map_quality.f_score_10:.2f}"
+        ),
         "Keyframes mapped": f"{summary.keyframes:,}",
         "Surfels": f"{summary.surfels:,}",
         "Wall time": f"{summary.wall_s:.0f} s",

@@ -15,8 +15,8 @@ from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 Array = npt.NDArray[np.float64]
 
 _FARTHEST_M = 8.0
-# Every sixth measured pixel in each direction is a reference point.
-_STRIDE = 6
+# Number of reference points along an image row: every sixth pixel of an image 540 wide.
+_REFERENCES = 90
 _MOST_POINTS, _MOST_SURFELS, _MOST_WALLS = 300_000, 200_000, 20_000
 # A surfel farther behind what is measured than this was hidden.
 _HIDDEN_M = 0.1
@@ -129,8 +129,9 @@ def map_quality(cloud: SurfelCloud, views: Sequence[MeasuredView]) -> MapQuality
 
 def _points(view: MeasuredView) -> Array:
     """Return measured points (M, 3) in the map."""
-    depth = _known_depth(view)[::_STRIDE, ::_STRIDE]
-    v, u = np.indices(depth.shape) * _STRIDE
+    step = max(1, round(view.depth.shape[1] / _REFERENCES))
+    depth = _known_depth(view)[::step, ::step]
+    v, u = np.indices(depth.shape) * step
     camera, some = view.camera, depth > 0
     x, y = (u - camera.cx) / camera.fx * depth, (v - camera.cy) / camera.fy * depth
     local = np.stack([x, y, depth], axis=-1)[some]

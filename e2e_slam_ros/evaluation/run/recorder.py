@@ -21,6 +21,11 @@ from e2e_slam_ros.evaluation.even_sample import EvenSample
 from e2e_slam_ros.evaluation.run.excerpts import keyframe_sample, measured_points
 from e2e_slam_ros.evaluation.run.map_fit import map_metrics
 from e2e_slam_ros.evaluation.run.map_frame import map_frame, map_frame_ate
+from e2e_slam_ros.evaluation.run.measured_views import (
+    MeasuredDepth,
+    measured_depth,
+    quality_of_map,
+)
 from e2e_slam_ros.evaluation.run.pose_residuals import PoseResiduals, PoseVerdict
 from e2e_slam_ros.evaluation.run.summary import (
     KeyframeRecord,
@@ -45,6 +50,8 @@ Metrics = TypeVar("Metrics")
 _SAMPLES = 8
 # Keyframes whose measured points are compared with the final map (at most twice as many).
 _FIT_KEYFRAMES = 200
+# Keyframes whose measured depth judges the final map from both sides.
+_JUDGES = 60
 
 
 class RunRecorder(RunObserver):
@@ -88,6 +95,7 @@ class RunRecorder(RunObserver):
         self._records: list[KeyframeRecord] = []
         self._samples: EvenSample[KeyframeSample] = EvenSample(_SAMPLES)
         self._measured: EvenSample[npt.NDArray[np.float32]] = EvenSample(_FIT_KEYFRAMES)
+        self._judges: EvenSample[MeasuredDepth] = EvenSample(_JUDGES)
         self._refinement = RefinementCounts()
         self._residuals = PoseResiduals()
         self._revised = 0
@@ -136,6 +144,8 @@ class RunRecorder(RunObserver):
                 self._refinement.add(result.outcome)
             if measured is not None:
                 self._measured.offer(measured)
+            if truth is not None:
+                self._judges.offer(measured_depth(result.keyframe, truth))
             wanted = self._samples.wants_next()
             if not wanted:
                 self._samples.skip()
@@ -168,7 +178,7 @@ class RunRecorder(RunObserver):
         with self._lock:
             stamps, poses = list(self._stamps), list(self._poses)
             records, samples = tuple(self._records), tuple(self._samples.chosen())
-            measured = self._measured.items()
+            measured, judges = self._measured.items(), self._judges.items()
             latency = {stage: StageLatency.of(times) for stage, times in self._latency.items()}
             last, device = self._last, self._device
             poses_of_last = self._poses_of_last
@@ -177,6 +187,7 @@ class RunRecorder(RunObserver):
             tracking = TrackingHistory.of(self._states, landmarks)
         trajectory = self._trajectory(stamps, poses)
         given = self._T_truth_map is not None
+        T_truth_map = self._T_truth_map if given else map_frame(trajectory)
         report = None if self.observed is None else self.observed.report
         notes = [*self._notes, *([] if report is None else report.notes)]
         self.cloud = cloud
@@ -201,6 +212,11 @@ class RunRecorder(RunObserver):
                 notes,
             ),
             map_fit=_computed(lambda: map_metrics(measured, cloud.positions), "map error", notes),
+            map_quality=_computed(
+                lambda: quality_of_map(cloud, judges, self._true_pose, T_truth_map),
+                "map quality",
+                notes,
+            ),
             map_hash=map_hash,
             latency_ms=latency,
             problems=dict(problems),
@@ -208,7 +224,7 @@ class RunRecorder(RunObserver):
             samples=samples,
             skipped={} if report is None else dict(report.skipped),
             refinement=refinement,
-            T_truth_map=self._T_truth_map if given else map_frame(trajectory),
+            T_truth_map=T_truth_map,
             map_frame_ate_m=map_frame_ate(trajectory, self._T_truth_map) if given else None,
             localizes_only=self._config.tracking.localize_only,
             notes=tuple(n for n in notes if not n.startswith(CONTRADICTION)),
@@ -232,6 +248,9 @@ class RunRecorder(RunObserver):
         source = self._config.pose.source
         recorded = self.observed is not None and source in ("topic", "odometry", "tf")
         return "recording" if recorded else source
+
+    def _true_pose(self, stamp_ns: int) -> npt.NDArray[np.float64] | None:
+        return None if self.observed is None else self.observed.true_pose(stamp_ns)
 
     def _true_depth(self, keyframe: Keyframe, answer: DepthEstimate) -> torch.Tensor | None:
         """Return (H, W) metres on the estimate's device, or None."""

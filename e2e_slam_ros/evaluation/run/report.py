@@ -73,6 +73,10 @@ def _cards(summary: RunSummary) -> list[tuple[str, str]]:
         ("surfels", f"{summary.surfels:,}"),
         ("measured points to map", number(to_map, ".2f", " cm")),
     ]
+    if summary.map_quality is not None:
+        quality = summary.map_quality
+        cards.append(("map F-score at 5 cm", f"{quality.f_score_5:.2f}"))
+        cards.append(("surfels in empty space", f"{quality.in_empty_space:.0%}"))
     if not summary.poses_are_given:
         ate_cm = None if ate is None else ate.ate_rmse_m * 100
         cards.append(("trajectory ATE", number(ate_cm, ".1f", " cm")))

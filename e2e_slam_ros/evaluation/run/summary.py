@@ -13,6 +13,7 @@ import numpy.typing as npt
 from e2e_slam_ros.config.pose import TRACKED_SOURCES
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
 from e2e_slam_ros.evaluation.run.map_fit import MapMetrics
+from e2e_slam_ros.evaluation.run.map_quality import MapQuality
 from e2e_slam_ros.evaluation.run.tracking_history import TrackingHistory
 from e2e_slam_ros.evaluation.trajectory.errors import TrajectoryMetrics
 from e2e_slam_ros.geometry.camera import PinholeCamera
@@ -169,6 +170,7 @@ class RunSummary:
         pose_source: name of the source of poses; "recording" are the poses of the sequence.
         trajectory, trajectory_metrics: poses and their error.
         map_fit: distance from measured points to the map.
+        map_quality: accuracy and completeness of the map, both against measured depth.
         refinement: numbers of refinements; None where none was configured.
         map_hash: content hash of the saved map.
         latency_ms: stage name -> times.
@@ -222,6 +224,7 @@ class RunSummary:
     warnings: tuple[str, ...] = ()
     tracking: TrackingHistory | None = None
     poses: PoseFacts | None = None
+    map_quality: MapQuality | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -245,6 +248,14 @@ class RunSummary:
     def truth_is_input(self) -> bool:
         """True when the fused depth is the measurement that it is compared with."""
         return is_measured(self.depth_source)
+
+    def _map_quality(self) -> dict[str, Any]:
+        quality = self.map_quality
+        return {
+            **_fields(quality, MapQuality, but="surfels"),
+            "f_score_5": None if quality is None else quality.f_score_5,
+            "f_score_10": None if quality is None else quality.f_score_10,
+        }
 
     def _pose_scale(self) -> dict[str, Any] | None:
         if self.poses is None:
@@ -281,6 +292,7 @@ class RunSummary:
                 },
                 "tracking": None if self.tracking is None else self.tracking.to_metrics(),
                 "map_fit": _fields(self.map_fit, MapMetrics, but="points"),
+                "map_quality": self._map_quality(),
                 "refinement": None if self.refinement is None else asdict(self.refinement),
                 "map_hash": self.map_hash,
                 "latency_ms": {stage: asdict(times) for stage, times in self.latency_ms.items()},

@@ -45,6 +45,7 @@ def run_table(summary: RunSummary) -> ScoreTable:
         *_trajectory_rows(summary),
         *_pose_rows(summary),
         _map_row(summary),
+        *_quality_rows(summary),
         _row("Device", summary.device),
         _row("Wall time", f"{summary.wall_s:.1f} s"),
     ]
@@ -158,3 +159,22 @@ def _map_row(summary: RunSummary) -> ScoreRow:
     p95, worst = fit.p95_m * 100, fit.worst_keyframe_m * 100
     remark = f"median; p95 {p95:.2f} cm; worst keyframe {worst:.2f} cm"
     return _row(label, f"{fit.median_m * 100:.2f} cm", remark)
+
+
+def _quality_rows(summary: RunSummary) -> list[ScoreRow]:
+    """Return how good the map is against measured depth, both ways."""
+    quality = summary.map_quality
+    if quality is None:
+        return []
+    five = f"{quality.accuracy_5:.0%} of the surfels are right, {quality.completeness_5:.0%} found"
+    ten = (
+        f"{quality.accuracy_10:.0%} of the surfels are right, {quality.completeness_10:.0%} found"
+    )
+    return [
+        _row("Map F-score at 5 cm", f"{quality.f_score_5:.3f}", five),
+        _row("Map F-score at 10 cm", f"{quality.f_score_10:.3f}", ten),
+        _row(
+            "Surfels in empty space", f"{quality.in_empty_space:.1%}", "seen through by a sensor"
+        ),
+        _row("Doubled walls", f"{quality.double_walls:.1%}", "a second layer 4 to 14 cm behind"),
+    ]
