@@ -26,6 +26,8 @@ def test_the_map_of_recorded_frames_lies_on_what_the_sensor_measured(
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["keyframes"] >= 1
     assert metrics["map_fit"]["worst_keyframe_m"] < 0.02
+    quality = metrics["map_quality"]
+    assert quality["f_score_5"] > 0.97 and quality["in_empty_space"] < 0.02
     assert metrics["trajectory"]["ate_rmse_m"] == pytest.approx(0.0, abs=1e-6)
     page = (tmp_path / "report.html").read_text()
     assert "could not be drawn" not in page
