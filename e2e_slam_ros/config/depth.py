@@ -64,7 +64,7 @@ class DroConfig:
 
     Example:
         >>> DroConfig().iterations
-        4
+        8
     """
 
     checkpoint: str = leaf(
@@ -72,7 +72,7 @@ class DroConfig:
     )
     width: int = leaf(192, "network input width in pixels, a multiple of 16", low=64)
     iterations: int = leaf(
-        4, "updates of the depth, most; 0 gives the depth it starts from", low=0, high=48
+        8, "updates of the depth, most; 0 gives the depth it starts from", low=0, high=48
     )
     least_change: float = leaf(
         0.0, "end early when depth changes by less, as a mean share; 0 never", low=0.0, high=1.0
