@@ -63,6 +63,14 @@ _FIGURES = ("abs_rel", "rmse", "delta_1")
 _ROOM_FRAMES, _ROOM_HZ = 24, 3.0
 # A picture shows depth by its logarithm: 0.5 m white, 8 m black.
 _NEAR_M, _FAR_M = 0.5, 8.0
+_SHOWN = (
+    "one image",
+    "one image, corrected",
+    "motion stereo",
+    "DRO, 8 updates",
+    "mean of motion stereo and DRO",
+    "DeepV2D",
+)
 
 
 class Sources:
@@ -162,7 +170,8 @@ def compare(
             if every is None or seen is None:
                 continue
             rows.setdefault(name, []).append(_row(every, seen, truth, low, high))
-        pictures.append([keyframe.image, truth, *found.values()])
+        shown = [found[name] for name in _SHOWN if name in found]
+        pictures.append([keyframe.image, truth, *shown])
     means = {
         name: {key: float(np.mean([row[key] for row in some])) for key in some[0]}
         for name, some in rows.items()
@@ -272,7 +281,7 @@ def sequences(options: argparse.Namespace, config: Config) -> Iterator[Iterator[
 
 
 def draw(pictures: list[list[torch.Tensor]], path: Path, rows: int) -> None:
-    """Write a sheet: image, truth and every source, for evenly chosen keyframes."""
+    """Write a sheet: image, truth and some of the sources, for evenly chosen keyframes."""
     chosen = np.linspace(0, len(pictures) - 1, min(rows, len(pictures))).round().astype(int)
     lines = []
     for number in dict.fromkeys(chosen.tolist()):
