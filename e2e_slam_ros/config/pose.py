@@ -46,13 +46,6 @@ class PoseConfig:
         low=0.1,
         live=True,
     )
-    disagreement_motion_px: float = leaf(
-        0.3,
-        "the same limit where depth comes from the motion between images: an error of a "
-        "centimetre in a baseline of 30 cm is one of 3 % in depth",
-        low=0.05,
-        live=True,
-    )
     sigma_m: float = leaf(
         0.05,
         "standard deviation of a pose on the topic along each axis, metres; odometry and tf "

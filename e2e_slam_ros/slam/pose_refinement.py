@@ -55,9 +55,8 @@ class PoseRefinement:
         self._always = config.pose.refine == "on" or config.tracking.prior != "none"
         self._measured = depth_traits(config).needs_sensor
         self._build = build
-        self._agreement = ImageAgreement(self._limit_px(config.pose))
+        self._agreement = ImageAgreement(config.pose.disagreement_px)
         self._course = GivenCourse(config.pose.jump_m)
-        self._jump_px = config.pose.disagreement_px
         self._tracking: PoseTracking | None = None
         # The last frames and mapped keyframes of before the tracker is built.
         self._frames: deque[Frame] = deque(maxlen=_KEPT)
@@ -106,7 +105,7 @@ class PoseRefinement:
         if not np.isfinite(given).all():
             return TrackedPose(frame.stamp_ns, given, None, self.state)
         check = self._agreement.observe(frame, given)
-        notice = self._course.follow(frame.stamp_ns, given, check, self._jump_px)
+        notice = self._course.follow(frame.stamp_ns, given, check, self._agreement.limit_px)
         if notice:
             self.on_notice("given_pose", notice)
         tracking = self._tracker(given)
@@ -157,8 +156,7 @@ class PoseRefinement:
 
     def configure(self, config: Config) -> None:
         """Use changed live parameters."""
-        self._agreement.limit_px = self._limit_px(config.pose)
-        self._jump_px = config.pose.disagreement_px
+        self._agreement.limit_px = config.pose.disagreement_px
 
     def reset(self) -> None:
         """Forget everything; given poses count as right again."""
@@ -209,9 +207,6 @@ class PoseRefinement:
         """Return a given pose in the map: the same one, as long as nothing jumped."""
         T_map_given = self._course.T_map_given
         return given if np.array_equal(T_map_given, np.eye(4)) else T_map_given @ given
-
-    def _limit_px(self, config: PoseConfig) -> float:
-        return config.disagreement_px if self._measured else config.disagreement_motion_px
 
     def _sigma(self, frame: Frame) -> PoseSigma:
         return pose_sigma(self._config, frame.pose_sigma, self._drifts)
