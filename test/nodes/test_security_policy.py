@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +13,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 
+from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import E2ESlamError
+from e2e_slam_ros.data.frame import Frame, ReaderReport
 from e2e_slam_ros.data.tum import TumReader
+from e2e_slam_ros.nodes import replay
 from nodes.node_graph import NodeGraph, node_graph
 from nodes.real_bag import TOPICS, write_bag
 from nodes.ros_peer import REPO, peer_in, running
@@ -89,3 +95,39 @@ def test_the_policy_allows_what_the_bag_player_does_beside_its_bag(
 def test_the_enclave_of_the_computer_is_that_of_both_its_nodes() -> None:
     for node in ("depth_node", "mapper_node"):
         assert allowed("computer", node) == allowed(node, node)
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "LOCALHOST"), ("SUBNET", "SUBNET")])
+def test_a_replay_stays_on_this_machine_unless_told(
+    given: str | None, used: str, ros_domain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, seen = "ROS_AUTOMATIC_DISCOVERY_RANGE", []
+    # Set first, so that what the replay sets is taken back at the end.
+    monkeypatch.setenv(name, given or "")
+    if given is None:
+        monkeypatch.delenv(name)
+
+    def no_start(*_: object) -> None:
+        seen.append(os.environ[name])
+        raise E2ESlamError("far enough")
+
+    monkeypatch.setattr(replay, "start_ros", no_start)
+    with pytest.raises(E2ESlamError, match="far enough"):
+        replay.run_replay(NoFrames(), Config(), lockstep=True)
+    assert seen == [used]
+
+
+class NoFrames:
+    """No frames."""
+
+    name = "none"
+    report = ReaderReport()
+
+    def __len__(self) -> int:
+        return 0
+
+    def __getitem__(self, index: int) -> Frame:
+        raise IndexError(index)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(())
