@@ -27,6 +27,7 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/launch", sorted(glob("launch/*.launch.py"))),
         (f"share/{PACKAGE}/config", sorted([*glob("config/*.yaml"), *glob("config/*.xml")])),
+        (f"share/{PACKAGE}/config/sros2", sorted(glob("config/sros2/*.xml"))),
         (f"share/{PACKAGE}/rviz", sorted(glob("rviz/*.rviz"))),
     ],
     # Only setuptools: the scripts of the setuptools in ROS 2 Humble check this list each time

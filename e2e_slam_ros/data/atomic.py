@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from e2e_slam_ros.config.errors import DataError, E2ESlamError
+
+_LEFT_OVER_S = 60.0
 
 
 @contextmanager
@@ -40,6 +44,7 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_over(path)
         # Never through a link that somebody put there.
         partial.unlink(missing_ok=True)
         with partial.open("xb") as stream:
@@ -53,6 +58,32 @@ def open_atomic(path: Path | str, error: type[E2ESlamError] = DataError) -> Iter
         # After the rename the hidden file is gone. Only a failed write leaves one.
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _remove_left_over(path: Path) -> None:
+    """Remove what a killed writer of ``path`` left.
+
+    Its process is gone and has not written for a minute: a process of another container that
+    writes into the same folder is not seen here.
+    """
+    hidden = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.\d+\.partial")
+    for found in path.parent.glob(".*.partial"):
+        if (writer := hidden.fullmatch(found.name)) is None:
+            continue
+        with suppress(OSError):
+            age_s = time.time() - found.stat().st_mtime
+            if age_s > _LEFT_OVER_S and not _runs(int(writer[1])):
+                found.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 @contextmanager

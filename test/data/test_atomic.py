@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +74,28 @@ def test_writers_do_not_mix(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda text: write_text_atomic(path, text), texts))
     assert path.read_text() in texts
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    script = "from e2e_slam_ros.data.atomic import open_atomic\n"
+    script += f"with open_atomic({str(tmp_path / 'map.bin')!r}) as file:\n"
+    script += "    file.write(b'half'); file.flush(); print('begun', flush=True); input()\n"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None and writer.stdout.readline() == b"begun\n"
+    (left,) = tmp_path.glob(".map.bin.*.partial")
+    os.utime(left, (0, 0))
+    write_text_atomic(tmp_path / "map.bin", "new")
+    assert left.exists(), "its writer still runs"
+    writer.kill()
+    writer.communicate()
+    other = tmp_path / left.name.replace("map.bin", "map.bin.more")
+    other.write_bytes(b"of another file")
+    os.utime(left)
+    write_text_atomic(tmp_path / "map.bin", "newer")
+    assert left.exists(), "it may be of another container: it was written to just now"
+    os.utime(left, (0, 0))
+    os.utime(other, (0, 0))
+    write_text_atomic(tmp_path / "map.bin", "newest")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [other.name, "map.bin"]
