@@ -2,11 +2,13 @@
 
     python bench/deepv2d.py cost
     python bench/deepv2d.py rooms --weights W.safetensors --cache DIR
+    python bench/deepv2d.py motion --weights W.safetensors --cache DIR
     python bench/deepv2d.py frames --weights W.safetensors --data <rooms_000> --frames 0:250
 
 ``cost``: forward time (CPU seconds) and peak memory at 320x240 of both architectures with 2 and 5
-views; each case runs in a process of its own. ``rooms``: rendered rooms that were not trained on; ``motion``: their motion from true depth.
-``frames``: a recording with poses and depth; every frame against those before it.
+views; each case runs in a process of its own. ``rooms``: rendered rooms that were not trained on.
+``motion``: poses from true depth in the same rooms. ``frames``: a recording with poses and depth;
+every frame against those before it.
 """
 
 from __future__ import annotations
