@@ -2,17 +2,20 @@
 
     python bench/deepv2d.py cost
     python bench/deepv2d.py rooms --weights W.safetensors --cache DIR
+    python bench/deepv2d.py motion --weights W.safetensors --cache DIR
     python bench/deepv2d.py frames --weights W.safetensors --data <rooms_000> --frames 0:250
 
 ``cost``: forward time (CPU seconds) and peak memory at 320x240 of both architectures with 2 and 5
 views; each case runs in a process of its own. ``rooms``: rendered rooms that were not trained on.
-``frames``: a recording with poses and depth; every frame against those before it.
+``motion``: poses from true depth in the same rooms. ``frames``: a recording with poses and depth;
+every frame against those before it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -33,7 +36,9 @@ from e2e_slam_ros.evaluation.depth.metrics import depth_metrics, mean_depth_metr
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.multiview.deepv2d.architecture import ARCHITECTURES
-from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D
+from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D, quarter_depth
+from e2e_slam_ros.multiview.deepv2d.depth_module import quarter_intrinsics
+from e2e_slam_ros.multiview.deepv2d.gauss_newton import keyframe_pairs
 from e2e_slam_ros.multiview.deepv2d.weights import load_deepv2d
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.slam.depth_sources import build_depth_source
@@ -123,6 +128,38 @@ def rooms(options: argparse.Namespace) -> None:
                 f"poses free, {views} views, {turns} turns: median-scaled {line(depth)}, "
                 f"{turn:.2f} degrees, {shift:.1f} cm"
             )
+
+
+@torch.inference_mode()
+def motion(options: argparse.Namespace) -> None:
+    """Print pose errors over motion steps with true depth, two views of rendered rooms."""
+    network = load_deepv2d(options.weights)
+    settings = {"clips.cache": str(options.cache), "validation.clips": options.free}
+    validation = ClipValidation(DeepV2DTrainConfig().with_values(settings))
+    validation.clips.render_missing(progress=True)
+    size = torch.tensor([0.05] * 3 + [math.radians(1.5)] * 3)
+    for name in ("5 cm and 1.5 degrees a coordinate off", "from the identity"):
+        generator, errors = torch.Generator().manual_seed(0), []
+        for index in range(options.free):
+            clip = validation.clip(index, 2)
+            truth = clip.T_camera_map
+            poses = torch.eye(4).expand_as(truth)
+            if "off" in name:
+                twist = torch.randn(1, 2, 6, generator=generator) * size
+                twist[:, 0] = 0.0
+                poses = se3.exp(twist) @ truth
+            features = network.motion_module.features(clip.image)
+            depth = quarter_depth(clip.depth[:, 0], features.shape[-2:])
+            k = quarter_intrinsics(clip.intrinsics)
+            row = [pose_errors(poses, truth)]
+            for _ in range(4):
+                step = network.motion_module(features, depth, poses, k, keyframe_pairs(2))
+                poses = step.T_camera_map
+                row.append(pose_errors(poses, truth))
+            errors.append(torch.stack(row))
+        steps = torch.stack(errors).median(0).values.tolist()
+        print(f"{name}, median over {len(errors)} clips, 0 to 4 steps:",
+              ", ".join(f"{turn:.2f} deg {shift:.1f} cm" for turn, shift in steps))  # fmt: skip
 
 
 def single_depth(clip: ClipBatch) -> torch.Tensor:
@@ -225,7 +262,7 @@ def line(metrics: list[object]) -> str:
 def main() -> None:
     """Run a subcommand."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("cost", "case", "rooms", "frames"))
+    parser.add_argument("what", choices=("cost", "case", "rooms", "motion", "frames"))
     parser.add_argument("--weights", default="")
     parser.add_argument("--views", type=int, default=2)
     parser.add_argument("--cache", type=Path)
@@ -239,7 +276,8 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="assignments")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    {"cost": cost, "case": case, "rooms": rooms, "frames": frames}[options.what](options)
+    tasks = {"cost": cost, "case": case, "rooms": rooms, "motion": motion, "frames": frames}
+    tasks[options.what](options)
 
 
 if __name__ == "__main__":

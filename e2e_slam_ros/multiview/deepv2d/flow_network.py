@@ -66,7 +66,11 @@ class ResidualFlowNetwork(nn.Module):
 
 
 def _correlation(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """Return (B, 49, h, w): the mean product with the other map, shifted by up to 3 pixels."""
+    """Return (B, 49, h, w): correlation with the other map, shifted by up to 3 pixels.
+
+    Each channel is normalised over the image first: what all pixels share says nothing.
+    """
+    one, other = functional.instance_norm(one), functional.instance_norm(other)
     batch, channels, height, width = one.shape
     side = 2 * _RADIUS + 1
     windows = functional.unfold(other, side, padding=_RADIUS)
