@@ -121,7 +121,7 @@ def _head(path: Path, expected: str) -> bytes:
         with path.open("rb") as stream:
             head = stream.read(24)
     except FileNotFoundError:
-        do = "check depth.network.checkpoint"
+        do = "check the path of the weights"
         got: object = "no such file"
     except OSError as problem:
         do = "give a readable file"
