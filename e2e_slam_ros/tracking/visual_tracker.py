@@ -376,7 +376,7 @@ class VisualTracker:
         if carried is not None and followed.inliers < self._config.min_inliers:
             return self._carry_on(frame, view, carried, followed, given)
         if self.state == TrackingState.INITIALISING and not followed.known.any():
-            return self._wait_for_depth(frame, view, followed.tracks)
+            return self._wait_for_depth(frame, view, followed.tracks, given)
         reason = ""
         if followed.inliers < max(self._config.min_inliers, _WEAK * len(self._tracks.ids)):
             followed, reason = self._second_attempt(view, T_map_before, seconds, followed)
@@ -566,15 +566,19 @@ class VisualTracker:
         motion = rigid.inverse(pose.T_camera_map @ T_map_before)
         self._motion.moved(motion, seconds)
 
-    def _wait_for_depth(self, frame: Frame, view: TrackedView, tracks: Tracks) -> TrackedPose:
+    def _wait_for_depth(
+        self, frame: Frame, view: TrackedView, tracks: Tracks, given: GivenPose | None
+    ) -> TrackedPose:
         """Follow the first keyframe's corners until it has depth; begin anew without them."""
         assert self._last is not None
         if len(tracks.ids) < FEWEST_CORNERS:
             self._begin()
-            return self._initialise(frame, view)
+            return self._initialise(frame, view, given)
         self._tracks = tracks
         last = self._last
-        self._last = _Last(frame.stamp_ns, view.image, last.keyframe, last.T_keyframe_camera)
+        self._last = _Last(
+            frame.stamp_ns, view.image, last.keyframe, last.T_keyframe_camera, given
+        )
         return self._no_pose(frame, "no keyframe has depth yet")
 
     def _keep(
