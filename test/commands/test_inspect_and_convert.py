@@ -108,7 +108,14 @@ def test_a_process_that_is_interrupted_leaves_nothing(
     target = tmp_path / "out" / "walk.mcap"
     command = [sys.executable, "-m", "e2e_slam_ros.cli", "convert", str(data), str(target)]
     environment = os.environ | {"PYTHONPATH": str(REPO)}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    # A shell that runs in the background lets its children ignore SIGINT.
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not list(target.parent.glob(".*/walk/walk.mcap")) and time.monotonic() < deadline:
         time.sleep(0.02)

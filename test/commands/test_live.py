@@ -66,7 +66,15 @@ def lens(rooms: Path) -> list[str]:
 def started(*argv: object) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-u", "-c", WITHOUT_ROS, "live", *(str(word) for word in argv)]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, cwd=REPO, stdout=pipe, stderr=pipe, text=True)
+    # A shell that runs in the background lets its children ignore SIGINT.
+    process = subprocess.Popen(
+        command,
+        cwd=REPO,
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         yield process
     finally:
