@@ -134,7 +134,7 @@ class PoseTracking:
     def begin_at(self, T_map_camera: Matrix) -> None:
         """Set the pose (4, 4) that the map begins at."""
         assert self._visual is not None
-        self._visual.origin = T_map_camera
+        self._visual.begin_at(T_map_camera)
 
     def landmarks(self) -> Matrix:
         """Return the known landmarks (L, 3) in the map, metres."""

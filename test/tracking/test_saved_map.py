@@ -166,8 +166,8 @@ def test_what_has_drifted_away_comes_back(frames: list[Frame], state: StateDict)
     for keyframe in new:
         keyframe.T_map_camera = pose(0.4, turn=(0, 0, 5)) @ keyframe.T_map_camera
         tracker.map.unsee(keyframe, keyframe.seen.ids < tracker.map.fixed_landmarks)
-    assert tracker._back_end is not None
-    tracker._rejoin(new[-1], tracker._back_end)
+    assert tracker._front.back_end is not None
+    tracker._rejoin(new[-1], tracker._front.back_end)
     for keyframe, T in zip(new, before, strict=True):
         assert np.allclose(keyframe.T_map_camera, T, atol=0.01)
     assert (new[-1].seen.ids < tracker.map.fixed_landmarks).sum() >= 50
