@@ -104,6 +104,8 @@ class BackgroundAdaptation:
             self._first = {name: named[name].detach().clone() for name in learned.weights}
         for name, value in learned.weights.items():
             named[name].copy_(value)
+        if self._learner is not None:
+            self._learner.network_changed()
         self.taken_over += 1
         return learned
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -80,6 +81,8 @@ class RoomLearner:
         for name, parameter in self._copy.named_parameters():
             parameter.requires_grad_(name in self._parameters)
         self._optimiser = self._fresh_optimiser()
+        # Predictions of the network in use for held-back keyframes.
+        self._used: WeakKeyDictionary[RoomLabel, torch.Tensor] = WeakKeyDictionary()
 
     def step(self, batch: Sequence[RoomLabel]) -> None:
         """Take one step on a batch of labels of one size.
@@ -108,8 +111,11 @@ class RoomLearner:
         """
         if not held_back:
             return None
+        for label in held_back:
+            if label not in self._used:
+                self._used[label] = predicted(self._network, [label])
         now = [predicted(self._copy, [label]) for label in held_back]
-        used = [predicted(self._network, [label]) for label in held_back]
+        used = [self._used[label] for label in held_back]
         error, before = _mean_error(now, held_back), _mean_error(used, held_back)
         if not error < _DIVERGED * before:
             self.restart()
@@ -119,6 +125,10 @@ class RoomLearner:
         ratio = torch.cat([(a / b).flatten() for a, b in zip(now, used, strict=True)]).median()
         weights = {name: p.detach().clone() for name, p in self._parameters.items()}
         return LearnedRoom(weights, error, before, float(ratio))
+
+    def network_changed(self) -> None:
+        """Note that the network in use has other weights."""
+        self._used.clear()
 
     @torch.no_grad()
     def restart(self) -> None:
