@@ -7,6 +7,25 @@ from dataclasses import dataclass, field
 from e2e_slam_ros.config.leaf import leaf
 
 
+def _neighbours() -> int:
+    return leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
+
+
+def _min_baseline_m() -> float:
+    return leaf(
+        0.06,
+        "earlier keyframes nearer than this are left out, metres: they show no parallax",
+        low=0.0,
+    )
+
+
+def _checkpoint() -> str:
+    """Return the leaf of weights that the package may lack."""
+    return leaf(
+        "", "path of the weights (.safetensors); empty: those of the package, if it has any"
+    )
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """The single-image depth network.
@@ -44,12 +63,8 @@ class MotionConfig:
     width: int = leaf(160, "image width of the plane sweep in pixels", low=32)
     planes: int = leaf(64, "depths tried, evenly spaced in inverse depth", low=8, high=512)
     near_m: float = leaf(0.4, "nearest depth tried, metres", low=0.05)
-    neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
-    min_baseline_m: float = leaf(
-        0.06,
-        "earlier keyframes nearer than this are left out, metres: they show no parallax",
-        low=0.0,
-    )
+    neighbours: int = _neighbours()
+    min_baseline_m: float = _min_baseline_m()
     min_evidence: float = leaf(
         0.02,
         "a pixel gets no depth if a smaller share of the pixels around it is trusted",
@@ -67,9 +82,7 @@ class DroConfig:
         8
     """
 
-    checkpoint: str = leaf(
-        "", "path of the weights (.safetensors); empty: those of the package, if it has any"
-    )
+    checkpoint: str = _checkpoint()
     width: int = leaf(192, "network input width in pixels, a multiple of 16", low=64)
     iterations: int = leaf(
         8, "updates of the depth, most; 0 gives the depth it starts from", low=0, high=48
@@ -89,12 +102,8 @@ class DroConfig:
         low=0.0,
         high=1.0,
     )
-    neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
-    min_baseline_m: float = leaf(
-        0.06,
-        "earlier keyframes nearer than this are left out, metres: they show no parallax",
-        low=0.0,
-    )
+    neighbours: int = _neighbours()
+    min_baseline_m: float = _min_baseline_m()
 
 
 @dataclass(frozen=True)
@@ -106,17 +115,11 @@ class DeepV2DConfig:
         4
     """
 
-    checkpoint: str = leaf(
-        "", "path of the weights (.safetensors); empty: those of the package, if it has any"
-    )
+    checkpoint: str = _checkpoint()
     width: int = leaf(256, "network input width in pixels, a multiple of 4", low=32)
     height: int = leaf(192, "network input height in pixels, a multiple of 4", low=32)
-    neighbours: int = leaf(4, "number of earlier keyframes to compare with", low=1, high=16)
-    min_baseline_m: float = leaf(
-        0.06,
-        "earlier keyframes nearer than this are left out, metres: they show no parallax",
-        low=0.0,
-    )
+    neighbours: int = _neighbours()
+    min_baseline_m: float = _min_baseline_m()
     min_confidence: float = leaf(
         0.3, "a pixel gets no depth where the network is less sure", low=0.0, high=1.0
     )

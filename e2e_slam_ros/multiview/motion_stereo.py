@@ -10,6 +10,7 @@ from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 from e2e_slam_ros.multiview.fill import fill
+from e2e_slam_ros.multiview.neighbours import far_enough, no_depth
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
 from e2e_slam_ros.multiview.plane_sweep import CostVolume, plane_sweep, sweep_view
 
@@ -35,26 +36,14 @@ class MotionStereoDepth:
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
         """Return depth and confidence; both are 0 where nothing is known."""
-        sources = self._neighbours(keyframe, views)
-        if sources:
-            width = min(self._config.motion.width, keyframe.camera.width)
-            target, *others = (sweep_view(view, width) for view in (keyframe, *sources))
-            depth, confidence = self._depth(plane_sweep(target, others, self._planes), keyframe)
-        else:
-            depth = torch.zeros_like(keyframe.image[:, :1])
-            confidence = depth
-        return RawDepth(depth, confidence, self.traits.name, "motion")
-
-    def _neighbours(self, keyframe: Keyframe, views: KeyframeViews) -> list[Keyframe]:
-        """Return the newest views that are far enough away."""
         motion = self._config.motion
-        centre = keyframe.T_map_camera[:3, 3]
-        near = views.before(keyframe, motion.neighbours, motion.min_baseline_m)
-        return [
-            item.keyframe
-            for item in near
-            if float((item.keyframe.T_map_camera[:3, 3] - centre).norm()) >= motion.min_baseline_m
-        ]
+        sources = far_enough(keyframe, views, motion.neighbours, motion.min_baseline_m)
+        if not sources:
+            return no_depth(keyframe, self.traits.name)
+        width = min(motion.width, keyframe.camera.width)
+        target, *others = (sweep_view(view, width) for view in (keyframe, *sources))
+        depth, confidence = self._depth(plane_sweep(target, others, self._planes), keyframe)
+        return RawDepth(depth, confidence, self.traits.name, "motion")
 
     def _depth(self, volume: CostVolume, keyframe: Keyframe) -> tuple[torch.Tensor, torch.Tensor]:
         """Return depth and confidence where enough pixels are trusted."""

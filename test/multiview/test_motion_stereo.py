@@ -12,11 +12,10 @@ import torch
 from e2e_slam_ros.config import Config, DepthConfig
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
-from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.multiview.plane_choice import best_plane
-from e2e_slam_ros.slam.pipeline import SlamPipeline
+from multiview.recorded_room import map_room
 from multiview.test_plane_sweep import view
 from synthetic import pose
 
@@ -103,18 +102,7 @@ def test_it_is_a_depth_source() -> None:
 
 
 def test_a_recorded_room_is_mapped_without_its_depth(shared_data: Path) -> None:
-    # Images and poses only; the sensor's depth is the judge.
-    pipeline = SlamPipeline(Config().with_values({"depth.source": "motion_stereo"}), CPU)
-    errors = []
-    for item in (TumReader(shared_data / "hololens" / "rooms_000")[i] for i in range(60, 90)):
-        decision = pipeline.choose_keyframe(item)
-        if not decision.is_keyframe:
-            continue
-        result = pipeline.map_keyframe(item, decision)
-        depth, truth = result.estimate.depth, result.keyframe.sensor_depth
-        assert truth is not None
-        both = (depth > 0) & (truth > 0.1) & (truth < 8.0)
-        if both.float().mean() > 0.1:
-            errors.append(((depth - truth).abs() / truth)[both].mean().item())
+    config = Config().with_values({"depth.source": "motion_stereo"})
+    errors, surfels = map_room(config, shared_data, range(60, 90))
     assert len(errors) > 5 and np.mean(errors) < 0.15
-    assert len(pipeline.surfels) > 10_000
+    assert surfels > 10_000

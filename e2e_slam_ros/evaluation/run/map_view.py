@@ -89,7 +89,7 @@ def _bulk(cloud: SurfelCloud, rows: npt.NDArray[np.int64]) -> tuple[Any, Array, 
 
 
 def _data(cloud: SurfelCloud, low: Array, high: Array, poses: Array) -> dict[str, Any]:
-    """Return what the script reads; everything is relative to the centre of the box."""
+    """Return what ``map_view.js`` reads; positions are relative to the centre of the box."""
     center, extent = (low + high) / 2, high - low
     shares = (cloud.positions - low) / extent
     view, up = standard_views(cloud, poses)[0], up_axis(poses)

@@ -12,10 +12,12 @@ from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
-from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D, relative_poses
+from e2e_slam_ros.multiview.deepv2d.deepv2d import relative_poses
 from e2e_slam_ros.multiview.deepv2d.depth_module import REDUCTION
 from e2e_slam_ros.multiview.deepv2d.weights import load_deepv2d
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
+from e2e_slam_ros.multiview.neighbours import far_enough, no_depth
+from e2e_slam_ros.multiview.shipped_weights import chosen_weights
 
 # Weights of the package; there may be none.
 SHIPPED = Path(__file__).parent / "weights" / "deepv2d_light.safetensors"
@@ -50,41 +52,31 @@ class DeepV2DDepth:
                 f"multiples of {REDUCTION}",
                 "choose e.g. 256x192",
             )
-        self._network = _network(self._config.checkpoint, device)
+        path = chosen_weights("deepv2d", self._config.checkpoint, SHIPPED)
+        self._network = load_deepv2d(path, device)
         swept = self._config.motion_stereo != "off"
         self._stereo = MotionStereoDepth(config, device) if swept else None
 
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
         """Return depth and confidence; both are 0 where nothing is known."""
-        sources = self._neighbours(keyframe, views)
+        settings = self._config
+        sources = far_enough(keyframe, views, settings.neighbours, settings.min_baseline_m)
         if not sources:
-            depth = torch.zeros_like(keyframe.image[:, :1])
-            return RawDepth(depth, depth, self.traits.name, "motion")
+            return no_depth(keyframe, self.traits.name)
         depth, confidence = self._depth([keyframe, *sources])
-        known = confidence >= self._config.min_confidence
+        known = confidence >= settings.min_confidence
         if self._stereo is not None:
             swept = self._stereo.estimate(keyframe, views)
             assert swept.confidence is not None
             answered = swept.depth > 0
             both = swept.depth
-            if self._config.motion_stereo == "mean":
+            if settings.motion_stereo == "mean":
                 both = (swept.depth * depth).sqrt()
             depth = torch.where(answered, both, depth)
             confidence = torch.where(answered, swept.confidence, confidence)
             known = known | answered
         return RawDepth(depth * known, confidence * known, self.traits.name, "motion")
-
-    def _neighbours(self, keyframe: Keyframe, views: KeyframeViews) -> list[Keyframe]:
-        """Return the newest views that are far enough away."""
-        baseline = self._config.min_baseline_m
-        centre = keyframe.T_map_camera[:3, 3]
-        near = views.before(keyframe, self._config.neighbours, baseline)
-        return [
-            item.keyframe
-            for item in near
-            if float((item.keyframe.T_map_camera[:3, 3] - centre).norm()) >= baseline
-        ]
 
     def _depth(self, keyframes: list[Keyframe]) -> tuple[torch.Tensor, torch.Tensor]:
         """Return depth in metres and confidence of the first keyframe, at its size."""
@@ -105,16 +97,3 @@ class DeepV2DDepth:
         if native != size:
             both = functional.interpolate(both, native, mode="bilinear", align_corners=False)
         return both[:, :1].reciprocal(), both[:, 1:]
-
-
-def _network(checkpoint: str, device: torch.device) -> DeepV2D:
-    if checkpoint:
-        return load_deepv2d(checkpoint, device)
-    if not SHIPPED.is_file():
-        raise DepthError.from_parts(
-            "depth.deepv2d.checkpoint",
-            "no weights",
-            "the path of DeepV2D weights (.safetensors)",
-            "train some with e2e-slam train deepv2d, or use depth.source: motion_stereo",
-        )
-    return load_deepv2d(SHIPPED, device)

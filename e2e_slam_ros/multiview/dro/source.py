@@ -8,17 +8,17 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.config.depth import DepthConfig
-from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.dro.guide import depth_guide
-from e2e_slam_ros.multiview.dro.network import DroNetwork
 from e2e_slam_ros.multiview.dro.views import SIZE_STEP, DepthGuide, DroViews
 from e2e_slam_ros.multiview.dro.weights_file import load_dro
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
+from e2e_slam_ros.multiview.neighbours import far_enough, no_depth
+from e2e_slam_ros.multiview.shipped_weights import chosen_weights
 
 # Weights of the package.
 SHIPPED = Path(__file__).parent / "weights" / "dro_light.safetensors"
@@ -48,15 +48,15 @@ class DroDepth:
         self._config = config.dro
         self._stereo = MotionStereoDepth(config, device)
         self._single = NetworkDepth(config, device)
-        self.optimiser: DroNetwork = _network(self._config.checkpoint, device)
+        path = chosen_weights("dro", self._config.checkpoint, SHIPPED)
+        self.optimiser = load_dro(path, device)
 
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
         """Return depth and confidence; both are 0 where nothing is known."""
         sources = self.neighbours(keyframe, views)
         if not sources:
-            nothing = torch.zeros_like(keyframe.image[:, :1])
-            return RawDepth(nothing, nothing, self.traits.name, "motion")
+            return no_depth(keyframe, self.traits.name)
         stereo = self._stereo.estimate(keyframe, views)
         depths, confidence = self.refine(keyframe, sources, stereo)
         depth = self.mixed(depths[-1], stereo)
@@ -130,14 +130,8 @@ class DroDepth:
 
     def neighbours(self, keyframe: Keyframe, views: KeyframeViews) -> list[Keyframe]:
         """Return the newest views that are far enough away."""
-        baseline = self._config.min_baseline_m
-        centre = keyframe.T_map_camera[:3, 3]
-        near = views.before(keyframe, self._config.neighbours, baseline)
-        return [
-            item.keyframe
-            for item in near
-            if float((item.keyframe.T_map_camera[:3, 3] - centre).norm()) >= baseline
-        ]
+        settings = self._config
+        return far_enough(keyframe, views, settings.neighbours, settings.min_baseline_m)
 
 
 def _resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
@@ -146,16 +140,3 @@ def _resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return functional.interpolate(
         image, size, mode="bilinear", align_corners=False, antialias=True
     )
-
-
-def _network(checkpoint: str, device: torch.device) -> DroNetwork:
-    if checkpoint:
-        return load_dro(checkpoint, device)
-    if not SHIPPED.is_file():
-        raise DepthError.from_parts(
-            "depth.dro.checkpoint",
-            "no weights",
-            "the path of DRO weights (.safetensors)",
-            "train some with e2e-slam train dro, or use depth.source: motion_stereo",
-        )
-    return load_dro(SHIPPED, device)

@@ -21,7 +21,8 @@ _MEAN, _DEVIATION = 0.45, 0.225
 class CoopDepthNet(nn.Module):
     """One image to depth, an encoder-decoder with skip connections.
 
-    Depth lies between 0.3 and 10 units, evenly in the logarithm of what the last layer says.
+    Depth lies between 0.3 and 10 units. The sigmoid of the output of ``head`` minus 2 says where
+    inverse depth lies between the two ends.
 
     >>> CoopDepthNet()(torch.zeros(1, 3, 64, 96)).shape
     torch.Size([1, 1, 64, 96])

@@ -12,14 +12,13 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import RawDepth
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
-from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.multiview.deepv2d import source as source_module
 from e2e_slam_ros.multiview.deepv2d.architecture import LIGHT
 from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D
 from e2e_slam_ros.multiview.deepv2d.weights import save_deepv2d
 from e2e_slam_ros.slam.depth_sources import build_depth_source
-from e2e_slam_ros.slam.pipeline import SlamPipeline
+from multiview.recorded_room import map_room
 from multiview.test_plane_sweep import view
 from synthetic import pose
 
@@ -112,18 +111,7 @@ def test_missing_weights_and_odd_sizes_are_refused(
 
 @pytest.mark.skipif(not source_module.SHIPPED.is_file(), reason="the package has no weights")
 def test_a_recorded_room_is_mapped_without_its_depth(shared_data: Path) -> None:
-    # Images and poses only; the sensor's depth is the judge.
-    pipeline = SlamPipeline(Config().with_values({"depth.source": "deepv2d"}), CPU)
-    errors = []
-    for item in (TumReader(shared_data / "hololens" / "rooms_000")[i] for i in range(60, 80)):
-        decision = pipeline.choose_keyframe(item)
-        if not decision.is_keyframe:
-            continue
-        result = pipeline.map_keyframe(item, decision)
-        depth, truth = result.estimate.depth, result.keyframe.sensor_depth
-        assert truth is not None
-        both = (depth > 0) & (truth > 0.1) & (truth < 8.0)
-        if both.float().mean() > 0.1:
-            errors.append(((depth - truth).abs() / truth)[both].mean().item())
+    config = Config().with_values({"depth.source": "deepv2d"})
+    errors, surfels = map_room(config, shared_data, range(60, 80))
     assert len(errors) > 4 and sum(errors) / len(errors) < 0.15
-    assert len(pipeline.surfels) > 10_000
+    assert surfels > 10_000

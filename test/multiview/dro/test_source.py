@@ -12,14 +12,13 @@ from e2e_slam_ros.config import Config, DepthConfig
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
-from e2e_slam_ros.data.tum import TumReader
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.multiview.dro.network import DroNetwork
 from e2e_slam_ros.multiview.dro.shape import LIGHT
 from e2e_slam_ros.multiview.dro.source import DroDepth
 from e2e_slam_ros.multiview.dro.weights_file import save_dro
 from e2e_slam_ros.slam.depth_sources import build_depth_source, depth_traits
-from e2e_slam_ros.slam.pipeline import SlamPipeline
+from multiview.recorded_room import map_room
 from multiview.test_plane_sweep import view
 from synthetic import pose
 
@@ -99,9 +98,5 @@ def test_the_weights_of_the_package_load() -> None:
 
 
 def test_the_pipeline_maps_with_it(config: Config, shared_data: Path) -> None:
-    pipeline, answered = SlamPipeline(config, CPU), 0
-    for item in (TumReader(shared_data / "hololens" / "rooms_000")[i] for i in range(60, 72)):
-        decision = pipeline.choose_keyframe(item)
-        if decision.is_keyframe:
-            answered += int((pipeline.map_keyframe(item, decision).estimate.depth > 0).any())
-    assert answered > 3 and len(pipeline.surfels) > 10_000
+    errors, surfels = map_room(config, shared_data, range(60, 72))
+    assert len(errors) > 3 and surfels > 10_000
