@@ -1,4 +1,4 @@
-"""``e2e-slam inspect``: what a recording holds, and what a run would use of it."""
+"""``e2e-slam inspect``: the contents of a recording, and the parts that a run would use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Add the command to the command line."""
     parser = commands.add_parser(
         NAME,
-        help="show what a recording holds, and what a run would use of it and why",
+        help="show the contents of a recording, the parts that a run would use, and why",
         description="Shows layout, topics, frames, rates, gaps, cameras, depth and poses of a "
         "recording on one page. A few images are decoded.",
     )

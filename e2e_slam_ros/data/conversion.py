@@ -181,7 +181,7 @@ def _fresh(target: Path) -> Iterator[Path]:
 
 
 def _result(inner: Path, target: Path) -> Path:
-    """Return what becomes the target: the folder, or the one storage file in it."""
+    """Return the path that becomes the target: the folder, or the one storage file in it."""
     if target.suffix != ".mcap":
         return inner
     return next(inner.glob("*.mcap"))

@@ -120,7 +120,7 @@ def _mean_rate(count: int, seconds: float) -> float | None:
 def inspect_reader(
     reader: FrameReader, layout: Layout, streams: Sequence[StreamCount] = ()
 ) -> Inspection:
-    """Return what an open recording holds. A few frames are decoded."""
+    """Return the contents of an open recording. A few frames are decoded."""
     parts = reader.parts if isinstance(reader, PartsSequence) else ()
     stamps = np.array([part.stamp_ns for part in parts], dtype=np.int64)
     poses = [part.T_map_camera for part in parts if part.T_map_camera is not None]

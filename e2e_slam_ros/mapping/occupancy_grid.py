@@ -1,4 +1,4 @@
-"""A 2-D grid of what is free and what is not, from surfels and the rays that measured them."""
+"""A 2-D grid of free and occupied cells, from surfels and the rays that measured them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def occupancy_grid(
     centres: torch.Tensor,
     config: GridConfig,
 ) -> NavigationGrid | None:
-    """Return what is free and what is occupied; None for a map of no points.
+    """Return the grid of free and occupied cells; None for a map without points.
 
     Occupied is a cell with enough surfels in the height band above the floor. Free is a cell with
     floor, or one that a ray from a camera crossed within the band, and that is not occupied.

@@ -10,7 +10,7 @@ RESET_DONE = "the network's weights are those it began with; scale and counts ar
 def adaptation_facts(
     depth_stage: DepthStage, strategy: str, taken_over: int = 0
 ) -> dict[str, object]:
-    """Return what diagnostics show of the refinement.
+    """Return the values that diagnostics show of the refinement.
 
     Args:
         depth_stage: counts refinements.

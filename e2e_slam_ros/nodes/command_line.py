@@ -42,12 +42,12 @@ def asked_for_help(args: Sequence[str] | None) -> bool:
 
 
 def help_text(name: str, kind: object, infos: Sequence[ParameterInfo]) -> str:
-    """Return what ``--help`` prints of an executable.
+    """Return the text that ``--help`` prints for an executable.
 
     Args:
-        name: of the executable.
-        kind: the node's class; its docstring says what it does.
-        infos: its parameters.
+        name: name of the executable.
+        kind: class of the node. Its docstring describes the node.
+        infos: parameters of the node.
 
     Example:
         >>> class Blinker:

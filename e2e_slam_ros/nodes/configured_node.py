@@ -97,12 +97,12 @@ class ConfiguredNode(LifecycleNode, ABC):  # type: ignore[misc]
         return _DONE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Take what comes."""
+        """Process messages from now on."""
         self.active = True
         return _DONE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Ignore what comes, and keep what there is."""
+        """Ignore messages from now on, and keep the map."""
         self.active = False
         return _DONE
 
@@ -135,7 +135,7 @@ class ConfiguredNode(LifecycleNode, ABC):  # type: ignore[misc]
         """Build everything; what must be closed after a failure goes to ``_open``."""
 
     def _is_saved(self) -> bool:
-        """Save what is not saved yet; return whether nothing is left."""
+        """Save the map if it is not saved yet; return whether all of it is saved."""
         return True
 
     @property
@@ -181,15 +181,15 @@ class ConfiguredNode(LifecycleNode, ABC):  # type: ignore[misc]
         """Take live parameters that changed."""
 
     def _facts(self) -> Mapping[str, object]:
-        """Return what diagnostics show besides problems and latencies."""
+        """Return the values that diagnostics show besides problems and latencies."""
         return {}
 
     def _stated(self) -> Mapping[str, object]:
-        """Return what ``~/status`` says; "state" in one word, then facts."""
+        """Return the values of ``~/status``: "state" in one word, then facts."""
         return {"state": "running", **self._facts()}
 
     def _faults(self) -> Sequence[str]:
-        """Return what is missing, in sentences; diagnostics show it as an error."""
+        """Return a sentence for each part that is missing; diagnostics show them as errors."""
         return ()
 
     @property

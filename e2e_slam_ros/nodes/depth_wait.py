@@ -55,7 +55,7 @@ class DepthWait(Generic[T]):
             self._on_matched(frame, item, msg)
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget the frames that wait."""
         self._waiting.clear()
 
     def _match(

@@ -142,7 +142,7 @@ def config_file(name: str) -> Path:
 
 
 def parameters_in_file(context: LaunchContext) -> dict[str, object]:
-    """Return what ``params_file`` sets, by dotted name, whatever node it is for.
+    """Return the values that ``params_file`` sets for any node, by dotted name.
 
     Raises:
         ConfigError: the file is not there, or is no parameter file.

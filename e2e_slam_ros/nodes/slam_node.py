@@ -225,7 +225,7 @@ class SlamNode(MappingNode):
 
 
 def tracking_facts(tracking: PoseTracking | None) -> dict[str, object]:
-    """Return what diagnostics show of the visual tracker."""
+    """Return the values that diagnostics show of the visual tracker."""
     if tracking is None:
         return {}
     return {
@@ -236,7 +236,7 @@ def tracking_facts(tracking: PoseTracking | None) -> dict[str, object]:
 
 
 def pose_facts(poses: CameraTracking | None) -> dict[str, object]:
-    """Return what diagnostics show of the poses and their metre."""
+    """Return the values that diagnostics show of the poses and their scale."""
     if poses is None:
         return {}
     facts = poses.facts

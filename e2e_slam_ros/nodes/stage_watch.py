@@ -65,7 +65,7 @@ class StageWatch:
             self._on_return()
 
     def faults(self) -> list[str]:
-        """Return what is missing, in sentences."""
+        """Return a sentence for each stage that is missing."""
         if time.monotonic() - self._begun_s < _START_S:
             return []
         return [
