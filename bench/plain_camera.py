@@ -28,10 +28,10 @@ from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.evaluation.run.map_quality import MapQuality, MeasuredView, map_quality
-from e2e_slam_ros.evaluation.trajectory.alignment import Similarity, umeyama
+from e2e_slam_ros.evaluation.run.measured_views import moved_cloud
+from e2e_slam_ros.evaluation.trajectory.alignment import umeyama
 from e2e_slam_ros.geometry.resize import resize_depth
 from e2e_slam_ros.mapping.ply import write_ply
-from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 
 CPU = torch.device("cpu")
@@ -99,7 +99,7 @@ def run(reader: FrameReader, config: Config, poses: str, ply: Path | None) -> Fi
     scale = 1.0 if given else motion.scale
     ate = float(np.sqrt(np.square(motion.apply(estimated) - true).sum(1).mean()))
     cloud = system.surfels.snapshot()
-    aligned = cloud if given else _moved(cloud, motion)
+    aligned = cloud if given else moved_cloud(cloud, motion)
     if ply is not None:
         write_ply(ply, aligned)
     quality = map_quality(aligned, views)
@@ -128,13 +128,6 @@ def _final(system: SlamPipeline, image) -> np.ndarray:  # type: ignore[no-untype
     finder = system.tracking or system.refinement
     pose = (image if finder is None else finder.refreshed(image)).T_map_camera
     return np.asarray(pose[:3, 3])
-
-
-def _moved(cloud: SurfelCloud, motion: Similarity) -> SurfelCloud:
-    normals = (cloud.normals @ motion.rotation.T).astype(np.float32)
-    return replace(
-        cloud, positions=motion.apply(cloud.positions).astype(np.float32), normals=normals
-    )
 
 
 def _abs_rel(depth: torch.Tensor, truth: torch.Tensor) -> float:

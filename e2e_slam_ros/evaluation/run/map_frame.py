@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.evaluation.run.summary import TrackedPoses
-from e2e_slam_ros.evaluation.trajectory.alignment import umeyama
+from e2e_slam_ros.evaluation.trajectory.alignment import Similarity, umeyama
 
 Matrix = npt.NDArray[np.float64]
 _FEWEST = 3
@@ -35,6 +35,24 @@ def map_frame(poses: TrackedPoses) -> Matrix | None:
     result = np.eye(4)
     result[:3, :3], result[:3, 3] = found.rotation, found.translation
     return result
+
+
+def truth_of_map(poses: TrackedPoses, with_scale: bool) -> Similarity | None:
+    """Return the similarity from the map to the frame of the true poses.
+
+    Without ``with_scale`` it is a rigid motion. Its rotation is that of `map_frame`, so a straight
+    path has one answer too.
+    """
+    T_truth_map = map_frame(poses)
+    if T_truth_map is None:
+        return None
+    known = np.isfinite(poses.truth).all((1, 2))
+    estimated, truth = poses.estimated[known, :3, 3], poses.truth[known, :3, 3]
+    scale = umeyama(estimated, truth, with_scale=True).scale if with_scale else 1.0
+    if not np.isfinite(scale) or scale <= 0.0:
+        scale = 1.0
+    rotation = T_truth_map[:3, :3]
+    return Similarity(scale, rotation, truth.mean(0) - scale * rotation @ estimated.mean(0))
 
 
 def _ends(poses: Matrix) -> Matrix:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import torch
 
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.evaluation.run.map_quality import MapQuality, MeasuredView, map_quality
+from e2e_slam_ros.evaluation.trajectory.alignment import Similarity
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
@@ -60,7 +61,7 @@ def quality_of_map(
     cloud: SurfelCloud,
     measured: Sequence[MeasuredDepth],
     true_pose: Callable[[int], Matrix | None],
-    T_truth_map: Matrix | None,
+    truth_of_map: Similarity | None,
 ) -> MapQuality | None:
     """Compare the final map with measured depth at true poses; None where nothing is measured.
 
@@ -69,12 +70,22 @@ def quality_of_map(
         measured: of keyframes.
         true_pose: returns T_truth_camera (4, 4) of a stamp; None where it is not known. The pose
             that the keyframe was mapped at counts then.
-        T_truth_map: from the map to the frame of the true poses; None: they are the same.
+        truth_of_map: from the map to the frame of the true poses; None: they are the same.
     """
-    T_map_truth = np.eye(4) if T_truth_map is None else np.linalg.inv(T_truth_map)
     views = []
     for item in measured:
         true = true_pose(item.stamp_ns)
-        pose = item.T_map_camera if true is None else T_map_truth @ true
+        if true is None and truth_of_map is not None:
+            continue
+        pose = item.T_map_camera if true is None else true
         views.append(MeasuredView(item.depth, item.camera, pose))
-    return map_quality(cloud, views)
+    return map_quality(cloud if truth_of_map is None else moved_cloud(cloud, truth_of_map), views)
+
+
+def moved_cloud(cloud: SurfelCloud, motion: Similarity) -> SurfelCloud:
+    """Return surfels moved by a similarity; colours and confidences stay."""
+    normals = cloud.normals @ motion.rotation.T
+    positions = motion.apply(cloud.positions.astype(np.float64))
+    return replace(
+        cloud, positions=positions.astype(np.float32), normals=normals.astype(np.float32)
+    )

@@ -20,7 +20,7 @@ from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, m
 from e2e_slam_ros.evaluation.even_sample import EvenSample
 from e2e_slam_ros.evaluation.run.excerpts import keyframe_sample, measured_points
 from e2e_slam_ros.evaluation.run.map_fit import map_metrics
-from e2e_slam_ros.evaluation.run.map_frame import map_frame, map_frame_ate
+from e2e_slam_ros.evaluation.run.map_frame import map_frame, map_frame_ate, truth_of_map
 from e2e_slam_ros.evaluation.run.measured_views import (
     MeasuredDepth,
     measured_depth,
@@ -37,6 +37,7 @@ from e2e_slam_ros.evaluation.run.summary import (
 )
 from e2e_slam_ros.evaluation.run.tracking_history import TrackingHistory
 from e2e_slam_ros.evaluation.run.truth import ObservedReader
+from e2e_slam_ros.evaluation.trajectory.alignment import Similarity
 from e2e_slam_ros.evaluation.trajectory.errors import trajectory_metrics
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 from e2e_slam_ros.refine.counts import RefinementCounts
@@ -187,7 +188,6 @@ class RunRecorder(RunObserver):
             tracking = TrackingHistory.of(self._states, landmarks)
         trajectory = self._trajectory(stamps, poses)
         given = self._T_truth_map is not None
-        T_truth_map = self._T_truth_map if given else map_frame(trajectory)
         report = None if self.observed is None else self.observed.report
         notes = [*self._notes, *([] if report is None else report.notes)]
         self.cloud = cloud
@@ -213,7 +213,9 @@ class RunRecorder(RunObserver):
             ),
             map_fit=_computed(lambda: map_metrics(measured, cloud.positions), "map error", notes),
             map_quality=_computed(
-                lambda: quality_of_map(cloud, judges, self._true_pose, T_truth_map),
+                lambda: quality_of_map(
+                    cloud, judges, self._true_pose, self._truth_of_map(trajectory)
+                ),
                 "map quality",
                 notes,
             ),
@@ -224,7 +226,7 @@ class RunRecorder(RunObserver):
             samples=samples,
             skipped={} if report is None else dict(report.skipped),
             refinement=refinement,
-            T_truth_map=T_truth_map,
+            T_truth_map=self._T_truth_map if given else map_frame(trajectory),
             map_frame_ate_m=map_frame_ate(trajectory, self._T_truth_map) if given else None,
             localizes_only=self._config.tracking.localize_only,
             notes=tuple(n for n in notes if not n.startswith(CONTRADICTION)),
@@ -248,6 +250,13 @@ class RunRecorder(RunObserver):
         source = self._config.pose.source
         recorded = self.observed is not None and source in ("topic", "odometry", "tf")
         return "recording" if recorded else source
+
+    def _truth_of_map(self, trajectory: TrackedPoses) -> Similarity | None:
+        """Return the motion from the map to the recording's frame; None where they are one."""
+        if self._T_truth_map is not None:
+            return Similarity(1.0, self._T_truth_map[:3, :3], self._T_truth_map[:3, 3])
+        tracked = self._config.pose.is_tracked
+        return truth_of_map(trajectory, with_scale=True) if tracked else None
 
     def _true_pose(self, stamp_ns: int) -> npt.NDArray[np.float64] | None:
         return None if self.observed is None else self.observed.true_pose(stamp_ns)

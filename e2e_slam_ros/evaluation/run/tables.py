@@ -170,11 +170,15 @@ def _quality_rows(summary: RunSummary) -> list[ScoreRow]:
     ten = (
         f"{quality.accuracy_10:.0%} of the surfels are right, {quality.completeness_10:.0%} found"
     )
-    own = " (in the map's own metre)" if summary.has_own_map_frame else ""
-    seen_through = f"seen through by a sensor{own}"
+    aligned = "; after alignment with scale" if summary.has_own_map_frame else ""
+    seen = f"seen through by a sensor{aligned}"
     return [
         _row("Map F-score at 5 cm", f"{quality.f_score_5:.3f}", five),
         _row("Map F-score at 10 cm", f"{quality.f_score_10:.3f}", ten),
-        _row("Surfels in empty space", f"{quality.in_empty_space:.1%}", seen_through),
+        _row(
+            "Surfels in empty space",
+            f"{quality.in_empty_space:.1%}",
+            seen,
+        ),
         _row("Doubled walls", f"{quality.double_walls:.1%}", "a second layer 4 to 14 cm behind"),
     ]

@@ -8,6 +8,8 @@ import pytest
 
 from e2e_slam_ros.evaluation.run.map_depth import map_depth
 from e2e_slam_ros.evaluation.run.map_fit import map_metrics
+from e2e_slam_ros.evaluation.run.map_frame import truth_of_map
+from e2e_slam_ros.evaluation.run.summary import TrackedPoses
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
 
@@ -76,3 +78,20 @@ def test_nothing_in_view_is_depth_zero() -> None:
     assert not map_depth(wall(2.0), CAMERA, at(0, 0, 3.0)).any()
     empty = SurfelCloud(*(part[:0] for part in vars(wall(2.0)).values()))
     assert not map_depth(empty, CAMERA, at(0, 0, 0)).any()
+
+
+def test_the_map_of_a_tracked_camera_is_judged_after_alignment_with_scale() -> None:
+    turned = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    truth = np.tile(np.eye(4), (5, 1, 1))
+    truth[:, 0, 3] = np.arange(5.0)  # a straight path: its roll is in the rotations alone
+    estimated = truth.copy()
+    estimated[:, :3, :3] = turned.T @ truth[:, :3, :3]
+    estimated[:, :3, 3] = (truth[:, :3, 3] - 1.0) @ turned / 1.25
+    poses = TrackedPoses(np.arange(5), estimated, truth)
+    found = truth_of_map(poses, with_scale=True)
+    assert found is not None and found.scale == pytest.approx(1.25)
+    np.testing.assert_allclose(found.rotation, turned, atol=1e-9)
+    np.testing.assert_allclose(found.apply(estimated[:, :3, 3]), truth[:, :3, 3], atol=1e-9)
+    rigid = truth_of_map(poses, with_scale=False)
+    assert rigid is not None and rigid.scale == 1.0
+    assert truth_of_map(TrackedPoses(np.arange(2), estimated[:2], truth[:2]), True) is None
