@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
+from scipy.spatial import cKDTree
 
 from e2e_slam_ros.evaluation.run.map_depth import nearest_square
 from e2e_slam_ros.mapping.surfel_cloud import SurfelCloud
@@ -16,8 +17,10 @@ Array = npt.NDArray[np.float64]
 
 # More points than this add nothing to pictures of this size.
 _MOST_POINTS = 1_000_000
-# What a surfel covers, and the nearest that a perspective view shows.
-_SURFEL_M, _NEAREST_M = 0.015, 0.05
+# The least and the most that a surfel covers, and the nearest that a perspective view shows.
+_FINEST_M, _COARSEST_M, _NEAREST_M = 0.015, 0.05, 0.05
+# Surfels whose distance to their neighbours says how densely the map is covered.
+_SAMPLED, _NEIGHBOURS = 2000, 4
 _PATH_COLOR = (255, 64, 129, 255)
 _START_COLOR = (0, 200, 120, 255)
 
@@ -82,7 +85,7 @@ def render(
         seen &= facing > 0.05
     points, facing = points[seen], facing[seen]
     pixels_per_m = view.focal if view.orthographic else view.focal / points[:, 2]
-    size = np.clip(np.rint(_SURFEL_M * pixels_per_m), 1, 7).astype(np.int64)
+    size = np.clip(np.rint(_spacing_m(points) * pixels_per_m), 1, 7).astype(np.int64)
     pixels = view.pixels(points)
     _, index = nearest_square(pixels, points[:, 2], size, view.width, view.height)
     shade = 0.72 + 0.28 * np.clip(np.abs(facing), 0.0, 1.0)
@@ -91,6 +94,15 @@ def render(
     canvas[index >= 0, :3] = colors[index[index >= 0]]
     canvas[index >= 0, 3] = 255
     return canvas if path is None or len(path) == 0 else _draw_path(canvas, path, view)
+
+
+def _spacing_m(points: Array) -> float:
+    """Return the side of the squares that cover a surface without gaps, metres."""
+    if len(points) <= _NEIGHBOURS:
+        return _FINEST_M
+    sample = points[:: max(1, len(points) // _SAMPLED)]
+    distances, _ = cKDTree(points).query(sample, k=_NEIGHBOURS + 1)
+    return float(np.clip(np.median(distances[:, -1]), _FINEST_M, _COARSEST_M))
 
 
 def up_axis(poses: Array) -> Array:
