@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 
@@ -12,10 +11,9 @@ from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
-from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
+from e2e_slam_ros.training.deepv2d.validation import validation_clips
 
 _NEAR_M, _FAR_M = 0.2, 10.0
-_PER_ROOM = 4
 
 
 class CoopValidation:
@@ -26,14 +24,8 @@ class CoopValidation:
     """
 
     def __init__(self, config: CoopNetConfig) -> None:
-        settings = config.validation
-        rooms = max(1, math.ceil(settings.clips / _PER_ROOM))
-        self.clips = ClipSet(
-            replace(
-                config.clips, rooms=rooms, clips_per_room=_PER_ROOM, first_seed=settings.first_seed
-            )
-        )
-        self._count = min(settings.clips, len(self.clips))
+        self.clips = validation_clips(config.clips, config.validation)
+        self._count = min(config.validation.clips, len(self.clips))
 
     @torch.inference_mode()
     def measure(self, model: CoopNetModel, device: torch.device) -> dict[str, float]:
