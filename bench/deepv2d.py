@@ -82,13 +82,18 @@ def case(options: argparse.Namespace) -> None:
     )
 
 
+def loaded(options: argparse.Namespace, clips: int) -> tuple[DeepV2D, ClipValidation]:
+    """Return the network, and as many clips of rooms that were not trained on."""
+    settings: dict[str, object] = {"clips.cache": str(options.cache), "validation.clips": clips}
+    validation = ClipValidation(DeepV2DTrainConfig().with_values(settings))
+    validation.clips.render_missing(progress=True)
+    return load_deepv2d(options.weights), validation
+
+
 @torch.inference_mode()
 def rooms(options: argparse.Namespace) -> None:
     """Print depth errors with 2, 3 and 5 views, and pose errors, on rendered rooms."""
-    network = load_deepv2d(options.weights)
-    settings = {"clips.cache": str(options.cache), "validation.clips": options.clips}
-    validation = ClipValidation(DeepV2DTrainConfig().with_values(settings))
-    validation.clips.render_missing(progress=True)
+    network, validation = loaded(options, options.clips)
     newest = validation.clips.config.frames - 1
     cases = {"2 views (the nearest)": [1], "2 views (the farthest)": [4], "3 views": [1, 2],
              "5 views": [1, 2, 3, 4]}  # fmt: skip
@@ -133,10 +138,7 @@ def rooms(options: argparse.Namespace) -> None:
 @torch.inference_mode()
 def motion(options: argparse.Namespace) -> None:
     """Print pose errors over motion steps with true depth, two views of rendered rooms."""
-    network = load_deepv2d(options.weights)
-    settings = {"clips.cache": str(options.cache), "validation.clips": options.free}
-    validation = ClipValidation(DeepV2DTrainConfig().with_values(settings))
-    validation.clips.render_missing(progress=True)
+    network, validation = loaded(options, options.free)
     size = torch.tensor([0.05] * 3 + [math.radians(1.5)] * 3)
     for name in ("5 cm and 1.5 degrees a coordinate off", "from the identity"):
         generator, errors = torch.Generator().manual_seed(0), []

@@ -35,15 +35,17 @@ import torch
 from PIL import Image
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.config.errors import DepthError, E2ESlamError
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision, RawDepth
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import parse_frames
 from e2e_slam_ros.depth.network import NetworkDepth
+from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics
 from e2e_slam_ros.evaluation.machine import machine_line
+from e2e_slam_ros.evaluation.trajectory.motion_errors import motion_errors
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.dro.guide import depth_guide
 from e2e_slam_ros.multiview.dro.network import DroNetwork
@@ -117,10 +119,9 @@ class Sources:
                 stereo.depth > 0, stereo.depth, chosen
             )
             found["mean of motion stereo and DRO"] = self.dro.mixed(chosen, stereo)
-        if self._deepv2d is not None:
-            found["DeepV2D"] = self._timed(
-                "DeepV2D", lambda: self._deepv2d.estimate(keyframe, self.memory)
-            ).depth
+        if (deepv2d := self._deepv2d) is not None:
+            answer = self._timed("DeepV2D", lambda: deepv2d.estimate(keyframe, self.memory))
+            found["DeepV2D"] = answer.depth
         self.memory.add(MappedKeyframe(keyframe))
         return found
 
@@ -139,11 +140,11 @@ class Sources:
         return result
 
 
-def _deepv2d(config: Config) -> Any | None:
-    """Return DeepV2D as a depth source, or None where this version has none or no weights."""
+def _deepv2d(config: Config) -> DepthSource | None:
+    """Return DeepV2D as a depth source, or None where its weights cannot be used."""
     try:
         return build_depth_source(config.with_values({"depth.source": "deepv2d"}), CPU)
-    except E2ESlamError:
+    except DepthError:
         return None
 
 
@@ -234,15 +235,8 @@ def _pair_errors(
     metrics = depth_metrics(large, truth, 0.1, 8.0, median_scale=True)
     if metrics is None:
         return None
-    rotation = torch.rad2deg(se3.log(se3.inverse(T) @ found)[3:].norm())
-    a, b = found[:3, 3], T[:3, 3]
-    cosine = ((a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-9)).clamp(-1.0, 1.0)
-    return [
-        metrics.abs_rel,
-        float(rotation),
-        float(torch.rad2deg(torch.arccos(cosine))),
-        100.0 * float((a - b).norm()),
-    ]
+    shift_cm = 100.0 * float((found[:3, 3] - T[:3, 3]).norm())
+    return [metrics.abs_rel, *motion_errors(found, T), shift_cm]
 
 
 def keyframes_of(

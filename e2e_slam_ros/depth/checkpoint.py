@@ -11,6 +11,7 @@ import torch
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.architectures import ARCHITECTURES, build_network
+from e2e_slam_ros.depth.weight_checks import require_finite
 from e2e_slam_ros.depth.weights_file import listed, read_weights, write_weights
 
 # Tensors that do not influence the depth. A file may lack them.
@@ -55,7 +56,7 @@ def load_weights(
     state, own = content.tensors, network.state_dict()
     _check_keys(state, own, path, architecture)
     do = "take an earlier checkpoint: the training of this one diverged"
-    _require_finite(state, path, "finite values", do)
+    require_finite(state, f"depth weights {path}", "finite values", do)
     network.load_state_dict({**own, **state}, strict=True)
     return network.to(device).eval()
 
@@ -89,25 +90,18 @@ def save_weights(
             "save the depth network itself, not what wraps it",
         )
     state = network.state_dict()
-    _require_finite(state, target, "finite values", "go back to an earlier state")
+    what = f"depth weights {target}"
+    require_finite(state, what, "finite values", "go back to an earlier state")
     if half:
         state = {k: v.half() if _is_halved(v) else v for k, v in state.items()}
         limit = f"values up to {torch.finfo(torch.float16).max:g}, float16's largest"
-        _require_finite(state, target, limit, "save in full precision")
+        require_finite(state, what, limit, "save in full precision")
     write_weights(target, state, {**metadata, "architecture": names[0]})
     return target
 
 
 def _is_halved(value: torch.Tensor) -> bool:
     return value.is_floating_point() and value.dim() > 1
-
-
-def _require_finite(state: Mapping[str, torch.Tensor], path: Path, expected: str, do: str) -> None:
-    """Refuse weights that are not finite numbers."""
-    broken = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
-    if broken:
-        got = f"NaN or infinite values in {listed(broken)}"
-        raise DepthError.from_parts(f"depth weights {path}", got, expected, do)
 
 
 def _check_label(metadata: Mapping[str, str], path: Path, architecture: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.depth.weights_file import listed, read_weights, write_weights
+from e2e_slam_ros.depth.weight_checks import require_finite, require_same_tensors
+from e2e_slam_ros.depth.weights_file import read_weights, write_weights
 from e2e_slam_ros.multiview.deepv2d.architecture import ARCHITECTURES
 from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D
 
@@ -30,14 +31,9 @@ def save_deepv2d(network: DeepV2D, path: Path, metadata: Mapping[str, str]) -> N
     'light'
     """
     state = {k: v.half() if v.dim() > 1 else v for k, v in network.state_dict().items()}
-    broken = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
-    if broken:
-        raise DepthError.from_parts(
-            f"DeepV2D weights {path}",
-            f"values that are not finite in float16 in {listed(broken)}",
-            "finite values",
-            "go back to an earlier state",
-        )
+    require_finite(
+        state, f"DeepV2D weights {path}", "finite values in float16", "go back to an earlier state"
+    )
     write_weights(path, state, {**metadata, "architecture": _PREFIX + network.architecture.name})
 
 
@@ -45,7 +41,7 @@ def load_deepv2d(path: str | Path, device: torch.device | str = "cpu") -> DeepV2
     """Return the network that a file holds, in float32 and evaluation mode.
 
     Raises:
-        DepthError: the file is missing, damaged, or no weights of DeepV2D.
+        DepthError: the file is missing, damaged, holds NaN, or no weights of DeepV2D.
     """
     path = Path(path).expanduser()
     content = read_weights(path, "weights of DeepV2D (.safetensors that training wrote)")
@@ -59,20 +55,8 @@ def load_deepv2d(path: str | Path, device: torch.device | str = "cpu") -> DeepV2
         )
     with torch.random.fork_rng(devices=[]):
         network = DeepV2D(ARCHITECTURES[name])
-    state = network.state_dict()
-    wrong = [
-        key
-        for key in state.keys() | content.tensors.keys()
-        if key not in state
-        or key not in content.tensors
-        or state[key].shape != content.tensors[key].shape
-    ]
-    if wrong:
-        raise DepthError.from_parts(
-            f"DeepV2D weights {path}",
-            f"other tensors at {listed(sorted(wrong))}",
-            f"those of the {name} architecture",
-            "train again, or use the release that wrote the file",
-        )
+    what, expected = f"DeepV2D weights {path}", f"those of the {name} architecture"
+    require_same_tensors(content.tensors, network.state_dict(), what, expected)
+    require_finite(content.tensors, what, "finite values", "take an earlier file")
     network.load_state_dict({key: value.float() for key, value in content.tensors.items()})
     return network.to(device).eval().requires_grad_(False)

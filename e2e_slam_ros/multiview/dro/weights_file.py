@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.depth.weights_file import listed, read_weights, write_weights
+from e2e_slam_ros.depth.weight_checks import require_finite, require_same_tensors
+from e2e_slam_ros.depth.weights_file import read_weights, write_weights
 from e2e_slam_ros.multiview.dro.network import DroNetwork
 from e2e_slam_ros.multiview.dro.shape import SHAPES, shape_of
 
@@ -34,7 +35,8 @@ def save_dro(
         name: value.half() if half and value.is_floating_point() and value.dim() > 1 else value
         for name, value in network.state_dict().items()
     }
-    _require_finite(state, target)
+    do = "go back to an earlier state"
+    require_finite(state, f"DRO weights {target}", "finite values", do)
     write_weights(target, state, {**metadata, _KEY: names[0] if names else "other"})
     return target
 
@@ -57,32 +59,8 @@ def load_dro(path: str | Path, device: torch.device | str = "cpu") -> DroNetwork
         )
     with torch.random.fork_rng(devices=[]):
         network = DroNetwork(shape_of(name))
-    own = network.state_dict()
-    wrong = [
-        key
-        for key in {*own, *content.tensors}
-        if key not in own
-        or key not in content.tensors
-        or own[key].shape != content.tensors[key].shape
-    ]
-    if wrong:
-        raise DepthError.from_parts(
-            f"DRO weights {path}",
-            f"other tensors: {listed(sorted(wrong))}",
-            f"exactly those of the {name} network",
-            "give a file that this version wrote",
-        )
-    _require_finite(content.tensors, path)
+    what, expected = f"DRO weights {path}", f"those of the {name} network"
+    require_same_tensors(content.tensors, network.state_dict(), what, expected)
+    require_finite(content.tensors, what, "finite values", "take an earlier file")
     network.load_state_dict(dict(content.tensors))
     return network.to(device).eval()
-
-
-def _require_finite(state: Mapping[str, torch.Tensor], path: Path) -> None:
-    broken = [name for name, value in state.items() if not bool(torch.isfinite(value).all())]
-    if broken:
-        raise DepthError.from_parts(
-            f"DRO weights {path}",
-            f"NaN or infinite values in {listed(broken)}",
-            "finite values",
-            "take an earlier file",
-        )

@@ -16,6 +16,7 @@ from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler
 from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
 from e2e_slam_ros.training.objectives.terms import LossTerms
+from e2e_slam_ros.training.rendering import render_missing
 from e2e_slam_ros.training.schedule import stages_of
 from e2e_slam_ros.training.task import RunContext, Task, TaskModules
 
@@ -61,14 +62,10 @@ class CoopNetTask(Task[ClipBatch]):
         """Return a sampler of pairs of neighbouring frames; missing rooms are rendered."""
         config, context = self.config, self._context
         clips = ClipSet(config.clips)
-        sets = [clips]
+        render_missing(clips, "rooms", context)
         if context.group.is_first and config.validation.clips:
             self._validation = CoopValidation(config)
-            sets.append(self._validation.clips)
-        for some in sets:
-            if missing := len(some.missing()):
-                context.say(f"rendering {missing} rooms into {some.folder}")
-                some.render_missing(context.progress)
+            render_missing(self._validation.clips, "rooms of validation", context)
         return {
             stage.name: ClipSampler(
                 [(clips, 1.0)],

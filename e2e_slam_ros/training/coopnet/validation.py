@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-
 import torch
 
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
-from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.evaluation.trajectory.motion_errors import motion_errors
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel
-from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
-from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
+from e2e_slam_ros.training.deepv2d.validation import validation_clips
 
 _NEAR_M, _FAR_M = 0.2, 10.0
-_PER_ROOM = 4
 
 
 class CoopValidation:
@@ -26,14 +21,8 @@ class CoopValidation:
     """
 
     def __init__(self, config: CoopNetConfig) -> None:
-        settings = config.validation
-        rooms = max(1, math.ceil(settings.clips / _PER_ROOM))
-        self.clips = ClipSet(
-            replace(
-                config.clips, rooms=rooms, clips_per_room=_PER_ROOM, first_seed=settings.first_seed
-            )
-        )
-        self._count = min(settings.clips, len(self.clips))
+        self.clips = validation_clips(config.clips, config.validation)
+        self._count = min(config.validation.clips, len(self.clips))
 
     @torch.inference_mode()
     def measure(self, model: CoopNetModel, device: torch.device) -> dict[str, float]:
@@ -52,8 +41,9 @@ class CoopValidation:
             for name, mask in (("all", known), ("still", ~moving), ("moving", moving)):
                 metrics = depth_metrics(depth, truth * mask, _NEAR_M, _FAR_M)
                 figures[name].append(metrics)
+            # The map is the target, frame 0: the source's pose is the motion itself.
             motion = model.pose_net(clip.image[:, 0], clip.image[:, 1])
-            turn, direction = _motion_errors(motion, clip)
+            turn, direction = motion_errors(motion[0], clip.T_camera_map[0, 1])
             turns.append(turn)
             directions.append(direction)
         found = {
@@ -64,13 +54,3 @@ class CoopValidation:
         found["rotation_deg"] = sum(turns) / max(len(turns), 1)
         found["direction_deg"] = sum(directions) / max(len(directions), 1)
         return found
-
-
-def _motion_errors(T_source_target: torch.Tensor, clip: ClipBatch) -> tuple[float, float]:
-    """Return the error of the rotation and of the translation's direction, degrees."""
-    truth = (clip.T_camera_map[:, 1] @ se3.inverse(clip.T_camera_map[:, 0])).double()
-    found = T_source_target.double()
-    turn = se3.log(se3.inverse(truth) @ found)[0, 3:].norm()
-    one, other = truth[0, :3, 3], found[0, :3, 3]
-    cosine = (one @ other) / (one.norm() * other.norm()).clamp_min(1e-9)
-    return math.degrees(float(turn)), math.degrees(math.acos(max(-1.0, min(1.0, float(cosine)))))

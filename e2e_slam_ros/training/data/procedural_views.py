@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import torch
 from tqdm import tqdm
@@ -15,6 +13,7 @@ from tqdm import tqdm
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.training.data.config import ProceduralConfig
+from e2e_slam_ros.training.data.rendered_file import cache_folder
 from e2e_slam_ros.training.data.room_file import (
     DEPTH_UNIT_M,
     RoomPair,
@@ -48,7 +47,7 @@ class ProceduralViews:
                 "swap the two",
             )
         self._config = config
-        self.folder = Path(config.cache).expanduser() if config.cache else _default_folder()
+        self.folder = cache_folder(config.cache, "rooms")
 
     @property
     def name(self) -> str:
@@ -171,8 +170,3 @@ def _view_pair(stored: RoomPair, target: int) -> ViewPair:
         has_pose=True,
         has_depth=True,
     )
-
-
-def _default_folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "e2e_slam_ros" / "rooms"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tqdm import tqdm
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.multiview.deepv2d.deepv2d import relative_poses
+from e2e_slam_ros.training.data.rendered_file import cache_folder
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.deepv2d.clip_config import ClipConfig
 from e2e_slam_ros.training.deepv2d.clip_rendering import render_clip_file
@@ -39,7 +39,7 @@ class ClipSet:
                     f"clips.{name}_min", low, f"at most the largest, {high:g}", "swap the two"
                 )
         self.config = config
-        self.folder = Path(config.cache).expanduser() if config.cache else _default_folder()
+        self.folder = cache_folder(config.cache, "clips")
 
     def __len__(self) -> int:
         return self.config.rooms * self.config.clips_per_room
@@ -96,8 +96,3 @@ class ClipSet:
 
     def _path(self, seed: int) -> Path:
         return clip_path(self.folder, self.config, seed)
-
-
-def _default_folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "e2e_slam_ros" / "clips"

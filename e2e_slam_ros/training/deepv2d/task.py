@@ -20,6 +20,7 @@ from e2e_slam_ros.training.deepv2d.model import DeepV2DModel
 from e2e_slam_ros.training.deepv2d.recorded_clips import RecordedClips
 from e2e_slam_ros.training.deepv2d.validation import ClipValidation
 from e2e_slam_ros.training.objectives.terms import LossTerms
+from e2e_slam_ros.training.rendering import render_missing
 from e2e_slam_ros.training.schedule import stages_of
 from e2e_slam_ros.training.task import RunContext, Task, TaskModules
 
@@ -76,14 +77,10 @@ class DeepV2DTask(Task[ClipBatch]):
         """Return a sampler for each stage; missing rooms are rendered."""
         config, context = self.config, self._context
         clips = ClipSet(config.clips)
-        sets = [clips]
+        render_missing(clips, "rooms", context)
         if context.group.is_first and config.validation.clips:
             self._validation = ClipValidation(config)
-            sets.append(self._validation.clips)
-        for some in sets:
-            if missing := len(some.missing()):
-                context.say(f"rendering {missing} rooms into {some.folder}")
-                some.render_missing(context.progress)
+            render_missing(self._validation.clips, "rooms of validation", context)
         sources: list[tuple[ClipSource, float]] = [(clips, 1.0 - config.recorded.share)]
         if config.recorded.share > 0:
             recorded = RecordedClips(

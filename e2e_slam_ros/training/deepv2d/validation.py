@@ -11,8 +11,9 @@ from e2e_slam_ros.evaluation.depth.metrics import depth_metrics, mean_depth_metr
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
+from e2e_slam_ros.training.deepv2d.clip_config import ClipConfig
 from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
-from e2e_slam_ros.training.deepv2d.config import DeepV2DTrainConfig
+from e2e_slam_ros.training.deepv2d.config import ClipValidationConfig, DeepV2DTrainConfig
 
 _NEAR_M, _FAR_M = 0.2, 10.0
 _PER_ROOM = 4
@@ -28,13 +29,8 @@ class ClipValidation:
     """
 
     def __init__(self, config: DeepV2DTrainConfig) -> None:
-        settings = config.validation
-        rooms = max(1, math.ceil(settings.clips / _PER_ROOM))
-        kept = replace(
-            config.clips, rooms=rooms, clips_per_room=_PER_ROOM, first_seed=settings.first_seed
-        )
-        self.clips = ClipSet(kept)
-        self._count = min(settings.clips, len(self.clips))
+        self.clips = validation_clips(config.clips, config.validation)
+        self._count = min(config.validation.clips, len(self.clips))
 
     def clip(self, index: int, views: int) -> ClipBatch:
         """Return a clip of the newest frames, the newest first."""
@@ -70,6 +66,18 @@ class ClipValidation:
             figures[f"alone_{views}.rotation_deg"] = turn
             figures[f"alone_{views}.translation_cm"] = shift
         return figures
+
+
+def validation_clips(trained: ClipConfig, settings: ClipValidationConfig) -> ClipSet:
+    """Return clips like those that are trained on, of the rooms that measure progress.
+
+    >>> len(validation_clips(ClipConfig(), ClipValidationConfig(clips=6)))
+    8
+    """
+    rooms = max(1, math.ceil(settings.clips / _PER_ROOM))
+    return ClipSet(
+        replace(trained, rooms=rooms, clips_per_room=_PER_ROOM, first_seed=settings.first_seed)
+    )
 
 
 def pose_errors(T_camera_map: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

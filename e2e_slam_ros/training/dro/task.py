@@ -25,6 +25,7 @@ from e2e_slam_ros.training.dro.walk import Walk, read_walk
 from e2e_slam_ros.training.dro.walk_recording import record_walk
 from e2e_slam_ros.training.dro.walks import Walks
 from e2e_slam_ros.training.objectives.terms import LossTerms
+from e2e_slam_ros.training.rendering import render_missing
 from e2e_slam_ros.training.schedule import stages_of
 from e2e_slam_ros.training.task import RunContext, Task, TaskModules
 
@@ -74,13 +75,13 @@ class DroTask(Task[DroBatch]):
         """Return a sampler for each stage. Missing walks are rendered."""
         config, context = self.config, self._context
         walks = Walks(config.walks)
-        self._render(walks, "training")
+        render_missing(walks, "walks", context)
         sets: list[tuple[WalkSet, float]] = [(walks, 1.0)]
         if config.recorded.weight > 0:
             sets.append((KeptWalks([self._recorded()]), config.recorded.weight))
         if context.group.is_first:
             held_out = Walks(config.validation)
-            self._render(held_out, "validation")
+            render_missing(held_out, "walks of validation", context)
             self._validation = DroValidation(validation_groups(held_out))
         return {
             stage.name: GroupSampler(
@@ -98,12 +99,6 @@ class DroTask(Task[DroBatch]):
         frames = FrameSlice(open_reader(path), start, stop)
         read = (frames[index] for index in range(len(frames)))
         return record_walk(read, settings.width, settings.height, self._context.progress)
-
-    def _render(self, walks: Walks, what: str) -> None:
-        missing = len(walks.missing())
-        if missing:
-            self._context.say(f"rendering {missing} {what} walks into {walks.folder}")
-            walks.render_missing(self._context.progress)
 
     def forward(self, trained: nn.Module, batch: DroBatch, stage: str) -> LossTerms:
         """Return the loss of a batch: eq. 6, or eq. 9 in a self-supervised stage."""

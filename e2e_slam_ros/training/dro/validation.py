@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from e2e_slam_ros.evaluation.depth.metrics import depth_metrics
-from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.evaluation.trajectory.motion_errors import motion_errors
 from e2e_slam_ros.multiview.dro.guide import depth_guide
 from e2e_slam_ros.multiview.dro.network import DroNetwork, DroStage
 from e2e_slam_ros.training.dro.batch import DroBatch
@@ -106,17 +106,8 @@ def stage_errors(stage: DroStage, batch: DroBatch) -> StageErrors | None:
         every.abs_rel,
         seen.abs_rel if seen is not None else every.abs_rel,
         scaled.abs_rel,
-        *pose_errors(stage.T_i_0[0, 0], batch.T_i_0[0, 0]),
+        *motion_errors(stage.T_i_0[0, 0], batch.T_i_0[0, 0]),
     )
-
-
-def pose_errors(found: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
-    """Return the rotation's error and the angle between the translations, degrees."""
-    difference = se3.log(se3.inverse(truth.double()) @ found.double())
-    rotation = float(torch.rad2deg(difference[3:].norm()))
-    a, b = found[:3, 3].double(), truth[:3, 3].double()
-    cosine = (a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-9)
-    return rotation, float(torch.rad2deg(torch.arccos(cosine.clamp(-1.0, 1.0))))
 
 
 def _add(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.config.errors import TrainingError
-from e2e_slam_ros.data.atomic import write_bytes_atomic
-from e2e_slam_ros.training.data.room_file import DAMAGED
+from e2e_slam_ros.training.data.rendered_file import damage_refused, write_arrays
 
 # Frames before a frame that motion stereo compares it with; the first ones have too few.
 NEIGHBOURS = 4
@@ -52,9 +49,7 @@ def write_walk(path: Path, walk: Walk) -> None:
     Raises:
         DataError: the folder cannot be written.
     """
-    buffer = io.BytesIO()
-    np.savez(buffer, **{item.name: getattr(walk, item.name) for item in fields(Walk)})
-    write_bytes_atomic(path, buffer.getvalue())
+    write_arrays(path, {item.name: getattr(walk, item.name) for item in fields(Walk)})
 
 
 def read_walk(path: Path) -> Walk:
@@ -63,16 +58,9 @@ def read_walk(path: Path) -> Walk:
     Raises:
         TrainingError: the file is missing or damaged.
     """
-    try:
+    with damage_refused(f"walk {path}", "a rendered walk"):
         with np.load(path, allow_pickle=False) as arrays:
             walk = Walk(**{item.name: arrays[item.name] for item in fields(Walk)})
         if walk.image.ndim != 4 or walk.depth.shape != walk.single.shape:
             raise ValueError(f"arrays {walk.image.shape} {walk.depth.shape}")
-    except DAMAGED as problem:
-        raise TrainingError.from_parts(
-            f"walk {path}",
-            str(problem) or type(problem).__name__,
-            "a rendered walk",
-            "delete the file; it is rendered again when it is missing",
-        ) from problem
     return walk

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -13,13 +10,13 @@ from tqdm import tqdm
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.errors import ConfigError, TrainingError
 from e2e_slam_ros.depth.network import NetworkDepth
+from e2e_slam_ros.training.data.rendered_file import cache_folder, fingerprint
 from e2e_slam_ros.training.dro.walk import Walk, read_walk, write_walk
 from e2e_slam_ros.training.dro.walk_config import WalkConfig
 from e2e_slam_ros.training.dro.walk_rendering import render_walk
 
 # Changes whenever the same configuration would give another walk.
 _RECIPE = "walks 1"
-_SELECTION = ("rooms", "first_seed", "cache")
 
 
 class Walks:
@@ -42,7 +39,7 @@ class Walks:
                     f"walks.{name}_min", low, f"at most {high:g}, the largest", "swap the two"
                 )
         self._config = config
-        self.folder = Path(config.cache).expanduser() if config.cache else _default_folder()
+        self.folder = cache_folder(config.cache, "walks")
 
     def __len__(self) -> int:
         return self._config.rooms
@@ -88,15 +85,4 @@ class Walks:
 
     def _path(self, number: int) -> Path:
         seed = self._config.first_seed + number
-        return self.folder / f"walk_{_fingerprint(self._config)}_{seed}.npz"
-
-
-def _fingerprint(config: WalkConfig) -> str:
-    """Return 12 hexadecimal digits that tell configurations of different walks apart."""
-    told = {key: value for key, value in asdict(config).items() if key not in _SELECTION}
-    return hashlib.sha256(f"{_RECIPE} {sorted(told.items())}".encode()).hexdigest()[:12]
-
-
-def _default_folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "e2e_slam_ros" / "walks"
+        return self.folder / f"walk_{fingerprint(self._config, _RECIPE)}_{seed}.npz"

@@ -100,6 +100,15 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
         load_deepv2d(tmp_path / "none.safetensors")
 
 
+def test_weights_that_are_no_numbers_are_refused(network: DeepV2D, tmp_path: Path) -> None:
+    path, state = tmp_path / "w.safetensors", dict(network.state_dict())
+    name = next(iter(state))
+    state[name] = torch.full_like(state[name], torch.nan)
+    write_weights(path, state, {"architecture": "deepv2d_light"})
+    with pytest.raises(DepthError, match="NaN or infinite values in"):
+        load_deepv2d(path)
+
+
 def test_the_depth_loss_counts_known_depths_in_range() -> None:
     truth = torch.tensor([1.0, 0.0, 20.0, 4.0]).view(1, 1, 2, 2)
     found = torch.tensor([1.5, 9.0, 9.0, 3.0]).view(1, 1, 2, 2)

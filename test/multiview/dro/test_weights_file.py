@@ -10,6 +10,7 @@ import torch
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.depth.checkpoint import save_weights
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
+from e2e_slam_ros.depth.weights_file import write_weights
 from e2e_slam_ros.multiview.dro.network import DroNetwork
 from e2e_slam_ros.multiview.dro.shape import LIGHT
 from e2e_slam_ros.multiview.dro.weights_file import load_dro, save_dro
@@ -34,6 +35,14 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path = save_weights(LiteDepthNet(), tmp_path / "lite.safetensors", {}, half=True)
     with pytest.raises(DepthError, match="something else"):
+        load_dro(path)
+
+
+def test_tensors_of_another_shape_are_refused(tmp_path: Path) -> None:
+    state = {**DroNetwork(LIGHT).state_dict(), "more": torch.zeros(3)}
+    path = tmp_path / "dro.safetensors"
+    write_weights(path, state, {"dro_shape": "light"})
+    with pytest.raises(DepthError, match="other tensors at more"):
         load_dro(path)
 
 

@@ -1,0 +1,168 @@
+"""Files of rendered views: plain arrays, bound to the configuration that they were made with."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from e2e_slam_ros.config.errors import TrainingError
+from e2e_slam_ros.data.atomic import write_bytes_atomic
+
+Stored = TypeVar("Stored")
+
+# What zipfile and NumPy raise on damaged bytes: flags of encryption or compression that are not
+# there (RuntimeError), headers of arrays that are no Python literal (TokenError), a plain array
+# instead of an archive (AttributeError, TypeError).
+_DAMAGED = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, AttributeError, TypeError, MemoryError,
+    tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
+# Settings that choose rooms and where they are kept, and do not change their pictures.
+_SELECTION = ("weight", "rooms", "first_seed", "cache")
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedFile(Generic[Stored]):
+    """How the items of one room are kept in one file.
+
+    Attributes:
+        kind: frozen dataclass of arrays, one for each item.
+        name: what the file holds, for messages and as the beginning of its name.
+        recipe: changes whenever the same configuration would give other pictures.
+        stored_as: names in the file of fields that have another one there.
+
+    >>> from e2e_slam_ros.training.data.config import ProceduralConfig
+    >>> @dataclass(frozen=True)
+    ... class Row:
+    ...     value: npt.NDArray[np.float64]
+    >>> rows = RenderedFile(Row, "rows", "rows 1")
+    >>> few, many = (ProceduralConfig(rooms=count) for count in (3, 4))
+    >>> rows.path(Path(), few, 7) == rows.path(Path(), many, 7)
+    True
+    """
+
+    kind: type[Stored]
+    name: str
+    recipe: str
+    stored_as: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, folder: Path, config: Any, seed: int) -> Path:
+        """Return where a room is kept: rooms of other configurations have other names."""
+        return folder / f"{self.name}_{fingerprint(config, self.recipe)}_{seed}.npz"
+
+    def write(self, path: Path, config: Any, seed: int, items: Sequence[Stored]) -> None:
+        """Write a room's items, all of them or nothing.
+
+        Raises:
+            DataError: the folder cannot be written, the disk is full.
+        """
+        arrays: dict[str, npt.NDArray[np.generic]] = {"key": self._key(config, seed)}
+        for index, item in enumerate(items):
+            for name, stored in self._names(index).items():
+                arrays[stored] = getattr(item, name)
+        write_arrays(path, arrays)
+
+    def read(
+        self,
+        path: Path,
+        config: Any,
+        seed: int,
+        index: int,
+        check: Callable[[Stored], object],
+    ) -> Stored:
+        """Return one item of a room; only its part of the file is read.
+
+        Args:
+            check: raises ValueError where the arrays have other shapes or types.
+
+        Raises:
+            TrainingError: missing, damaged, or of another configuration or seed.
+        """
+        expected = "a room rendered with this configuration"
+        with damage_refused(f"{self.name} {path}", expected):
+            with np.load(path, allow_pickle=False) as arrays:
+                if not np.array_equal(arrays["key"], self._key(config, seed)):
+                    raise ValueError("a room of another configuration")
+                item = self.kind(*(arrays[stored] for stored in self._names(index).values()))
+            check(item)
+        return item
+
+    def is_complete(self, path: Path, config: Any, seed: int, count: int) -> bool:
+        """Return whether a file looks like that room; pictures are checked when they are read."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                wanted = {f"image_{index}" for index in range(count)}
+                same = np.array_equal(arrays["key"], self._key(config, seed))
+                return bool(same) and wanted <= set(arrays.files)
+        except _DAMAGED:
+            return False
+
+    def _names(self, index: int) -> dict[str, str]:
+        """Return the name of each array in the file by its field, in the order of the fields."""
+        names = [item.name for item in fields(self.kind)]  # type: ignore[arg-type]
+        return {name: f"{self.stored_as.get(name, name)}_{index}" for name in names}
+
+    def _key(self, config: Any, seed: int) -> npt.NDArray[np.uint8]:
+        # Bytes, because NumPy keeps texts as wide characters of the longest one's length.
+        text = f"{fingerprint(config, self.recipe)} {seed}"
+        return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def fingerprint(config: Any, recipe: str) -> str:
+    """Return 12 hexadecimal digits that tell configurations of different pictures apart."""
+    told = {key: value for key, value in asdict(config).items() if key not in _SELECTION}
+    return hashlib.sha256(f"{recipe} {sorted(told.items())}".encode()).hexdigest()[:12]
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Write arrays by name, all of them or nothing.
+
+    Raises:
+        DataError: the folder cannot be written, the disk is full.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_bytes_atomic(path, buffer.getvalue())
+
+
+@contextmanager
+def damage_refused(what: str, expected: str) -> Iterator[None]:
+    """Turn whatever damaged bytes raise into a refusal.
+
+    Raises:
+        TrainingError: ``what`` could not be read.
+    """
+    try:
+        yield
+    except _DAMAGED as problem:
+        raise TrainingError.from_parts(
+            what,
+            str(problem) or type(problem).__name__,
+            expected,
+            "delete the file; it is rendered again when it is missing",
+        ) from problem
+
+
+def cache_folder(configured: str, kind: str) -> Path:
+    """Return the folder that keeps rendered files: the configured one, or the user's cache.
+
+    >>> cache_folder("renders", "rooms").name
+    'renders'
+    """
+    if configured:
+        return Path(configured).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "e2e_slam_ros" / kind
