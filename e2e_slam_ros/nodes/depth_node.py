@@ -21,6 +21,7 @@ from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.adaptation_facts import RESET_DONE, adaptation_facts
 from e2e_slam_ros.nodes.cloud_messages import cloud_arrays
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
+from e2e_slam_ros.nodes.keyframe_delivery import PLACES
 from e2e_slam_ros.nodes.keyframe_input import KeyframeInput, KeyframeMessages, keyframe_of
 from e2e_slam_ros.nodes.keyframe_output import DepthOutput
 from e2e_slam_ros.nodes.keyframe_results import KeyframeFate, ResultOutput
@@ -31,9 +32,6 @@ from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.slam.build_map import kept_keyframes
 from e2e_slam_ros.slam.depth_sources import build_depth_source, needs_depth_images
 from e2e_slam_ros.slam.worker import KeyframeWorker
-
-# Keyframes whose depth may be asked for again; as many as keyframe_node keeps.
-_REMEMBERED = 40
 
 
 class DepthNode(ConfiguredNode):
@@ -61,7 +59,8 @@ class DepthNode(ConfiguredNode):
         self._acknowledger = Acknowledger(self)
         self._results = ResultOutput(self)
         self._stages = StageWatch(self, "depth_node")
-        # A keyframe that comes again gets the same depth: it is learned from once.
+        # A keyframe that comes again gets the same depth: it is learned from once. keyframe_node
+        # keeps as many.
         self._done: OrderedDict[int, tuple[KeyframeMessages, Keyframe, DepthEstimate]]
         self._done = OrderedDict()
         self._output = DepthOutput(self)
@@ -100,7 +99,7 @@ class DepthNode(ConfiguredNode):
         if self.depth_stage.active(config):
             self.diagnostics.latency("refine", (time.perf_counter() - start) * 1e3)
         self._done[messages.stamp_ns] = messages, keyframe, metric.estimate
-        while len(self._done) > _REMEMBERED:
+        while len(self._done) > PLACES:
             self._done.popitem(last=False)
         self._output.publish(keyframe, metric.estimate, messages.frame_id)
 

@@ -11,8 +11,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 # Keyframes that are kept: about a megabyte each.
-_PLACES = 40
-# A keyframe that is sent again and not answered for so long is passed over.
+PLACES = 40
+# A keyframe from the queue without an answer is sent once more: a stage that has just started
+# may have missed it.
+_REPEAT_S = 3.0
+# After this time without an answer it is passed over.
 _ANSWER_S = 20.0
 
 
@@ -20,7 +23,8 @@ class KeyframeDelivery(Generic[T]):
     """Keeps keyframes until somebody answers for them. Thread-safe.
 
     While a stage is missing, keyframes are kept, the newest ``places``. When it is back, they are
-    sent again in order, one at a time, so that the stages drop none; new ones queue behind.
+    sent again in order, one at a time, so that the stages drop none; new ones queue behind. One
+    that nobody answers is sent once more, and then passed over.
 
     Args:
         send: sends a keyframe; any thread.
@@ -46,7 +50,7 @@ class KeyframeDelivery(Generic[T]):
         self,
         send: Callable[[T], None],
         on_lost: Callable[[int], None],
-        places: int = _PLACES,
+        places: int = PLACES,
     ) -> None:
         self._send = send
         self._on_lost = on_lost
@@ -59,6 +63,7 @@ class KeyframeDelivery(Generic[T]):
         self._missed: set[int] = set()
         self._queue: deque[int] = deque()
         self._flying: tuple[int, float] | None = None
+        self._repeated = False
 
     @property
     def unanswered(self) -> int:
@@ -110,18 +115,9 @@ class KeyframeDelivery(Generic[T]):
     def poll(self, complete: bool) -> None:
         """Send the next one of the queue, if the last one is answered; call it often."""
         with self._lock:
-            late = self._flying is not None and time.monotonic() - self._flying[1] > _ANSWER_S
-            if not complete or (self._flying is not None and not late):
-                return
-            self._flying = None
-            while self._queue and self._queue[0] not in self._open:
-                self._queue.popleft()
-            if not self._queue:
-                return
-            stamp_ns = self._queue.popleft()
-            item = self._open[stamp_ns]
-            self._flying = stamp_ns, time.monotonic()
-        self._send(item)
+            item = self._next() if complete else None
+        if item is not None:
+            self._send(item)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -130,6 +126,25 @@ class KeyframeDelivery(Generic[T]):
             self._missed.clear()
             self._queue.clear()
             self._flying = None
+
+    def _next(self) -> T | None:
+        """Return the keyframe to send now, or None; the lock is held."""
+        if self._flying is not None:
+            stamp_ns, sent_s = self._flying
+            waited_s = time.monotonic() - sent_s
+            if stamp_ns in self._open and waited_s <= _ANSWER_S:
+                if self._repeated or waited_s <= _REPEAT_S:
+                    return None
+                self._repeated = True
+                return self._open[stamp_ns]
+            self._flying = None
+        while self._queue and self._queue[0] not in self._open:
+            self._queue.popleft()
+        if not self._queue:
+            return None
+        stamp_ns = self._queue.popleft()
+        self._flying, self._repeated = (stamp_ns, time.monotonic()), False
+        return self._open[stamp_ns]
 
     def _make_room(self) -> list[int]:
         """Forget the oldest beyond the places; return those that nobody took."""

@@ -15,13 +15,17 @@ from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.nodes.configured_node import is_active
 from e2e_slam_ros.nodes.conversions import camera_from_info, depth_to_metres, image_to_rgb
+from e2e_slam_ros.nodes.keyframe_delivery import PLACES
 from e2e_slam_ros.nodes.pose_messages import pose_to_matrix
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.slam.preprocess import clean_depth, to_tensor
 
-# Largest number of incomplete sets. Keyframes come a few times a second.
+# Messages that wait for this node. Keyframes come a few times a second.
 _QUEUE = 20
+# Largest number of incomplete sets. The synchronizer drops the oldest stamp, so there must be a
+# place for every keyframe that keyframe_node may send again.
+_SETS = PLACES + 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +75,7 @@ class KeyframeInput:
             message_filters.Subscriber(node, kind, topic, qos_profile=reliable(_QUEUE))
             for kind, topic in topics
         ]
-        self._synchronizer = message_filters.TimeSynchronizer(self._filters, _QUEUE)
+        self._synchronizer = message_filters.TimeSynchronizer(self._filters, _SETS)
         self._synchronizer.registerCallback(self._complete)
 
     def _complete(

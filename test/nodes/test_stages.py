@@ -64,6 +64,24 @@ def test_keyframes_of_a_missing_stage_are_kept_and_delivered(
         wait_for(lambda: fact(peer, "mapper_node", "keyframes") == 5, "and the next one")
 
 
+def test_many_keyframes_without_depth_are_delivered_when_it_is_back(
+    ros_domain: int, tmp_path: Path
+) -> None:
+    nodes = [(name, SETTINGS) for name in NAMES]
+    missed = 30
+    with peer_in(ros_domain) as peer, running(tmp_path, nodes) as ends:
+        wait_for_stages(peer)
+        peer.send_good(1.0)
+        ends[1].end(signal.SIGKILL)
+        for index in range(missed):
+            # The mapper has them too, and waits for their depth.
+            peer.send(*peer.messages(2.0 + index, x=0.02 * index))
+            wait_for(lambda index=index: len(peer.keyframes) == index + 2, "the keyframe")
+        ends[1] = start(("depth_node", SETTINGS), tmp_path)
+        wait_for(lambda: fact(peer, "mapper_node", "keyframes") == 1 + missed, "all", 30.0)
+        assert peer.problems("keyframe_node") == {}
+
+
 def test_a_stage_that_never_came_is_an_error(ros_domain: int, tmp_path: Path) -> None:
     with peer_in(ros_domain) as peer, running(tmp_path, [("keyframe_node", SETTINGS)]):
         wait_for(lambda: peer.levels.get("/keyframe_node", (0, ""))[0] == 2, "the error")
@@ -126,6 +144,25 @@ def test_new_keyframes_queue_behind_and_silence_is_passed_over(
     monkeypatch.setattr(keyframe_delivery, "_ANSWER_S", -1.0)
     kept.poll(complete=True)
     assert sent == ["k1", "k1", "k2"]
+
+
+def test_a_keyframe_that_a_new_stage_missed_is_sent_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept, sent, _ = delivery(10)
+    kept.offer(1, "k1", complete=False)
+    kept.offer(2, "k2", complete=False)
+    kept.again()
+    kept.poll(complete=True)
+    kept.poll(complete=True)
+    assert sent == ["k1", "k2", "k1"]
+    monkeypatch.setattr(keyframe_delivery, "_REPEAT_S", -1.0)
+    kept.poll(complete=True)
+    kept.poll(complete=True)
+    assert sent == ["k1", "k2", "k1", "k1"], "once"
+    kept.answered(1)
+    kept.poll(complete=True)
+    assert sent[4:] == ["k2"]
 
 
 def test_stages_that_never_answer_lose_nothing_that_is_told() -> None:
