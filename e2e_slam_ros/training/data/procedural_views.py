@@ -13,6 +13,7 @@ from tqdm import tqdm
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.training.data.config import ProceduralConfig
+from e2e_slam_ros.training.data.ranges import check_ranges
 from e2e_slam_ros.training.data.rendered_file import cache_folder
 from e2e_slam_ros.training.data.room_file import (
     DEPTH_UNIT_M,
@@ -39,13 +40,7 @@ class ProceduralViews:
     """
 
     def __init__(self, config: ProceduralConfig) -> None:
-        if config.fov_min_deg > config.fov_max_deg:
-            raise TrainingError.from_parts(
-                "procedural.fov_min_deg",
-                config.fov_min_deg,
-                f"at most fov_max_deg, {config.fov_max_deg:g}",
-                "swap the two",
-            )
+        check_ranges("procedural", config, ("fov_min_deg", "fov_max_deg"))
         self._config = config
         self.folder = cache_folder(config.cache, "rooms")
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.multiview.deepv2d.deepv2d import relative_poses
+from e2e_slam_ros.training.data.ranges import check_ranges
 from e2e_slam_ros.training.data.rendered_file import cache_folder
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.deepv2d.clip_config import ClipConfig
@@ -30,14 +31,12 @@ class ClipSet:
     """
 
     def __init__(self, config: ClipConfig) -> None:
-        for name, low, high in (
-            ("fov", config.fov_min_deg, config.fov_max_deg),
-            ("interval", config.interval_min_s, config.interval_max_s),
-        ):
-            if low > high:
-                raise TrainingError.from_parts(
-                    f"clips.{name}_min", low, f"at most the largest, {high:g}", "swap the two"
-                )
+        check_ranges(
+            "clips",
+            config,
+            ("fov_min_deg", "fov_max_deg"),
+            ("interval_min_s", "interval_max_s"),
+        )
         self.config = config
         self.folder = cache_folder(config.cache, "clips")
 

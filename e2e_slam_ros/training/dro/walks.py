@@ -8,8 +8,9 @@ import torch
 from tqdm import tqdm
 
 from e2e_slam_ros.config.depth import DepthConfig
-from e2e_slam_ros.config.errors import ConfigError, TrainingError
+from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.depth.network import NetworkDepth
+from e2e_slam_ros.training.data.ranges import check_ranges
 from e2e_slam_ros.training.data.rendered_file import cache_folder, fingerprint
 from e2e_slam_ros.training.dro.walk import Walk, read_walk, write_walk
 from e2e_slam_ros.training.dro.walk_config import WalkConfig
@@ -23,21 +24,19 @@ class Walks:
     """The walks of a configuration, by their number.
 
     Raises:
-        ConfigError: the smallest interval or field of view is above the largest.
+        TrainingError: the smallest interval or field of view is above the largest.
 
     >>> len(Walks(WalkConfig(rooms=3)))
     3
     """
 
     def __init__(self, config: WalkConfig) -> None:
-        for name, low, high in (
-            ("fov", config.fov_min_deg, config.fov_max_deg),
-            ("interval", config.interval_min_s, config.interval_max_s),
-        ):
-            if low > high:
-                raise ConfigError.from_parts(
-                    f"walks.{name}_min", low, f"at most {high:g}, the largest", "swap the two"
-                )
+        check_ranges(
+            "walks",
+            config,
+            ("fov_min_deg", "fov_max_deg"),
+            ("interval_min_s", "interval_max_s"),
+        )
         self._config = config
         self.folder = cache_folder(config.cache, "walks")
 
