@@ -53,7 +53,7 @@ def main() -> None:
                 rows.append([np.nan if error is None else error.abs_rel for error in errors])
         means = np.nanmean(rows, axis=0)
         print(
-            f"{neighbours} neighbours, {len(rows)} keyframes, 0, 4, 8, 12 updates:",
+            f"neighbours: {neighbours}, {len(rows)} keyframes, 0, 4, 8, 12 updates:",
             ", ".join(f"{mean:.3f}" for mean in means),
         )
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import torch
+
+# A frozen dataclass of tensors that all begin with the dimension of the batch.
+AnyTensors = TypeVar("AnyTensors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,19 @@ class PairBatch:
 
     def to(self, device: torch.device | str) -> PairBatch:
         """Return the batch on another device."""
-        return PairBatch(
-            **{item.name: getattr(self, item.name).to(device) for item in fields(self)}
-        )
+        return moved(self, device)
+
+
+def stacked(batches: Sequence[AnyTensors]) -> AnyTensors:
+    """Return several batches as one; their tensors differ in the first dimension alone."""
+    kind: Any = type(batches[0])
+    names = [item.name for item in fields(kind)]
+    batch: AnyTensors = kind(*(torch.cat([getattr(b, name) for b in batches]) for name in names))
+    return batch
+
+
+def moved(batch: AnyTensors, device: torch.device | str) -> AnyTensors:
+    """Return a batch on another device."""
+    kind: Any = type(batch)
+    there: AnyTensors = kind(*(getattr(batch, item.name).to(device) for item in fields(kind)))
+    return there

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
+
+from e2e_slam_ros.training.data.batch import moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,4 +40,4 @@ class ClipBatch:
 
     def to(self, device: torch.device | str) -> ClipBatch:
         """Return the batch on another device."""
-        return ClipBatch(**{i.name: getattr(self, i.name).to(device) for i in fields(self)})
+        return moved(self, device)

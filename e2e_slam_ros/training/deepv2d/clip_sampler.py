@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 
+from e2e_slam_ros.training.data.batch import stacked
 from e2e_slam_ros.training.data.config import AugmentConfig
 from e2e_slam_ros.training.data.photometric_augment import change_colors
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
@@ -95,9 +96,3 @@ def mirrored(clip: ClipBatch) -> ClipBatch:
     pose = flip @ clip.T_camera_map @ flip
     image, depth, moving = (x.flip(-1) for x in (clip.image, clip.depth, clip.moving))
     return ClipBatch(image, depth, k, pose, moving, clip.noise)
-
-
-def stacked(clips: list[ClipBatch]) -> ClipBatch:
-    """Return clips of equally many frames as one batch."""
-    names = (item.name for item in fields(ClipBatch))
-    return ClipBatch(**{name: torch.cat([getattr(c, name) for c in clips]) for name in names})

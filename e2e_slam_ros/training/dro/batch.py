@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 
 from e2e_slam_ros.multiview.dro.views import DroViews
+from e2e_slam_ros.training.data.batch import moved
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +59,4 @@ class DroBatch:
 
     def to(self, device: torch.device | str) -> DroBatch:
         """Return the batch on another device."""
-        return DroBatch(
-            **{item.name: getattr(self, item.name).to(device) for item in fields(self)}
-        )
-
-
-def stacked(samples: list[DroBatch]) -> DroBatch:
-    """Return one batch of several with the same number of views."""
-    return DroBatch(
-        **{
-            item.name: torch.cat([getattr(sample, item.name) for sample in samples])
-            for item in fields(DroBatch)
-        }
-    )
+        return moved(self, device)

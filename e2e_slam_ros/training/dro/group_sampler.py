@@ -8,7 +8,8 @@ from typing import Protocol
 import torch
 
 from e2e_slam_ros.config.errors import TrainingError
-from e2e_slam_ros.training.dro.batch import DroBatch, stacked
+from e2e_slam_ros.training.data.batch import stacked
+from e2e_slam_ros.training.dro.batch import DroBatch
 from e2e_slam_ros.training.dro.groups import GroupConfig, changed, group
 from e2e_slam_ros.training.dro.walk import Walk
 
