@@ -17,10 +17,8 @@ from e2e_slam_ros.training.data.ranges import check_ranges
 from e2e_slam_ros.training.data.rendered_file import cache_folder
 from e2e_slam_ros.training.data.room_file import (
     DEPTH_UNIT_M,
+    ROOM_FILE,
     RoomPair,
-    is_complete,
-    read_pair,
-    room_path,
 )
 from e2e_slam_ros.training.data.room_rendering import render_room_file
 from e2e_slam_ros.training.data.views import ViewPair
@@ -59,7 +57,9 @@ class ProceduralViews:
         return [
             seed
             for seed in seeds
-            if not is_complete(room_path(self.folder, self._config, seed), self._config, seed)
+            if not ROOM_FILE.is_complete(
+                ROOM_FILE.path(self.folder, self._config, seed), self._config, seed
+            )
         ]
 
     def render_missing(
@@ -103,12 +103,12 @@ class ProceduralViews:
             raise IndexError(f"pair {index} of {len(self)}")
         room, place = divmod(index, self._config.pairs_per_room)
         seed = self._config.first_seed + room
-        path = room_path(self.folder, self._config, seed)
+        path = ROOM_FILE.path(self.folder, self._config, seed)
         try:
-            stored = read_pair(path, self._config, seed, place)
+            stored = ROOM_FILE.read(path, self._config, seed, place)
         except TrainingError:
             self._render(seed, "cpu")
-            stored = read_pair(path, self._config, seed, place)
+            stored = ROOM_FILE.read(path, self._config, seed, place)
         swapped = bool(torch.rand((), generator=generator) < 0.5)
         return _view_pair(stored, 1 if swapped else 0)
 

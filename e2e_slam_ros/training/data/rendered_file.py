@@ -22,6 +22,7 @@ from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import write_bytes_atomic
 
 Stored = TypeVar("Stored")
+Settings = TypeVar("Settings")
 
 # What zipfile and NumPy raise on damaged bytes: flags of encryption or compression that are not
 # there (RuntimeError), headers of arrays that are no Python literal (TokenError), a plain array
@@ -35,20 +36,22 @@ _SELECTION = ("weight", "rooms", "first_seed", "cache")
 
 
 @dataclass(frozen=True, eq=False)
-class RenderedFile(Generic[Stored]):
+class RenderedFile(Generic[Stored, Settings]):
     """How the items of one room are kept in one file.
 
     Attributes:
         kind: frozen dataclass of arrays, one for each item.
         name: what the file holds, for messages and as the beginning of its name.
         recipe: changes whenever the same configuration would give other pictures.
+        count: number of items of a room.
+        check: raises ValueError where an item's arrays have other shapes or types.
         stored_as: names in the file of fields that have another one there.
 
     >>> from e2e_slam_ros.training.data.config import ProceduralConfig
     >>> @dataclass(frozen=True)
     ... class Row:
     ...     value: npt.NDArray[np.float64]
-    >>> rows = RenderedFile(Row, "rows", "rows 1")
+    >>> rows = RenderedFile(Row, "rows", "rows 1", lambda config: 1, lambda row, config: None)
     >>> few, many = (ProceduralConfig(rooms=count) for count in (3, 4))
     >>> rows.path(Path(), few, 7) == rows.path(Path(), many, 7)
     True
@@ -57,13 +60,15 @@ class RenderedFile(Generic[Stored]):
     kind: type[Stored]
     name: str
     recipe: str
+    count: Callable[[Settings], int]
+    check: Callable[[Stored, Settings], None]
     stored_as: Mapping[str, str] = field(default_factory=dict)
 
-    def path(self, folder: Path, config: Any, seed: int) -> Path:
+    def path(self, folder: Path, config: Settings, seed: int) -> Path:
         """Return where a room is kept: rooms of other configurations have other names."""
         return folder / f"{self.name}_{fingerprint(config, self.recipe)}_{seed}.npz"
 
-    def write(self, path: Path, config: Any, seed: int, items: Sequence[Stored]) -> None:
+    def write(self, path: Path, config: Settings, seed: int, items: Sequence[Stored]) -> None:
         """Write a room's items, all of them or nothing.
 
         Raises:
@@ -75,18 +80,8 @@ class RenderedFile(Generic[Stored]):
                 arrays[stored] = getattr(item, name)
         write_arrays(path, arrays)
 
-    def read(
-        self,
-        path: Path,
-        config: Any,
-        seed: int,
-        index: int,
-        check: Callable[[Stored], object],
-    ) -> Stored:
+    def read(self, path: Path, config: Settings, seed: int, index: int) -> Stored:
         """Return one item of a room; only its part of the file is read.
-
-        Args:
-            check: raises ValueError where the arrays have other shapes or types.
 
         Raises:
             TrainingError: missing, damaged, or of another configuration or seed.
@@ -97,14 +92,14 @@ class RenderedFile(Generic[Stored]):
                 if not np.array_equal(arrays["key"], self._key(config, seed)):
                     raise ValueError("a room of another configuration")
                 item = self.kind(*(arrays[stored] for stored in self._names(index).values()))
-            check(item)
+            self.check(item, config)
         return item
 
-    def is_complete(self, path: Path, config: Any, seed: int, count: int) -> bool:
+    def is_complete(self, path: Path, config: Settings, seed: int) -> bool:
         """Return whether a file looks like that room; pictures are checked when they are read."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                wanted = {f"image_{index}" for index in range(count)}
+                wanted = {f"image_{index}" for index in range(self.count(config))}
                 same = np.array_equal(arrays["key"], self._key(config, seed))
                 return bool(same) and wanted <= set(arrays.files)
         except _DAMAGED:
@@ -115,7 +110,7 @@ class RenderedFile(Generic[Stored]):
         names = [item.name for item in fields(self.kind)]  # type: ignore[arg-type]
         return {name: f"{self.stored_as.get(name, name)}_{index}" for name in names}
 
-    def _key(self, config: Any, seed: int) -> npt.NDArray[np.uint8]:
+    def _key(self, config: Settings, seed: int) -> npt.NDArray[np.uint8]:
         # Bytes, because NumPy keeps texts as wide characters of the longest one's length.
         text = f"{fingerprint(config, self.recipe)} {seed}"
         return np.frombuffer(text.encode(), dtype=np.uint8)
@@ -125,6 +120,29 @@ def fingerprint(config: Any, recipe: str) -> str:
     """Return 12 hexadecimal digits that tell configurations of different pictures apart."""
     told = {key: value for key, value in asdict(config).items() if key not in _SELECTION}
     return hashlib.sha256(f"{recipe} {sorted(told.items())}".encode()).hexdigest()[:12]
+
+
+def check_views(item: Any, size: tuple[int, int, int]) -> None:
+    """Refuse arrays of views that cannot be those of a configuration.
+
+    Args:
+        item: has image, depth, T_map_camera and intrinsics.
+        size: number of views, height, width.
+
+    Raises:
+        ValueError: another shape or type, or a pose that is not finite.
+    """
+    right = (
+        item.image.shape == (*size, 3)
+        and item.image.dtype == np.uint8
+        and item.depth.shape == size
+        and item.depth.dtype == np.uint16
+        and item.T_map_camera.shape == (size[0], 4, 4)
+        and item.intrinsics.shape == (3, 3)
+        and bool(np.isfinite(item.T_map_camera).all())
+    )
+    if not right:
+        raise ValueError(f"arrays {item.image.shape} {item.depth.shape}")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:

@@ -21,9 +21,8 @@ from e2e_slam_ros.training.data.room_file import (
     DEPTH_UNIT_M,
     FARTHEST_M,
     NEAREST_M,
+    ROOM_FILE,
     RoomPair,
-    room_path,
-    write_room,
 )
 
 # Time between pairs, so that they show different parts of the room.
@@ -40,8 +39,8 @@ def render_room_file(
     Raises:
         DataError: the file cannot be written.
     """
-    path = room_path(folder, config, seed)
-    write_room(path, config, seed, render_room(config, seed, device))
+    path = ROOM_FILE.path(folder, config, seed)
+    ROOM_FILE.write(path, config, seed, render_room(config, seed, device))
     return path
 
 

@@ -19,7 +19,7 @@ from e2e_slam_ros.simulation.scene import Scene
 from e2e_slam_ros.simulation.trajectory import MotionStyle, smooth_trajectory
 from e2e_slam_ros.training.deepv2d.clip_config import ClipConfig
 from e2e_slam_ros.training.deepv2d.moving_boxes import MovingBoxes, draw_boxes, placed
-from e2e_slam_ros.training.deepv2d.room_clip import RoomClip, clip_path, write_clips
+from e2e_slam_ros.training.deepv2d.room_clip import CLIP_FILE, RoomClip
 
 _RATE_HZ = 20.0
 # Time between the beginnings of two clips, so that they show different parts of the room.
@@ -36,8 +36,8 @@ def render_clip_file(folder: Path, config: ClipConfig, seed: int) -> Path:
     Raises:
         DataError: the file cannot be written.
     """
-    path = clip_path(folder, config, seed)
-    write_clips(path, config, seed, render_clips(config, seed))
+    path = CLIP_FILE.path(folder, config, seed)
+    CLIP_FILE.write(path, config, seed, render_clips(config, seed))
     return path
 
 

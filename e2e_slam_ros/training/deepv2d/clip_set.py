@@ -15,7 +15,7 @@ from e2e_slam_ros.training.data.rendered_file import cache_folder
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.deepv2d.clip_config import ClipConfig
 from e2e_slam_ros.training.deepv2d.clip_rendering import render_clip_file
-from e2e_slam_ros.training.deepv2d.room_clip import clip_path, is_complete, read_clip
+from e2e_slam_ros.training.deepv2d.room_clip import CLIP_FILE
 
 _MM_PER_M = 1000.0
 
@@ -52,7 +52,7 @@ class ClipSet:
         """Return the seeds of the rooms that have no usable file yet."""
         first = self.config.first_seed
         seeds = range(first, first + self.config.rooms)
-        return [s for s in seeds if not is_complete(self._path(s), self.config, s)]
+        return [s for s in seeds if not CLIP_FILE.is_complete(self._path(s), self.config, s)]
 
     def render_missing(self, progress: bool = False) -> int:
         """Render every room that has no file yet, a second each; return how many there were.
@@ -77,10 +77,10 @@ class ClipSet:
         room, place = divmod(index, self.config.clips_per_room)
         seed = self.config.first_seed + room
         try:
-            stored = read_clip(self._path(seed), self.config, seed, place)
+            stored = CLIP_FILE.read(self._path(seed), self.config, seed, place)
         except TrainingError:
             render_clip_file(self.folder, self.config, seed)
-            stored = read_clip(self._path(seed), self.config, seed, place)
+            stored = CLIP_FILE.read(self._path(seed), self.config, seed, place)
         chosen = list(frames)
         depth = torch.from_numpy(stored.depth[chosen].astype("int32")).float() / _MM_PER_M
         image = torch.from_numpy(stored.image[chosen]).permute(0, 3, 1, 2).float() / 255.0
@@ -94,4 +94,4 @@ class ClipSet:
         )
 
     def _path(self, seed: int) -> Path:
-        return clip_path(self.folder, self.config, seed)
+        return CLIP_FILE.path(self.folder, self.config, seed)

@@ -11,13 +11,7 @@ import pytest
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.training.data.config import ProceduralConfig
-from e2e_slam_ros.training.data.room_file import (
-    RoomPair,
-    is_complete,
-    read_pair,
-    room_path,
-    write_room,
-)
+from e2e_slam_ros.training.data.room_file import ROOM_FILE, RoomPair
 
 SEED = 3
 CONFIG = ProceduralConfig(pairs_per_room=1, width=32, height=32)
@@ -32,23 +26,23 @@ def room(tmp_path: Path) -> Path:
         np.tile(np.eye(4), (2, 1, 1)),
         np.eye(3),
     )
-    path = room_path(tmp_path, CONFIG, SEED)
-    write_room(path, CONFIG, SEED, [pair])
+    path = ROOM_FILE.path(tmp_path, CONFIG, SEED)
+    ROOM_FILE.write(path, CONFIG, SEED, [pair])
     return path
 
 
 def test_a_room_is_read_as_written(room: Path) -> None:
-    pair = read_pair(room, CONFIG, SEED, 0)
+    pair = ROOM_FILE.read(room, CONFIG, SEED, 0)
     assert pair.image.shape == (2, 32, 32, 3) and pair.depth.dtype == np.uint16
-    assert is_complete(room, CONFIG, SEED)
-    assert not is_complete(room, CONFIG, SEED + 1)
+    assert ROOM_FILE.is_complete(room, CONFIG, SEED)
+    assert not ROOM_FILE.is_complete(room, CONFIG, SEED + 1)
     with pytest.raises(TrainingError, match="another configuration"):
-        read_pair(room, CONFIG, SEED + 1, 0)
+        ROOM_FILE.read(room, CONFIG, SEED + 1, 0)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_damage_is_refused_and_never_read_as_pictures(room: Path) -> None:
-    good, whole = room.read_bytes(), read_pair(room, CONFIG, SEED, 0)
+    good, whole = room.read_bytes(), ROOM_FILE.read(room, CONFIG, SEED, 0)
     # The archive's and the arrays' headers: what is between is guarded by a checksum alone.
     with zipfile.ZipFile(room) as archive:
         starts = [item.header_offset for item in archive.infolist()]
@@ -60,9 +54,9 @@ def test_damage_is_refused_and_never_read_as_pictures(room: Path) -> None:
         for _ in range(dice.choice((1, 4))):
             bad[dice.choice(spots)] = dice.randrange(256)
         room.write_bytes(bad[: dice.randrange(len(bad))] if attempt % 10 == 0 else bad)
-        is_complete(room, CONFIG, SEED)
+        ROOM_FILE.is_complete(room, CONFIG, SEED)
         try:
-            pair = read_pair(room, CONFIG, SEED, 0)
+            pair = ROOM_FILE.read(room, CONFIG, SEED, 0)
         except TrainingError:
             refused += 1
         else:
@@ -74,8 +68,8 @@ def test_damage_is_refused_and_never_read_as_pictures(room: Path) -> None:
 def test_a_single_array_or_nothing_in_place_of_a_room_is_refused(room: Path) -> None:
     with room.open("wb") as stream:
         np.save(stream, np.zeros(3))
-    assert not is_complete(room, CONFIG, SEED)
+    assert not ROOM_FILE.is_complete(room, CONFIG, SEED)
     with pytest.raises(TrainingError, match="rendered with this configuration"):
-        read_pair(room, CONFIG, SEED, 0)
+        ROOM_FILE.read(room, CONFIG, SEED, 0)
     room.write_bytes(b"")
-    assert not is_complete(room, CONFIG, SEED)
+    assert not ROOM_FILE.is_complete(room, CONFIG, SEED)
