@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from torch import nn
 
@@ -12,16 +11,13 @@ from e2e_slam_ros.depth.weights_file import write_weights
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel
 from e2e_slam_ros.training.coopnet.validation import CoopValidation
-from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler
-from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
-from e2e_slam_ros.training.objectives.terms import LossTerms
-from e2e_slam_ros.training.rendering import render_missing
+from e2e_slam_ros.training.deepv2d.clip_task import ClipTask
 from e2e_slam_ros.training.schedule import stages_of
-from e2e_slam_ros.training.task import RunContext, Task, TaskModules
+from e2e_slam_ros.training.task import RunContext, TaskModules
 
 
-class CoopNetTask(Task[ClipBatch]):
+class CoopNetTask(ClipTask):
     """Depth, motion and flow from pairs of views of rendered rooms with moving boxes.
 
     >>> import torch
@@ -51,7 +47,6 @@ class CoopNetTask(Task[ClipBatch]):
 
     def __init__(self, config: CoopNetConfig, context: RunContext) -> None:
         self.config, self._context = config, context
-        self._validation: CoopValidation | None = None
 
     def build_modules(self, fresh: bool) -> TaskModules:
         """Return the three networks with their losses."""
@@ -61,11 +56,9 @@ class CoopNetTask(Task[ClipBatch]):
     def build_data(self) -> Mapping[str, ClipSampler]:
         """Return a sampler of pairs of neighbouring frames; missing rooms are rendered."""
         config, context = self.config, self._context
-        clips = ClipSet(config.clips)
-        render_missing(clips, "rooms", context)
-        if context.group.is_first and config.validation.clips:
-            self._validation = CoopValidation(config)
-            render_missing(self._validation.clips, "rooms of validation", context)
+        clips = self._rendered(
+            config.clips, config.validation.clips, lambda: CoopValidation(config)
+        )
         return {
             stage.name: ClipSampler(
                 [(clips, 1.0)],
@@ -78,17 +71,6 @@ class CoopNetTask(Task[ClipBatch]):
             )
             for stage in stages_of(config)
         }
-
-    def forward(self, trained: nn.Module, batch: ClipBatch, stage: str) -> LossTerms:
-        """Return the loss of a batch."""
-        terms: LossTerms = trained(batch, stage)
-        return terms
-
-    def validate(self, result: nn.Module) -> dict[str, float]:
-        """Return errors on the validation rooms."""
-        if self._validation is None:
-            return {}
-        return self._validation.measure(cast(CoopNetModel, result), self._context.device)
 
     def export(self, result: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """Write the three networks in float32.

@@ -12,20 +12,17 @@ from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.multiview.deepv2d.architecture import ARCHITECTURES
 from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D
 from e2e_slam_ros.multiview.deepv2d.weights import load_deepv2d, save_deepv2d
-from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler, ClipSource
-from e2e_slam_ros.training.deepv2d.clip_set import ClipSet
+from e2e_slam_ros.training.deepv2d.clip_task import ClipTask
 from e2e_slam_ros.training.deepv2d.config import DeepV2DTrainConfig
 from e2e_slam_ros.training.deepv2d.model import DeepV2DModel
 from e2e_slam_ros.training.deepv2d.recorded_clips import RecordedClips
 from e2e_slam_ros.training.deepv2d.validation import ClipValidation
-from e2e_slam_ros.training.objectives.terms import LossTerms
-from e2e_slam_ros.training.rendering import render_missing
 from e2e_slam_ros.training.schedule import stages_of
-from e2e_slam_ros.training.task import RunContext, Task, TaskModules
+from e2e_slam_ros.training.task import RunContext, TaskModules
 
 
-class DeepV2DTask(Task[ClipBatch]):
+class DeepV2DTask(ClipTask):
     """Motion module, depth module, or both, on rendered clips.
 
     >>> import torch
@@ -44,7 +41,6 @@ class DeepV2DTask(Task[ClipBatch]):
 
     def __init__(self, config: DeepV2DTrainConfig, context: RunContext) -> None:
         self.config, self._context = config, context
-        self._validation: ClipValidation | None = None
 
     @property
     def name(self) -> str:
@@ -76,11 +72,9 @@ class DeepV2DTask(Task[ClipBatch]):
     def build_data(self) -> Mapping[str, ClipSampler]:
         """Return a sampler for each stage; missing rooms are rendered."""
         config, context = self.config, self._context
-        clips = ClipSet(config.clips)
-        render_missing(clips, "rooms", context)
-        if context.group.is_first and config.validation.clips:
-            self._validation = ClipValidation(config)
-            render_missing(self._validation.clips, "rooms of validation", context)
+        clips = self._rendered(
+            config.clips, config.validation.clips, lambda: ClipValidation(config)
+        )
         sources: list[tuple[ClipSource, float]] = [(clips, 1.0 - config.recorded.share)]
         if config.recorded.share > 0:
             recorded = RecordedClips(
@@ -99,17 +93,6 @@ class DeepV2DTask(Task[ClipBatch]):
             )
             for stage in stages_of(config)
         }
-
-    def forward(self, trained: nn.Module, batch: ClipBatch, stage: str) -> LossTerms:
-        """Return the loss of a batch."""
-        terms: LossTerms = trained(batch, stage)
-        return terms
-
-    def validate(self, result: nn.Module) -> dict[str, float]:
-        """Return errors on the validation rooms."""
-        if self._validation is None:
-            return {}
-        return self._validation.measure(cast(DeepV2D, result), self._context.device)
 
     def export(self, result: nn.Module, path: Path, facts: Mapping[str, str]) -> None:
         """Write the network, matrices in float16; `load_deepv2d` reads it.
