@@ -1,9 +1,9 @@
 """DeepV2D: what it costs, and how it compares with motion stereo.
 
     python bench/deepv2d.py cost
-    python bench/deepv2d.py rooms --weights W.safetensors --cache DIR
-    python bench/deepv2d.py motion --weights W.safetensors --cache DIR
-    python bench/deepv2d.py frames --weights W.safetensors --data <rooms_000> --frames 0:250
+    python bench/deepv2d.py rooms --clips 48
+    python bench/deepv2d.py motion
+    python bench/deepv2d.py frames --data <rooms_000> --frames 0:250
 
 ``cost``: forward time (CPU seconds) and peak memory at 320x240 of both architectures with 2 and 5
 views; each case runs in a process of its own. ``rooms``: rendered rooms that were not trained on.
@@ -39,6 +39,7 @@ from e2e_slam_ros.multiview.deepv2d.architecture import ARCHITECTURES
 from e2e_slam_ros.multiview.deepv2d.deepv2d import DeepV2D, quarter_depth
 from e2e_slam_ros.multiview.deepv2d.depth_module import quarter_intrinsics
 from e2e_slam_ros.multiview.deepv2d.gauss_newton import keyframe_pairs
+from e2e_slam_ros.multiview.deepv2d.source import SHIPPED
 from e2e_slam_ros.multiview.deepv2d.weights import load_deepv2d
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.slam.depth_sources import build_depth_source
@@ -84,10 +85,10 @@ def case(options: argparse.Namespace) -> None:
 
 def loaded(options: argparse.Namespace, clips: int) -> tuple[DeepV2D, ClipValidation]:
     """Return the network, and as many clips of rooms that were not trained on."""
-    settings: dict[str, object] = {"clips.cache": str(options.cache), "validation.clips": clips}
+    settings: dict[str, object] = {"clips.cache": options.cache, "validation.clips": clips}
     validation = ClipValidation(DeepV2DTrainConfig().with_values(settings))
     validation.clips.render_missing(progress=True)
-    return load_deepv2d(options.weights), validation
+    return load_deepv2d(options.weights or SHIPPED), validation
 
 
 @torch.inference_mode()
@@ -265,9 +266,9 @@ def main() -> None:
     """Run a subcommand."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("cost", "case", "rooms", "motion", "frames"))
-    parser.add_argument("--weights", default="")
+    parser.add_argument("--weights", default="", help="default: those of the package")
     parser.add_argument("--views", type=int, default=2)
-    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--cache", default="", help="folder of rendered clips")
     parser.add_argument("--clips", type=int, default=96)
     parser.add_argument("--free", type=int, default=24, help="clips without poses")
     parser.add_argument("--initial", choices=("constant", "network"), default="constant")

@@ -21,7 +21,7 @@ class DepthHead(nn.Module):
         channels: of the input.
         start: the output of a new network, everywhere.
 
-    >>> float(DepthHead(8, start=0.5)(torch.zeros(1, 8, 4, 4)).mean())
+    >>> DepthHead(8, start=0.5)(torch.zeros(1, 8, 4, 4)).mean().item()
     0.5
     """
 
@@ -74,7 +74,7 @@ class ConvexUpsampling(nn.Module):
         factor: fine pixels for each coarse one, along each axis.
 
     >>> up = ConvexUpsampling(8, factor=4)
-    >>> float(up(torch.full((1, 1, 4, 4), 3.0), torch.zeros(1, 8, 4, 4)).mean())
+    >>> up(torch.full((1, 1, 4, 4), 3.0), torch.zeros(1, 8, 4, 4)).mean().item()
     3.0
     """
 
