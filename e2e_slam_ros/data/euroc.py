@@ -19,14 +19,13 @@ from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import note_unsynchronised
 from e2e_slam_ros.data.layout import Wanted, layout_calibration, missing_part
 from e2e_slam_ros.data.layout_sequence import LayoutSequence
-from e2e_slam_ros.data.pose_files import Matrix, camera_pose, inverted, rigid
+from e2e_slam_ros.data.pose_files import Matrix, inverted, poses_at, rigid
 from e2e_slam_ros.data.text_list import listed_file, read_list, read_text
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
 from e2e_slam_ros.geometry.lens_model import LensModel
 
 # Where the poses of the body are, the best first.
 _TRUTHS = ("state_groundtruth_estimate0", "gt", "mocap0", "vicon0")
-_LONGEST_GAP_NS = 500_000_000
 
 
 class EurocReader(LayoutSequence):
@@ -193,15 +192,7 @@ def _poses(
     T_body_sensor = _transform(_mapping(path), "T_BS") if path.is_file() else None
     mount = np.eye(4) if T_body_sensor is None else inverted(T_body_sensor)
     T_sensor_camera = mount if T_body_camera is None else mount @ T_body_camera
-    tolerance_ns = round(wanted.options.tolerance_s * 1e9)
-    found = [
-        camera_pose(
-            track.between_neighbours(stamp, tolerance_ns, _LONGEST_GAP_NS),
-            T_sensor_camera,
-            wanted.options,
-        )
-        for stamp, _ in files
-    ]
+    found = poses_at(track, (stamp for stamp, _ in files), T_sensor_camera, wanted.options)
     report.note(f"poses are those of {folder.name}, moved to the camera by T_BS")
     note_unsynchronised(folder.name, len(track), found, report)
     if all(pose is None for pose in found):

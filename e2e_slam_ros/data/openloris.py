@@ -17,7 +17,7 @@ from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import note_unsynchronised
 from e2e_slam_ros.data.layout import Wanted, layout_calibration, missing_part
 from e2e_slam_ros.data.layout_sequence import LayoutSequence
-from e2e_slam_ros.data.pose_files import Matrix, camera_pose, inverted, rigid
+from e2e_slam_ros.data.pose_files import Matrix, inverted, poses_at, rigid
 from e2e_slam_ros.data.text_list import listed_file, read_list
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
 from e2e_slam_ros.geometry.lens_model import LensModel
@@ -25,7 +25,6 @@ from e2e_slam_ros.geometry.lens_model import LensModel
 _COLOUR, _DEPTH, _TRUTH = "color.txt", "aligned_depth.txt", "groundtruth.txt"
 _SENSORS, _MOUNTS = "sensors.yaml", "trans_matrix.yaml"
 _CAMERA, _BASE = "d400_color_optical_frame", "base_link"
-_LONGEST_GAP_NS = 500_000_000
 
 Stamped = tuple[int, Path]
 
@@ -61,7 +60,7 @@ class OpenLorisReader(LayoutSequence):
         report.listed = len(images)
         tolerance_ns = round(wanted.options.tolerance_s * 1e9)
         depths = _depths(folder, images, tolerance_ns, report)
-        poses = _poses(folder, images, tolerance_ns, wanted, report)
+        poses = _poses(folder, images, wanted, report)
         calibration = layout_calibration(
             wanted, lambda: _lens(folder), 1000.0, f"{_SENSORS}", images[0][1], report
         )
@@ -114,7 +113,6 @@ def _depths(
 def _poses(
     folder: Path,
     images: Sequence[Stamped],
-    tolerance_ns: int,
     wanted: Wanted,
     report: ReaderReport,
 ) -> list[Matrix | None]:
@@ -130,14 +128,7 @@ def _poses(
         return [None] * len(images)
     track = read_tum_trajectory(folder / _TRUTH, report).track()
     T_base_camera = np.eye(4) if mount is None else mount
-    found = [
-        camera_pose(
-            track.between_neighbours(stamp, tolerance_ns, _LONGEST_GAP_NS),
-            T_base_camera,
-            wanted.options,
-        )
-        for stamp, _ in images
-    ]
+    found = poses_at(track, (stamp for stamp, _ in images), T_base_camera, wanted.options)
     report.note(f"poses of {_BASE} are moved to {_CAMERA} by {_MOUNTS}")
     note_unsynchronised(_TRUTH, len(track), found, report)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,10 +13,13 @@ from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.config.input import InputOptions, option
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.pose_policy import BODY, OPTICAL, T_BODY_OPTICAL
+from e2e_slam_ros.data.pose_track import PoseTrack
 from e2e_slam_ros.data.text_list import read_text
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 
+# Poses farther apart than this do not tell where the camera was between them.
+LONGEST_GAP_NS = 500_000_000
 # Rotations are written with four to nine digits.
 _RIGID_TOLERANCE = 1e-2
 
@@ -122,6 +125,29 @@ def camera_pose(
     if pose is None or frame == OPTICAL:
         return pose
     return pose @ (T_BODY_OPTICAL if frame == BODY else T_sensor_camera)
+
+
+def poses_at(
+    track: PoseTrack,
+    stamps_ns: Iterable[int],
+    T_sensor_camera: Matrix,
+    options: InputOptions,
+    longest_ns: int | None = LONGEST_GAP_NS,
+) -> list[Matrix | None]:
+    """Return the optical frame's pose at each stamp; None where the track has none.
+
+    Args:
+        track: (4, 4) poses of the layout's own frame.
+        T_sensor_camera: (4, 4), as for `camera_pose`.
+        options: tolerance, and frame of the poses.
+        longest_ns: a longer gap between two poses is not bridged; None: any length.
+
+    Raises:
+        DataError: the user names a TF frame.
+    """
+    tolerance_ns = round(options.tolerance_s * 1e9)
+    found = (track.between_neighbours(stamp, tolerance_ns, longest_ns) for stamp in stamps_ns)
+    return [camera_pose(pose, T_sensor_camera, options) for pose in found]
 
 
 def inverted(transform: Matrix) -> Matrix:

@@ -10,21 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
-from e2e_slam_ros.config.input import InputOptions, option
+from e2e_slam_ros.config.input import InputOptions
 from e2e_slam_ros.data.association import associate
 from e2e_slam_ros.data.clock_check import clocks_sentence, implausible
 from e2e_slam_ros.data.folder_sequence import FolderSequence, FrameFiles
 from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import keep_complete, note_unsynchronised
-from e2e_slam_ros.data.pose_policy import BODY, OPTICAL, T_BODY_OPTICAL
-from e2e_slam_ros.data.pose_track import PoseTrack
+from e2e_slam_ros.data.pose_files import poses_at
 from e2e_slam_ros.data.text_list import ListEntry, listed_file, read_list, read_text, words_of
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
 from e2e_slam_ros.data.tum_calibration import folder_calibration
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
-# Poses farther apart than this do not tell where the camera was between them.
-_LONGEST_GAP_NS = 500_000_000
 _LIST, _PAIRS = "rgb.txt", ("associations.txt", "associate.txt", "association.txt")
 
 
@@ -76,7 +73,7 @@ class TumReader(FolderSequence):
         tolerance_ns = round(options.tolerance_s * 1e9)
         report = ReaderReport()
         images, depths = _listed(folder, tolerance_ns, report)
-        poses = _poses(folder, images, tolerance_ns, options.pose_frame, report)
+        poses = _poses(folder, images, options, report)
         files = [
             FrameFiles(entry.stamp_ns, path, depth, pose)
             for (entry, path), depth, pose in zip(images, depths, poses, strict=True)
@@ -191,26 +188,15 @@ def _partners(
 
 
 def _poses(
-    folder: Path, images: list[Named], tolerance_ns: int, frame: str, report: ReaderReport
+    folder: Path, images: list[Named], options: InputOptions, report: ReaderReport
 ) -> list[npt.NDArray[np.float64] | None]:
     path = folder / "groundtruth.txt"
     if not path.is_file():
         report.note("no groundtruth.txt: the frames have no pose")
         return [None] * len(images)
-    if frame not in ("", OPTICAL, BODY):
-        raise DataError.from_parts(
-            "frame of the poses",
-            repr(frame),
-            f"{OPTICAL} or {BODY}: a folder has no TF",
-            f"give {option('pose_frame', f'{OPTICAL}|{BODY}')}",
-        )
     trajectory = read_tum_trajectory(path, report)
-    track: PoseTrack = trajectory.track()
-    turn = T_BODY_OPTICAL if frame == BODY else np.eye(4)
-    found: list[npt.NDArray[np.float64] | None] = []
-    for entry, _ in images:
-        pose = track.between_neighbours(entry.stamp_ns, tolerance_ns, _LONGEST_GAP_NS)
-        found.append(None if pose is None else pose @ turn)
+    track = trajectory.track()
+    found = poses_at(track, (entry.stamp_ns for entry, _ in images), np.eye(4), options)
     note_unsynchronised("groundtruth.txt", len(track), found, report)
     _note_clocks("poses", images, trajectory.stamps_ns.tolist(), found, report)
     return found

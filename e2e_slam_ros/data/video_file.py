@@ -14,7 +14,7 @@ from e2e_slam_ros.data.frame import ReaderReport
 from e2e_slam_ros.data.frame_parts import FrameParts, PartsSequence, keep_complete
 from e2e_slam_ros.data.images import check_size, rectified
 from e2e_slam_ros.data.layout import Wanted, layout_calibration
-from e2e_slam_ros.data.pose_files import camera_pose
+from e2e_slam_ros.data.pose_files import poses_at
 from e2e_slam_ros.data.trajectory_file import read_tum_trajectory
 from e2e_slam_ros.data.video_frames import VideoFrames
 from e2e_slam_ros.geometry.lens_model import LensModel
@@ -96,11 +96,7 @@ class VideoReader(PartsSequence[int]):
             report.note(f"no {path.name}: the frames have no pose")
             return [None] * len(stamps)
         track = read_tum_trajectory(path, report).track()
-        tolerance_ns = round(wanted.options.tolerance_s * 1e9)
-        return [
-            camera_pose(track.between_neighbours(stamp, tolerance_ns), np.eye(4), wanted.options)
-            for stamp in stamps
-        ]
+        return poses_at(track, stamps, np.eye(4), wanted.options, longest_ns=None)
 
     def _decode_image(self, index: int, source: int) -> tuple[npt.NDArray[np.uint8], str]:
         what = f"frame {source} of {self._path}"
