@@ -37,7 +37,7 @@ from e2e_slam_ros.config.errors import E2ESlamError  # noqa: E402
 from e2e_slam_ros.evaluation.machine import machine_line  # noqa: E402
 from e2e_slam_ros.mapping.map_checkpoint import read_checkpoint  # noqa: E402
 from e2e_slam_ros.nodes.qos import latched, reliable  # noqa: E402
-from nodes.ros_peer import NodeProcess, Peer, peer_in, running, start  # noqa: E402
+from nodes.ros_peer import NodeProcess, Peer, peer_in, running, start, wait_for  # noqa: E402
 
 PAGE = REPO / "docs" / "reliability.md"
 BEGIN, END = "<!-- table of bench/faults.py -->\n", "<!-- end of the table -->\n"
@@ -80,6 +80,16 @@ class Outcome:
         return f"| {self.fault} | {times} | {lost} | {took} | {failed} |"
 
 
+def came_in_time(condition: Callable[[], bool], timeout_s: float) -> bool:
+    """Wait until a condition holds; return false after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
 class Camera:
     """Sends frame after frame and keeps the stamps of those that were answered."""
 
@@ -92,12 +102,8 @@ class Camera:
         """Send the next frame; return whether it was answered."""
         self.second += 1.0
         stamp = self.peer.send(*self.peer.messages(self.second, x=0.02 * (self.second % 50)))
-        deadline = time.monotonic() + patience_s
-        while stamp not in self.peer.processed:
-            if not alive() or time.monotonic() > deadline:
-                return False
-            time.sleep(0.005)
-        return True
+        came_in_time(lambda: stamp in self.peer.processed or not alive(), patience_s)
+        return stamp in self.peer.processed
 
     def until_answered(self, patience_s: float = 60.0) -> float:
         """Send frames until one is answered; return the seconds."""
@@ -274,7 +280,8 @@ def clock_jumps(outcome: Outcome, peer: Peer, camera: Camera, _: NodeProcess) ->
         while len(peer.keyframes) == mapped and sent < 20:
             camera.send(patience_s=5.0)
             sent += 1
-            time.sleep(0.3)
+            # The keyframe may come a little later than the answer.
+            came_in_time(lambda before=mapped: len(peer.keyframes) > before, 0.3)
         if len(peer.keyframes) == mapped:
             outcome.failures.append(f"not mapped after {jump_s:g} s")
         outcome.lost.append(sent - 1)
@@ -294,8 +301,8 @@ def fuzzed(count: int, dice: random.Random) -> Callable[..., None]:
             if index % 100 == 0 and not slam.alive:
                 return
             time.sleep(0.002)
-        # Once a second.
-        time.sleep(1.5)
+        peer.status.clear()
+        wait_for(lambda: "/slam_node" in peer.status or not slam.alive, "the next report")
         outcome.note = f"{sum(peer.problems().values()):,} problems counted"
         if not peer.problems():
             outcome.failures.append("nothing was counted")
@@ -326,10 +333,18 @@ def _damaged(message: bytes, dice: random.Random) -> bytes:
 def slow_consumer(outcome: Outcome, peer: Peer, camera: Camera, _: NodeProcess) -> None:
     """Let a subscriber take seconds for each message; count frames that were not answered."""
     domain = int(os.environ["ROS_DOMAIN_ID"])
-    with peer_in(domain) as slow:
-        slow.create_subscription(PointCloud2, "cloud_map", lambda _: time.sleep(2.0), latched())
-        slow.create_subscription(Image, "keyframe/image", lambda _: time.sleep(2.0), reliable(100))
+    connected = threading.Event()
+
+    def take_long(_: object) -> None:
+        connected.set()
         time.sleep(2.0)
+
+    with peer_in(domain) as slow:
+        slow.create_subscription(Image, "keyframe/image", take_long, reliable(100))
+        # Latched: the map so far comes as soon as the node has found the subscriber.
+        slow.create_subscription(PointCloud2, "cloud_map", take_long, latched())
+        if not connected.wait(20.0):
+            outcome.failures.append("the slow subscriber got no map")
         sent = 40
         answered = sum(camera.send() for _ in range(sent))
     outcome.times += sent
@@ -375,9 +390,8 @@ def killed_stage(name: str, times: int, peer: Peer, folder: Path) -> Outcome:
 
 def _unanswered(peer: Peer, seconds: list[float]) -> int:
     """Return how many frames sent meanwhile have no answer, 5 s later."""
-    deadline, wanted = time.monotonic() + 5.0, {round(second * 1e9) for second in seconds}
-    while not wanted <= set(peer.processed) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wanted = {round(second * 1e9) for second in seconds}
+    came_in_time(lambda: wanted <= set(peer.processed), 5.0)
     return len(wanted - set(peer.processed))
 
 

@@ -28,6 +28,7 @@ from e2e_slam_ros.slam.observer import RunObserver
 # In a real-time run the last frames are still in transit when the player has ended.
 _SETTLE_S = 2.0
 _DRAIN_S = 300.0
+# Participants that are there already are found within this time. Nothing tells that there is none.
 _DISCOVERY_S = 0.3
 # Fast DDS forgets a participant that has gone silent after 20 s.
 _LEASE_S = 22.0

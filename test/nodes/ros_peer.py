@@ -127,6 +127,7 @@ class Peer(Node):
         ends = (self.image_out, self.info_out, self.depth_out, self.pose_out)
         wait_for(lambda: all(end.get_subscription_count() for end in ends), "subscriptions")
         wait_for(lambda: self.count_publishers("processed"), "publisher of `processed`")
+        # The node may not know of our publishers yet, and nothing here tells when it does.
         time.sleep(0.3)
 
     def problems(self, node: str = "slam_node") -> dict[str, int]:
@@ -174,6 +175,7 @@ class KeyframeSender:
         topics = ("image", "camera_info", "pose", "depth", "uncertainty")
         names = [f"keyframe/{topic}" for topic in topics]
         wait_for(lambda: all(map(self._peer.count_subscribers, names)), "subscriptions")
+        # As in `wait_for_slam`.
         time.sleep(0.3)
 
     def send(self, index: int, confidence: torch.Tensor | None = None) -> None:

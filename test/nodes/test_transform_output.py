@@ -107,6 +107,7 @@ def test_stamps_of_another_clock_are_not_mixed_with_ours(ros_domain: int) -> Non
         drive(peer, moving, 1.1, 1.0)
         peer.wait_processed(send_without_pose(peer, 1.0))
         wait_for(lambda: ("map", "odom") in edges(heard), "map -> odom", 5.0)
+        # Nothing more is sent: ten periods of the timer that would send it.
         time.sleep(0.5)
         assert {ns for p, c, ns, _ in heard if (p, c) == ("map", "odom")} == {6_000_000_000}
         assert static is not None
