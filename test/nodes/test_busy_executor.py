@@ -13,8 +13,10 @@ from builtin_interfaces.msg import Time
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.nodes.live_transforms import live_transforms
 from e2e_slam_ros.nodes.pose_messages import transform_message
 from e2e_slam_ros.nodes.slam_node import SlamNode
+from e2e_slam_ros.nodes.stamps import ns_to_stamp
 from nodes.ros_peer import OPTICAL, Peer, peer_in, wait_for
 from nodes.test_resets import spinning
 
@@ -32,6 +34,12 @@ def slow_down(node: SlamNode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node.camera_input, "_pass_on", slowly)
 
 
+def place(moving: TransformBroadcaster, second: float) -> None:
+    """Send a pose of the base."""
+    stamp = ns_to_stamp(round(second * 1e9))
+    moving.sendTransform(transform_message(np.eye(4), stamp, "odom", "base"))
+
+
 def send(peer: Peer, moving: TransformBroadcaster | None) -> None:
     """Send images at 30 Hz with five poses each."""
     begun = time.time()
@@ -42,7 +50,7 @@ def send(peer: Peer, moving: TransformBroadcaster | None) -> None:
         if moving is None:
             peer.pose_out.publish(pose)
         else:
-            moving.sendTransform(transform_message(np.eye(4), pose.header.stamp, "odom", "base"))
+            place(moving, second)
         if index % 5 == 4:
             peer.send(image, info, depth, None)
 
@@ -61,7 +69,15 @@ def test_poses_do_not_fall_behind_the_images(
         moving = None if source == "topic" else TransformBroadcaster(peer)
         static = StaticTransformBroadcaster(peer)
         static.sendTransform(transform_message(np.eye(4), Time(), "base", OPTICAL))
-        time.sleep(1.0)
+        parents = live_transforms(node).parents
+        wait_for(lambda: OPTICAL in parents, "the mount")
+
+        def heard() -> bool:  # the first poses may come before the node listens
+            if moving is not None:
+                place(moving, time.time())
+            return moving is None or "base" in parents
+
+        wait_for(heard, "the base")
         send(peer, moving)
         wait_for(lambda: not node.camera_input.acknowledger.open_stamps(), "the last frame")
         found = node.diagnostics.problems.totals().get("no_pose", 0)
