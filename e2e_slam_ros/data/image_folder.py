@@ -72,7 +72,7 @@ class ImageFolderReader(LayoutSequence):
         wanted = wanted or Wanted()
         report = ReaderReport()
         found = _streams(folder)
-        selection = _selection(folder, found, wanted)
+        selection = _selection(found, wanted)
         for sentence in selection.sentences():
             report.note(sentence)
         colour = selection.colour.stream.name
@@ -111,7 +111,7 @@ def _streams(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _selection(folder: Path, found: dict[str, list[Path]], wanted: Wanted) -> Selection:
+def _selection(found: dict[str, list[Path]], wanted: Wanted) -> Selection:
     streams: dict[str, Stream] = {}
     for name, files in found.items():
         # A damaged first image says nothing of the others.

@@ -39,7 +39,6 @@ _DEPTH_M = 1e-3
 # Focal lengths of single images may differ so much from the middle one.
 _SPREAD = 0.02
 _FISHEYES = ("OPENCV_FISHEYE", "fisheye")
-_INNER = ("fl_x", "fl_y", "cx", "cy")
 _KNOWN = ("", "OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "OPENCV_FISHEYE", "SIMPLE_RADIAL", "RADIAL")
 
 

@@ -43,4 +43,5 @@ def test_damaged_first_messages_are_no_error() -> None:
     for data in (b"", b"\xff\xd8\xff", bytes(50)):
         message = CompressedImage(format="x" * 10_000, data=data)
         StreamCheck("/camera/image_raw/compressed", "colour", said.append).look(message)
-    assert all(len(text) < 600 for text in said)
+    # The first bytes of a JPEG are believed.
+    assert len(said) == 2 and all(len(text) < 600 for text in said)
