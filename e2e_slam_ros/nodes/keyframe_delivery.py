@@ -14,7 +14,7 @@ T = TypeVar("T")
 PLACES = 40
 # A keyframe from the queue without an answer is sent once more: a stage that has just started
 # may have missed it.
-_REPEAT_S = 3.0
+_REPEAT_S = 1.0
 # After this time without an answer it is passed over.
 _ANSWER_S = 20.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,9 @@ def test_many_keyframes_without_depth_are_delivered_when_it_is_back(
     with peer_in(ros_domain) as peer, running(tmp_path, nodes) as ends:
         wait_for_stages(peer)
         peer.send_good(1.0)
+        # keyframe_node takes the stages for complete a second after it has found them, and
+        # nothing tells when.
+        time.sleep(3.0)
         ends[1].end(signal.SIGKILL)
         for index in range(missed):
             # The mapper has them too, and waits for their depth.
