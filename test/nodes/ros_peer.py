@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,22 @@ class Peer(Node):
         stamp_ns = self.send(*self.messages(second, x))
         self.wait_processed(stamp_ns)
         return stamp_ns
+
+    def send_until_answered(self, second: float, x: float = 0.0) -> None:
+        """Publish a good frame again and again until it is done with.
+
+        A killed node still counts as a subscriber for some seconds, so the counts do not tell
+        when the node that takes its place hears this one.
+        """
+        messages = self.messages(second, x)
+
+        def answered() -> bool:
+            stamp_ns = self.send(*messages)
+            with suppress(AssertionError):
+                wait_for(lambda: stamp_ns in self.processed, "", 2.0)
+            return stamp_ns in self.processed
+
+        wait_for(answered, f"`processed` of second {second:g}")
 
     def wait_processed(self, stamp_ns: int) -> None:
         """Wait for the answer to an image."""

@@ -85,7 +85,7 @@ def test_a_killed_slam_node_loses_no_more_than_was_allowed(
         ends[0] = start(("slam_node", settings | {"runtime.start_map": maps}), tmp_path)
         peer.status.clear()
         peer.wait_for_slam("slam_node")
-        map_frames(peer, 1, first=100)
+        peer.send_until_answered(100.0, x=10.0)
         assert ends[0].end() == 0, ends[0].output
         assert checkpoint(maps / "map.safetensors")[1] == kept + 1
         # The map of before is in the new one; nothing but the new one is left.
