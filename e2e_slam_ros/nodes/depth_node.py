@@ -65,7 +65,12 @@ class DepthNode(ConfiguredNode):
         self._done = OrderedDict()
         self._output = DepthOutput(self)
         self.worker: KeyframeWorker[KeyframeMessages] = KeyframeWorker(
-            self._estimate, config.runtime.offline, self._on_failure, self._on_drop
+            self._estimate,
+            config.runtime.offline,
+            self._on_failure,
+            self._on_drop,
+            # keyframe_node sends a keyframe again whose answer takes long.
+            key=lambda messages: messages.stamp_ns,
         )
         self._open.callback(self.worker.stop)
         self._input = KeyframeInput(

@@ -5,26 +5,45 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 # Keyframes that are kept: about a megabyte each.
 PLACES = 40
-# A keyframe from the queue without an answer is sent once more: a stage that has just started
-# may have missed it.
-_REPEAT_S = 1.0
-# After this time without an answer it is passed over.
-_ANSWER_S = 20.0
+# A keyframe without an answer is sent again after this time, or after twice the time of the
+# slowest answer so far, whichever is longer. Each further wait is twice as long.
+_ANSWER_S = 1.0
+_SLOWEST_S = 5.0
+# Times a keyframe is sent before it is passed over.
+_TRIES = 4
+
+
+@dataclass
+class _Open(Generic[T]):
+    """A keyframe without an answer.
+
+    Attributes:
+        item: what is sent.
+        sent_s: monotonic time it was last sent at; None if nobody could take it.
+        tries: times it was sent while every stage was there.
+    """
+
+    item: T
+    sent_s: float | None = None
+    tries: int = 0
 
 
 class KeyframeDelivery(Generic[T]):
-    """Keeps keyframes until somebody answers for them. Thread-safe.
+    """Keeps keyframes until somebody answers for them, and sends again what was missed.
 
     While a stage is missing, keyframes are kept, the newest ``places``. When it is back, they are
-    sent again in order, one at a time, so that the stages drop none; new ones queue behind. One
-    that nobody answers is sent once more, and then passed over.
+    sent again in order, one at a time, so that the stages drop none; new ones queue behind.
+    Stages map keyframes in the order of their arrival. A keyframe was missed if one sent after it
+    is fused before it, or if no answer comes at all. It is sent again up to three times, and then
+    passed over. Thread-safe.
 
     Args:
         send: sends a keyframe; any thread.
@@ -40,7 +59,7 @@ class KeyframeDelivery(Generic[T]):
         >>> delivery.poll(complete=True)
         >>> sent
         ['first', 'first']
-        >>> delivery.answered(1)
+        >>> delivery.answered(1, fused=True)
         >>> delivery.poll(complete=True)
         >>> sent, delivery.unanswered
         (['first', 'first', 'second'], 1)
@@ -56,14 +75,16 @@ class KeyframeDelivery(Generic[T]):
         self._on_lost = on_lost
         self._places = places
         self._lock = threading.Lock()
-        self._open: OrderedDict[int, T] = OrderedDict()
+        self._open: OrderedDict[int, _Open[T]] = OrderedDict()
         # Nobody ever answers where the stages are somebody else's.
         self._answers = False
-        # Stamps of those that nobody could take.
-        self._missed: set[int] = set()
+        self._silent = False
+        self._slowest_s = 0.0
+        # When something was last sent or answered.
+        self._active_s = 0.0
         self._queue: deque[int] = deque()
-        self._flying: tuple[int, float] | None = None
-        self._repeated = False
+        # The one of the queue whose answer is waited for.
+        self._flying: int | None = None
 
     @property
     def unanswered(self) -> int:
@@ -73,7 +94,8 @@ class KeyframeDelivery(Generic[T]):
     @property
     def kept(self) -> int:
         """Number of keyframes that are kept to be sent again."""
-        return len(self._missed) + len(self._queue)
+        queued = set(self._queue)
+        return sum(open_.sent_s is None or s in queued for s, open_ in list(self._open.items()))
 
     def offer(self, stamp_ns: int, item: T, complete: bool) -> None:
         """Send a new keyframe, or queue it behind those that are sent again.
@@ -84,74 +106,103 @@ class KeyframeDelivery(Generic[T]):
             complete: every stage is there. If not, others may still look at it.
         """
         with self._lock:
-            self._open[stamp_ns] = item
-            if not complete:
-                self._missed.add(stamp_ns)
-            queued = bool(self._queue) or self._flying is not None
+            open_ = self._open[stamp_ns] = _Open(item)
+            queued = complete and (bool(self._queue) or self._flying is not None)
             if queued:
                 self._queue.append(stamp_ns)
+            elif complete:
+                self._count(open_)
             lost = self._make_room()
         if not queued:
             self._send(item)
         for stamp in lost:
             self._on_lost(stamp)
 
-    def answered(self, stamp_ns: int) -> None:
-        """Forget a keyframe: it was mapped, or refused for good."""
+    def answered(self, stamp_ns: int, fused: bool) -> None:
+        """Forget a keyframe: it was mapped, dropped, or refused for good.
+
+        Args:
+            stamp_ns: its stamp.
+            fused: it was mapped; whatever was sent before it and has no answer was missed.
+        """
         with self._lock:
-            self._answers = True
-            self._open.pop(stamp_ns, None)
-            self._missed.discard(stamp_ns)
-            if self._flying is not None and self._flying[0] == stamp_ns:
+            self._answers, self._silent, self._active_s = True, False, time.monotonic()
+            done = self._open.pop(stamp_ns, None)
+            if self._flying == stamp_ns:
                 self._flying = None
+            if done is None or done.sent_s is None:
+                return
+            took_s = min(_SLOWEST_S, self._active_s - done.sent_s)
+            self._slowest_s = max(self._slowest_s, took_s)
+            if fused:
+                self._repeat(s for s, o in self._open.items() if (o.sent_s or 1e300) < done.sent_s)
 
     def again(self) -> None:
         """Queue everything that has no answer: a stage has appeared that never saw it."""
         with self._lock:
+            for open_ in self._open.values():
+                open_.tries = 0
             self._queue = deque(self._open)
-            self._flying = None
-            self._missed.clear()
+            self._flying, self._silent = None, False
 
     def poll(self, complete: bool) -> None:
-        """Send the next one of the queue, if the last one is answered; call it often."""
+        """Send what was missed, one keyframe at a time; call it often."""
         with self._lock:
-            item = self._next() if complete else None
-        if item is not None:
-            self._send(item)
+            open_ = self._next() if complete else None
+            if open_ is not None:
+                self._count(open_)
+        if open_ is not None:
+            self._send(open_.item)
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._open.clear()
-            self._missed.clear()
             self._queue.clear()
             self._flying = None
 
-    def _next(self) -> T | None:
+    def _count(self, open_: _Open[T]) -> None:
+        """Note that a keyframe is sent now; the lock is held."""
+        open_.sent_s = self._active_s = time.monotonic()
+        open_.tries += 1
+
+    def _wait_s(self, tries: int) -> float:
+        return float(max(_ANSWER_S, 2 * self._slowest_s) * 2 ** (tries - 1))
+
+    def _repeat(self, stamps: Iterable[int]) -> None:
+        """Queue those that may be sent again, before anything newer; the lock is held."""
+        known = {*self._queue, self._flying}
+        missed = [s for s in stamps if s not in known and self._open[s].tries < _TRIES]
+        self._queue = deque([*missed, *self._queue])
+
+    def _next(self) -> _Open[T] | None:
         """Return the keyframe to send now, or None; the lock is held."""
-        if self._flying is not None:
-            stamp_ns, sent_s = self._flying
-            waited_s = time.monotonic() - sent_s
-            if stamp_ns in self._open and waited_s <= _ANSWER_S:
-                if self._repeated or waited_s <= _REPEAT_S:
-                    return None
-                self._repeated = True
-                return self._open[stamp_ns]
-            self._flying = None
+        silence_s = time.monotonic() - self._active_s
+        flying = None if self._flying is None else self._open.get(self._flying)
+        if flying is not None and not self._silent:
+            if silence_s < self._wait_s(flying.tries):
+                return None
+            if flying.tries < _TRIES:
+                return flying
+            if not self._answers:
+                # They never will: each keyframe is sent once.
+                self._silent = True
+                self._queue = deque(s for s, open_ in self._open.items() if open_.sent_s is None)
+        self._flying = None
+        if not self._queue and not self._silent and silence_s >= self._wait_s(1):
+            self._repeat(s for s, open_ in self._open.items() if open_.sent_s is not None)
         while self._queue and self._queue[0] not in self._open:
             self._queue.popleft()
         if not self._queue:
             return None
-        stamp_ns = self._queue.popleft()
-        self._flying, self._repeated = (stamp_ns, time.monotonic()), False
-        return self._open[stamp_ns]
+        self._flying = self._queue.popleft()
+        return self._open[self._flying]
 
     def _make_room(self) -> list[int]:
-        """Forget the oldest beyond the places; return those that nobody took."""
+        """Forget the oldest beyond the places; return those that were not mapped for sure."""
         lost = []
         while len(self._open) > self._places:
-            stamp_ns, _ = self._open.popitem(last=False)
-            if self._answers or stamp_ns in self._missed or stamp_ns in self._queue:
+            stamp_ns, open_ = self._open.popitem(last=False)
+            if self._answers or open_.sent_s is None or stamp_ns in self._queue:
                 lost.append(stamp_ns)
-            self._missed.discard(stamp_ns)
         return lost

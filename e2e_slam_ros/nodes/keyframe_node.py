@@ -115,7 +115,7 @@ class KeyframeNode(ConfiguredNode):
 
     def _on_result(self, stamp_ns: int, fate: KeyframeFate, said: str) -> None:
         """Learn what became of a keyframe: one that is not in the map is no reference."""
-        self._delivery.answered(stamp_ns)
+        self._delivery.answered(stamp_ns, fate is KeyframeFate.FUSED)
         if fate is KeyframeFate.FUSED:
             return
         self._selector.withdraw(stamp_ns)

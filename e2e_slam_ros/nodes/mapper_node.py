@@ -74,7 +74,12 @@ class MapperNode(MappingNode):
         self._poses: dict[int, torch.Tensor] = {}
         self._serve_map(self.surfels, lambda: self._poses)
         self.worker: KeyframeWorker[tuple[int, KeyframeMessages]] = KeyframeWorker(
-            self._fuse, config.runtime.offline, self._on_failure, self._on_drop
+            self._fuse,
+            config.runtime.offline,
+            self._on_failure,
+            self._on_drop,
+            # As in depth_node.
+            key=lambda job: (job[0], job[1].stamp_ns),
         )
         self._open.callback(self.worker.stop)
         # Before the depth, which completes a keyframe. Few sources send it: nothing waits for it.

@@ -21,6 +21,8 @@ class KeyframeWorker(Generic[T]):
             its place and the older is counted in ``dropped``.
         on_error: called with the item and the exception that its work raised.
         on_drop: called with an item that a newer one replaced.
+        key: names an item; one with the name of an item that waits or is being worked on is
+            left out, without a call of ``on_drop``.
 
     Example:
         >>> done: list[int] = []
@@ -38,14 +40,16 @@ class KeyframeWorker(Generic[T]):
         offline: bool,
         on_error: Callable[[T, Exception], None],
         on_drop: Callable[[T], None] | None = None,
+        key: Callable[[T], object] | None = None,
     ) -> None:
         self._process = process
+        self._key = key
         self._offline = offline
         self._on_error = on_error
         self._on_drop = on_drop
         self._condition = threading.Condition()
         self._waiting: deque[T] = deque()
-        self._busy = False
+        self._at_work: list[T] = []
         self._stopping = False
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="keyframe-worker", daemon=True)
@@ -60,7 +64,7 @@ class KeyframeWorker(Generic[T]):
     def pending(self) -> int:
         """The number of items that wait or are being worked on."""
         with self._condition:
-            return len(self._waiting) + int(self._busy)
+            return len(self._waiting) + len(self._at_work)
 
     @property
     def is_pressed(self) -> bool:
@@ -71,6 +75,8 @@ class KeyframeWorker(Generic[T]):
         """Hand over an item; never blocks."""
         replaced: list[T] = []
         with self._condition:
+            if self._is_known(item):
+                return
             if not self._offline:
                 replaced.extend(self._waiting)
                 self._waiting.clear()
@@ -85,7 +91,7 @@ class KeyframeWorker(Generic[T]):
         """Wait until nothing waits and nothing is being worked on; false at the time-out."""
         deadline = time.monotonic() + timeout_s
         with self._condition:
-            while self._waiting or self._busy:
+            while self._waiting or self._at_work:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._thread.is_alive():
                     return False
@@ -100,6 +106,13 @@ class KeyframeWorker(Generic[T]):
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
 
+    def _is_known(self, item: T) -> bool:
+        """Whether an item of this name waits or is being worked on; the lock is held."""
+        if self._key is None:
+            return False
+        name = self._key(item)
+        return any(self._key(other) == name for other in (*self._waiting, *self._at_work))
+
     def _run(self) -> None:
         while True:
             with self._condition:
@@ -108,7 +121,7 @@ class KeyframeWorker(Generic[T]):
                 if self._stopping:
                     return
                 item = self._waiting.popleft()
-                self._busy = True
+                self._at_work.append(item)
             try:
                 self._process(item)
             except Exception as error:
@@ -117,5 +130,5 @@ class KeyframeWorker(Generic[T]):
                     self._on_error(item, error)
             finally:
                 with self._condition:
-                    self._busy = False
+                    self._at_work.clear()
                     self._condition.notify_all()

@@ -299,6 +299,9 @@ def peer_in(domain: int) -> Iterator[Peer]:
     try:
         with SpinThread(peer):
             yield peer
+    except BaseException:
+        print(f"--- reports: {peer.status}")
+        raise
     finally:
         peer.destroy_node()
         context.try_shutdown()

@@ -51,7 +51,7 @@ def test_keyframes_of_a_missing_stage_are_kept_and_delivered(
         for index in range(4):
             peer.send(*peer.messages(2.0 + index, x=0.2 * index))
             wait_for(
-                lambda index=index: fact(peer, "depth_node", "keyframes") == index + 2,
+                lambda index=index: fact(peer, "keyframe_node", "unanswered") == index + 1,
                 "the keyframe that nobody maps",
             )
         for node in ("/keyframe_node", "/depth_node"):
@@ -65,7 +65,7 @@ def test_keyframes_of_a_missing_stage_are_kept_and_delivered(
             wait_for(lambda node=node: peer.levels[f"/{node}"][0] == 0, f"{node} to be content")
             assert peer.problems(node) == {}, node
         # The depth of a keyframe that came again was not estimated again.
-        assert fact(peer, "depth_node", "keyframes") == 5
+        wait_for(lambda: fact(peer, "depth_node", "keyframes") == 5, "depth_node's count")
         peer.send_good(9.0, x=1.0)
         wait_for(lambda: fact(peer, "mapper_node", "keyframes") == 5, "and the next one")
 
@@ -116,6 +116,23 @@ def test_a_keyframe_that_is_refused_is_no_reference(ros_domain: int, tmp_path: P
         wait_for(lambda: fact(peer, "mapper_node", "keyframes") == 1, "the next frame instead")
 
 
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(keyframe_delivery, "time", made)
+    return made
+
+
 def delivery(places: int = 3) -> tuple[KeyframeDelivery[str], list[str], list[int]]:
     sent: list[str] = []
     lost: list[int] = []
@@ -126,7 +143,7 @@ def test_the_newest_keyframes_are_kept_and_those_lost_are_told() -> None:
     kept, sent, lost = delivery()
     for stamp in range(5):
         kept.offer(stamp, f"k{stamp}", complete=False)
-    assert lost == [0, 1] and kept.unanswered == 3
+    assert lost == [0, 1] and kept.unanswered == kept.kept == 3
     kept.again()
     kept.poll(complete=False)
     assert len(sent) == 5
@@ -134,48 +151,79 @@ def test_the_newest_keyframes_are_kept_and_those_lost_are_told() -> None:
         kept.poll(complete=True)
         kept.poll(complete=True)
         assert sent[-1] == f"k{stamp}"
-        kept.answered(stamp)
+        kept.answered(stamp, fused=True)
     kept.poll(complete=True)
     assert len(sent) == 8 and kept.unanswered == kept.kept == 0
 
 
-def test_new_keyframes_queue_behind_and_silence_is_passed_over(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_new_keyframes_queue_behind_and_silence_is_passed_over(clock: Clock) -> None:
     kept, sent, _ = delivery(10)
     kept.offer(1, "k1", complete=False)
     kept.again()
     kept.poll(complete=True)
     kept.offer(2, "k2", complete=True)
+    kept.poll(complete=True)
     assert sent == ["k1", "k1"], "one at a time"
+    # Sent again after 1, 2 and 4 seconds.
+    for wait_s, times in ((0.5, 2), (0.6, 3), (1.5, 3), (0.6, 4), (4.1, 5), (7.0, 5)):
+        clock.now_s += wait_s
+        kept.poll(complete=True)
+        assert sent == ["k1"] * times
+    clock.now_s += 1.1
+    kept.poll(complete=True)
+    assert sent[5:] == ["k2"] and kept.unanswered == 2
+
+
+def test_a_keyframe_that_was_missed_at_the_start_is_sent_again(clock: Clock) -> None:
+    kept, sent, _ = delivery(10)
+    kept.offer(1, "k1", complete=True)
+    kept.poll(complete=True)
+    assert sent == ["k1"]
+    clock.now_s += 1.1
     kept.poll(complete=True)
     assert sent == ["k1", "k1"]
-    monkeypatch.setattr(keyframe_delivery, "_ANSWER_S", -1.0)
-    kept.poll(complete=True)
-    assert sent == ["k1", "k1", "k2"]
 
 
-def test_a_keyframe_that_a_new_stage_missed_is_sent_once_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_keyframe_is_missed_if_a_later_one_is_fused_before_it(clock: Clock) -> None:
     kept, sent, _ = delivery(10)
-    kept.offer(1, "k1", complete=False)
-    kept.offer(2, "k2", complete=False)
-    kept.again()
+    for stamp in (1, 2, 3, 4):
+        clock.now_s += 0.1
+        kept.offer(stamp, f"k{stamp}", complete=True)
+    # One that is dropped had its answer early; nothing is known of those before it.
+    kept.answered(2, fused=False)
     kept.poll(complete=True)
+    assert len(sent) == 4
+    kept.answered(3, fused=True)
+    kept.offer(5, "k5", complete=True)
     kept.poll(complete=True)
-    assert sent == ["k1", "k2", "k1"]
-    monkeypatch.setattr(keyframe_delivery, "_REPEAT_S", -1.0)
+    assert sent[4:] == ["k1"], "before anything new"
+    kept.answered(1, fused=True)
     kept.poll(complete=True)
-    kept.poll(complete=True)
-    assert sent == ["k1", "k2", "k1", "k1"], "once"
-    kept.answered(1)
-    kept.poll(complete=True)
-    assert sent[4:] == ["k2"]
+    assert sent[4:] == ["k1", "k5"]
 
 
-def test_stages_that_never_answer_lose_nothing_that_is_told() -> None:
+def test_slow_stages_are_waited_for(clock: Clock) -> None:
+    kept, sent, _ = delivery(10)
+    kept.offer(1, "k1", complete=True)
+    clock.now_s += 0.9
+    kept.answered(1, fused=True)
+    clock.now_s += 5.0
+    kept.offer(2, "k2", complete=True)
+    for wait_s, times in ((1.5, 1), (0.4, 2)):
+        clock.now_s += wait_s
+        kept.poll(complete=True)
+        assert sent == ["k1"] + ["k2"] * times
+
+
+def test_stages_that_never_answer_lose_nothing_that_is_told(clock: Clock) -> None:
     kept, sent, lost = delivery()
     for stamp in range(9):
         kept.offer(stamp, f"k{stamp}", complete=True)
     assert len(sent) == 9 and lost == []
+    # They are asked about one keyframe, and no more.
+    for _ in range(1000):
+        clock.now_s += 0.5
+        kept.poll(complete=True)
+    assert sent[9:] == ["k6"] * 3
+    kept.offer(9, "k9", complete=True)
+    assert sent[-1] == "k9"

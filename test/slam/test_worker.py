@@ -93,3 +93,20 @@ def test_drain_gives_up_and_stop_leaves_what_waits() -> None:
     gate.open.set()
     stopper.join(10)
     assert not stopper.is_alive() and gate.done in ([1], [1, 2])
+
+
+def test_what_waits_or_is_worked_on_is_not_taken_twice() -> None:
+    gate, dropped = Gate(), []
+    worker = KeyframeWorker(
+        gate, offline=False, on_error=fail, on_drop=dropped.append, key=lambda item: item % 10
+    )
+    worker.submit(1)
+    assert gate.entered.wait(10)
+    for item in (11, 2, 12, 1):
+        worker.submit(item)
+    gate.open.set()
+    assert worker.drain(10)
+    assert gate.done == [1, 2] and dropped == []
+    worker.submit(11)
+    assert worker.drain(10) and gate.done == [1, 2, 11], "done is done"
+    worker.stop()
