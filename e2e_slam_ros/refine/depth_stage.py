@@ -261,7 +261,8 @@ class DepthStage:
         if estimator is None:
             return FoundScale(Scale(), raw.unit, history)
         limit = plan.refine.scale.max_change if estimator.by_motion else 0.0
-        return find_scale(estimator, views, history, limit, raw.unit)
+        roughly = plan.traits.unit is DepthUnit.ROUGH_METRES
+        return find_scale(estimator, views, history, limit, raw.unit, roughly)
 
     def _refined(
         self,

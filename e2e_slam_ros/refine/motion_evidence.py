@@ -12,8 +12,16 @@ from e2e_slam_ros.multiview.fill import fill
 from e2e_slam_ros.refine.ratio_field import ratio_field
 from e2e_slam_ros.refine.views import SparseLabels
 
-# A chosen plane of this weight is a label: an agreement of 0.2.
-_LABEL = 0.04
+# Images agree by chance up to here: the best of many planes, in windows of 7x7 noisy pixels.
+_CHANCE = 0.2
+# A chosen plane of this weight is a label.
+_LABEL = _CHANCE**2
+# Mean weight beyond chance of an image that counts as one independent label.
+_ONE_LABEL = 2e-4
+# Mean weight beyond chance at which half the correction is believed.
+_HALF_BELIEVED = 0.002
+# Smoothing is at most this multiple of the mean weight beyond chance.
+_SMOOTHEST = 0.25
 _FEWEST_LABELS = 50
 # Evidence at which a depth deserves half the confidence.
 _HALF_SURE = 0.01
@@ -34,6 +42,8 @@ class MotionEvidence:
         weight: (1, 1, h, w) >= 0, square of the images' agreement, plus the agreement with other
             keyframes' depth.
         smoothing, own_error: see `MotionEvidenceConfig`.
+        by_chance: (1, 1, h, w), the part of `weight` that images without texture reach too; None:
+            none.
 
     Example:
         >>> depth, weight = torch.full((1, 1, 10, 10), 2.0), torch.full((1, 1, 10, 10), 0.5)
@@ -49,6 +59,7 @@ class MotionEvidence:
     weight: torch.Tensor
     smoothing: float
     own_error: float
+    by_chance: torch.Tensor | None = None
 
     @property
     def enough(self) -> bool:
@@ -60,7 +71,12 @@ class MotionEvidence:
         sure = self.weight >= _LABEL
         both = torch.cat([self.depth * sure, self.weight * sure], dim=1)
         enlarged = functional.interpolate(both, (height, width), mode="nearest-exact")
-        return SparseLabels(enlarged[:, :1], enlarged[:, 1:])
+        independent = float((self._beyond_chance * sure).mean()) / _ONE_LABEL
+        return SparseLabels(enlarged[:, :1], enlarged[:, 1:], independent)
+
+    @property
+    def _beyond_chance(self) -> torch.Tensor:
+        return self.weight if self.by_chance is None else self.weight - self.by_chance
 
     def weight_at(self, height: int, width: int) -> torch.Tensor:
         """Return `weight` at a keyframe's size."""
@@ -100,7 +116,12 @@ class MotionEvidence:
         size, native = size_of(self.depth), size_of(depth)
         small = resized(depth.reciprocal(), size).reciprocal()
         ratio = (self.depth / small).log().clamp(-_MOST, _MOST)
-        field, _ = fill(ratio, self.weight + self.smoothing)
+        # Planes that agree no better than by chance are noise, however many there are.
+        beyond = self._beyond_chance
+        believed = beyond.mean()
+        smoothing = (_SMOOTHEST * believed + 1e-6).clamp_max(self.smoothing)
+        field, _ = fill(ratio, beyond + smoothing)
+        field = field * believed / (believed + _HALF_BELIEVED)
         # A network that fits as well as motion can tell is better left alone: the correction is
         # shrunk as by James and Stein (1961).
         spread = field.abs().mean().clamp_min(1e-6)
@@ -110,6 +131,11 @@ class MotionEvidence:
         share = evidence / (evidence + _HALF_SURE)
         confidence = _LEAST_CONFIDENCE + (1.0 - _LEAST_CONFIDENCE) * share
         return depth * resized(field, native).exp(), confidence
+
+
+def chance(agreement: torch.Tensor) -> torch.Tensor:
+    """Return the part of a squared agreement of images that chance alone explains."""
+    return agreement.square() - (agreement - _CHANCE).clamp_min(0.0).square()
 
 
 def size_of(image: torch.Tensor) -> tuple[int, int]:

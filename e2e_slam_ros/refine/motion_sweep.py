@@ -19,7 +19,7 @@ from e2e_slam_ros.geometry.splat import splat_depth
 from e2e_slam_ros.multiview.local_sweep import local_sweep
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
 from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
-from e2e_slam_ros.refine.motion_evidence import MotionEvidence, resized, size_of
+from e2e_slam_ros.refine.motion_evidence import MotionEvidence, chance, resized, size_of
 from e2e_slam_ros.refine.views import SparseLabels
 
 # Relative error of depth from which on a sweep tells no more than a network does.
@@ -247,6 +247,7 @@ def _chosen(
         apart = (depth.log() - or_one(labels.depth[0, 0], seen).log()).abs()
         near = (1.0 - apart / config.earlier_reach).clamp_min(0.0)
         weight = weight + config.earlier / len(seen_again) * labels.weight[0, 0] * seen * near
+    by_chance = chance(choice.weight.sqrt())[None, None]
     return MotionEvidence(
-        depth[None, None], weight[None, None], config.smoothing, config.own_error
+        depth[None, None], weight[None, None], config.smoothing, config.own_error, by_chance
     )

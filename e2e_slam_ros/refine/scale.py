@@ -27,6 +27,7 @@ class Scale:
         inverse: whether they apply to inverse depth.
         points: number of labels that they were fitted to; 0 if none were needed.
         error: mean absolute difference of log depth at these labels, after the fit.
+        sigma: standard deviation of the natural logarithm of the factor; 0: exact, or unknown.
 
     Example:
         >>> Scale(2.0)(torch.tensor([1.0, 3.0]))
@@ -38,6 +39,7 @@ class Scale:
     inverse: bool = False
     points: int = 0
     error: float = 0.0
+    sigma: float = 0.0
 
     def __call__(self, depth: torch.Tensor) -> torch.Tensor:
         """Return metric depth; differentiable in ``depth``, any shape, > 0."""
@@ -54,7 +56,7 @@ class Scale:
 
     @staticmethod
     def from_tensor(values: torch.Tensor) -> Scale:
-        """Return the scale that `to_tensor` wrote, without points and error.
+        """Return the scale that `to_tensor` wrote, without points, error and sigma.
 
         Raises:
             DepthError: the values are no scale.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch.nn import functional
@@ -21,6 +21,7 @@ class SparseLabels:
     Attributes:
         depth: (1, 1, H, W) metres, 0 = unknown.
         weight: (1, 1, H, W) >= 0, the confidence.
+        independent: number of labels with independent errors; None: they count as exact.
 
     Example:
         >>> depth = torch.tensor([[[[0.0, 2.0]]]])
@@ -30,6 +31,7 @@ class SparseLabels:
 
     depth: torch.Tensor
     weight: torch.Tensor
+    independent: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +168,7 @@ def _small_depth(depth: torch.Tensor, width: int, height: int) -> torch.Tensor:
 def _small_labels(labels: SparseLabels, width: int, height: int) -> SparseLabels:
     """Return smaller labels. Several that fall into one pixel give their weighted mean."""
     if labels.depth.shape[-2:] == (height, width):
-        return SparseLabels(labels.depth.clone(), labels.weight.clone())
+        return replace(labels, depth=labels.depth.clone(), weight=labels.weight.clone())
     known = torch.isfinite(labels.depth) & (labels.depth > 0)
     weight = torch.where(known, labels.weight, torch.zeros_like(labels.weight))
     inverse_depth = torch.where(known, labels.depth, torch.ones_like(labels.depth)).reciprocal()
