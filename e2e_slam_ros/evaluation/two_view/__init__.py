@@ -1,0 +1,1 @@
+"""Depth and motion of two views whose poses are unknown."""
