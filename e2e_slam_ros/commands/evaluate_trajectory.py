@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from e2e_slam_ros.config.device import resolve_device
     from e2e_slam_ros.evaluation.trajectory.tracking_protocol import run_tracking
     from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
-    from e2e_slam_ros.tracking.trackers import build_tracker
+    from e2e_slam_ros.slam.trackers import build_tracker
 
     seeds = 1 if arguments.seeds is None else arguments.seeds
     if seeds < 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from e2e_slam_ros.config.leaf import leaf
 
 # Sources that find poses from images and depth; the map then begins at the first camera.
-DENSE_SOURCES = ("icp", "gradicp", "photometric")
+DENSE_SOURCES = ("icp", "gradicp", "photometric", "deepv2d")
 TRACKED_SOURCES = ("visual", *DENSE_SOURCES)
 
 
@@ -23,7 +23,8 @@ class PoseConfig:
     source: str = leaf(
         "topic",
         "topic: PoseStamped of the camera; odometry: Odometry; tf: looked up at the image stamp; "
-        "visual: found from the images; icp, gradicp, photometric: dense odometry",
+        "visual: found from the images; icp, gradicp, photometric: dense odometry; deepv2d: by a "
+        "network, a degree off: a comparison, not for use",
         choices=("topic", "odometry", "tf", *TRACKED_SOURCES),
     )
     tolerance_s: float = leaf(

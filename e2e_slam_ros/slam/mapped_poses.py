@@ -29,7 +29,7 @@ class MappedPoses:
 
     Example:
         >>> from e2e_slam_ros.config import Config
-        >>> from e2e_slam_ros.tracking.trackers import build_tracker
+        >>> from e2e_slam_ros.slam.trackers import build_tracker
         >>> poses = MappedPoses(build_tracker(Config(), torch.device("cpu")), np.eye(4))
         >>> poses.relative(7) is None, poses.corrections({})
         (True, {})

@@ -22,7 +22,7 @@ from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
-from e2e_slam_ros.tracking.trackers import build_tracker
+from e2e_slam_ros.slam.trackers import build_tracker
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
 Matrix = npt.NDArray[np.float64]

@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import torch
 
-from e2e_slam_ros.config.pose import DENSE_SOURCES
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.geometry.camera import PinholeCamera
@@ -27,9 +26,11 @@ from e2e_slam_ros.tracking.motion_model import MotionModel
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 
-_ALIGNERS: dict[str, Aligner] = dict(
-    zip(DENSE_SOURCES, (icp, gradicp_alignment, photometric), strict=True)
-)
+ALIGNERS: dict[str, Aligner] = {
+    "icp": icp,
+    "gradicp": gradicp_alignment,
+    "photometric": photometric,
+}
 # Turns that a lost camera is looked for with, degrees about x and y.
 _TURNS = ((0.0, 0.0), (8.0, 0.0), (-8.0, 0.0), (0.0, 8.0), (0.0, -8.0))
 # Relative standard deviation below which depth is a sensor's.
@@ -43,7 +44,7 @@ class DenseTracker:
     and uses that of other frames where there is some.
 
     Args:
-        source: icp, gradicp or photometric.
+        align: finds the pose of a view relative to a keyframe's; `ALIGNERS` holds some.
         config: the parameters.
         device: where the images are aligned.
         reference: a map whose depth keyframes get; None: they keep their own.
@@ -56,20 +57,20 @@ class DenseTracker:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
         >>> image = np.random.default_rng(0).integers(0, 256, (120, 160, 1), dtype=np.uint8)
         >>> image, depth = image.repeat(3, axis=2), np.full((120, 160), 2.0, np.float32)
-        >>> tracker = DenseTracker("photometric", TrackingConfig(), torch.device("cpu"))
+        >>> tracker = DenseTracker(photometric, TrackingConfig(), torch.device("cpu"))
         >>> [tracker.track(Frame(i, i, image, camera, depth)).state.value for i in (1, 2)]
         ['tracking', 'tracking']
     """
 
     def __init__(
         self,
-        source: str,
+        align: Aligner,
         config: TrackingConfig,
         device: torch.device,
         reference: MapReference | None = None,
     ) -> None:
-        self._align = _ALIGNERS[source]
-        self._uses_normals = self._align is not photometric
+        self._align = align
+        self._uses_normals = align in (icp, gradicp_alignment)
         self._config = config
         self._device = device
         self._reference = reference

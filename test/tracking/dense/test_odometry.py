@@ -17,11 +17,11 @@ from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.simulation.effects import SensorEffects
 from e2e_slam_ros.simulation.reader import ProceduralReader
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.dense.odometry import DenseTracker
+from e2e_slam_ros.tracking.dense.odometry import ALIGNERS, DenseTracker
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.offline import track_sequence
 from e2e_slam_ros.tracking.state import Tracker, TrackingState
-from e2e_slam_ros.tracking.trackers import build_tracker
+from e2e_slam_ros.slam.trackers import build_tracker
 from tracking.plane import depth as wall_depth
 from tracking.plane import frame as wall_frame
 from tracking.plane import walk
@@ -174,7 +174,7 @@ def test_standing_still_makes_no_keyframes(room: list[Frame]) -> None:
 def test_only_the_last_keyframes_keep_images(room: list[Frame]) -> None:
     values = {"tracking.keyframe.parallax": 0.0}
     config = Config().with_values({"tracking.odometry.min_pixels": 200, **values}).tracking
-    follow = DenseTracker("icp", config, CPU)
+    follow = DenseTracker(ALIGNERS["icp"], config, CPU)
     for one in room:
         follow.track(one)
     assert follow.keyframes is not None

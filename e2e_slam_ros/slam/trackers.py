@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.multiview.deepv2d.motion_alignment import MotionAligner
 from e2e_slam_ros.tracking.dense.map_reference import MapReference
-from e2e_slam_ros.tracking.dense.odometry import DenseTracker
+from e2e_slam_ros.tracking.dense.odometry import ALIGNERS, DenseTracker
 from e2e_slam_ros.tracking.state import Tracker
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
@@ -21,10 +22,15 @@ def build_tracker(config: Config, device: torch.device) -> Tracker:
     Args:
         config: ``pose.source`` and ``tracking``.
         device: where images are aligned; the visual tracker runs on the CPU.
+
+    Raises:
+        DepthError: the weights of a network cannot be used.
     """
     if not config.pose.is_dense:
         return VisualTracker(config.tracking)
     reference = None
     if config.tracking.odometry.reference == "map":
         reference = MapReference(config.map, device)
-    return DenseTracker(config.pose.source, config.tracking, device, reference)
+    source = config.pose.source
+    align = MotionAligner(config.depth, device) if source == "deepv2d" else ALIGNERS[source]
+    return DenseTracker(align, config.tracking, device, reference)
