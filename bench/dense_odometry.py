@@ -30,8 +30,8 @@ from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.evaluation.trajectory.errors import ate_rmse, rpe
 from e2e_slam_ros.geometry.undistort import Undistorter
-from e2e_slam_ros.tracking.offline import track_sequence
 from e2e_slam_ros.slam.trackers import build_tracker
+from e2e_slam_ros.tracking.offline import track_sequence
 
 CPU = torch.device("cpu")
 EXCERPTS = {

@@ -149,7 +149,7 @@ class TrackingConfig:
     dense: str = leaf(
         "auto",
         "auto: where features give no pose, whole images and depths are aligned with the last "
-        "keyframes",
-        choices=("off", "auto"),
+        "keyframes; deepv2d, dro: the same, and begun also where that network puts the camera",
+        choices=("off", "auto", "deepv2d", "dro"),
     )
     odometry: OdometryConfig = field(default_factory=OdometryConfig)

@@ -16,13 +16,13 @@ from e2e_slam_ros.slam.adjustment_thread import AdjustmentThread
 from e2e_slam_ros.slam.keyframe_depth import DepthOf
 from e2e_slam_ros.slam.mapped_poses import MappedPoses
 from e2e_slam_ros.slam.result import PoseFacts
+from e2e_slam_ros.slam.trackers import build_tracker
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap
 from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
-from e2e_slam_ros.slam.trackers import build_tracker
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
 Matrix = npt.NDArray[np.float64]

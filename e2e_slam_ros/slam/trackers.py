@@ -6,8 +6,10 @@ import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.multiview.deepv2d.motion_alignment import MotionAligner
+from e2e_slam_ros.multiview.dro.motion import DroMotion
 from e2e_slam_ros.tracking.dense.map_reference import MapReference
 from e2e_slam_ros.tracking.dense.odometry import ALIGNERS, DenseTracker
+from e2e_slam_ros.tracking.dense.second_stage import Proposal
 from e2e_slam_ros.tracking.state import Tracker
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
@@ -27,10 +29,18 @@ def build_tracker(config: Config, device: torch.device) -> Tracker:
         DepthError: the weights of a network cannot be used.
     """
     if not config.pose.is_dense:
-        return VisualTracker(config.tracking)
+        return VisualTracker(config.tracking, _proposal(config))
     reference = None
     if config.tracking.odometry.reference == "map":
         reference = MapReference(config.map, device)
     source = config.pose.source
     align = MotionAligner(config.depth, device) if source == "deepv2d" else ALIGNERS[source]
     return DenseTracker(align, config.tracking, device, reference)
+
+
+def _proposal(config: Config) -> Proposal | None:
+    """Return the network that proposes poses to the visual tracker; None: there is none."""
+    cpu = torch.device("cpu")
+    if config.tracking.dense == "deepv2d":
+        return MotionAligner(config.depth, cpu).proposal
+    return DroMotion(config.depth, cpu) if config.tracking.dense == "dro" else None

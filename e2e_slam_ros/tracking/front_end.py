@@ -14,7 +14,7 @@ from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import PoseEstimate
 from e2e_slam_ros.tracking.back_end import BackEnd, TrackUpdate
 from e2e_slam_ros.tracking.corners import Image
-from e2e_slam_ros.tracking.dense.second_stage import DenseStage
+from e2e_slam_ros.tracking.dense.second_stage import DenseStage, Proposal
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.lens import Lens
@@ -80,6 +80,7 @@ class FrontEnd:
     Args:
         config: the parameters.
         lock: the tracker's.
+        propose: see `DenseStage`.
 
     Attributes:
         map: keyframes and landmarks.
@@ -101,8 +102,10 @@ class FrontEnd:
         ('initialising', True)
     """
 
-    def __init__(self, config: TrackingConfig, lock: threading.RLock) -> None:
-        self._config, self._lock = config, lock
+    def __init__(
+        self, config: TrackingConfig, lock: threading.RLock, propose: Proposal | None = None
+    ) -> None:
+        self._config, self._lock, self._propose = config, lock, propose
         self.origin: Floats = np.eye(4)
         self.lens: Lens | None = None
         self.search = PlaceSearch(config)
@@ -458,8 +461,8 @@ class FrontEnd:
         """Build what depends on the lens."""
         self.back_end = BackEnd(self.map, lens, self._config, self._lock)
         # Temporary keyframes, while localising, come and go: their depth is not kept.
-        if self._config.dense == "auto" and not self._config.localize_only:
-            self.dense = DenseStage(lens.camera, self._config.odometry)
+        if self._config.dense != "off" and not self._config.localize_only:
+            self.dense = DenseStage(lens.camera, self._config.odometry, self._propose)
 
 
 def _stretched(transform: Floats, factor: float) -> Floats:

@@ -13,6 +13,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.back_end import BackEnd
+from e2e_slam_ros.tracking.dense.second_stage import Proposal
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.front_end import FrontEnd
 from e2e_slam_ros.tracking.given_pose import GivenPose
@@ -40,6 +41,7 @@ class VisualTracker:
 
     Args:
         config: the parameters.
+        propose: a network's pose to begin dense alignment from; None: there is none.
 
     Example:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
@@ -52,10 +54,10 @@ class VisualTracker:
         (True, False)
     """
 
-    def __init__(self, config: TrackingConfig) -> None:
+    def __init__(self, config: TrackingConfig, propose: Proposal | None = None) -> None:
         self._config = config
         self._lock = threading.RLock()
-        self._front = FrontEnd(config, self._lock)
+        self._front = FrontEnd(config, self._lock, propose)
         self.reset()
 
     @property

@@ -77,6 +77,13 @@ class MotionAligner:
             pixels=judge.pixels * 4 ** (len(views) - 1),
         )
 
+    @torch.inference_mode()
+    def proposal(
+        self, view: DenseView, reference: DenseView, T_start: torch.Tensor
+    ) -> torch.Tensor:
+        """Return T_reference_camera (B, 4, 4) after the motion module's steps, not judged."""
+        return self._moved(view, reference, T_start)[0].clone()
+
     def _moved(
         self, view: DenseView, reference: DenseView, T_start: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -22,6 +23,10 @@ from e2e_slam_ros.tracking.rigid import Floats
 
 # Keyframes whose images are kept.
 _KEPT = 4
+
+# A view, a keyframe's view with depth, and T_keyframe_camera (1, 4, 4) as expected -> a pose to
+# begin the alignment from, (1, 4, 4).
+Proposal: TypeAlias = Callable[[DenseView, DenseView, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +59,8 @@ class DenseStage:
     Args:
         camera: of the images, at the tracker's size.
         limits: size of the images, and when a pose is refused.
+        propose: gives one more pose to begin from; None: there is none. A proposal is never the
+            answer: the alignment that began there must agree with the images as any other.
 
     Example:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
@@ -66,7 +73,10 @@ class DenseStage:
         True
     """
 
-    def __init__(self, camera: PinholeCamera, limits: OdometryConfig) -> None:
+    def __init__(
+        self, camera: PinholeCamera, limits: OdometryConfig, propose: Proposal | None = None
+    ) -> None:
+        self._propose = propose
         self._prepare = DensePreparation(camera, limits.width, torch.device("cpu"))
         self._limits = limits
         self._references: dict[int, list[DenseView]] = {}
@@ -96,17 +106,21 @@ class DenseStage:
         pyramid = self._prepare.grey_view(image, depth).pyramid(self._limits.levels)
         methods: tuple[Aligner, ...] = (photometric,) if depth is None else (icp, photometric)
         for keyframe, poses in starts.items():
+            T = torch.from_numpy(np.stack(poses)).to(pyramid[0].grey)
+            if self._propose is not None:
+                reference = self._references[keyframe][0]
+                proposed = self._propose(pyramid[0], reference, T[:1]).to(T)
+                T = torch.cat([T, proposed[torch.isfinite(proposed).flatten(1).all(1)]])
             for align in methods:
-                found = self._attempt(align, pyramid, keyframe, poses)
+                found = self._attempt(align, pyramid, keyframe, T)
                 if found is not None:
                     return found
         return None
 
     def _attempt(
-        self, align: Aligner, pyramid: list[DenseView], keyframe: int, starts: Sequence[Floats]
+        self, align: Aligner, pyramid: list[DenseView], keyframe: int, starts: torch.Tensor
     ) -> DensePose | None:
-        T = torch.from_numpy(np.stack(starts)).to(pyramid[0].grey)
-        best = align(pyramid, self._references[keyframe], T).best(self._limits)
+        best = align(pyramid, self._references[keyframe], starts).best(self._limits)
         if best is None:
             return None
         return DensePose(

@@ -16,12 +16,12 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.simulation.effects import SensorEffects
 from e2e_slam_ros.simulation.reader import ProceduralReader
+from e2e_slam_ros.slam.trackers import build_tracker
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.dense.odometry import ALIGNERS, DenseTracker
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.offline import track_sequence
 from e2e_slam_ros.tracking.state import Tracker, TrackingState
-from e2e_slam_ros.slam.trackers import build_tracker
 from tracking.plane import depth as wall_depth
 from tracking.plane import frame as wall_frame
 from tracking.plane import walk
