@@ -66,6 +66,18 @@ def test_dense_odometry(
     assert f"dense odometry ({source})" in capsys.readouterr().out
 
 
+def test_odometry_by_a_network(rpy: str, tmp_path: Path) -> None:
+    """DeepV2D gives poses, the same twice; they are worse than those of geometry."""
+    records = []
+    for run in range(2):
+        figures = tmp_path / f"{run}.json"
+        more = ["--set", "pose.source=deepv2d", "--json", str(figures)]
+        assert evaluate("--data", rpy, "--frames", "0:8", *more) == 0
+        records.append(json.loads(figures.read_text()))
+    assert records[0]["pose_source"] == "deepv2d" and records[0]["tracked"] == 1.0
+    assert records[0]["ate_se3_m"] == records[1]["ate_se3_m"] < 0.1
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

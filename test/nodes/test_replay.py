@@ -143,14 +143,17 @@ def test_dense_odometry_waits_for_the_depth_of_each_frame(
         assert abs(moved - np.linalg.norm(expected)) < 0.02
 
 
-def test_poses_from_images_are_the_same_twice(ros_domain: int, shared_data: Path) -> None:
+@pytest.mark.parametrize(("source", "frames"), [("visual", 16), ("deepv2d", 8)])
+def test_poses_from_images_are_the_same_twice(
+    source: str, frames: int, ros_domain: int, shared_data: Path
+) -> None:
     reader = TumReader(shared_data / "tum" / "rgbd_dataset_freiburg1_rpy_excerpt")
-    plain = WithoutPoses(reader, 0, 16)
-    config = CONFIG.with_values({"pose.source": "visual"})
+    plain = WithoutPoses(reader, 0, frames)
+    config = CONFIG.with_values({"pose.source": source})
     hashes = []
     for _ in range(2):
         outcome = run_replay(plain, config, lockstep=True, progress=False)
-        assert outcome.frames == 16 and outcome.keyframes > 2
+        assert outcome.frames == frames and outcome.keyframes > frames // 8
         assert not set(outcome.problems) - {"no_depth"}
         hashes.append(outcome.map_hash)
     assert hashes[0] == hashes[1]
