@@ -92,7 +92,7 @@ def test_the_figures_are_those_of_the_source(
     assert (first["step"], last["step"], found["step"]) == ("start", "end", "end")
     assert first["abs_rel"] == first["rotation_deg"] == pytest.approx(0.0, abs=1e-4)
     text = capsys.readouterr().out
-    assert "2 of 2 pairs, poses unknown" in text and "dro, end" in text
+    assert "dro, 2 of 2 pairs, poses unknown" in text and "abs_rel" in text
     assert (tmp_path / "page" / "report.html").is_file()
 
 

@@ -74,11 +74,11 @@ class EigenProtocol:
             self._score(frame)
         if not self.scores:
             reasons = ", ".join(counted(self.left_out.counts))
-            problem = self.left_out.first_problem
+            first = self.left_out.first_problem
             raise DataError.from_parts(
                 "images to evaluate",
                 f"none of {len(reader):,} that could be compared: {reasons}"
-                + (f"; the first problem: {problem}" if problem else ""),
+                + (f"; the first problem: {first}" if first else ""),
                 f"images with true depth between {NEAREST_M:g} and {FARTHEST_M:g} m",
                 "check --data, --list and --truth",
             )

@@ -17,10 +17,10 @@ PROTOCOL = "two-view"
 _DEPTH = {"abs_rel": "abs_rel", "sq_rel": "sq_rel", "rmse": "RMSE", "rmse_log": "log"}
 _PAIR = {
     "sc_inv": ("sc_inv", ".3f"),
-    "rotation_deg": ("rotation, deg", ".2f"),
-    "direction_deg": ("direction, deg", ".1f"),
-    "translation_cm": ("translation, cm", ".2f"),
-    "covered": ("pixels", ".0%"),
+    "rotation_deg": ("rot°", ".2f"),
+    "direction_deg": ("dir°", ".1f"),
+    "translation_cm": ("t, cm", ".2f"),
+    "covered": ("px", ".0%"),
 }
 
 
@@ -75,17 +75,19 @@ class TwoViewReport:
         steps = self.steps()
         rows = tuple(
             ScoreRow(
-                f"{self.source}, {name}",
+                name,
                 tuple(means[column.key] for column in columns),
                 strong=name == list(steps)[-1],
             )
             for name, means in steps.items()
         )
         count = len(next(iter(self.errors.values())))
-        title = f"{self.data}: {count:,} of {self.asked:,} pairs, poses unknown"
+        title = f"{self.data}: {self.source}, {count:,} of {self.asked:,} pairs, poses unknown"
         notes = [
             "mean over pairs; depth is multiplied by the median of truth over prediction, the "
-            "translation by the best factor",
+            "translation t by the best factor",
+            "rot: error of the rotation; dir: angle between the translations; px: share of the "
+            "true depths that have a found one",
             *origin_notes(self.skipped, None, self.machine),
         ]
         return ScoreTable(tuple(columns), rows, title, notes=tuple(notes))

@@ -1,4 +1,4 @@
-"""The motion module as an aligner: better than where it starts, the same twice, judged by images."""
+"""The motion module as an aligner: better than its start, the same twice, judged by images."""
 
 from __future__ import annotations
 
