@@ -14,14 +14,14 @@ from e2e_slam_ros.tracking.rigid import Floats
 
 _CORNERS, _DISTANCE_PX = 800, 4.0
 _FEWEST = 20
-_ERROR_PX = 1.0
+_ERROR_PX = 0.5
 _SURE = 0.999
 
 
 def corner_motion(reference: Keyframe, other: Keyframe, depth: torch.Tensor) -> torch.Tensor:
     """Return T_other_reference (4, 4) float64; its length is in the unit of ``depth``.
 
-    Corners are followed by flow, and where few stay they are matched by their descriptions. The
+    Corners are followed by flow, and matched by their descriptions. The
     five-point method with a robust count gives the motion (Nister, PAMI 2004). Its length is the
     median of ``depth`` over the depth of the triangulated corners.
 
@@ -68,12 +68,13 @@ def _grey(keyframe: Keyframe) -> Image:
 
 
 def _matched(before: Image, now: Image, here: Floats) -> tuple[Floats, Floats]:
-    """Return corners (N, 2) of the first image and where they are in the second."""
+    """Return corners (N, 2) of the first image and where they are in the second.
+
+    Flow loses corners that move far, descriptions those that look alike: both are asked.
+    """
     if not len(here):
         return here, here
     there, good = follow(before, now, here, here)
-    if int(good.sum()) >= max(_FEWEST, len(here) // 4):
-        return here[good], there[good]
     others = detect_corners(now, np.zeros((0, 2)), _CORNERS, _DISTANCE_PX)
     a, b = match(describe(before, here), describe(now, others))
-    return (here[a], others[b]) if len(a) > int(good.sum()) else (here[good], there[good])
+    return np.concatenate([here[good], here[a]]), np.concatenate([there[good], others[b]])
