@@ -59,8 +59,9 @@ class DenseStage:
     Args:
         camera: of the images, at the tracker's size.
         limits: size of the images, and when a pose is refused.
-        propose: gives one more pose to begin from; None: there is none. A proposal is never the
-            answer: the alignment that began there must agree with the images as any other.
+        propose: gives a pose to begin from where no other start succeeds; None: there is none. A
+            proposal is never the answer: the alignment that began there must agree with the
+            images as any other.
 
     Example:
         >>> camera = PinholeCamera(width=160, height=120, fx=120.0, fy=120.0, cx=79.5, cy=59.5)
@@ -107,15 +108,29 @@ class DenseStage:
         methods: tuple[Aligner, ...] = (photometric,) if depth is None else (icp, photometric)
         for keyframe, poses in starts.items():
             T = torch.from_numpy(np.stack(poses)).to(pyramid[0].grey)
-            if self._propose is not None:
-                reference = self._references[keyframe][0]
-                proposed = self._propose(pyramid[0], reference, T[:1]).to(T)
-                T = torch.cat([T, proposed[torch.isfinite(proposed).flatten(1).all(1)]])
-            for align in methods:
-                found = self._attempt(align, pyramid, keyframe, T)
+            found = self._attempts(methods, pyramid, keyframe, T)
+            if found is not None:
+                return found
+        if self._propose is None:
+            return None
+        for keyframe, poses in starts.items():
+            T = torch.from_numpy(poses[0])[None].to(pyramid[0].grey)
+            proposed = self._propose(pyramid[0], self._references[keyframe][0], T).to(T)
+            if bool(torch.isfinite(proposed).all()):
+                found = self._attempts(methods, pyramid, keyframe, proposed)
                 if found is not None:
                     return found
         return None
+
+    def _attempts(
+        self,
+        methods: Sequence[Aligner],
+        pyramid: list[DenseView],
+        keyframe: int,
+        starts: torch.Tensor,
+    ) -> DensePose | None:
+        found = (self._attempt(align, pyramid, keyframe, starts) for align in methods)
+        return next((pose for pose in found if pose is not None), None)
 
     def _attempt(
         self, align: Aligner, pyramid: list[DenseView], keyframe: int, starts: torch.Tensor
