@@ -1,7 +1,7 @@
 """Refuse run-time dependencies whose licence would bind this package: part of `make lint`.
 
 Reads requirements.txt, torch and, where they are installed, requirements-mesh.txt,
-requirements-viewer.txt and requirements-video.txt; follows what each distribution requires in
+requirements-viewer.txt, requirements-video.txt and requirements-networks.txt; follows what each distribution requires in
 turn; looks at the licence in its metadata. Tools that only develop or test this package
 (requirements-dev.txt) may have any licence: nothing of them is shipped.
 """
@@ -19,7 +19,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 REPO = Path(__file__).resolve().parent.parent
-OPTIONAL_FILES = tuple(f"requirements-{name}.txt" for name in ("mesh", "viewer", "video"))
+OPTIONAL_FILES = tuple(
+    f"requirements-{name}.txt" for name in ("mesh", "viewer", "video", "networks")
+)
 
 PERMISSIVE = {
     "0BSD",

@@ -192,7 +192,8 @@ def check_strategy(config: RefineConfig, network: DepthNetwork | None) -> None:
     """Refuse a strategy that the depth source cannot follow.
 
     Raises:
-        ConfigError: the network strategy without a network, or an unknown strategy.
+        ConfigError: the network strategy without a network that can learn, or an unknown
+            strategy.
     """
     if config.strategy not in ("auto", "none", "output", "network"):
         raise ConfigError.from_parts(
@@ -204,6 +205,13 @@ def check_strategy(config: RefineConfig, network: DepthNetwork | None) -> None:
             "'network' with a depth source that has no network",
             "depth.source: network",
             "set it, or use refine.strategy: output, which needs no network",
+        )
+    if config.strategy == "network" and network is not None and not network.adaptable:
+        raise ConfigError.from_parts(
+            "refine.strategy",
+            "'network' with a depth network that no gradients flow through (ONNX)",
+            "none, output or auto",
+            "choose one of these, or use the network in depth.network.architecture: transformers",
         )
 
 

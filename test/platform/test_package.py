@@ -110,9 +110,9 @@ def test_every_dependency_is_explained(dependencies):
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
-def test_viewer_and_video_are_extras(setup_arguments):
+def test_viewer_video_and_networks_are_extras(setup_arguments):
     wanted = {}
-    for name in ("viewer", "video"):
+    for name in ("viewer", "video", "networks"):
         lines = (REPO / f"requirements-{name}.txt").read_text().splitlines()
         wanted[name] = [line for line in lines if line and line[0] != "#"]
     assert setup_arguments["extras_require"] == wanted
