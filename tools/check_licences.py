@@ -1,9 +1,9 @@
 """Refuse run-time dependencies whose licence would bind this package: part of `make lint`.
 
 Reads requirements.txt, torch and, where they are installed, requirements-mesh.txt,
-requirements-viewer.txt, requirements-video.txt and requirements-networks.txt; follows what each distribution requires in
-turn; looks at the licence in its metadata. Tools that only develop or test this package
-(requirements-dev.txt) may have any licence: nothing of them is shipped.
+requirements-viewer.txt, requirements-video.txt and requirements-networks.txt; follows what each
+distribution requires in turn; looks at the licence in its metadata. Tools that only develop or
+test this package (requirements-dev.txt) may have any licence: nothing of them is shipped.
 """
 
 from __future__ import annotations

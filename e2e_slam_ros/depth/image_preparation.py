@@ -77,9 +77,7 @@ class ImagePreparation:
             across, down = self._padding(image.shape[-1]), self._padding(image.shape[-2])
             image = functional.pad(image, (across, across, down, down), mode="reflect")
         image = self._resized(image, self.input_size(*image.shape[-2:]))
-        mean, std = (
-            image.new_tensor(values)[None, :, None, None] for values in (self.mean, self.std)
-        )
+        mean, std = (image.new_tensor(v)[:, None, None] for v in (self.mean, self.std))
         return (image * self.gain - mean) / std
 
     def restore(self, values: torch.Tensor, height: int, width: int) -> torch.Tensor:

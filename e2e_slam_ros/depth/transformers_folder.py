@@ -1,4 +1,4 @@
-"""Loads a depth network of the transformers library from a folder, offline and without its code."""
+"""Loads a depth network of the transformers library from a folder: offline, no foreign code."""
 
 from __future__ import annotations
 
@@ -113,9 +113,8 @@ def _model(folder: Path) -> torch.nn.Module:
             )
         except Exception as problem:  # what it raises for other content is not documented
             raise _refused(folder, str(problem) or type(problem).__name__) from problem
-    missing, other = (
-        sorted(map(str, said.get(k, ()))) for k in ("missing_keys", "mismatched_keys")
-    )
+    missing = sorted(map(str, said.get("missing_keys", ())))
+    other = sorted(map(str, said.get("mismatched_keys", ())))
     if missing or other:
         parts = (("without", missing), ("with other shapes at", other))
         got = ", ".join(f"{words} {listed(keys)}" for words, keys in parts if keys)

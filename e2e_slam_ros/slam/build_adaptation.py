@@ -13,8 +13,9 @@ from e2e_slam_ros.refine.depth_plan import DepthPlan
 def build_adaptation(
     config: Config, source: DepthSource, is_pressed: Callable[[], bool]
 ) -> BackgroundAdaptation | None:
-    """Return what adapts the depth network; None without a metric network that can learn, or
-    without labels by motion.
+    """Return what adapts the depth network; None without a metric network or labels by motion.
+
+    None as well where the network cannot learn.
 
     Args:
         config: of all stages.

@@ -1,4 +1,4 @@
-"""Tiny models of other authors' kinds, with random weights: folders of transformers, ONNX files."""
+"""Tiny models as others publish them, with random weights: transformers folders, ONNX files."""
 
 from __future__ import annotations
 
