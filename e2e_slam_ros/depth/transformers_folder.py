@@ -10,7 +10,7 @@ import torch
 
 from e2e_slam_ros.config.depth import NetworkConfig
 from e2e_slam_ros.config.errors import ConfigError, DepthError
-from e2e_slam_ros.depth.image_preparation import PREPROCESSOR, read_preparation
+from e2e_slam_ros.depth.image_preparation import PREPROCESSOR, ImagePreparation, read_preparation
 from e2e_slam_ros.depth.model_files import CONFIG, licence_notices, read_json
 from e2e_slam_ros.depth.network_output import chosen_output
 from e2e_slam_ros.depth.transformers_network import TransformersNetwork
@@ -43,7 +43,7 @@ def load_transformers(config: NetworkConfig, device: torch.device | str) -> Tran
     _check_weights(folder)
     preparation = read_preparation(folder / PREPROCESSOR)
     output = chosen_output(config.output, described, folder)
-    model = _model(folder)
+    model = _model(folder, preparation)
     backbone = described.get("backbone_config")
     features = backbone.get("hidden_size") if isinstance(backbone, Mapping) else None
     large = isinstance(features, int) and features >= _BASE_FEATURES
@@ -99,7 +99,7 @@ def _check_weights(folder: Path) -> None:
     raise DepthError.from_parts(f"weights in {folder}", got, _WEIGHTS[0], do)
 
 
-def _model(folder: Path) -> torch.nn.Module:
+def _model(folder: Path, preparation: ImagePreparation) -> torch.nn.Module:
     """Return the model with all of its weights from the folder."""
     library = _library()
     with torch.random.fork_rng(devices=[]), _Quiet(library):
@@ -113,17 +113,33 @@ def _model(folder: Path) -> torch.nn.Module:
             )
         except Exception as problem:  # what it raises for other content is not documented
             raise _refused(folder, str(problem) or type(problem).__name__) from problem
-    missing = sorted(map(str, said.get("missing_keys", ())))
+    model = model.float().eval()
+    missing = _used(model, sorted(map(str, said.get("missing_keys", ()))), preparation)
     other = sorted(map(str, said.get("mismatched_keys", ())))
     if missing or other:
         parts = (("without", missing), ("with other shapes at", other))
         got = ", ".join(f"{words} {listed(keys)}" for words, keys in parts if keys)
         raise _refused(folder, f"weights {got}")
-    model = model.float()
     do = "download them again"
     require_finite(model.state_dict(), f"weights in {folder}", "finite values", do)
     network: torch.nn.Module = model
     return network
+
+
+def _used(model: torch.nn.Module, names: list[str], preparation: ImagePreparation) -> list[str]:
+    """Return those of the named parameters that the depth of an image depends on.
+
+    Published files lack parameters of branches that are never taken, e.g. DPT's.
+    """
+    parameters = dict(model.named_parameters())
+    if not names or not parameters.keys() >= set(names):
+        return names
+    with torch.inference_mode(False), torch.enable_grad():
+        depth = model(pixel_values=preparation.prepare(torch.full((1, 3, 64, 64), 0.5)))
+        chosen = [parameters[name] for name in names]
+        total = depth.predicted_depth.sum()
+        gradients = torch.autograd.grad(total, chosen, allow_unused=True)
+    return [name for name, value in zip(names, gradients, strict=True) if value is not None]
 
 
 def _refused(folder: Path, got: str) -> DepthError:

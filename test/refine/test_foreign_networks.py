@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -96,20 +97,23 @@ def test_a_network_that_fails_leaves_the_keyframe_out_and_the_map_as_it_was(
     patterned: Patterned, value: float
 ) -> None:
     system = SlamPipeline(patterned_config(), CPU)
-    first = wall_frame(0, 0.0)
-    system.map_keyframe(first, system.choose_keyframe(first))
-    before, count = system.surfels.snapshot().positions.clone(), len(system.keyframes)
+    for index in range(5):
+        frame = wall_frame(index, 0.2 * index)
+        system.map_keyframe(frame, system.choose_keyframe(frame, True))
+    before, count = system.surfels.snapshot().positions.copy(), len(system.keyframes)
+    assert len(before) > 0
     patterned.factor.data.fill_(value)
-    second = wall_frame(1, 0.3)
-    decision = system.choose_keyframe(second)
-    with pytest.raises(DepthError, match="keyframe 1: got .*the keyframe is left out"):
-        system.map_keyframe(second, decision)
-    assert torch.equal(system.surfels.snapshot().positions, before)
+    frame = wall_frame(5, 1.0)
+    decision = system.choose_keyframe(frame, True)
+    with pytest.raises(DepthError, match="keyframe 5: got .*the keyframe is left out"):
+        system.map_keyframe(frame, decision)
+    assert np.array_equal(system.surfels.snapshot().positions, before)
     assert len(system.keyframes) == count
     patterned.factor.data.fill_(1.0)
-    third = wall_frame(2, 0.31)
-    assert system.choose_keyframe(third).is_keyframe
-    system.map_keyframe(third, system.choose_keyframe(third, wanted=True))
+    frame = wall_frame(6, 1.01)
+    decision = system.choose_keyframe(frame)
+    assert decision.is_keyframe, "the next frame takes its place"
+    system.map_keyframe(frame, decision)
     assert len(system.keyframes) == count + 1
 
 
