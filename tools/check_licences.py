@@ -30,6 +30,7 @@ PERMISSIVE = {
     "BSD-3-Clause",
     "BSL-1.0",
     "CC0-1.0",
+    "CNRI-Python",  # of an earlier Python: parts of the package regex
     "HPND",
     "ISC",
     "MIT",

@@ -31,7 +31,7 @@ PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "pyyaml"}
 # No rosdep key exists; package.xml says so in a comment.
 NO_ROSDEP_KEY = {"safetensors"}
 # Imported when asked for; the error says what to install.
-OPTIONAL = {"av", "rerun", "viser"}
+OPTIONAL = {"av", "onnxruntime", "rerun", "transformers", "viser"}
 # `make` installs it by itself: which build is right depends on the machine.
 OWN_STEP = {"torch", "open3d"}
 
