@@ -46,7 +46,7 @@ class ImagePreparation:
     >>> preparation.input_size(480, 640)
     (518, 686)
     >>> preparation.prepare(torch.zeros(1, 3, 48, 64)).shape
-    torch.Size([1, 3, 518, 686])
+    torch.Size([1, 3, 392, 518])
     """
 
     size: tuple[int, int] | None = None
