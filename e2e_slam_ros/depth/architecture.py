@@ -45,6 +45,7 @@ class DepthNetwork(nn.Module, ABC):
         foreign: others made it. It resizes images itself: `predict` takes any size. Constant
             predictions are refused.
         adaptable: gradients flow through it, so that it can learn.
+        licence: of its weights, "" where nobody says it.
         notices: sentences for the user when it is first used.
 
     >>> class Constant(DepthNetwork):
@@ -59,6 +60,7 @@ class DepthNetwork(nn.Module, ABC):
     shifted: bool = False
     foreign: bool = False
     adaptable: bool = True
+    licence: str = ""
     notices: tuple[str, ...] = ()
 
     def fitted(self, image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -50,23 +50,21 @@ def licence_in(folder: Path) -> str:
     return str(card.get("license_name") or licence) if licence == "other" else licence
 
 
-def licence_notices(folder: Path, large: bool = False) -> tuple[str, ...]:
-    """Return what to tell the user about a model's licence.
+def licence_notices(folder: Path, licence: str, large: bool = False) -> tuple[str, ...]:
+    """Return the warning where a model is not for commercial use.
 
     Args:
-        folder: of the model, with its card if it came with one.
+        folder: of the model.
+        licence: that its card names, or "".
         large: it is built as the Base and Large networks of Depth Anything, whose second version
             is not for commercial use.
     """
-    licence = licence_in(folder)
     if "nc" in licence.lower().replace("_", "-").split("-"):
         return (
             f"depth network {folder.name}: its licence is {licence}. It is not for commercial "
             "use; Depth Anything V2's Small networks are Apache-2.0",
         )
-    if licence:
-        return (f"depth network {folder.name}: its licence is {licence}",)
-    if large:
+    if large and not licence:
         return (
             f"depth network {folder.name}: its folder names no licence. The Base and Large "
             "networks of Depth Anything V2 are CC-BY-NC-4.0, not for commercial use",

@@ -11,14 +11,11 @@ import torch
 from e2e_slam_ros.config.depth import NetworkConfig
 from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.depth.image_preparation import PREPROCESSOR, ImagePreparation, read_preparation
-from e2e_slam_ros.depth.model_files import CONFIG, licence_notices, read_json
+from e2e_slam_ros.depth.model_files import CONFIG, licence_in, licence_notices, read_json
 from e2e_slam_ros.depth.network_output import chosen_output
 from e2e_slam_ros.depth.onnx_network import OnnxNetwork, RunModel
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-_FROZEN = (
-    "an ONNX network cannot be adapted: it stays as it is, and refine.strategy: auto has no effect"
-)
 # Grey level of the image that a model is tried with.
 _GREY = 0.5
 
@@ -46,8 +43,10 @@ def load_onnx(config: NetworkConfig, device: torch.device | str) -> OnnxNetwork:
     _check_ends(path, inputs, outputs)
     fixed = tuple(inputs[0].shape[2:])
     preparation = _preparation(path, fixed, (config.height, config.width))
-    notices = (_FROZEN, *licence_notices(path.parent if beside is None else beside.parent))
-    network = OnnxNetwork(_runner(session, inputs[0]), preparation, output, notices)
+    folder = path.parent if beside is None else beside.parent
+    licence = licence_in(folder)
+    notices = licence_notices(folder, licence)
+    network = OnnxNetwork(_runner(session, inputs[0]), preparation, output, licence, notices)
     with torch.inference_mode():
         network.predict(torch.full((1, 3, config.height, config.width), _GREY))
     return network.to(device).eval()

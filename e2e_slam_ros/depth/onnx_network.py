@@ -26,6 +26,7 @@ class OnnxNetwork(DepthNetwork):
         run_model: runs the model on one image.
         preparation: of images.
         output: meaning of the prediction.
+        licence: of its weights, or "".
         notices: sentences for the user.
 
     >>> preparation = ImagePreparation(size=(64, 64), mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -42,13 +43,14 @@ class OnnxNetwork(DepthNetwork):
         run_model: RunModel,
         preparation: ImagePreparation,
         output: NetworkOutput,
+        licence: str = "",
         notices: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self._run_model = run_model
         self.preparation, self.output = preparation, output
         self.metric, self.shifted = output.metric, output.shifted
-        self.notices = notices
+        self.licence, self.notices = licence, notices
 
     def predict(self, image: torch.Tensor) -> Prediction:
         """Return the disparity at the image's size; see `DepthNetwork`.

@@ -73,3 +73,9 @@ class DepthSource(Protocol):
             DepthError: there is no usable depth for this keyframe.
         """
         ...
+
+
+def described(source: DepthSource) -> str:
+    """Return the source's name, with the licence of its network's weights where it is known."""
+    name, licence = source.traits.name, "" if source.network is None else source.network.licence
+    return f"{name} (licence of its weights: {licence})" if licence else name

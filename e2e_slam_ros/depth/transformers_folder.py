@@ -11,7 +11,7 @@ import torch
 from e2e_slam_ros.config.depth import NetworkConfig
 from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.depth.image_preparation import PREPROCESSOR, ImagePreparation, read_preparation
-from e2e_slam_ros.depth.model_files import CONFIG, licence_notices, read_json
+from e2e_slam_ros.depth.model_files import CONFIG, licence_in, licence_notices, read_json
 from e2e_slam_ros.depth.network_output import chosen_output
 from e2e_slam_ros.depth.transformers_network import TransformersNetwork
 from e2e_slam_ros.depth.weight_checks import require_finite
@@ -48,8 +48,9 @@ def load_transformers(config: NetworkConfig, device: torch.device | str) -> Tran
     features = backbone.get("hidden_size") if isinstance(backbone, Mapping) else None
     large = isinstance(features, int) and features >= _BASE_FEATURES
     anything = described.get("model_type") == "depth_anything"
-    notices = licence_notices(folder, large and anything)
-    network = TransformersNetwork(model, preparation, output, notices)
+    licence = licence_in(folder)
+    notices = licence_notices(folder, licence, large and anything)
+    network = TransformersNetwork(model, preparation, output, licence, notices)
     return network.to(device).eval()
 
 

@@ -21,6 +21,7 @@ class TransformersNetwork(DepthNetwork):
             (B, h', w').
         preparation: of images.
         output: meaning of the prediction.
+        licence: of its weights, or "".
         notices: sentences for the user.
 
     >>> from types import SimpleNamespace
@@ -40,6 +41,7 @@ class TransformersNetwork(DepthNetwork):
         model: nn.Module,
         preparation: ImagePreparation,
         output: NetworkOutput,
+        licence: str = "",
         notices: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
@@ -50,7 +52,7 @@ class TransformersNetwork(DepthNetwork):
         self.model = model
         self.preparation, self.output = preparation, output
         self.metric, self.shifted = output.metric, output.shifted
-        self.notices = notices
+        self.licence, self.notices = licence, notices
 
     def predict(self, image: torch.Tensor) -> Prediction:
         """Return the disparity at the image's size; see `DepthNetwork`.

@@ -22,7 +22,7 @@ from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_plan import DepthPlan
 from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
 from e2e_slam_ros.refine.motion_cue import DepthCue
-from e2e_slam_ros.refine.refiner import check_strategy, sized_as_predicted
+from e2e_slam_ros.refine.refiner import check_strategy, network_notices, sized_as_predicted
 from e2e_slam_ros.refine.refiners import Refiners
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.scale_estimators import check_shift
@@ -69,7 +69,7 @@ class DepthStage:
         self._depth, self._source = config.depth, source
         self._history = ScaleHistory()
         self._refiners = Refiners(config.depth, source.network, device)
-        self._untold = () if source.network is None else source.network.notices
+        self._untold = network_notices(config.refine, source.network)
         self.counts = RefinementCounts()
         self.check(config.refine)
 

@@ -215,6 +215,14 @@ def check_strategy(config: RefineConfig, network: DepthNetwork | None) -> None:
         )
 
 
+def network_notices(config: RefineConfig, network: DepthNetwork | None) -> tuple[str, ...]:
+    """Return what to tell the user about the network when it is first used."""
+    if network is None or network.adaptable or config.strategy != "auto":
+        return () if network is None else network.notices
+    frozen = "the depth network cannot learn the room (refine.strategy: auto): it stays as it is"
+    return (*network.notices, frozen)
+
+
 def build_refiner(
     config: RefineConfig, depth: DepthConfig, network: DepthNetwork | None, device: torch.device
 ) -> GuardedRefiner | None:

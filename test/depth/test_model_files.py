@@ -40,17 +40,13 @@ def test_no_card_or_no_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("licence", ["cc-by-nc-4.0", "CC-BY-NC-SA-3.0", "cc_by_nc"])
 def test_licences_against_commercial_use(tmp_path: Path, licence: str) -> None:
-    (tmp_path / "README.md").write_text(f"---\nlicense: {licence}\n---\n")
-    (notice,) = licence_notices(tmp_path)
+    (notice,) = licence_notices(tmp_path, licence)
     assert licence in notice and "not for commercial use" in notice
 
 
-def test_other_licences_are_told_and_an_unknown_one_only_of_large_networks(tmp_path: Path) -> None:
-    assert licence_notices(tmp_path) == ()
-    assert "CC-BY-NC-4.0" in licence_notices(tmp_path, large=True)[0]
-    (tmp_path / "README.md").write_text("---\nlicense: bsd-3-clause\n---\n")
-    (notice,) = licence_notices(tmp_path, large=True)
-    assert "bsd-3-clause" in notice and "commercial" not in notice
+def test_only_large_networks_without_a_licence_are_warned_of(tmp_path: Path) -> None:
+    assert licence_notices(tmp_path, "") == licence_notices(tmp_path, "bsd-3-clause", True) == ()
+    assert "CC-BY-NC-4.0" in licence_notices(tmp_path, "", large=True)[0]
 
 
 @pytest.mark.parametrize(

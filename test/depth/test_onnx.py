@@ -95,9 +95,11 @@ def test_a_batch_is_run_image_by_image(tmp_path: Path) -> None:
     torch.testing.assert_close(both[1], both[0].flip(-1))
 
 
-def test_what_cannot_learn_says_so(tmp_path: Path) -> None:
-    notices = source_of(save_onnx(tmp_path / "model.onnx")).network.notices
-    assert any("cannot be adapted" in notice for notice in notices)
+def test_the_licence_beside_it_is_known(tmp_path: Path) -> None:
+    path = save_onnx(tmp_path / "model.onnx")
+    (tmp_path / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    network = source_of(path).network
+    assert network.licence == "cc-by-nc-4.0" and "commercial" in network.notices[0]
 
 
 def refused(

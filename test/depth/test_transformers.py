@@ -154,9 +154,11 @@ def test_half_precision_files_are_used_in_full(metric: Path, tmp_path: Path) -> 
 
 
 def test_a_licence_against_commercial_use_is_told(metric: Path) -> None:
-    assert source_of(metric).network.notices == ()
+    assert source_of(metric).network.notices == () and source_of(metric).network.licence == ""
     (metric / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n# Model\n")
-    (notice,) = source_of(metric).network.notices
+    network = source_of(metric).network
+    (notice,) = network.notices
+    assert network.licence == "cc-by-nc-4.0"
     assert "cc-by-nc-4.0. It is not for commercial use" in notice
 
 

@@ -18,7 +18,7 @@ from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 from e2e_slam_ros.refine.adaptable import adapted_parameters
 from e2e_slam_ros.refine.network_strategy import NetworkStrategy
-from e2e_slam_ros.refine.refiner import sized_as_predicted
+from e2e_slam_ros.refine.refiner import network_notices, sized_as_predicted
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.scale_history import ScaleHistory
 from e2e_slam_ros.slam.build_adaptation import build_adaptation
@@ -129,6 +129,9 @@ def test_what_a_network_has_to_say_is_told_once(patterned: Patterned) -> None:
 
 def test_a_network_without_gradients_is_not_adapted(patterned: Patterned) -> None:
     patterned.adaptable = False
+    assert network_notices(RefineConfig(strategy="none"), patterned) == ()
+    (notice,) = network_notices(RefineConfig(strategy="auto"), patterned)
+    assert "cannot learn the room" in notice
     with pytest.raises(ConfigError, match="no gradients flow through .ONNX., expected none, outp"):
         SlamPipeline(patterned_config(**{"refine.strategy": "network"}), CPU)
     config = patterned_config(**{"refine.strategy": "auto"})
