@@ -146,7 +146,7 @@ class DepthStage:
         refine_views = self._views(keyframe, raw, views, plan, map_points, cue)
         found = self._scale(refine_views, raw, plan)
         if found.scale is None and plan.traits.unit is DepthUnit.UNKNOWN:
-            return only_a_view(keyframe, raw, found, config)
+            return only_a_view(keyframe, raw, found, config, plan.traits.shifted)
         metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
         corrected = plan.correction.correct(metric, cue.sweep)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
