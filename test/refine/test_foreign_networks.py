@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,15 @@ from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
+from e2e_slam_ros.evaluation.weights import weights_of
+from e2e_slam_ros.multiview.dro.source import DroDepth
 from e2e_slam_ros.refine.adaptable import adapted_parameters
 from e2e_slam_ros.refine.network_strategy import NetworkStrategy
 from e2e_slam_ros.refine.refiner import network_notices, sized_as_predicted
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.scale_history import ScaleHistory
 from e2e_slam_ros.slam.build_adaptation import build_adaptation
+from e2e_slam_ros.slam.keyframe_depth import keyframe_depth, no_depth
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from refine.rooms import SaidDepth, StagedWalk, network_config, wall_frame
 from refine.scene import keyframe, views
@@ -212,3 +216,31 @@ def test_it_learns_the_room_in_the_background(folder: Path) -> None:
 
 def test_traits_are_not_shifted_unless_said() -> None:
     assert not DepthTraits("network", DepthUnit.UNKNOWN).shifted
+
+
+def test_relative_depth_gives_tracking_no_scale(patterned: Patterned) -> None:
+    assert keyframe_depth(patterned_config(), CPU) is not no_depth
+    patterned.metric, patterned.shifted = False, True
+    assert keyframe_depth(patterned_config(), CPU) is no_depth
+    with pytest.raises(ConfigError, match="relative depth with pose.source 'visual', .*metric"):
+        keyframe_depth(patterned_config(**{"pose.source": "visual"}), CPU)
+    with pytest.raises(ConfigError, match="relative depth with depth.source: dro, expected"):
+        DroDepth(patterned_config(**{"depth.source": "dro"}).depth, CPU)
+
+
+@pytest.mark.parametrize("value", [float("nan"), 0.0])
+def test_tracking_goes_on_without_the_depth_of_a_network_that_fails(
+    patterned: Patterned, value: float
+) -> None:
+    depth_of = keyframe_depth(patterned_config(), CPU)
+    assert depth_of is not None and depth_of(wall_frame(0, 0.0)) is not None
+    patterned.factor.data.fill_(value)
+    assert depth_of(wall_frame(0, 0.0)) is None
+
+
+def test_the_weights_of_a_folder_are_named_by_their_hash(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    values = {"depth.source": "network", "depth.network.architecture": "transformers"}
+    config = Config().with_values({**values, "depth.network.checkpoint": str(tmp_path)})
+    weights = weights_of(config)
+    assert weights is not None and weights.sha256 == hashlib.sha256(b"weights").hexdigest()
