@@ -34,7 +34,11 @@ setup(
     # they start, and torch, open3d, ... may come from apt, pip or conda under other names.
     # requirements.txt and package.xml hold the dependencies.
     install_requires=["setuptools"],
-    extras_require={"viewer": ["viser>=1.1"], "video": ["av>=12.3"]},
+    extras_require={
+        "viewer": ["viser>=1.1"],
+        "video": ["av>=12.3"],
+        "networks": ["transformers>=4.45", "onnxruntime>=1.17"],
+    },
     python_requires=">=3.10",
     zip_safe=False,
     maintainer="e2e_slam_ros maintainers",

@@ -98,7 +98,7 @@ def rendered_views(
     truth = target.sensor_depth
     with torch.no_grad():
         camera = target.camera
-        given = NetworkInput(target.image, camera, _WIDTH, _HEIGHT)
+        given = NetworkInput(network, target.image, camera, _WIDTH, _HEIGHT)
         raw = given.depth(network, camera.width, camera.height)
         scale = groundtruth_median_scale(raw, truth)
         points = local_cloud(truth, camera, target.T_map_camera, _MAP_POINTS)

@@ -1,9 +1,9 @@
 """Refuse run-time dependencies whose licence would bind this package: part of `make lint`.
 
 Reads requirements.txt, torch and, where they are installed, requirements-mesh.txt,
-requirements-viewer.txt and requirements-video.txt; follows what each distribution requires in
-turn; looks at the licence in its metadata. Tools that only develop or test this package
-(requirements-dev.txt) may have any licence: nothing of them is shipped.
+requirements-viewer.txt, requirements-video.txt and requirements-networks.txt; follows what each
+distribution requires in turn; looks at the licence in its metadata. Tools that only develop or
+test this package (requirements-dev.txt) may have any licence: nothing of them is shipped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 REPO = Path(__file__).resolve().parent.parent
-OPTIONAL_FILES = tuple(f"requirements-{name}.txt" for name in ("mesh", "viewer", "video"))
+OPTIONAL_FILES = tuple(
+    f"requirements-{name}.txt" for name in ("mesh", "viewer", "video", "networks")
+)
 
 PERMISSIVE = {
     "0BSD",
@@ -28,6 +30,7 @@ PERMISSIVE = {
     "BSD-3-Clause",
     "BSL-1.0",
     "CC0-1.0",
+    "CNRI-Python",  # of an earlier Python: parts of the package regex
     "HPND",
     "ISC",
     "MIT",

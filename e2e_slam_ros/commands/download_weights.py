@@ -35,7 +35,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--out", type=Path, metavar="DIR", help="folder for the file (default: the user's cache)"
     )
     parser.add_argument(
-        "--url", default="", help="address of the file, where the list has none or another copy"
+        "--url",
+        default="",
+        help="address of the file, or of the folder where there are several files: where the list "
+        "has none, or another copy",
     )
     parser.add_argument(
         "--sha256", default="", metavar="HEX", help="its SHA-256, where the list has none"
@@ -89,7 +92,7 @@ def _described(entry: PublishedWeights) -> str:
         ("", entry.what),
         ("loaded by", entry.architecture and f"depth.network.architecture={entry.architecture}"),
         ("licence", entry.licence),
-        ("file", f"{entry.file} ({size})"),
+        ("file", f"{', '.join([entry.file, *(part.file for part in entry.beside)])} ({size})"),
         ("sha256", entry.sha256),
         ("download", how),
         ("page", entry.page),

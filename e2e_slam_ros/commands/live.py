@@ -154,10 +154,13 @@ class _LiveRun:
 
     def run(self, command: str) -> int:
         """Map, write, print, and return the exit code."""
+        from e2e_slam_ros.refine.refiner import network_notices
         from e2e_slam_ros.viewers.web_viewer import WebViewer
 
         if isinstance(self._viewer, WebViewer):
             say(f"watch it at {self._viewer.url}; Ctrl-C ends the run")
+        for notice in network_notices(self._config.refine, self._mapper.pipeline.source.network):
+            say(notice)
         start = time.monotonic()
         end = _End()
         try:

@@ -38,14 +38,29 @@ class NetworkConfig:
     architecture: str = leaf(
         "efficientnet_lite0",
         "efficientnet_lite0: light, metric, its weights come with the package; disp_resnet18: "
-        "SC-SfMLearner's, depth up to a factor, needs a checkpoint",
-        choices=("efficientnet_lite0", "disp_resnet18"),
+        "SC-SfMLearner's, depth up to a factor, needs a checkpoint; transformers: any depth "
+        "network of the transformers library, from a folder; onnx: any depth network in an ONNX "
+        "file",
+        choices=("efficientnet_lite0", "disp_resnet18", "transformers", "onnx"),
     )
     checkpoint: str = leaf(
-        "", "path of the weights (.safetensors, .pth.tar); empty: those of the package"
+        "",
+        "path of the weights (.safetensors, .pth.tar; a folder for transformers, .onnx for onnx); "
+        "empty: those of the package",
     )
-    width: int = leaf(256, "network input width in pixels, a multiple of 32", low=64)
-    height: int = leaf(192, "network input height in pixels, a multiple of 32", low=64)
+    output: str = leaf(
+        "auto",
+        "what a network of transformers or onnx predicts; metres; depth: up to a factor; "
+        "inverse_depth: up to a factor; shifted_inverse_depth: up to a factor and a shift; auto: "
+        "as its config.json says",
+        choices=("auto", "metres", "depth", "inverse_depth", "shifted_inverse_depth"),
+    )
+    width: int = leaf(
+        256,
+        "network input width in pixels, a multiple of 32; unused where the network's files say it",
+        low=64,
+    )
+    height: int = leaf(192, "network input height in pixels, as the width", low=64)
     confidence: bool = leaf(
         False, "true: pixels weigh less in the map where the network expects larger errors"
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from e2e_slam_ros.config.errors import DepthError
 
@@ -41,6 +41,12 @@ class DepthNetwork(nn.Module, ABC):
             network itself never sees the intrinsics.
         metric: if true, the network was trained to give depth in metres. If false, its depth is
             known only up to an unknown scale.
+        shifted: its disparity is known only up to an unknown scale and an unknown shift.
+        foreign: others made it. It resizes images itself: `predict` takes any size. Constant
+            predictions are refused.
+        adaptable: gradients flow through it, so that it can learn.
+        licence: of its weights, "" where nobody says it.
+        notices: sentences for the user when it is first used.
 
     >>> class Constant(DepthNetwork):
     ...     def predict(self, image: torch.Tensor) -> Prediction:
@@ -49,15 +55,35 @@ class DepthNetwork(nn.Module, ABC):
     0.5
     """
 
-    focal_normalised: ClassVar[bool] = False
-    metric: ClassVar[bool] = False
+    focal_normalised: bool = False
+    metric: bool = False
+    shifted: bool = False
+    foreign: bool = False
+    adaptable: bool = True
+    licence: str = ""
+    notices: tuple[str, ...] = ()
+
+    def fitted(self, image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """Return the image at the size that `predict` takes.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+            size: (height, width) of the network's input, as configured. A foreign network gets the
+                image as it is.
+        """
+        if self.foreign or tuple(image.shape[-2:]) == size:
+            return image
+        return functional.interpolate(
+            image, size, mode="bilinear", align_corners=False, antialias=True
+        )
 
     @abstractmethod
     def predict(self, image: torch.Tensor) -> Prediction:
         """Return disparity and, if the network has an uncertainty head, uncertainty.
 
         Args:
-            image: (B, 3, H, W) float in [0, 1], RGB; H and W multiples of 32, at least 64.
+            image: (B, 3, H, W) float in [0, 1], RGB; H and W multiples of 32, at least 64. Any
+                size for a foreign network.
 
         Raises:
             DepthError: a size that the network does not support.

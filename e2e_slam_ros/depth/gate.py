@@ -1,12 +1,17 @@
-"""The range of depths that are used."""
+"""The depths that are used: the range, and what a network may predict."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 
 from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
+
+# Depths of an image that differ by less, relatively, are a constant.
+_CONSTANT = 1e-5
 
 
 def gate_depth(depth: torch.Tensor, config: DepthConfig) -> torch.Tensor:
@@ -30,3 +35,36 @@ def require_depth(depth: torch.Tensor, config: DepthConfig, keyframe: Keyframe) 
             f"depths from depth.min_m = {config.min_m:g} to depth.max_m = {config.max_m:g} m",
             "check that nothing covers the camera and that the unit is metres, or widen the range",
         )
+
+
+def require_prediction(depth: torch.Tensor, keyframe: Keyframe, *, varied: bool) -> None:
+    """Refuse what a network predicts where it has failed.
+
+    Args:
+        depth: (1, 1, H, W) in the network's unit.
+        keyframe: for the message.
+        varied: refuse a constant as well.
+
+    Raises:
+        DepthError: a value is not finite or not positive, or all are equal.
+    """
+    defect = defect_of(depth, varied=varied)
+    if defect is not None:
+        raise DepthError.from_parts(
+            f"prediction of the depth network for keyframe {keyframe.index}",
+            defect,
+            "a finite depth at every pixel, which varies over the image",
+            "the keyframe is left out. If it happens often, check depth.network.checkpoint and "
+            "depth.network.output",
+        )
+
+
+def defect_of(depth: torch.Tensor, *, varied: bool) -> str | None:
+    """Return what is wrong with predicted depth; None: nothing. See `require_prediction`."""
+    least, most = (float(value) for value in depth.aminmax())
+    if not (math.isfinite(least) and math.isfinite(most) and least > 0.0):
+        sound = int((torch.isfinite(depth) & (depth > 0)).sum())
+        return f"NaN, infinite or no depth at {depth.numel() - sound} of {depth.numel()} pixels"
+    if varied and depth.numel() > 1 and most - least <= _CONSTANT * most:
+        return f"the same depth {most:g} at every pixel"
+    return None

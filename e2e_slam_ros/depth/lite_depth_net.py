@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import nn
@@ -33,8 +32,8 @@ class LiteDepthNet(DepthNetwork):
     (torch.Size([1, 1, 64, 64]), torch.Size([1, 1, 64, 64]))
     """
 
-    focal_normalised: ClassVar[bool] = True
-    metric: ClassVar[bool] = True
+    focal_normalised: bool = True
+    metric: bool = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from e2e_slam_ros.config.depth import DepthConfig
+from e2e_slam_ros.config.depth import DepthConfig, NetworkConfig
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.architecture import DepthNetwork, check_size, depth_from_disparity
 from e2e_slam_ros.depth.checkpoint import load_weights
+from e2e_slam_ros.depth.foreign import FOREIGN
+from e2e_slam_ros.depth.gate import require_prediction
 from e2e_slam_ros.depth.shipped import load_shipped
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 
@@ -44,6 +46,7 @@ class NetworkDepth:
         network: the module, in evaluation mode (normalisation statistics fixed).
 
     Raises:
+        ConfigError: a network of other authors that needs another setting, or a library.
         DepthError: the weights are missing or unusable, or the network does not support the
             configured input size.
 
@@ -55,27 +58,28 @@ class NetworkDepth:
     """
 
     def __init__(self, config: DepthConfig, device: torch.device) -> None:
-        settings = config.network
-        check_size(settings.width, settings.height)
-        self.network: DepthNetwork = (
-            load_weights(settings.checkpoint, settings.architecture, device)
-            if settings.checkpoint
-            else load_shipped(settings.architecture, device)
-        )
+        self.network: DepthNetwork = _load(config.network, device)
         # CPUs and tensor cores compute convolutions in this layout. It is up to a third faster.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         learned = self.network.metric
+        shifted = self.network.shifted
         unit = DepthUnit.ROUGH_METRES if learned else DepthUnit.UNKNOWN
-        self.traits = DepthTraits("network", unit, has_network=True)
-        self._unit = "network (learned metric scale)" if learned else "network (unknown factor)"
+        self.traits = DepthTraits("network", unit, has_network=True, shifted=shifted)
+        unknown = "factor and shift" if shifted else "factor"
+        self._unit = f"network ({'learned metric scale' if learned else f'unknown {unknown}'})"
         self._config = config
 
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
-        """Return the predicted depth in the network's unit."""
+        """Return the predicted depth in the network's unit.
+
+        Raises:
+            DepthError: the prediction is not finite, or a foreign network's is constant.
+        """
         image = keyframe.image
         intrinsics = keyframe.camera.matrix(image.device).unsqueeze(0)
         answer = self.answer(image, intrinsics)
+        require_prediction(answer.depth, keyframe, varied=self.network.foreign)
         confidence = None
         if self._config.network.confidence and answer.log_uncertainty is not None:
             confidence = confidence_of(answer.log_uncertainty)
@@ -93,16 +97,11 @@ class NetworkDepth:
             intrinsics: (B, 3, 3), for ``image`` in its given size.
         """
         settings = self._config.network
-        size = (settings.height, settings.width)
         native = image.shape[-2:]
-        small = image
-        if native != size:
-            small = functional.interpolate(
-                image, size, mode="bilinear", align_corners=False, antialias=True
-            )
+        small = self.network.fitted(image, (settings.height, settings.width))
         prediction = self.network.predict(small)
         disparity, log_uncertainty = prediction.disparity, prediction.log_uncertainty
-        if native != size:
+        if native != small.shape[-2:]:
             # Resize disparity, not depth: it is affine across a plane, so resizing keeps planes.
             disparity = _resized(disparity, native)
             log_uncertainty = (
@@ -112,6 +111,15 @@ class NetworkDepth:
             disparity, intrinsics, focal_normalised=self.network.focal_normalised
         )
         return NetworkAnswer(depth, log_uncertainty)
+
+
+def _load(settings: NetworkConfig, device: torch.device) -> DepthNetwork:
+    if settings.architecture in FOREIGN:
+        return FOREIGN[settings.architecture](settings, device)
+    check_size(settings.width, settings.height)
+    if settings.checkpoint:
+        return load_weights(settings.checkpoint, settings.architecture, device)
+    return load_shipped(settings.architecture, device)
 
 
 def confidence_of(log_uncertainty: torch.Tensor) -> torch.Tensor:

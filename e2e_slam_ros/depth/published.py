@@ -13,8 +13,26 @@ from e2e_slam_ros.data.http_stream import download_file
 
 
 @dataclass(frozen=True)
+class PublishedFile:
+    """A file that belongs to published weights.
+
+    Attributes:
+        file: its name.
+        sha256: 64 hexadecimal digits.
+        size: bytes.
+
+    >>> find_published("depth-anything-v2-metric-indoor-small").beside[0].file
+    'config.json'
+    """
+
+    file: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
 class PublishedWeights:
-    """A published file of weights.
+    """A published file of weights, or a folder with such a file.
 
     Attributes:
         name: name of the file in the command.
@@ -26,6 +44,7 @@ class PublishedWeights:
         url: address of the file; "" where only a browser can fetch it.
         sha256: 64 hexadecimal digits; "" where none is published.
         size: bytes; None where unknown.
+        beside: other files at the same address. All of them are saved in one folder.
 
     >>> find_published(PUBLISHED[0].name) is PUBLISHED[0]
     True
@@ -40,15 +59,49 @@ class PublishedWeights:
     url: str = ""
     sha256: str = ""
     size: int | None = None
+    beside: tuple[PublishedFile, ...] = ()
 
     @property
     def saved_as(self) -> str:
-        """Local name of the file. Published names are the same for several trainings."""
+        """Local name of the file or folder. Published names are the same for several trainings."""
+        if self.beside:
+            return self.name
         base = Path(self.file).name
         return self.name + base[base.index(".") :]
 
 
+# Hashes and revision as several public projects pin them, independently.
+_DEPTH_ANYTHING = (
+    "https://huggingface.co/depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf/resolve/"
+    "8078d68a9c75a972131914f6afd0c1723be0da7f"
+)
+
 PUBLISHED = (
+    PublishedWeights(
+        name="depth-anything-v2-metric-indoor-small",
+        what="depth of rooms in metres, accurate and slow without a GPU (Yang et al., NeurIPS "
+        "2024); needs requirements-networks.txt",
+        licence="Apache-2.0, as its authors say of their Small networks; the page of these files "
+        "names none",
+        page="https://huggingface.co/depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
+        file="model.safetensors",
+        architecture="transformers",
+        url=f"{_DEPTH_ANYTHING}/model.safetensors",
+        sha256="e990eb82fbf11b05b7813261196a2b841bdcf5a05f64396724a8987fa90504a3",
+        size=99_173_660,
+        beside=(
+            PublishedFile(
+                "config.json",
+                "0b1d9fc591693d16b864249a9cfcf5264c8c00be999c1643fa1c64dc105d55f8",
+                1063,
+            ),
+            PublishedFile(
+                "preprocessor_config.json",
+                "533b16a60445d7cab5086d39b45f92be45624b977972c62d5984d93e98366063",
+                437,
+            ),
+        ),
+    ),
     PublishedWeights(
         name="sc-sfmlearner-nyu-resnet18",
         what="depth of rooms up to a factor, trained on rectified NYUv2 (Bian et al. 2020)",
@@ -104,8 +157,12 @@ def download_published(
 ) -> Path:
     """Return the path of the weights in ``folder``. They are downloaded unless they are there.
 
+    Weights with files beside them get a folder of their own, whose path is returned. A file that
+    has arrived stays if a later one fails.
+
     Args:
-        url: another address of the same file; required where the entry has none.
+        url: another address of the same file; required where the entry has none. For a folder
+            the address of the folder.
         sha256: expected hash; required where the entry has none.
         timeout: seconds without an answer before the download fails.
 
@@ -115,6 +172,8 @@ def download_published(
             written.
     """
     expected = _expected_hash(entry, sha256)
+    if entry.beside:
+        return _download_folder(entry, folder, url, timeout, progress)
     address = url or entry.url
     path = folder.expanduser().absolute() / entry.saved_as
     if expected and _hash_of(path) == expected:
@@ -132,6 +191,30 @@ def download_published(
     by_hand = f"check the network, or download {entry.file} with a browser ({entry.page})"
     download_file(address, path, expected, timeout, progress, entry.size, by_hand)
     return path
+
+
+def _download_folder(
+    entry: PublishedWeights, folder: Path, url: str, timeout: float, progress: bool | None
+) -> Path:
+    """Return the folder with all files of an entry."""
+    target = folder.expanduser().absolute() / entry.saved_as
+    address = url.rstrip("/") or entry.url.rpartition("/")[0]
+    by_hand = f"check the network, or save the files of {entry.page} in {target}"
+    assert entry.size is not None
+    weights = PublishedFile(entry.file, entry.sha256, entry.size)
+    for part in (*entry.beside, weights):
+        path = target / part.file
+        if _hash_of(path) != part.sha256:
+            download_file(
+                f"{address}/{part.file}",
+                path,
+                part.sha256,
+                timeout,
+                progress,
+                part.size,
+                by_hand,
+            )
+    return target
 
 
 def _expected_hash(entry: PublishedWeights, given: str) -> str:

@@ -32,6 +32,7 @@ class DepthTraits:
         unit: of its depth.
         needs_sensor: a keyframe needs a measured depth image.
         has_network: a network gives the depth, and can be adapted.
+        shifted: its inverse depth is known only up to a factor and a shift.
         needs_views: it compares a keyframe with earlier ones; a keyframe without a useful
             neighbour gets no depth and still serves as a view.
 
@@ -44,6 +45,7 @@ class DepthTraits:
     needs_sensor: bool = False
     has_network: bool = False
     needs_views: bool = False
+    shifted: bool = False
 
 
 @runtime_checkable
@@ -71,3 +73,9 @@ class DepthSource(Protocol):
             DepthError: there is no usable depth for this keyframe.
         """
         ...
+
+
+def described(source: DepthSource) -> str:
+    """Return the source's name, with the licence of its network's weights where it is known."""
+    name, licence = source.traits.name, "" if source.network is None else source.network.licence
+    return f"{name} (licence of its weights: {licence})" if licence else name

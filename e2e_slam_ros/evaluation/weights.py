@@ -15,7 +15,7 @@ from e2e_slam_ros.slam.depth_sources import depth_traits
 
 @dataclass(frozen=True)
 class Weights:
-    """A network and the SHA-256 of the file its weights came from.
+    """A network and the SHA-256 of the file its weights came from; of all weights of a folder.
 
     >>> weights_of(Config().with_values({"depth.source": "network"})).architecture
     'efficientnet_lite0'
@@ -31,10 +31,13 @@ def weights_of(config: Config) -> Weights | None:
         return None
     network = config.depth.network
     if network.checkpoint:
-        content = Path(network.checkpoint).expanduser().read_bytes()
+        path = Path(network.checkpoint).expanduser()
+        files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+        contents = [file.read_bytes() for file in files]
     else:
-        content = (weights_folder() / f"{network.architecture}.safetensors").read_bytes()
-    return Weights(network.architecture, hashlib.sha256(content).hexdigest())
+        file = weights_folder() / f"{network.architecture}.safetensors"
+        contents = [file.read_bytes()]
+    return Weights(network.architecture, hashlib.sha256(b"".join(contents)).hexdigest())
 
 
 def origin_notes(left_out: Mapping[str, int], weights: Weights | None, machine: str) -> list[str]:

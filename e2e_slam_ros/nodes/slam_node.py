@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.device import resolve_device
+from e2e_slam_ros.depth.source import described
 from e2e_slam_ros.nodes.adaptation_facts import RESET_DONE, adaptation_facts
 from e2e_slam_ros.nodes.camera_input import CameraInput
 from e2e_slam_ros.nodes.initial_pose import InitialPose
@@ -86,7 +87,7 @@ class SlamNode(MappingNode):
         self._triggers.quick("pause", self._pause)
         self._triggers.quick("resume", self._resume)
         self.get_logger().info(
-            f"mapping on {self.pipeline.device}, depth from {config.depth.source}, "
+            f"mapping on {self.pipeline.device}, depth from {described(self.pipeline.source)}, "
             f"poses from {config.pose.source}, refinement: {config.refine.strategy}"
         )
 

@@ -103,10 +103,10 @@ def _keep_features(encoder: nn.Module) -> None:
     original = encoder.forward
     kept: list[object] = []
 
-    def forward(*inputs: torch.Tensor) -> object:
+    def forward(*inputs: torch.Tensor, **options: object) -> object:
         if not kept:
             with torch.no_grad():
-                kept.append(original(*inputs))
+                kept.append(original(*inputs, **options))
         answer = kept[0]
         # A copy of the list: decoders may take features out of it.
         return list(answer) if isinstance(answer, list) else answer
@@ -115,9 +115,10 @@ def _keep_features(encoder: nn.Module) -> None:
 
 
 class NetworkInput:
-    """An image at the network's input size, and the depth of the network at any size.
+    """An image as the network takes it, and the depth of the network at any size.
 
     Args:
+        network: the network.
         image: (1, 3, H, W) in [0, 1].
         camera: its intrinsics.
         width, height: of the network's input; multiples of 32.
@@ -128,19 +129,23 @@ class NetworkInput:
         ...     def predict(self, image: torch.Tensor) -> Prediction:
         ...         return Prediction(torch.full_like(image[:, :1], 0.5), None)
         >>> camera = PinholeCamera(width=80, height=60, fx=80.0, fy=80.0, cx=39.5, cy=29.5)
-        >>> given = NetworkInput(torch.zeros(1, 3, 60, 80), camera, width=96, height=64)
-        >>> depth = given.depth(Constant(), width=80, height=60)
+        >>> image, network = torch.zeros(1, 3, 60, 80), Constant()
+        >>> given = NetworkInput(network, image, camera, width=96, height=64)
+        >>> depth = given.depth(network, width=80, height=60)
         >>> depth.shape, float(depth.mean())
         (torch.Size([1, 1, 60, 80]), 2.0)
     """
 
     def __init__(
-        self, image: torch.Tensor, camera: PinholeCamera, width: int, height: int
+        self,
+        network: DepthNetwork,
+        image: torch.Tensor,
+        camera: PinholeCamera,
+        width: int,
+        height: int,
     ) -> None:
         self._camera = camera
-        self._image = functional.interpolate(
-            image, (height, width), mode="bilinear", align_corners=False, antialias=True
-        ).clone()
+        self._image = network.fitted(image, (height, width)).clone()
 
     def depth(self, network: DepthNetwork, width: int, height: int) -> torch.Tensor:
         """Return the network's depth (1, 1, height, width) in its own units; differentiable."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.refine import RefineConfig
@@ -49,7 +49,10 @@ class DepthPlan:
         """The scale estimator; None where depth is metric or keeps its unit."""
         if self.traits.unit is DepthUnit.METRES:
             return None
-        return build_scale_estimator(self.refine, self.depth)
+        refine = self.refine
+        if self.traits.shifted:
+            refine = replace(refine, scale=replace(refine.scale, shift=True))
+        return build_scale_estimator(refine, self.depth)
 
     @property
     def corrects(self) -> bool:

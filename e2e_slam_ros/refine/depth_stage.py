@@ -22,9 +22,10 @@ from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_plan import DepthPlan
 from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
 from e2e_slam_ros.refine.motion_cue import DepthCue
-from e2e_slam_ros.refine.refiner import check_strategy, sized_as_predicted
+from e2e_slam_ros.refine.refiner import check_strategy, network_notices, sized_as_predicted
 from e2e_slam_ros.refine.refiners import Refiners
 from e2e_slam_ros.refine.scale import Scale
+from e2e_slam_ros.refine.scale_estimators import check_shift
 from e2e_slam_ros.refine.scale_history import FoundScale, ScaleHistory, find_scale
 from e2e_slam_ros.refine.views import RefineViews
 
@@ -68,6 +69,7 @@ class DepthStage:
         self._depth, self._source = config.depth, source
         self._history = ScaleHistory()
         self._refiners = Refiners(config.depth, source.network, device)
+        self._untold = network_notices(config.refine, source.network)
         self.counts = RefinementCounts()
         self.check(config.refine)
 
@@ -80,9 +82,10 @@ class DepthStage:
         """Refuse settings that the depth source cannot follow.
 
         Raises:
-            ConfigError: see `check_strategy`.
+            ConfigError: see `check_strategy` and `check_shift`.
         """
         check_strategy(config, self._source.network)
+        check_shift(config.scale, shifted=self._source.traits.shifted)
 
     def active(self, config: RefineConfig) -> bool:
         """Return whether depth is scaled or refined at all."""
@@ -122,6 +125,7 @@ class DepthStage:
             metric = self._metric(keyframe, raw, views, plan, map_points)
         else:
             metric = self._as_given(keyframe, raw, config)
+        metric = replace(metric, notices=(*self._untold, *metric.notices))
         # Without correction by motion, later depth may be better than all that came before.
         if not plan.corrects:
             return metric
@@ -142,7 +146,7 @@ class DepthStage:
         refine_views = self._views(keyframe, raw, views, plan, map_points, cue)
         found = self._scale(refine_views, raw, plan)
         if found.scale is None and plan.traits.unit is DepthUnit.UNKNOWN:
-            return only_a_view(keyframe, raw, found, config)
+            return only_a_view(keyframe, raw, found, config, plan.traits.shifted)
         metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
         corrected = plan.correction.correct(metric, cue.sweep)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
@@ -184,7 +188,7 @@ class DepthStage:
             metric: returned by a call.
             counted: count the refinement; false for a keyframe that is refined again.
         """
-        self._history = metric.history
+        self._history, self._untold = metric.history, ()
         if metric.outcome is not None:
             self._refiners.of(metric.config).keep(metric.outcome)
             if counted:

@@ -58,13 +58,22 @@ class MetricDepth:
 
 
 def only_a_view(
-    keyframe: Keyframe, raw: RawDepth, found: FoundScale, config: RefineConfig
+    keyframe: Keyframe,
+    raw: RawDepth,
+    found: FoundScale,
+    config: RefineConfig,
+    shifted: bool = False,
 ) -> MetricDepth:
-    """Return a result without depth: a keyframe without a scale only serves others as a view."""
+    """Return a result without depth: a keyframe without a scale only serves others as a view.
+
+    Args:
+        shifted: see `DepthTraits`; a fixed factor is then no way out.
+    """
     nothing = DepthEstimate(torch.zeros_like(raw.depth), None, raw.source, found.words)
     notice = (
         f"keyframe {keyframe.index} gets no depth: the depth network has no scale yet "
-        f"({found.notice}). Move the camera sideways, or set refine.scale.source: fixed"
+        f"({found.notice}). Move the camera sideways"
+        + ("" if shifted else ", or set refine.scale.source: fixed")
     )
     return MetricDepth(
         keyframe=keyframe,

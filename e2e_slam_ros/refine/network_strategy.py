@@ -82,6 +82,7 @@ class NetworkStrategy:
         working = at_width(views, max(16, round(settings.loss_width * width_factor)))
         height, width = working.depth.shape[-2:]
         given = NetworkInput(
+            self._network,
             views.target.image,
             views.target.camera,
             network_size(settings.width, width_factor),

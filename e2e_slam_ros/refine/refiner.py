@@ -192,7 +192,8 @@ def check_strategy(config: RefineConfig, network: DepthNetwork | None) -> None:
     """Refuse a strategy that the depth source cannot follow.
 
     Raises:
-        ConfigError: the network strategy without a network, or an unknown strategy.
+        ConfigError: the network strategy without a network that can learn, or an unknown
+            strategy.
     """
     if config.strategy not in ("auto", "none", "output", "network"):
         raise ConfigError.from_parts(
@@ -205,6 +206,21 @@ def check_strategy(config: RefineConfig, network: DepthNetwork | None) -> None:
             "depth.source: network",
             "set it, or use refine.strategy: output, which needs no network",
         )
+    if config.strategy == "network" and network is not None and not network.adaptable:
+        raise ConfigError.from_parts(
+            "refine.strategy",
+            "'network' with a depth network that no gradients flow through (ONNX)",
+            "none, output or auto",
+            "choose one of these, or use the network in depth.network.architecture: transformers",
+        )
+
+
+def network_notices(config: RefineConfig, network: DepthNetwork | None) -> tuple[str, ...]:
+    """Return what to tell the user about the network when it is first used."""
+    if network is None or network.adaptable or config.strategy != "auto":
+        return () if network is None else network.notices
+    frozen = "the depth network cannot learn the room (refine.strategy: auto): it stays as it is"
+    return (*network.notices, frozen)
 
 
 def build_refiner(

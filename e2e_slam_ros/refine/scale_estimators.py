@@ -209,6 +209,10 @@ _ESTIMATORS: Mapping[str, Callable[[RefineConfig, DepthConfig], ScaleEstimator]]
 }
 
 
+# They fit a shift of inverse depth too.
+_FIT_SHIFT = ("motion", "depth_topic")
+
+
 def build_scale_estimator(config: RefineConfig, depth: DepthConfig) -> ScaleEstimator | None:
     """Return the configured estimator; None where depth keeps the source's unit.
 
@@ -224,6 +228,25 @@ def build_scale_estimator(config: RefineConfig, depth: DepthConfig) -> ScaleEsti
         )
     estimator = _ESTIMATORS[config.scale.source](config, depth)
     return None if isinstance(estimator, FixedScale) and estimator.factor == 1.0 else estimator
+
+
+def check_shift(config: ScaleConfig, *, shifted: bool) -> None:
+    """Refuse a source of scale that leaves the shift of inverse depth unknown.
+
+    Args:
+        shifted: the depth source's inverse depth has an unknown shift.
+
+    Raises:
+        ConfigError: it has one, and the scale's source fits none.
+    """
+    if shifted and config.source not in _FIT_SHIFT:
+        raise ConfigError.from_parts(
+            "refine.scale.source",
+            f"{config.source!r} with a network of relative depth, whose inverse depth has an "
+            "unknown factor and an unknown shift",
+            " or ".join(_FIT_SHIFT),
+            "choose one of these, or a metric network",
+        )
 
 
 def scale_needs_sensor(config: ScaleConfig) -> bool:

@@ -45,7 +45,7 @@ class ScaleHistory:
     @property
     def usual(self) -> Scale | None:
         """The median of the last scales, for a keyframe without a scale of its own."""
-        if self.last is None or not self.logarithms:
+        if self.last is None or self.last.inverse or not self.logarithms:
             return self.last
         return replace(self.last, factor=math.exp(statistics.median(self.logarithms)))
 

@@ -15,6 +15,8 @@ def build_adaptation(
 ) -> BackgroundAdaptation | None:
     """Return what adapts the depth network; None without a metric network or labels by motion.
 
+    None as well where the network cannot learn.
+
     Args:
         config: of all stages.
         source: of depth.
@@ -23,11 +25,14 @@ def build_adaptation(
     network, refine = source.network, config.refine
     corrects = DepthPlan(config.depth, refine, source.traits).corrects
     looks_back = refine.wait_keyframes > 0 and not config.tracking.localize_only
-    if refine.strategy != "auto" or network is None or not network.metric:
+    if refine.strategy != "auto" or network is None:
+        return None
+    if not (network.metric and network.adaptable):
         return None
     if not (corrects and looks_back):
         return None
-    size = (config.depth.network.height, config.depth.network.width)
+    settings = config.depth.network
+    size = None if network.foreign else (settings.height, settings.width)
     return BackgroundAdaptation(
         network, refine.background, size, offline=config.runtime.offline, is_pressed=is_pressed
     )

@@ -12,8 +12,10 @@ import pytest
 
 from e2e_slam_ros.config.errors import ConfigError, DataError
 from e2e_slam_ros.depth.architectures import ARCHITECTURES
+from e2e_slam_ros.depth.foreign import FOREIGN
 from e2e_slam_ros.depth.published import (
     PUBLISHED,
+    PublishedFile,
     PublishedWeights,
     download_published,
     find_published,
@@ -68,12 +70,14 @@ def test_every_entry_is_complete() -> None:
     assert len({entry.name for entry in PUBLISHED}) == len(PUBLISHED)
     for entry in PUBLISHED:
         assert all((entry.name, entry.what, entry.licence, entry.page, entry.file))
-        assert entry.architecture in ("", *ARCHITECTURES)
+        assert entry.architecture in ("", *ARCHITECTURES, *FOREIGN)
         # Either everything that a download needs, or nothing that looks like it.
         assert bool(entry.url) == bool(entry.sha256) == (entry.size is not None)
         assert not entry.url or entry.url.startswith("https://")
         assert re.fullmatch(r"([0-9a-f]{64})?", entry.sha256)
-        assert re.fullmatch(r"[\w-]+(\.\w+)+", entry.saved_as)
+        assert re.fullmatch(r"[\w-]+" if entry.beside else r"[\w-]+(\.\w+)+", entry.saved_as)
+        assert all(part.sha256 and part.size for part in entry.beside)
+        assert not entry.beside or entry.url.endswith(f"/{entry.file}")
 
 
 def test_torchvision_names_files_by_their_hash() -> None:
@@ -188,3 +192,41 @@ def test_something_else_than_a_hash(by_hand: PublishedWeights, tmp_path: Path, t
 
 def test_a_known_hash_cannot_be_talked_away(known: PublishedWeights, tmp_path: Path) -> None:
     refused(known, tmp_path / "out", f"expected {SHA256}, which some-network has", sha256="0" * 64)
+
+
+@pytest.fixture
+def folder_of(known: PublishedWeights, tmp_path: Path) -> PublishedWeights:
+    """An entry with a file beside the weights, at the same address."""
+    (tmp_path / "site" / "config.json").write_bytes(b"{}")
+    beside = PublishedFile("config.json", hashlib.sha256(b"{}").hexdigest(), 2)
+    return replace(known, file="net.pth.tar", architecture="transformers", beside=(beside,))
+
+
+def test_a_folder_arrives_with_all_of_its_files(
+    folder_of: PublishedWeights, site: str, tmp_path: Path
+) -> None:
+    for url in ("", site, f"{site}/"):
+        path = download_published(folder_of, tmp_path / f"out{len(url)}", url)
+        assert path.name == "some-network"
+        assert (path / "net.pth.tar").read_bytes() == CONTENT
+        assert sorted(p.name for p in path.iterdir()) == ["config.json", "net.pth.tar"]
+    away = replace(folder_of, url=refusing_address() + "/net.pth.tar")
+    assert download_published(away, tmp_path / "out0") == tmp_path / "out0" / "some-network"
+
+
+def test_a_file_of_a_folder_that_was_changed_is_fetched_again(
+    folder_of: PublishedWeights, tmp_path: Path
+) -> None:
+    path = download_published(folder_of, tmp_path / "out")
+    (path / "config.json").write_bytes(b"{}{}")
+    (path / "net.pth.tar").unlink()
+    download_published(folder_of, tmp_path / "out")
+    assert (path / "config.json").read_bytes() == b"{}"
+    assert (path / "net.pth.tar").read_bytes() == CONTENT
+
+
+def test_another_file_of_a_folder_is_refused(folder_of: PublishedWeights, tmp_path: Path) -> None:
+    (tmp_path / "site" / "config.json").write_bytes(b"[]")
+    with pytest.raises(DataError, match="config.json: got SHA-256 .*do not use it"):
+        download_published(folder_of, tmp_path / "out")
+    assert list((tmp_path / "out").rglob("*.tar")) == []

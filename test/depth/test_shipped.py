@@ -17,6 +17,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.depth import shipped
 from e2e_slam_ros.depth.architectures import ARCHITECTURES
+from e2e_slam_ros.depth.foreign import FOREIGN
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.network import NetworkDepth
 from e2e_slam_ros.depth.shipped import SHIPPED, load_shipped, weights_folder
@@ -102,7 +103,7 @@ def test_a_package_in_an_archive(
 def test_the_default_architecture_is_one_with_weights() -> None:
     (architecture,) = (p for p in parameters() if p.name == "depth.network.architecture")
     assert architecture.default in SHIPPED
-    assert architecture.choices == tuple(ARCHITECTURES)
+    assert architecture.choices == (*ARCHITECTURES, *FOREIGN)
 
 
 @pytest.fixture

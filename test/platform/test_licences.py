@@ -140,7 +140,7 @@ def test_the_page_names_the_licence_of_each_python_dependency():
     page = (REPO / "docs" / "dependencies.md").read_text()
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| ")]
     said = {row[2].strip(): row[3].strip() for row in rows if len(row) == 6}
-    optional = (f"requirements-{name}.txt" for name in ("mesh", "viewer", "video"))
+    optional = (f"requirements-{name}.txt" for name in ("mesh", "viewer", "video", "networks"))
     for file in ("requirements.txt", *optional):
         for requirement in requirements_in(REPO / file):
             cell = next(text for names, text in said.items() if f"`{requirement.name}`" in names)

@@ -31,7 +31,7 @@ PIP_NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless", "yaml": "pyyaml"}
 # No rosdep key exists; package.xml says so in a comment.
 NO_ROSDEP_KEY = {"safetensors"}
 # Imported when asked for; the error says what to install.
-OPTIONAL = {"av", "rerun", "viser"}
+OPTIONAL = {"av", "onnxruntime", "rerun", "transformers", "viser"}
 # `make` installs it by itself: which build is right depends on the machine.
 OWN_STEP = {"torch", "open3d"}
 
@@ -110,9 +110,9 @@ def test_every_dependency_is_explained(dependencies):
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
-def test_viewer_and_video_are_extras(setup_arguments):
+def test_viewer_video_and_networks_are_extras(setup_arguments):
     wanted = {}
-    for name in ("viewer", "video"):
+    for name in ("viewer", "video", "networks"):
         lines = (REPO / f"requirements-{name}.txt").read_text().splitlines()
         wanted[name] = [line for line in lines if line and line[0] != "#"]
     assert setup_arguments["extras_require"] == wanted

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.config.depth import DepthConfig
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.network import NetworkDepth
@@ -35,6 +36,7 @@ class DroDepth:
     whose neighbours did not move, get no depth: all pixels are 0.
 
     Raises:
+        ConfigError: a single-image network of relative depth.
         DepthError: no weights, or weights that cannot be used.
 
     >>> DroDepth.traits.needs_views
@@ -48,6 +50,13 @@ class DroDepth:
         self._config = config.dro
         self._stereo = MotionStereoDepth(config, device)
         self._single = NetworkDepth(config, device)
+        if self._single.traits.shifted:
+            raise ConfigError.from_parts(
+                "depth.network.checkpoint",
+                "a network of relative depth with depth.source: dro",
+                "a network whose depth is known at least up to a factor",
+                "use a metric network, or leave depth.network.* as it was",
+            )
         path = chosen_weights("dro", self._config.checkpoint, SHIPPED)
         self.optimiser = load_dro(path, device)
 

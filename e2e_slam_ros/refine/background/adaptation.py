@@ -31,7 +31,7 @@ class BackgroundAdaptation:
     Args:
         network: in use, metric; changed by `take_over` alone.
         config: steps, memory, share of time.
-        size: of the network's input, (height, width).
+        size: of the network's input, (height, width); None: it takes images as they are.
         offline: lock-step.
         is_pressed: returns whether a keyframe waits to be mapped; no step begins then.
 
@@ -53,7 +53,7 @@ class BackgroundAdaptation:
         self,
         network: DepthNetwork,
         config: BackgroundConfig,
-        size: tuple[int, int],
+        size: tuple[int, int] | None,
         *,
         offline: bool,
         is_pressed: Callable[[], bool],

@@ -50,17 +50,20 @@ class RoomLabel:
         return float((self.weight > 0).float().mean()) >= _FEWEST_SURE
 
 
-def room_label(keyframe: Keyframe, estimate: DepthEstimate, size: tuple[int, int]) -> RoomLabel:
+def room_label(
+    keyframe: Keyframe, estimate: DepthEstimate, size: tuple[int, int] | None
+) -> RoomLabel:
     """Return the label of a keyframe at the network's input size (height, width).
 
     Args:
         keyframe: the image.
         estimate: its depth; the confidence is 0 where no other keyframe confirms it.
-        size: of the network's input.
+        size: of the network's input; None: that of the image.
     """
     # What inference mode made cannot be learned from: everything is copied outside of it.
     with torch.inference_mode(False), torch.no_grad():
         image, depth = keyframe.image.clone(), estimate.depth.clone()
+        size = size or (image.shape[-2], image.shape[-1])
         sure = torch.ones_like(depth) if estimate.confidence is None else estimate.confidence
         sure = sure.clone() * (depth > 0)
         small = functional.interpolate(
