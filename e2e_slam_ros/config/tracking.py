@@ -121,8 +121,15 @@ class TrackingConfig:
     scale: str = leaf(
         "auto",
         "where the map's metre comes from: auto: measured depth, else given poses or the prior, "
-        "else the network; free: nothing, it is that of the first image",
-        choices=("auto", "free"),
+        "else the network; camera_height: the floor seen below a camera whose height is known; "
+        "free: nothing, it is that of the first image",
+        choices=("auto", "camera_height", "free"),
+    )
+    camera_height_m: float = leaf(
+        0.0,
+        "height of the camera over the floor, metres, for tracking.scale: camera_height",
+        low=0.0,
+        high=100.0,
     )
     image_width: int = leaf(
         640, "wider images are reduced to this width for tracking, pixels; 0: never", low=0

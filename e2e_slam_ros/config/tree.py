@@ -47,13 +47,20 @@ class Config(Settings):
     runtime: RuntimeConfig = field(default_factory=RuntimeConfig)
 
     def check(self) -> None:
-        """Refuse bounds whose lower one is not below the upper one."""
+        """Refuse bounds in the wrong order, and a camera's height that is needed and missing."""
         if self.grid.low_m >= self.grid.high_m:
             raise ConfigError.from_parts(
                 "parameter grid.low_m",
                 self.grid.low_m,
                 f"less than grid.high_m ({self.grid.high_m})",
                 "lower it or raise grid.high_m",
+            )
+        if self.tracking.scale == "camera_height" and not self.tracking.camera_height_m:
+            raise ConfigError.from_parts(
+                "parameter tracking.camera_height_m",
+                self.tracking.camera_height_m,
+                "more than 0, with tracking.scale: camera_height",
+                "set it to the camera's height over the floor in metres, or choose another scale",
             )
         depth = self.depth
         for name, nearest in (("min_m", depth.min_m), ("motion.near_m", depth.motion.near_m)):

@@ -275,8 +275,12 @@ class PoseTracking:
 
     def _adjust(self) -> None:
         while self._tracker.adjust():
-            for warning in () if self._visual is None else self._visual.warnings():
+            if self._visual is None:
+                continue
+            for warning in self._visual.warnings():
                 self.on_notice("calibration", warning)
+            while self._visual.scale.warnings:
+                self.on_notice("scale", self._visual.scale.warnings.popleft())
 
     def _on_error(self, error: Exception) -> None:
         if self.on_problem is not None:

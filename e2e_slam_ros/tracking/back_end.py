@@ -16,7 +16,9 @@ from e2e_slam_ros.tracking.landmarks import Ids
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.loop_closing import LoopClosing
+from e2e_slam_ros.tracking.loop_closure import stretch
 from e2e_slam_ros.tracking.map_reuse import observe_again
+from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.place_index import PlaceIndex
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
@@ -57,6 +59,7 @@ class BackEnd:
         lens: of the camera.
         config: the tracker's parameters.
         lock: held during writes to the map, never during computation.
+        scale: where the map's metre comes from; None: nothing changes it.
 
     Attributes:
         places: index of the finished keyframes by appearance.
@@ -79,10 +82,16 @@ class BackEnd:
     """
 
     def __init__(
-        self, local_map: LocalMap, lens: Lens, config: TrackingConfig, lock: threading.RLock
+        self,
+        local_map: LocalMap,
+        lens: Lens,
+        config: TrackingConfig,
+        lock: threading.RLock,
+        scale: MapScale | None = None,
     ) -> None:
         self._map = local_map
         self._lens = lens
+        self._scale = MapScale(config.scale) if scale is None else scale
         self._config = config
         self._lock = lock
         self.places = PlaceIndex()
@@ -108,6 +117,8 @@ class BackEnd:
             keyframe: the new one.
             hurried: newer ones wait; leave what takes long to the last of them.
         """
+        with self._lock:
+            stretch(self._map, self._scale.take_stretch())
         before, config = keyframe.seen, self._config
         refine_tracks(self._map, keyframe, self._lens, self._lock)
         if config.reuse.enabled and not hurried:

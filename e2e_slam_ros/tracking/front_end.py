@@ -123,7 +123,7 @@ class FrontEnd:
     def begin(self, local_map: LocalMap | None = None) -> None:
         """Take a new map, or one that was loaded."""
         self.map = LocalMap() if local_map is None else local_map
-        self.scale = MapScale(self._config.scale)
+        self.scale = MapScale(self._config.scale, self._config.camera_height_m)
         self.pending: deque[TrackingKeyframe] = deque()
         self.updates: deque[TrackUpdate] = deque()
         self._motion = MotionModel()
@@ -459,7 +459,7 @@ class FrontEnd:
 
     def use_lens(self, lens: Lens) -> None:
         """Build what depends on the lens."""
-        self.back_end = BackEnd(self.map, lens, self._config, self._lock)
+        self.back_end = BackEnd(self.map, lens, self._config, self._lock, self.scale)
         # Temporary keyframes, while localising, come and go: their depth is not kept.
         if self._config.dense != "off" and not self._config.localize_only:
             self.dense = DenseStage(lens.camera, self._config.odometry, self._propose)

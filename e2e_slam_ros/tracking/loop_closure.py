@@ -218,3 +218,19 @@ def move(local_map: LocalMap, poses: Floats, scales: Floats) -> None:
         landmarks.position[rows] = rigid.transform_points(new, local * every_scale[k])
         local_map.keyframes[k].T_map_camera = new
         local_map.keyframes[k].scale *= float(every_scale[k])
+
+
+def stretch(local_map: LocalMap, factor: float) -> None:
+    """Make the whole map ``factor`` times as large, about its first keyframe.
+
+    The depths that keyframes were given change alike: they were given in the old metre.
+    """
+    if factor == 1.0 or not local_map.keyframes or local_map.fixed:
+        return
+    poses = np.stack([keyframe.T_map_camera for keyframe in local_map.keyframes])
+    first = poses[0, :3, 3].copy()
+    poses[:, :3, 3] = first + factor * (poses[:, :3, 3] - first)
+    move(local_map, poses, np.full(len(poses), factor))
+    for keyframe in local_map.keyframes:
+        keyframe.seen.inverse_depth = keyframe.seen.inverse_depth / factor
+        keyframe.seen.inverse_depth_sigma = keyframe.seen.inverse_depth_sigma / factor

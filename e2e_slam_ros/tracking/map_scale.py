@@ -6,6 +6,8 @@ from collections import deque
 
 import numpy as np
 
+from e2e_slam_ros.tracking.height_scale import HeightScale
+
 # Share of the error that is common to a network's whole depth image which counts in the map. All
 # of it would make the scale follow each image's own error; on rooms_000, frames 0-199, the
 # trajectory's error in the network's metres falls from .071 to .058 m with this share.
@@ -16,8 +18,10 @@ _FEWEST = 3
 _MAD = 1.4826
 # Relative scale error of a depth sensor, by its data sheet.
 _SENSOR = 0.01
-# The metre is that of a depth network.
-NETWORK_METRE = "network"
+# The metre is that of a depth network; or it comes from the camera's height over the floor.
+NETWORK_METRE, HEIGHT_METRE = "network", "camera_height"
+# Keyframes without a floor after which the user is told.
+_FLOOR_MISSED = 20
 
 
 class MapScale:
@@ -25,9 +29,14 @@ class MapScale:
 
     Args:
         chosen: ``tracking.scale``.
+        camera_height_m: ``tracking.camera_height_m``, for ``camera_height``.
 
     Attributes:
-        source: "depth_topic", "poses" (given poses or odometry), "network", or "free".
+        source: "depth_topic", "poses" (given poses or odometry), "camera_height" once the floor
+            was seen, "network", or "free".
+        height: the estimate from the camera's height; None where that is not chosen.
+        network_factor: metres of the map per metre of the network at the last keyframe.
+        warnings: sentences for the user, the oldest first.
 
     Example:
         >>> scale = MapScale("auto")
@@ -39,10 +48,13 @@ class MapScale:
         ('network', 0.035)
     """
 
-    def __init__(self, chosen: str) -> None:
+    def __init__(self, chosen: str, camera_height_m: float = 0.0) -> None:
         self._chosen = chosen
         self.source = "free"
         self._deviations: deque[float] = deque(maxlen=_KEPT)
+        self.height = HeightScale(camera_height_m) if chosen == HEIGHT_METRE else None
+        self.network_factor = 1.0
+        self.warnings: deque[str] = deque()
 
     @staticmethod
     def by_sensor() -> MapScale:
@@ -56,6 +68,8 @@ class MapScale:
         """Standard deviation of the map's scale, relative; infinite where nothing measures it."""
         if self.source == "depth_topic":
             return _SENSOR
+        if self.source == HEIGHT_METRE and self.height is not None:
+            return self.height.sigma
         if self.source == "free" or len(self._deviations) < _FEWEST:
             return float("inf")
         values = np.array(self._deviations)
@@ -77,6 +91,29 @@ class MapScale:
             self.source = NETWORK_METRE
         if self.source == NETWORK_METRE and ratio is not None:
             self._deviations.append(float(np.log(ratio)))
+
+    def floor_seen(self, height_in_map: float | None) -> bool:
+        """Note the camera's height in the map's metres at a keyframe; None: no floor is seen.
+
+        Returns:
+            Whether the metre of this keyframe is known by it.
+        """
+        if self.height is None or self.source in ("depth_topic", "poses"):
+            return False
+        seen = self.height.see(height_in_map)
+        if seen:
+            self.source = HEIGHT_METRE
+        elif not self.height.sightings and self.height.unseen == _FLOOR_MISSED:
+            self.warnings.append(
+                f"tracking.scale is camera_height, but none of {_FLOOR_MISSED} keyframes shows "
+                "the floor: the metre is the depth network's until one does; tilt the camera down"
+            )
+        return seen
+
+    def take_stretch(self) -> float:
+        """Return the factor that the whole map is to be stretched by; see `HeightScale`."""
+        stretches = self.height is not None and self.source == HEIGHT_METRE
+        return self.height.take_stretch() if stretches and self.height else 1.0
 
     def given_motion(self, metres_given: float, metres_map: float, sigma_m: float) -> None:
         """Note the lengths of a motion as given and in the map, and the given one's sigma."""

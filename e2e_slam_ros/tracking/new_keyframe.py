@@ -9,6 +9,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.corners import Image, detect_corners
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.floor_height import camera_height
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.map_scale import MapScale
@@ -22,6 +23,8 @@ _MEASURED_SIGMA = 0.05
 _FEWEST_RATIOS = 15
 # First keyframes in which given poses alone say how long a metre is.
 _SETTLING = 5
+# Against gravity in a map that begins at a level camera; the floor's own normal says the rest.
+_UP = np.array([0.0, -1.0, 0.0])
 
 
 def is_wanted(
@@ -96,19 +99,16 @@ def give_depth(
     seen.inverse_depth, seen.inverse_depth_sigma = inverse, sigma
     known, measured = landmarks.known(seen.ids), np.isfinite(inverse)
     ratio = 1.0
-    both = known & measured
-    if both.sum() >= _FEWEST_RATIOS and not is_measured(depth):
-        # The map's own scale here: new landmarks must fit those they are seen with.
-        T_camera_map = rigid.inverse(keyframe.T_map_camera)
-        z = rigid.transform_points(T_camera_map, landmarks.position[seen.ids[both]])[:, 2]
-        ratio = float(np.median(z * inverse[both]))
     if is_measured(depth):
         scale.measured()
     else:
-        enough = both.sum() >= _FEWEST_RATIOS
-        scale.network_ratio(ratio if enough else None)
-        common = 1.0 if keyframe.given is not None else 1.0 - scale.common_share
-        factor = ratio**common
+        both, found = known & measured, None
+        if both.sum() >= _FEWEST_RATIOS:
+            # The map's own scale here: new landmarks must fit those they are seen with.
+            T_camera_map = rigid.inverse(keyframe.T_map_camera)
+            z = rigid.transform_points(T_camera_map, landmarks.position[seen.ids[both]])[:, 2]
+            found = float(np.median(z * inverse[both]))
+        ratio, factor = _network_metre(local_map, keyframe, depth, scale, found)
         seen.inverse_depth, seen.inverse_depth_sigma = inverse / factor, sigma / factor
         if keyframe.given is not None and keyframe.index < _SETTLING:
             # The map still has the network's metre, not that of the given poses.
@@ -116,3 +116,40 @@ def give_depth(
     new = measured & ~known & landmarks.alive[seen.ids]
     local = lens.rays(seen.ideal[new]) * (ratio / inverse[new])[:, None]
     landmarks.position[seen.ids[new]] = rigid.transform_points(keyframe.T_map_camera, local)
+
+
+def _network_metre(
+    local_map: LocalMap,
+    keyframe: TrackingKeyframe,
+    depth: DepthImage,
+    scale: MapScale,
+    ratio: float | None,
+) -> tuple[float, float]:
+    """Return metres of the map per metre of a network's depth image.
+
+    Args:
+        local_map: that the keyframe is in.
+        keyframe: that the depth belongs to.
+        depth: of the network.
+        scale: takes note of what the image says.
+        ratio: the map's depth over the network's; None: too few landmarks.
+
+    Returns:
+        That of new landmarks, which must fit the map; and that of the image as a measurement,
+        which pulls at the map where it differs from the first.
+    """
+    scale.network_ratio(ratio)
+    floor = None
+    asks = scale.height is not None and keyframe.given is None and not local_map.fixed
+    if scale.height is not None and asks:
+        up = keyframe.T_map_camera[:3, :3].T @ _UP
+        floor = camera_height(depth, up)
+        if ratio is None:
+            ratio = scale.height.height_m / floor if floor else scale.network_factor
+    ratio = 1.0 if ratio is None else ratio
+    scale.network_factor = ratio
+    if asks and scale.floor_seen(None if floor is None else floor * ratio):
+        assert scale.height is not None and floor is not None
+        return ratio, scale.height.height_m / floor
+    common = 1.0 if keyframe.given is not None else 1.0 - scale.common_share
+    return ratio, ratio**common

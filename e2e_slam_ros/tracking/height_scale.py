@@ -1,0 +1,117 @@
+"""The map's metre from the camera's height over the floor, from keyframe to keyframe."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+# Sightings that count, the newest; as many settle the metre, and fewer than three say nothing.
+_KEPT, _SETTLED, _FEWEST = 20, 10, 3
+# Once there are three, a sighting this far off (logarithm) is of something else than the floor.
+_OUTLIER = 0.2
+# As many sightings in a row of a lower plane, at one height, say that the first was a table.
+_LOWER_IN_A_ROW = 5
+# Growth of the logarithm's standard deviation with each keyframe that sees no floor: a random
+# walk.
+_DRIFT = 0.005
+# The map is stretched as a whole where its metre is off by more than this, and by two sigma.
+_WORTH = 0.01
+# Ratio of a normal distribution's standard deviation to its median absolute deviation.
+_MAD = 1.4826
+_LEAST_SIGMA = 0.005
+
+
+class HeightScale:
+    """True metres per metre of the map, by the floor seen in keyframes.
+
+    The estimate is the median of the newest 20 sightings; its deviation is their robust spread
+    over the root of their number, and grows while no floor is seen. A plane higher than the floor
+    is a table top and is left out. Five in a row at one lower height replace the floor.
+
+    Args:
+        height_m: the camera's true height over the floor.
+
+    Attributes:
+        height_m: the true height.
+        sightings: number of keyframes in which the floor was seen.
+        unseen: keyframes since the last of these.
+
+    Example:
+        The map's metre is 1.2 of a true one, so the floor seems to be farther away:
+
+        >>> scale = HeightScale(1.5)
+        >>> [scale.see(height) for height in (1.81, 1.79, 1.80)]
+        [True, True, True]
+        >>> round(scale.factor, 3), scale.see(1.0), scale.see(None)
+        (0.833, False, False)
+        >>> scale.sightings, scale.unseen
+        (3, 2)
+    """
+
+    def __init__(self, height_m: float) -> None:
+        self.height_m = height_m
+        self._logs: deque[float] = deque(maxlen=_KEPT)
+        self._lower: list[float] = []
+        self.sightings = self.unseen = 0
+        self._settling = _SETTLED
+
+    def see(self, height_in_map: float | None) -> bool:
+        """Note the height over a plane in one keyframe, in metres of the map; None: no floor.
+
+        Returns:
+            Whether it is the floor.
+        """
+        self.unseen += 1
+        if height_in_map is None:
+            return False
+        log = float(np.log(self.height_m / height_in_map))
+        if len(self._logs) >= _FEWEST and not self._agrees(log):
+            return False
+        self._lower.clear()
+        self._logs.append(log)
+        self.sightings, self.unseen = self.sightings + 1, 0
+        return True
+
+    @property
+    def factor(self) -> float:
+        """True metres per metre of the map; 1 before a floor was seen."""
+        return float(np.exp(np.median(self._logs))) if self._logs else 1.0
+
+    @property
+    def sigma(self) -> float:
+        """Relative standard deviation of ``factor``; infinite with fewer than three sightings."""
+        if len(self._logs) < _FEWEST:
+            return float("inf")
+        values = np.array(self._logs)
+        spread = max(_MAD * float(np.median(np.abs(values - np.median(values)))), _LEAST_SIGMA)
+        return float(np.hypot(spread / np.sqrt(len(values)), _DRIFT * np.sqrt(self.unseen)))
+
+    def take_stretch(self) -> float:
+        """Return the factor that the whole map is to be stretched by now; 1: leave it.
+
+        Only a map whose metre has not settled is stretched as a whole. Later drift is local, and
+        the depth of keyframes that see the floor pulls at it.
+        """
+        if self.sightings > self._settling or len(self._logs) < _FEWEST:
+            return 1.0
+        log = float(np.median(self._logs))
+        if abs(log) <= max(_WORTH, 2.0 * self.sigma):
+            return 1.0
+        self._logs = deque((one - log for one in self._logs), maxlen=_KEPT)
+        return float(np.exp(log))
+
+    def _agrees(self, log: float) -> bool:
+        """Return whether a sighting is of the floor; change the floor for a lower one."""
+        off = log - float(np.median(self._logs))
+        if abs(off) <= _OUTLIER + 2.0 * _DRIFT * np.sqrt(self.unseen):
+            return True
+        if off > 0.0:
+            return False  # nearer than the floor: a table top
+        self._lower.append(log)
+        newest = self._lower[-_LOWER_IN_A_ROW:]
+        if len(newest) < _LOWER_IN_A_ROW or max(newest) - min(newest) > _OUTLIER:
+            return False
+        self._logs = deque(newest[:-1], maxlen=_KEPT)
+        self._settling = self.sightings + _SETTLED
+        return True
