@@ -62,9 +62,15 @@ def _on_edge(image: Image) -> npt.NDArray[np.bool_]:
     """
     x, y = (cv2.Sobel(image, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     size = (_BLOCK_PX, _BLOCK_PX)
-    xx, yy, xy = (cv2.boxFilter(product, -1, size) for product in (x * x, y * y, x * y))
+    xy = cv2.boxFilter(x * y, -1, size)
+    # In place: fresh memory costs more here than arithmetic.
+    xx, yy = (cv2.boxFilter(np.multiply(one, one, out=one), -1, size, dst=one) for one in (x, y))
     trace = xx + yy
-    return np.asarray(xx * yy - xy * xy < _EDGE / (1.0 + _EDGE) ** 2 * trace * trace)
+    determinant = np.multiply(xx, yy, out=xx)
+    determinant -= np.multiply(xy, xy, out=xy)
+    bound = np.multiply(trace, _EDGE / (1.0 + _EDGE) ** 2, out=yy)
+    bound *= trace
+    return np.asarray(determinant < bound)
 
 
 def describe(image: Image, pixels: Floats) -> Descriptors:
@@ -80,10 +86,10 @@ def describe(image: Image, pixels: Floats) -> Descriptors:
         image, _ORB_BORDER, _ORB_BORDER, _ORB_BORDER, _ORB_BORDER, cv2.BORDER_REFLECT_101
     )
     orb = cv2.ORB.create(nlevels=1, edgeThreshold=_ORB_PATCH, patchSize=_ORB_PATCH)
-    points = [
-        cv2.KeyPoint(float(x) + _ORB_BORDER, float(y) + _ORB_BORDER, _ORB_PATCH, 0.0, 1.0, 0, i)
-        for i, (x, y) in enumerate(pixels)
-    ]
+    inside = np.ascontiguousarray(pixels + _ORB_BORDER, np.float32)
+    points = cv2.KeyPoint.convert(inside, _ORB_PATCH, 1.0, 0, 0)
+    for i, point in enumerate(points):
+        point.class_id = i
     kept, described = orb.compute(padded, points)
     result = np.zeros((len(pixels), DESCRIPTOR_BYTES), np.uint8)
     if described is not None:
@@ -102,21 +108,15 @@ def match(
     empty = np.zeros(0, np.int64)
     if len(query) < 2 or len(train) < 2:
         return empty, empty
-    matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-    forward = matcher.knnMatch(query, train, k=2)
-    best = [
-        (pair[0].queryIdx, pair[0].trainIdx)
-        for pair in forward
-        if len(pair) == 2
-        and pair[0].distance <= farthest
-        and pair[0].distance < ratio * pair[1].distance
-    ]
-    if not best:
+    distance, nearest = cv2.batchDistance(
+        query, train, cv2.CV_32S, None, None, cv2.NORM_HAMMING, 2
+    )
+    good = (distance[:, 0] <= farthest) & (distance[:, 0] < ratio * distance[:, 1])
+    rows = np.flatnonzero(good)
+    if not len(rows):
         return empty, empty
-    pairs = np.asarray(best, dtype=np.int64)
-    backward = np.full(len(train), -1, np.int64)
-    wanted = np.unique(pairs[:, 1])
-    for found in matcher.match(train[wanted], query):
-        backward[wanted[found.queryIdx]] = found.trainIdx
-    mutual = backward[pairs[:, 1]] == pairs[:, 0]
-    return pairs[mutual, 0], pairs[mutual, 1]
+    columns = nearest[rows, 0].astype(np.int64)
+    wanted, which = np.unique(columns, return_inverse=True)
+    _, back = cv2.batchDistance(train[wanted], query, cv2.CV_32S, None, None, cv2.NORM_HAMMING, 1)
+    mutual = back[which, 0] == rows
+    return rows[mutual], columns[mutual]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +57,9 @@ def recognise(
     # Corners found anew seldom fall on those that were tracked: twice as many, closer together.
     pixels = detect_corners(view.image, none, 2 * config.corners, config.corner_distance_px / 2.0)
     descriptors = describe(view.image, pixels)
-    count = len(places)
-    newest = list(range(count - 1, max(-1, count - 1 - _NEWEST), -1))
-    alike = [k for k in places.query(descriptors, _ALIKE) if k not in newest]
     return relocalise(
         local_map,
-        alike + newest if lost else newest + alike,
+        _candidates(places, descriptors, lost),
         pixels,
         descriptors,
         view.lens,
@@ -71,9 +68,20 @@ def recognise(
     )
 
 
+def _candidates(places: PlaceIndex, descriptors: Descriptors, lost: bool) -> Iterator[int]:
+    """Yield the keyframes to compare with, in order; the index is asked when it is needed."""
+    count = len(places)
+    newest = range(count - 1, max(-1, count - 1 - _NEWEST), -1)
+    if not lost:
+        yield from newest
+    yield from (k for k in places.query(descriptors, _ALIKE) if k not in newest)
+    if lost:
+        yield from newest
+
+
 def relocalise(
     local_map: LocalMap,
-    candidates: Sequence[int],
+    candidates: Iterable[int],
     pixels: Floats,
     descriptors: Descriptors,
     lens: Lens,

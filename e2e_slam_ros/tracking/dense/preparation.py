@@ -52,7 +52,7 @@ class DensePreparation:
                 *even, camera.fx, camera.fy, camera.cx, camera.cy, camera.distortion
             ).resized(even[0] // 2, even[1] // 2)
             self._halvings += 1
-        self._undistort = Undistorter(camera, device)
+        self._undistort = self._straighten = Undistorter(camera, device)
         self.camera = camera.undistorted()
         self.intrinsics = self.camera.matrix(device)
 
@@ -84,8 +84,9 @@ class DensePreparation:
     def with_depth(self, view: DenseView, depth: DepthImage) -> DenseView:
         """Return a view with the depth of another image of the same moment and centre."""
         values = torch.tensor(depth.values, device=self._device)[None, None].float()
-        straight = Undistorter(depth.camera, self._device)
-        values = straight(values, mode="nearest")
+        if self._straighten.camera != depth.camera:
+            self._straighten = Undistorter(depth.camera, self._device)
+        values = self._straighten(values, mode="nearest")
         rays = pixel_rays(self.camera.height, self.camera.width, self.intrinsics)
         uv, _ = project(rays, depth.camera.undistorted().matrix(self._device))
         within = inside(uv, *values.shape[-2:])

@@ -80,19 +80,24 @@ class DenseStage:
         self._propose = propose
         self._prepare = DensePreparation(camera, limits.width, torch.device("cpu"))
         self._limits = limits
+        self._given: dict[int, tuple[Image, DepthImage]] = {}
         self._references: dict[int, list[DenseView]] = {}
 
     @property
     def keyframes(self) -> tuple[int, ...]:
         """The keyframes that images can be aligned with, the newest first."""
-        return tuple(sorted(self._references, reverse=True))
+        return tuple(sorted(self._given, reverse=True))
 
     def give(self, keyframe: int, image: Image, depth: DepthImage) -> None:
-        """Keep a keyframe's grey image (H, W) with its depth."""
-        view = self._prepare.grey_view(image, depth)
-        self._references[keyframe] = view.pyramid(self._limits.levels)
+        """Keep a keyframe's grey image (H, W) with its depth.
+
+        The view is made when an image is first aligned with it: most are never needed.
+        """
+        self._given[keyframe] = image, depth
+        self._references.pop(keyframe, None)
         for old in self.keyframes[_KEPT:]:
-            del self._references[old]
+            del self._given[old]
+            self._references.pop(old, None)
 
     def find(
         self, image: Image, depth: DepthImage | None, starts: Mapping[int, Sequence[Floats]]
@@ -115,7 +120,7 @@ class DenseStage:
             return None
         for keyframe, poses in starts.items():
             T = torch.from_numpy(poses[0])[None].to(pyramid[0].grey)
-            proposed = self._propose(pyramid[0], self._references[keyframe][0], T).to(T)
+            proposed = self._propose(pyramid[0], self._reference(keyframe)[0], T).to(T)
             if bool(torch.isfinite(proposed).all()):
                 found = self._attempts(methods, pyramid, keyframe, proposed)
                 if found is not None:
@@ -135,7 +140,7 @@ class DenseStage:
     def _attempt(
         self, align: Aligner, pyramid: list[DenseView], keyframe: int, starts: torch.Tensor
     ) -> DensePose | None:
-        best = align(pyramid, self._references[keyframe], starts).best(self._limits)
+        best = align(pyramid, self._reference(keyframe), starts).best(self._limits)
         if best is None:
             return None
         return DensePose(
@@ -144,3 +149,9 @@ class DenseStage:
             best.covariance[0].double().numpy(),
             int(best.pixels[0]),
         )
+
+    def _reference(self, keyframe: int) -> list[DenseView]:
+        if keyframe not in self._references:
+            view = self._prepare.grey_view(*self._given[keyframe])
+            self._references[keyframe] = view.pyramid(self._limits.levels)
+        return self._references[keyframe]
