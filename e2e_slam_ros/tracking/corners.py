@@ -86,7 +86,7 @@ def describe(image: Image, pixels: Floats) -> Descriptors:
         image, _ORB_BORDER, _ORB_BORDER, _ORB_BORDER, _ORB_BORDER, cv2.BORDER_REFLECT_101
     )
     orb = cv2.ORB.create(nlevels=1, edgeThreshold=_ORB_PATCH, patchSize=_ORB_PATCH)
-    inside = np.ascontiguousarray(pixels + _ORB_BORDER, np.float32)
+    inside = (pixels + _ORB_BORDER).tolist()
     points = cv2.KeyPoint.convert(inside, _ORB_PATCH, 1.0, 0, 0)
     for i, point in enumerate(points):
         point.class_id = i

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,8 +10,6 @@ import numpy as np
 from e2e_slam_ros.config.tracking import TrackingConfig
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.back_end import BackEnd
 from e2e_slam_ros.tracking.dense.second_stage import Proposal
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.front_end import FrontEnd
@@ -21,16 +18,11 @@ from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.map_state import StateDict, TrackingMap, to_state, with_images
-from e2e_slam_ros.tracking.place_search import PoseGuess, find_place, rejoin
+from e2e_slam_ros.tracking.place_search import PoseGuess
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
-from e2e_slam_ros.tracking.tracking_keyframe import TrackingKeyframe
-from e2e_slam_ros.tracking.tracks import (
-    TrackedView,
-)
-
-# New keyframes kept while localising; with so many the tracker goes back to the loaded ones.
-_MOST_TEMPORARY, _MOST_WITHOUT_MAP = 60, 300
+from e2e_slam_ros.tracking.temporary_keyframes import forget_temporary, rejoin_loaded
+from e2e_slam_ros.tracking.tracks import TrackedView
 
 
 class VisualTracker:
@@ -129,12 +121,12 @@ class VisualTracker:
             hurried = bool(self._front.pending)
         update = back_end.work(keyframe, hurried)
         if self._config.localize_only:
-            self._rejoin(keyframe, back_end)
+            rejoin_loaded(self._front, keyframe, back_end, self._lock)
         with self._lock:
             if back_end is self._front.back_end:
                 self._front.updates.append(update)
-                if self._config.localize_only:
-                    self._forget_temporary()
+                if self._config.localize_only and forget_temporary(self._front):
+                    self._newest_ns = 0
         return True
 
     def keep_last(self, frame: Frame) -> bool:
@@ -265,39 +257,6 @@ class VisualTracker:
     def loops(self) -> tuple[tuple[int, int], ...]:
         """The (old, new) keyframes of each loop closed."""
         return () if self._front.back_end is None else tuple(self._front.back_end.loops)
-
-    def _rejoin(self, keyframe: TrackingKeyframe, back_end: BackEnd) -> None:
-        """Recognise a new keyframe that sees few loaded landmarks; they may have drifted away."""
-        old = int((keyframe.seen.ids < self._front.map.fixed_landmarks).sum())
-        if old >= 2 * self._config.min_inliers or self._front.lens is None:
-            return
-        sigma = self._config.adjustment.pixel_sigma
-        view = TrackedView(keyframe.image, self._front.lens, None, sigma)
-        found = find_place(self._front.map, back_end.places, view, self._config)
-        with self._lock:
-            if found is not None and back_end is self._front.back_end:
-                rejoin(self._front.map, keyframe, found, self._front.lens)
-
-    def _forget_temporary(self) -> None:
-        """Go back to the loaded keyframes once there are many new ones: memory stays bounded."""
-        front = self._front
-        count = len(front.map.keyframes) - front.map.fixed
-        if front.last is None or front.pending or count <= _MOST_TEMPORARY:
-            return
-        old = front.tracks.chosen(front.tracks.ids < front.map.fixed_landmarks)
-        enough = len(old.ids) >= 2 * self._config.min_inliers
-        if not enough and count <= _MOST_WITHOUT_MAP:
-            return  # out of sight of the loaded landmarks: they may come back
-        T_map_camera = front.pose_of(front.last.keyframe, front.last.T_keyframe_camera)
-        front.map.forget_new()
-        front.updates.clear()
-        if not enough:
-            self._newest_ns = 0
-            front.forget_pose()
-            return
-        front.tracks, keyframe = old, front.map.keyframes[-1]
-        relative = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
-        front.last = replace(front.last, keyframe=keyframe.index, T_keyframe_camera=relative)
 
     def _view(self, frame: Frame) -> TrackedView:
         """Return the frame's grey image at the tracker's size, with its lens and depth."""

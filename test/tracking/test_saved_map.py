@@ -14,7 +14,7 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import MapError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.open import open_reader
-from e2e_slam_ros.tracking import visual_tracker
+from e2e_slam_ros.tracking import temporary_keyframes
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.loop_closure import Loop, corrected_poses
 from e2e_slam_ros.tracking.map_state import StateDict, from_state
@@ -144,7 +144,7 @@ def test_without_a_map_there_is_nothing_to_localise_in(frames: list[Frame]) -> N
 def test_temporary_keyframes_are_bounded(
     frames: list[Frame], state: StateDict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(visual_tracker, "_MOST_TEMPORARY", 3)
+    monkeypatch.setattr(temporary_keyframes, "_MOST_TEMPORARY", 3)
     tracker, most = loaded(state), 0
     old = tracker.map.fixed
     for lap in range(3):
@@ -167,7 +167,8 @@ def test_what_has_drifted_away_comes_back(frames: list[Frame], state: StateDict)
         keyframe.T_map_camera = pose(0.4, turn=(0, 0, 5)) @ keyframe.T_map_camera
         tracker.map.unsee(keyframe, keyframe.seen.ids < tracker.map.fixed_landmarks)
     assert tracker._front.back_end is not None
-    tracker._rejoin(new[-1], tracker._front.back_end)
+    front = tracker._front
+    temporary_keyframes.rejoin_loaded(front, new[-1], front.back_end, tracker._lock)
     for keyframe, T in zip(new, before, strict=True):
         assert np.allclose(keyframe.T_map_camera, T, atol=0.01)
     assert (new[-1].seen.ids < tracker.map.fixed_landmarks).sum() >= 50
