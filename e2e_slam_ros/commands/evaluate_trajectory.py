@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     from e2e_slam_ros.evaluation.trajectory.tracking_protocol import run_tracking
     from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
     from e2e_slam_ros.slam.trackers import build_tracker
+    from e2e_slam_ros.tracking.visual_tracker import VisualTracker
 
     seeds = 1 if arguments.seeds is None else arguments.seeds
     if seeds < 1:
@@ -68,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         shown = tqdm(reader, total=len(reader), unit="frame", disable=not progress_wanted())
         tracker = build_tracker(config, device)
         runs.append(run_tracking(shown, config.tracking, depth_of, seed, tracker))
+        if seed == 0 and isinstance(tracker, VisualTracker):
+            for warning in tracker.scale.warnings:
+                say(warning)
     for note in reader.report.notes:
         say(note)
     _print(runs, reader.name, config)
@@ -148,7 +152,7 @@ def _write(
 
 
 def to_json(runs: list[TrackingRun], name: str, config: Config, device: str) -> dict[str, object]:
-    """Return the figures of a file: those of the median over the runs, and each run's own."""
+    """Return the figures of a file: medians over the runs, their ranges, and each run's own."""
     from e2e_slam_ros.evaluation.machine import machine_line
     from e2e_slam_ros.evaluation.trajectory.tracking_protocol import median_and_range
 
@@ -169,6 +173,8 @@ def to_json(runs: list[TrackingRun], name: str, config: Config, device: str) -> 
         "machine": machine_line(device),
     }
     if len(runs) > 1:
+        spreads = {a: median_and_range([getattr(run.score, a) for run in runs]) for a in names}
+        record["range"] = {a: None if s is None else list(s[1:]) for a, s in spreads.items()}
         record["seeds"] = [
             {attribute: getattr(run.score, attribute) for attribute in names} for run in runs
         ]

@@ -42,6 +42,7 @@ def test_seeds_give_a_range(rpy: str, tmp_path: Path, capsys: pytest.CaptureFixt
     each = [one["ate_se3_m"] for one in record["seeds"]]
     assert len(each) == 2 and each[0] != each[1]
     assert np.isclose(record["ate_se3_m"], np.median(each))
+    assert record["range"]["ate_se3_m"] == [min(each), max(each)]
     assert " to " in capsys.readouterr().out
 
 
