@@ -55,16 +55,25 @@ class HeightScale:
         self._lower: list[float] = []
         self.sightings = self.unseen = 0
         self._settling = _SETTLED
+        self._by_motion = False
 
-    def see(self, height_in_map: float | None) -> bool:
+    def see(self, height_in_map: float | None, by_motion: bool = False) -> bool:
         """Note the height over a plane in one keyframe, in metres of the map; None: no floor.
+
+        Args:
+            height_in_map: over the plane.
+            by_motion: landmarks measured by motion say so, and not one depth image. From the
+                first of these on, only such count.
 
         Returns:
             Whether it is the floor.
         """
         self.unseen += 1
-        if height_in_map is None:
+        if height_in_map is None or self._by_motion > by_motion:
             return False
+        if by_motion and not self._by_motion:
+            self._by_motion, self._settling = True, self.sightings + _SETTLED
+            self._logs.clear()
         log = float(np.log(self.height_m / height_in_map))
         if len(self._logs) >= _FEWEST and not self._agrees(log):
             return False

@@ -6,6 +6,7 @@ from collections import deque
 
 import numpy as np
 
+from e2e_slam_ros.tracking.floor_landmarks import FloorLandmarks
 from e2e_slam_ros.tracking.height_scale import HeightScale
 
 # Share of the error that is common to a network's whole depth image which counts in the map. All
@@ -34,6 +35,7 @@ class MapScale:
     Attributes:
         source: "depth_topic", "poses" (given poses or odometry), "camera_height" once the floor
             was seen, "network", or "free".
+        floor: the landmarks of the floor.
         height: the estimate from the camera's height; None where that is not chosen.
         network_factor: metres of the map per metre of the network at the last keyframe.
         warnings: sentences for the user, the oldest first.
@@ -53,6 +55,7 @@ class MapScale:
         self.source = "free"
         self._deviations: deque[float] = deque(maxlen=_KEPT)
         self.height = HeightScale(camera_height_m) if chosen == HEIGHT_METRE else None
+        self.floor = FloorLandmarks()
         self.network_factor = 1.0
         self.warnings: deque[str] = deque()
 
@@ -92,15 +95,19 @@ class MapScale:
         if self.source == NETWORK_METRE and ratio is not None:
             self._deviations.append(float(np.log(ratio)))
 
-    def floor_seen(self, height_in_map: float | None) -> bool:
+    def floor_seen(self, height_in_map: float | None, by_motion: bool = False) -> bool:
         """Note the camera's height in the map's metres at a keyframe; None: no floor is seen.
+
+        Args:
+            height_in_map: over the floor.
+            by_motion: see `HeightScale.see`.
 
         Returns:
             Whether the metre of this keyframe is known by it.
         """
         if self.height is None or self.source in ("depth_topic", "poses"):
             return False
-        seen = self.height.see(height_in_map)
+        seen = self.height.see(height_in_map, by_motion)
         if seen:
             self.source = HEIGHT_METRE
         elif not self.height.sightings and self.height.unseen == _FLOOR_MISSED:

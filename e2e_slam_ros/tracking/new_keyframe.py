@@ -9,7 +9,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.corners import Image, detect_corners
 from e2e_slam_ros.tracking.depth_prior import DepthImage
-from e2e_slam_ros.tracking.floor_height import camera_height
+from e2e_slam_ros.tracking.floor_height import find_floor_view
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.map_scale import MapScale
@@ -108,7 +108,7 @@ def give_depth(
             T_camera_map = rigid.inverse(keyframe.T_map_camera)
             z = rigid.transform_points(T_camera_map, landmarks.position[seen.ids[both]])[:, 2]
             found = float(np.median(z * inverse[both]))
-        ratio, factor = _network_metre(local_map, keyframe, depth, scale, found)
+        ratio, factor = _network_metre(local_map, lens, keyframe, depth, scale, found)
         seen.inverse_depth, seen.inverse_depth_sigma = inverse / factor, sigma / factor
         if keyframe.given is not None and keyframe.index < _SETTLING:
             # The map still has the network's metre, not that of the given poses.
@@ -120,6 +120,7 @@ def give_depth(
 
 def _network_metre(
     local_map: LocalMap,
+    lens: Lens,
     keyframe: TrackingKeyframe,
     depth: DepthImage,
     scale: MapScale,
@@ -129,6 +130,7 @@ def _network_metre(
 
     Args:
         local_map: that the keyframe is in.
+        lens: of the keyframe.
         keyframe: that the depth belongs to.
         depth: of the network.
         scale: takes note of what the image says.
@@ -139,17 +141,21 @@ def _network_metre(
         which pulls at the map where it differs from the first.
     """
     scale.network_ratio(ratio)
-    floor = None
-    asks = scale.height is not None and keyframe.given is None and not local_map.fixed
-    if scale.height is not None and asks:
-        up = keyframe.T_map_camera[:3, :3].T @ _UP
-        floor = camera_height(depth, up)
-        if ratio is None:
-            ratio = scale.height.height_m / floor if floor else scale.network_factor
-    ratio = 1.0 if ratio is None else ratio
+    if scale.height is None or keyframe.given is not None or local_map.fixed:
+        ratio = 1.0 if ratio is None else ratio
+        common = 1.0 if keyframe.given is not None else 1.0 - scale.common_share
+        return ratio, ratio**common
+    floor = find_floor_view(depth, keyframe.T_map_camera[:3, :3].T @ _UP)
+    if ratio is None:
+        ratio = scale.network_factor if floor is None else scale.height.height_m / floor.height
     scale.network_factor = ratio
-    if asks and scale.floor_seen(None if floor is None else floor * ratio):
-        assert scale.height is not None and floor is not None
-        return ratio, scale.height.height_m / floor
-    common = 1.0 if keyframe.given is not None else 1.0 - scale.common_share
-    return ratio, ratio**common
+    height = None
+    if floor is not None:
+        scale.floor.vote(keyframe, lens, floor)
+        height = scale.floor.height(local_map, keyframe, _UP)
+    by_motion = height is not None
+    if height is None and floor is not None:
+        height = floor.height * ratio
+    if scale.floor_seen(height, by_motion) and height is not None:
+        return ratio, ratio * scale.height.height_m / height
+    return ratio, ratio ** (1.0 - scale.common_share)

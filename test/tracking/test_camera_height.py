@@ -18,7 +18,8 @@ from e2e_slam_ros.simulation.circuit import circuit_scene, circuit_trajectory
 from e2e_slam_ros.simulation.reader import ProceduralReader
 from e2e_slam_ros.tracking.back_end import BackEnd
 from e2e_slam_ros.tracking.depth_prior import DepthImage
-from e2e_slam_ros.tracking.floor_height import camera_height
+from e2e_slam_ros.tracking.floor_height import find_floor_view
+from e2e_slam_ros.tracking.floor_landmarks import FloorLandmarks
 from e2e_slam_ros.tracking.height_scale import HeightScale
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
@@ -61,6 +62,11 @@ def image(*surfaces: np.ndarray, noise: float = 0.0) -> DepthImage:
 
 
 FLOOR = (0.1, 9.0)
+
+
+def camera_height(depth: DepthImage, up: np.ndarray) -> float | None:
+    view = find_floor_view(depth, up)
+    return None if view is None else view.height
 
 
 @pytest.mark.parametrize("pitch_deg", [0.0, 15.0, 35.0])
@@ -107,6 +113,70 @@ def test_walls_and_ceilings_and_nothing_are_no_floor() -> None:
     assert camera_height(empty, UP) is None
     holes = DepthImage(np.full((120, 160), np.nan, np.float32), CAMERA, 0.6)
     assert camera_height(holes, UP) is None
+
+
+def map_over_a_floor(points: np.ndarray, observers: int = 5) -> LocalMap:
+    """Return a map whose keyframes, at the origin, see landmarks (N, 3)."""
+    local_map, lens = LocalMap(), Lens(CAMERA)
+    ids = local_map.landmarks.add(lens.project(points), anchor=0)
+    local_map.landmarks.position[ids] = points
+    for index in range(observers):
+        pixels = lens.project(points)
+        seen = Observations.without_depth(ids, pixels, pixels)
+        black = np.zeros((120, 160), np.uint8)
+        local_map.add(TrackingKeyframe(index, 0, index, black, np.eye(4), np.zeros(3), seen))
+    return local_map
+
+
+def test_landmarks_of_the_floor_give_the_height() -> None:
+    """The depth image says which landmarks are of the floor, and not how far off it is."""
+    generator, lens = np.random.default_rng(0), Lens(CAMERA)
+    on_floor = np.stack(
+        [generator.uniform(-1, 1, 60), np.full(60, HEIGHT_M), generator.uniform(3.0, 5.0, 60)], 1
+    )
+    wrong = on_floor[:12] - [0.0, 0.4, 0.0]
+    wall_points = generator.uniform([-1, -1, 5.0], [1, 0.0, 5.0], (40, 3))
+    points = np.concatenate([on_floor, wrong, wall_points])
+    far = image(level_surface(FLOOR, HEIGHT_M, 0.0), wall(5.0, 0.0))
+    view = find_floor_view(replace(far, values=far.values * np.float32(1.3)), UP)
+    assert view is not None and view.height == pytest.approx(1.3 * HEIGHT_M, rel=0.01)
+    floor, local_map = FloorLandmarks(), map_over_a_floor(points)
+    newest = local_map.keyframes[-1]
+    assert floor.height(local_map, newest, UP) is None
+    for keyframe in local_map.keyframes:
+        floor.vote(keyframe, lens, view)
+    assert floor.are_floor(newest.seen.ids)[:60].all()
+    assert not floor.are_floor(newest.seen.ids)[72:].any()
+    assert floor.height(local_map, newest, UP) == pytest.approx(HEIGHT_M, rel=0.01)
+    # A map tilted by 15 degrees finds the same.
+    tilted = np.array([math.sin(0.26), -math.cos(0.26), 0.0])
+    assert floor.height(local_map, newest, tilted) == pytest.approx(HEIGHT_M, rel=0.01)
+
+
+@pytest.mark.parametrize("what", ["few", "in a row", "seen once"])
+def test_landmarks_that_say_nothing_of_a_plane(what: str) -> None:
+    generator = np.random.default_rng(0)
+    x = np.zeros(60) if what == "in a row" else generator.uniform(-1, 1, 60)
+    points = np.stack([x, np.full(60, HEIGHT_M), generator.uniform(3.0, 5.0, 60)], 1)
+    if what == "few":
+        points = points[:10]
+    local_map = map_over_a_floor(points, 1 if what == "seen once" else 5)
+    view = find_floor_view(image(level_surface(FLOOR, HEIGHT_M, 0.0)), UP)
+    assert view is not None
+    floor = FloorLandmarks()
+    for _ in range(3):
+        floor.vote(local_map.keyframes[-1], Lens(CAMERA), view)
+    assert floor.height(local_map, local_map.keyframes[-1], UP) is None
+
+
+def test_motion_goes_before_single_images() -> None:
+    scale = HeightScale(HEIGHT_M)
+    for _ in range(12):
+        assert scale.see(0.9 * HEIGHT_M)
+    for _ in range(3):
+        assert scale.see(1.1 * HEIGHT_M, by_motion=True)
+    assert not scale.see(0.9 * HEIGHT_M)
+    assert scale.take_stretch() == pytest.approx(1.0 / 1.1)
 
 
 def test_the_estimate_is_robust_and_its_sigma_falls_and_grows() -> None:
