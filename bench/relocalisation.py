@@ -33,6 +33,7 @@ from e2e_slam_ros.tracking.corners import describe, detect_corners
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.new_keyframe import give_depth, make_keyframe
 from e2e_slam_ros.tracking.place_index import PlaceIndex
 from e2e_slam_ros.tracking.relocalisation import recognise
@@ -56,11 +57,11 @@ def main() -> None:
     config, local_map, places = TrackingConfig(), LocalMap(), PlaceIndex()
     questions: list[Frame] = []
     every = max(1, options.keyframes // _QUESTIONS)
-    for frame in _frames(options.keyframes, options.width):
+    for frame in _frames(options.keyframes, options.width, every):
         lens = Lens(frame.camera)
         if frame.index % 2 == 0:
             _add(local_map, places, lens, config, frame)
-        elif frame.index // 2 % every == 0:
+        else:
             questions.append(frame)
     times, parts, right, wrong = [], [], 0, 0
     for frame in questions:
@@ -94,17 +95,22 @@ def main() -> None:
         options.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def _frames(keyframes: int, width: int) -> Iterator[Frame]:
-    """Yield the frames of as many rooms as it takes, each room shifted along x."""
+def _frames(keyframes: int, width: int, every: int) -> Iterator[Frame]:
+    """Yield the keyframes of as many rooms as it takes, and one question for ``every`` of them.
+
+    Even frames are keyframes. Each room is shifted along x.
+    """
     for room in range(-(-2 * keyframes // _FRAMES)):
         reader = ProceduralReader(room, _FRAMES, width, width * 3 // 4, rate_hz=_RATE_HZ)
-        for frame in reader:
+        for i in range(_FRAMES):
+            index = room * _FRAMES + i
+            if index >= 2 * keyframes or (index % 2 and index // 2 % every):
+                continue  # neither: rendering is what takes long here
+            frame = reader[i]
             assert frame.T_map_camera is not None
             pose = frame.T_map_camera.copy()
             pose[0, 3] += room * _APART_M
-            index = room * _FRAMES + frame.index
-            if index < 2 * keyframes:
-                yield replace(frame, index=index, T_map_camera=pose)
+            yield replace(frame, index=index, T_map_camera=pose)
 
 
 def _add(
@@ -123,7 +129,8 @@ def _add(
     )
     if keyframe is None:
         return
-    give_depth(local_map, lens, keyframe, DepthImage(frame.depth, frame.camera, 0.003, 0.01))
+    depth = DepthImage(frame.depth, frame.camera, 0.003, 0.01)
+    give_depth(local_map, lens, keyframe, depth, MapScale.by_sensor())
     keyframe.described = keyframe.seen.ids
     keyframe.descriptors = describe(keyframe.image, keyframe.seen.pixels)
     places.add(keyframe.descriptors)

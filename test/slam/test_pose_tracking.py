@@ -20,6 +20,7 @@ from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.loop_closure import move
 from e2e_slam_ros.tracking.state import TrackingState
 from tracking.plane import CAMERA, WALL_M, depth, frame, texture, walk
+from tracking.plane import pose as place
 
 CPU = torch.device("cpu")
 VALUES = {"pose.source": "visual", "runtime.offline": True, "tracking.corners": 200}
@@ -217,3 +218,46 @@ def test_a_loop_merges_what_it_lays_onto_each_other(
     assert len(system.surfels) < 0.75 * doubled
     cloud = system.surfels.snapshot().positions
     assert abs(float(np.median(cloud[:, 0])) - WALL_M) < 0.05
+
+
+def height_tracking(frames: list[Frame], height_m: float, notices: list[str]) -> PoseTracking:
+    """Track frames with depth 1.2 times as large as it is, beside the camera's height."""
+    true = {one.stamp_ns: one.T_map_camera for one in frames}
+
+    def depth_of(one: Frame) -> DepthImage:
+        pose = true[one.stamp_ns]
+        assert pose is not None
+        return DepthImage(depth(pose) * np.float32(1.2), CAMERA, 0.6)
+
+    values = {
+        "tracking.scale": "camera_height",
+        "tracking.camera_height_m": height_m,
+        "tracking.keyframe.parallax": 0.02,
+    }
+    tracking = PoseTracking(Config().with_values(VALUES | values), depth_of)
+    tracking.on_notice = lambda kind, text: notices.append(f"{kind}: {text}")
+    poses = [tracking.track(one).T_map_camera for one in frames]
+    assert all(pose is not None for pose in poses)
+    return tracking
+
+
+def test_the_floor_gives_the_metre_and_says_so() -> None:
+    """The wall is the floor of a camera that looks 35 degrees down, 2 m above it."""
+    wall, notices = texture(), list[str]()
+    path = [place(0.03 * i, 0.012 * i, 0.0, (55.0, 0.0, 0.0)) for i in range(40)]
+    frames = [frame(wall, i, T) for i, T in enumerate(path)]
+    tracking = height_tracking(frames, WALL_M, notices)
+    assert tracking.facts.scale_source == "camera_height" and tracking.facts.scale_sigma < 0.02
+    moved = tracking.refreshed(frames[-1]).T_map_camera
+    assert moved is not None
+    assert np.linalg.norm(moved[:3, 3]) == pytest.approx(np.hypot(1.17, 0.468), rel=0.02)
+    assert notices == []
+
+
+def test_a_floor_that_is_never_seen_is_said() -> None:
+    wall, notices = texture(), list[str]()
+    path = [place(0.05 * i, 0.0, 0.0, (0.0, 2.0 * i, 0.0)) for i in range(-11, 12)]
+    frames = [frame(wall, i, T, rate_hz=5.0) for i, T in enumerate(path)]
+    tracking = height_tracking(frames, 1.0, notices)
+    assert tracking.facts.scale_source == "network"
+    assert len(notices) == 1 and notices[0].startswith("scale: ") and "floor" in notices[0]
