@@ -16,8 +16,10 @@ from e2e_slam_ros.tracking.place_index import PlaceIndex
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.tracks import Followed, TrackedView, Tracks
 
-# Keyframes compared: the newest, and those that look most alike.
+# Keyframes that may be compared: the newest, and those that look most alike.
 _NEWEST, _ALIKE = 3, 5
+# Of these so many are compared where the camera is lost.
+_COMPARED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +73,16 @@ def recognise(
 def _candidates(places: PlaceIndex, descriptors: Descriptors, lost: bool) -> Iterator[int]:
     """Yield the keyframes to compare with, in order; the index is asked when it is needed."""
     count = len(places)
-    newest = range(count - 1, max(-1, count - 1 - _NEWEST), -1)
+    newest = list(range(count - 1, max(-1, count - 1 - _NEWEST), -1))
     if not lost:
         yield from newest
-    yield from (k for k in places.query(descriptors, _ALIKE) if k not in newest)
-    if lost:
-        yield from newest
+    alike = places.query(descriptors, _ALIKE)
+    if not lost:
+        yield from (k for k in alike if k not in newest)
+        return
+    yield from alike[:1]
+    others = alike[1:] + [k for k in newest if k not in alike]
+    yield from places.most_alike(descriptors, others, _COMPARED - 1)
 
 
 def relocalise(

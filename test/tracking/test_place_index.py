@@ -46,3 +46,20 @@ def test_only_older_places_where_asked() -> None:
 
 def test_empty() -> None:
     assert PlaceIndex().query(places(1)[0], 3) == []
+
+
+def test_what_is_alike_is_ordered_by_descriptors_that_are_near() -> None:
+    index = PlaceIndex()
+    everything = places(8)
+    for one in everything:
+        index.add(one)
+    query = np.concatenate(
+        [
+            seen_again(everything[2], 0.6, 0.08, 1)[:150],
+            seen_again(everything[5], 0.6, 0.08, 2)[:60],
+        ]
+    )
+    assert index.most_alike(query, [0, 1, 5, 2, 7], 3)[:2] == [2, 5]
+    assert index.most_alike(query, [4], 3) == [4]
+    assert index.most_alike(query, [], 3) == []
+    assert index.most_alike(query[:0], [3, 1], 1) == [3]
