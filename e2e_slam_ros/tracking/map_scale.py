@@ -23,6 +23,8 @@ _SENSOR = 0.01
 NETWORK_METRE, HEIGHT_METRE = "network", "camera_height"
 # Keyframes without a floor after which the user is told.
 _FLOOR_MISSED = 20
+# Keyframes with a floor that say how long the network's metre is.
+_LEARNED = 20
 
 
 class MapScale:
@@ -57,6 +59,7 @@ class MapScale:
         self.height = HeightScale(camera_height_m) if chosen == HEIGHT_METRE else None
         self.floor = FloorLandmarks()
         self.network_factor = 1.0
+        self._network_metres: deque[float] = deque(maxlen=_LEARNED)
         self.warnings: deque[str] = deque()
 
     @staticmethod
@@ -82,7 +85,12 @@ class MapScale:
     @property
     def common_share(self) -> float:
         """Share of the common error of a network's depth image that pulls at the map."""
-        return _COMMON_SHARE if self.source == NETWORK_METRE else 0.0
+        return _COMMON_SHARE if self.source in (NETWORK_METRE, HEIGHT_METRE) else 0.0
+
+    @property
+    def network_metre(self) -> float:
+        """True metres per metre of the network, as keyframes with a floor have shown; else 1."""
+        return float(np.median(self._network_metres)) if self._network_metres else 1.0
 
     def measured(self) -> None:
         """Note that depth is measured."""
@@ -108,8 +116,10 @@ class MapScale:
         if self.height is None or self.source in ("depth_topic", "poses"):
             return False
         seen = self.height.see(height_in_map, by_motion)
-        if seen:
+        if seen and height_in_map is not None:
             self.source = HEIGHT_METRE
+            true = self.network_factor * self.height.height_m / height_in_map
+            self._network_metres.append(true)
         elif not self.height.sightings and self.height.unseen == _FLOOR_MISSED:
             self.warnings.append(
                 f"tracking.scale is camera_height, but none of {_FLOOR_MISSED} keyframes shows "

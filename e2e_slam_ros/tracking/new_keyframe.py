@@ -158,4 +158,5 @@ def _network_metre(
         height = floor.height * ratio
     if scale.floor_seen(height, by_motion) and height is not None:
         return ratio, ratio * scale.height.height_m / height
-    return ratio, ratio ** (1.0 - scale.common_share)
+    # No floor: the network's metre, as floors have shown it so far, holds against drift.
+    return ratio, ratio * (scale.network_metre / ratio) ** scale.common_share

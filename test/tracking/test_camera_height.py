@@ -235,7 +235,8 @@ def test_the_source_is_the_network_until_a_floor_is_seen() -> None:
     assert "floor" in scale.warnings[0]
     for _ in range(3):
         assert scale.floor_seen(HEIGHT_M)
-    assert scale.source == "camera_height" and scale.sigma < 0.05 and scale.common_share == 0.0
+    assert scale.source == "camera_height" and scale.sigma < 0.05
+    assert scale.network_metre == 1.0
     scale.measured()
     assert not scale.floor_seen(HEIGHT_M)
     assert scale.source == "depth_topic"
