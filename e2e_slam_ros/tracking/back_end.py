@@ -118,7 +118,9 @@ class BackEnd:
             hurried: newer ones wait; leave what takes long to the last of them.
         """
         with self._lock:
-            stretch(self._map, self._scale.take_stretch())
+            change = self._scale.take_stretch()
+            if change is not None:
+                stretch(self._map, change)
         before, config = keyframe.seen, self._config
         refine_tracks(self._map, keyframe, self._lens, self._lock)
         if config.reuse.enabled and not hurried:

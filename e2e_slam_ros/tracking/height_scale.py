@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
+
+from e2e_slam_ros.tracking.rigid import Floats
 
 # Sightings that count, the newest; as many settle the metre, and fewer than three say nothing.
 _KEPT, _SETTLED, _FEWEST = 20, 10, 3
@@ -21,6 +24,27 @@ _WORTH = 0.01
 # Ratio of a normal distribution's standard deviation to its median absolute deviation.
 _MAD = 1.4826
 _LEAST_SIGMA = 0.005
+# Keyframes without a floor in which the scale may have drifted; sightings that say what is off.
+_GAP, _NEWEST = 5, 5
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A change of the map's scale.
+
+    Attributes:
+        factor: how many times as large the newest part becomes.
+        first, last: keyframes between which the scale has drifted: it changes evenly from one to
+            the other. None: the whole map changes alike.
+
+    Example:
+        >>> Stretch(1.1, 20, 36).first
+        20
+    """
+
+    factor: float
+    first: int | None = None
+    last: int | None = None
 
 
 class HeightScale:
@@ -57,14 +81,18 @@ class HeightScale:
         self.sightings = self.unseen = 0
         self._settling = _SETTLED
         self._by_motion = False
+        # Keyframes before and after which the floor was out of sight; sightings since.
+        self._gap: tuple[int, int] | None = None
+        self._after = self._last_seen = 0
 
-    def see(self, height_in_map: float | None, by_motion: bool = False) -> bool:
+    def see(self, height_in_map: float | None, by_motion: bool = False, keyframe: int = 0) -> bool:
         """Note the height over a plane in one keyframe, in metres of the map; None: no floor.
 
         Args:
             height_in_map: over the plane.
             by_motion: landmarks measured by motion say so, and not one depth image. From the
                 first of these on, only such count.
+            keyframe: its index.
 
         Returns:
             Whether it is the floor.
@@ -80,6 +108,10 @@ class HeightScale:
             return False
         self._lower.clear()
         self._logs.append(log)
+        if self.unseen > _GAP and self.sightings:
+            self._gap, self._after = (self._last_seen, keyframe), 0
+        self._after += 1
+        self._last_seen = keyframe
         self.sightings, self.unseen = self.sightings + 1, 0
         return True
 
@@ -90,26 +122,40 @@ class HeightScale:
 
     @property
     def sigma(self) -> float:
-        """Relative standard deviation of ``factor``; infinite with fewer than three sightings."""
+        """Relative standard deviation of the map's metre; infinite with fewer than 3 sightings.
+
+        What the newest five say that the map is off, and no adjustment has taken up yet, counts.
+        """
         if len(self._logs) < _FEWEST:
             return float("inf")
         values = np.array(self._logs)
-        spread = max(_MAD * float(np.median(np.abs(values - np.median(values)))), _LEAST_SIGMA)
-        return float(np.hypot(spread / np.sqrt(len(values)), _DRIFT * np.sqrt(self.unseen)))
+        certain = _deviation(values) / np.sqrt(len(values))
+        off = float(np.median(values[-_NEWEST:]))
+        return float(np.linalg.norm([certain, _DRIFT * np.sqrt(self.unseen), off]))
 
-    def take_stretch(self) -> float:
-        """Return the factor that the whole map is to be stretched by now; 1: leave it.
+    def take_stretch(self) -> Stretch | None:
+        """Return what is to be done to the map's scale now; None: nothing.
 
-        Only a map whose metre has not settled is stretched as a whole. Later drift is local, and
-        the depth of keyframes that see the floor pulls at it.
+        A map whose metre has not settled is stretched as a whole. After a gap in which no floor
+        was seen, the part that has drifted meanwhile is. Less than that is left to the depth of
+        keyframes that see the floor, which pulls at the map.
         """
-        if self.sightings > self._settling or len(self._logs) < _FEWEST:
-            return 1.0
-        log = float(np.median(self._logs))
-        if abs(log) <= max(_WORTH, 2.0 * self.sigma):
-            return 1.0
-        self._logs = deque((one - log for one in self._logs), maxlen=_KEPT)
-        return float(np.exp(log))
+        if self.sightings <= self._settling:
+            newest, gap = len(self._logs), None
+        else:
+            newest, gap = self._after, self._gap
+            if gap is None:
+                return None
+        if newest < _FEWEST or len(self._logs) < _FEWEST:
+            return None
+        values = np.array(self._logs)[-newest:]
+        self._gap = None
+        log = float(np.median(values))
+        if abs(log) <= max(_WORTH, 2.0 * _deviation(values) / np.sqrt(len(values))):
+            return None
+        shifted = [one - log for one in list(self._logs)[-newest:]]
+        self._logs = deque([*list(self._logs)[:-newest], *shifted], maxlen=_KEPT)
+        return Stretch(float(np.exp(log)), *(gap or (None, None)))
 
     def _agrees(self, log: float) -> bool:
         """Return whether a sighting is of the floor; change the floor for a lower one."""
@@ -125,3 +171,9 @@ class HeightScale:
         self._logs = deque(newest[:-1], maxlen=_KEPT)
         self._settling = self.sightings + _SETTLED
         return True
+
+
+def _deviation(values: Floats) -> float:
+    """Return the robust standard deviation of (N,) logarithms."""
+    spread = _MAD * float(np.median(np.abs(values - np.median(values))))
+    return max(spread, _LEAST_SIGMA)

@@ -9,6 +9,7 @@ import numpy as np
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import Sightings, find_pose
 from e2e_slam_ros.tracking.corners import match
+from e2e_slam_ros.tracking.height_scale import Stretch
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
 from e2e_slam_ros.tracking.pose_graph import RelativePose, optimise
@@ -220,17 +221,26 @@ def move(local_map: LocalMap, poses: Floats, scales: Floats) -> None:
         local_map.keyframes[k].scale *= float(every_scale[k])
 
 
-def stretch(local_map: LocalMap, factor: float) -> None:
-    """Make the whole map ``factor`` times as large, about its first keyframe.
+def stretch(local_map: LocalMap, change: Stretch) -> None:
+    """Change the scale of the map: of all of it, or evenly from one keyframe to another.
 
     The depths that keyframes were given change alike: they were given in the old metre.
     """
-    if factor == 1.0 or not local_map.keyframes or local_map.fixed:
+    if not local_map.keyframes or local_map.fixed:
         return
-    poses = np.stack([keyframe.T_map_camera for keyframe in local_map.keyframes])
-    first = poses[0, :3, 3].copy()
-    poses[:, :3, 3] = first + factor * (poses[:, :3, 3] - first)
-    move(local_map, poses, np.full(len(poses), factor))
-    for keyframe in local_map.keyframes:
-        keyframe.seen.inverse_depth = keyframe.seen.inverse_depth / factor
-        keyframe.seen.inverse_depth_sigma = keyframe.seen.inverse_depth_sigma / factor
+    before = np.stack([keyframe.T_map_camera for keyframe in local_map.keyframes])
+    index = np.arange(len(before))
+    share = np.ones(len(before))
+    if change.first is not None and change.last is not None:
+        share = np.clip((index - change.first) / max(1, change.last - change.first), 0.0, 1.0)
+    scales = change.factor**share
+    after = before.copy()
+    for k in range(1, len(before)):
+        relative = rigid.inverse(before[k - 1]) @ before[k]
+        relative[:3, 3] *= np.sqrt(scales[k - 1] * scales[k])
+        if scales[k] != 1.0:
+            after[k] = rigid.orthonormal(after[k - 1] @ relative)
+    move(local_map, after, scales)
+    for keyframe, scale in zip(local_map.keyframes, scales, strict=True):
+        keyframe.seen.inverse_depth = keyframe.seen.inverse_depth / scale
+        keyframe.seen.inverse_depth_sigma = keyframe.seen.inverse_depth_sigma / scale

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from e2e_slam_ros.tracking.floor_landmarks import FloorLandmarks
-from e2e_slam_ros.tracking.height_scale import HeightScale
+from e2e_slam_ros.tracking.height_scale import HeightScale, Stretch
 
 # Share of the error that is common to a network's whole depth image which counts in the map. All
 # of it would make the scale follow each image's own error; on rooms_000, frames 0-199, the
@@ -103,19 +103,21 @@ class MapScale:
         if self.source == NETWORK_METRE and ratio is not None:
             self._deviations.append(float(np.log(ratio)))
 
-    def floor_seen(self, height_in_map: float | None, by_motion: bool = False) -> bool:
+    def floor_seen(
+        self, height_in_map: float | None, by_motion: bool = False, keyframe: int = 0
+    ) -> bool:
         """Note the camera's height in the map's metres at a keyframe; None: no floor is seen.
 
         Args:
             height_in_map: over the floor.
-            by_motion: see `HeightScale.see`.
+            by_motion, keyframe: see `HeightScale.see`.
 
         Returns:
             Whether the metre of this keyframe is known by it.
         """
         if self.height is None or self.source in ("depth_topic", "poses"):
             return False
-        seen = self.height.see(height_in_map, by_motion)
+        seen = self.height.see(height_in_map, by_motion, keyframe)
         if seen and height_in_map is not None:
             self.source = HEIGHT_METRE
             true = self.network_factor * self.height.height_m / height_in_map
@@ -127,10 +129,11 @@ class MapScale:
             )
         return seen
 
-    def take_stretch(self) -> float:
-        """Return the factor that the whole map is to be stretched by; see `HeightScale`."""
-        stretches = self.height is not None and self.source == HEIGHT_METRE
-        return self.height.take_stretch() if stretches and self.height else 1.0
+    def take_stretch(self) -> Stretch | None:
+        """Return what is to be done to the map's scale now; see `HeightScale`."""
+        if self.height is None or self.source != HEIGHT_METRE:
+            return None
+        return self.height.take_stretch()
 
     def given_motion(self, metres_given: float, metres_map: float, sigma_m: float) -> None:
         """Note the lengths of a motion as given and in the map, and the given one's sigma."""

@@ -156,7 +156,7 @@ def _network_metre(
     by_motion = height is not None
     if height is None and floor is not None:
         height = floor.height * ratio
-    if scale.floor_seen(height, by_motion) and height is not None:
+    if scale.floor_seen(height, by_motion, keyframe.index) and height is not None:
         return ratio, ratio * scale.height.height_m / height
     # No floor: the network's metre, as floors have shown it so far, holds against drift.
     return ratio, ratio * (scale.network_metre / ratio) ** scale.common_share

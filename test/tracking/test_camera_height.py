@@ -20,9 +20,10 @@ from e2e_slam_ros.tracking.back_end import BackEnd
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.floor_height import find_floor_view
 from e2e_slam_ros.tracking.floor_landmarks import FloorLandmarks
-from e2e_slam_ros.tracking.height_scale import HeightScale
+from e2e_slam_ros.tracking.height_scale import HeightScale, Stretch
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
+from e2e_slam_ros.tracking.loop_closure import stretch
 from e2e_slam_ros.tracking.map_scale import MapScale
 from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
 from e2e_slam_ros.tracking.visual_tracker import VisualTracker
@@ -176,7 +177,8 @@ def test_motion_goes_before_single_images() -> None:
     for _ in range(3):
         assert scale.see(1.1 * HEIGHT_M, by_motion=True)
     assert not scale.see(0.9 * HEIGHT_M)
-    assert scale.take_stretch() == pytest.approx(1.0 / 1.1)
+    change = scale.take_stretch()
+    assert change is not None and change.factor == pytest.approx(1.0 / 1.1)
 
 
 def test_the_estimate_is_robust_and_its_sigma_falls_and_grows() -> None:
@@ -185,15 +187,17 @@ def test_the_estimate_is_robust_and_its_sigma_falls_and_grows() -> None:
     for _ in range(8):
         assert scale.see(1.2 * HEIGHT_M * (1.0 + 0.02 * generator.normal()))
     assert scale.factor == pytest.approx(1.0 / 1.2, rel=0.02)
+    assert scale.sigma > 0.15  # the map is off by as much, until it is stretched
+    assert scale.take_stretch() is not None
     certain = scale.sigma
-    assert 0.001 < certain < 0.02
+    assert 0.001 < certain < 0.03
     # A table top, and keyframes without any level surface.
-    assert not scale.see(0.8 * HEIGHT_M) and not scale.see(None)
-    assert scale.factor == pytest.approx(1.0 / 1.2, rel=0.02)
+    assert not scale.see(0.65 * HEIGHT_M) and not scale.see(None)
+    assert scale.factor == pytest.approx(1.0, rel=0.02)
     for _ in range(50):
         scale.see(None)
-    assert scale.sigma > 2.0 * certain and scale.factor == pytest.approx(1.0 / 1.2, rel=0.02)
-    scale.see(1.2 * HEIGHT_M)
+    assert scale.sigma > 2.0 * certain and scale.factor == pytest.approx(1.0, rel=0.02)
+    scale.see(HEIGHT_M)
     assert scale.sigma < 2.0 * certain
 
 
@@ -214,16 +218,52 @@ def test_a_table_at_first_gives_way_to_the_floor() -> None:
 def test_a_map_is_stretched_once_and_not_after_it_has_settled() -> None:
     scale = HeightScale(HEIGHT_M)
     scale.see(1.2 * HEIGHT_M)
-    assert scale.take_stretch() == 1.0
+    assert scale.take_stretch() is None
     for _ in range(3):
         scale.see(1.2 * HEIGHT_M)
-    assert scale.take_stretch() == pytest.approx(1.0 / 1.2)
-    assert scale.take_stretch() == 1.0 and scale.factor == pytest.approx(1.0)
+    change = scale.take_stretch()
+    assert change is not None and change.factor == pytest.approx(1.0 / 1.2)
+    assert change.first is None
+    assert scale.take_stretch() is None and scale.factor == pytest.approx(1.0)
     for _ in range(10):
         scale.see(HEIGHT_M)
     for _ in range(20):
         scale.see(1.1 * HEIGHT_M)
-    assert scale.factor == pytest.approx(1.0 / 1.1) and scale.take_stretch() == 1.0
+    assert scale.factor == pytest.approx(1.0 / 1.1) and scale.take_stretch() is None
+    assert scale.sigma > 0.09  # the map is off by as much
+
+
+def test_drift_while_no_floor_was_seen_is_taken_back() -> None:
+    scale = HeightScale(HEIGHT_M)
+    for k in range(15):
+        scale.see(HEIGHT_M, True, k)
+        assert scale.take_stretch() is None
+    for k in range(15, 30):
+        scale.see(None, keyframe=k)
+    changes = []
+    for k in range(30, 36):
+        factor = changes[0].factor if changes else 1.0
+        assert scale.see(0.85 * factor * HEIGHT_M, True, k)
+        change = scale.take_stretch()
+        changes += [] if change is None else [change]
+    assert len(changes) == 1 and changes[0].factor == pytest.approx(1.0 / 0.85)
+    assert (changes[0].first, changes[0].last) == (14, 30)
+    assert scale.sigma < 0.01
+
+
+def test_only_the_part_that_has_drifted_is_stretched() -> None:
+    local_map = map_over_a_floor(np.array([[0.0, 0.5, 2.0], [0.5, 0.5, 2.0]]), 9)
+    for index, keyframe in enumerate(local_map.keyframes):
+        keyframe.T_map_camera = np.eye(4)
+        keyframe.T_map_camera[0, 3] = index
+    stretch(local_map, Stretch(1.5, 2, 4))
+    x = np.array([keyframe.T_map_camera[0, 3] for keyframe in local_map.keyframes])
+    middle = 1.5**0.5
+    np.testing.assert_allclose(np.diff(x)[[0, 1, 4, 5]], [1.0, 1.0, 1.5, 1.5])
+    np.testing.assert_allclose(np.diff(x)[2:4], [middle**0.5, (middle * 1.5) ** 0.5])
+    assert [round(keyframe.scale, 3) for keyframe in local_map.keyframes[1:6]] == [
+        1.0, 1.0, round(middle, 3), 1.5, 1.5,
+    ]  # fmt: skip
 
 
 def test_the_source_is_the_network_until_a_floor_is_seen() -> None:
