@@ -16,8 +16,8 @@ from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.grid_output import GridOutput
 from e2e_slam_ros.nodes.map_output import MapOutput
-from e2e_slam_ros.nodes.map_services import offer_map_services
 from e2e_slam_ros.nodes.map_saver import MapSaver, start_map
+from e2e_slam_ros.nodes.map_services import offer_map_services
 from e2e_slam_ros.slam.observer import Observers, RunObserver
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.viewers.choice import open_viewer

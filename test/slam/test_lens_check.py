@@ -197,7 +197,11 @@ def test_map_and_learned_weights_are_as_without_the_covered_frames(
         "map.revisable_keyframes": 3,
         "keyframe.parallax": 0.04,
     }
-    covers = [np.zeros((48, 64, 3), np.uint8), NOISE[:48, :64], np.full((48, 64, 3), 255, np.uint8)]
+    covers = [
+        np.zeros((48, 64, 3), np.uint8),
+        NOISE[:48, :64],
+        np.full((48, 64, 3), 255, np.uint8),
+    ]
     states, seen = [], []
     for hidden in (False, True):
         use_tiny_network(monkeypatch)
