@@ -433,10 +433,25 @@ def table(rows: list[Outcome], options: argparse.Namespace) -> str:
     """Return the part of the page that this script writes."""
     head = "| fault | times | most lost | median time to recover | failures |\n"
     head += "|---|---|---|---|---|\n"
+    return head + "".join(f"{row.row()}\n" for row in rows) + "\n" + told(options)
+
+
+def told(options: argparse.Namespace) -> str:
+    """Return the line that says how the figures came about."""
     command = f"python bench/faults.py --times {options.times} --messages {options.messages}"
+    only = f" --only {' '.join(options.only)}" if options.only else ""
     load = os.getloadavg()[0]
-    told = f"\n`{command} --seed {options.seed}`. {machine_line('cpu')}. Load {load:.1f}.\n"
-    return head + "".join(f"{row.row()}\n" for row in rows) + told
+    return f"`{command} --seed {options.seed}{only}`. {machine_line('cpu')}. Load {load:.1f}.\n"
+
+
+def merged(old: str, rows: list[Outcome], options: argparse.Namespace) -> str:
+    """Return the old table with the rows of some faults in place of those that it had."""
+    new = {row.row().split("|")[1]: f"{row.row()}\n" for row in rows}
+    kept_lines = [
+        new.get(line.split("|")[1], line) if line.startswith("|") else line
+        for line in old.splitlines(keepends=True)
+    ]
+    return "".join(kept_lines) + "\n" + told(options)
 
 
 def main() -> None:
@@ -460,13 +475,12 @@ def main() -> None:
     rows = run(options)
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
-    if options.write and options.only:
-        print("not written: the table holds all faults")
-    elif options.write:
+    if options.write:
         page = PAGE.read_text(encoding="utf-8")
         before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(before + BEGIN + table(rows, options) + END + after, encoding="utf-8")
+        old, _, after = rest.partition(END)
+        text = merged(old, rows, options) if options.only else table(rows, options)
+        PAGE.write_text(before + BEGIN + text + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,10 +24,8 @@ from faults import PAGE, SETTINGS, Camera, came_in_time, kept, machine_line, pee
 
 from nodes.ros_peer import NodeProcess
 
-BEGIN, END = (
-    "<!-- table of bench/link_cut.py -->\n",
-    "<!-- end of the table of bench/link_cut.py -->\n",
-)
+BEGIN = "<!-- table of bench/link_cut.py -->\n"
+END = "<!-- end of the table of bench/link_cut.py -->\n"
 ROBOT, COMPUTER, BRIDGE = "e2e_cut_robot", "e2e_cut_computer", "e2e_cut_br"
 CABLES = {ROBOT: ("e2e_cut_r", "10.213.7.1/24"), COMPUTER: ("e2e_cut_c", "10.213.7.2/24")}
 # Fast DDS takes a participant for gone 20 s after its last word.
@@ -64,21 +62,19 @@ def two_networks() -> Iterator[None]:
 
 
 def cut(is_cut: bool) -> None:
-    """Take the computer's cable off the bridge, or put it back. Called in the robot's namespace."""
+    """Take the computer's cable off the bridge, or put it back; from the robot's namespace."""
     master = ("nomaster",) if is_cut else ("master", BRIDGE)
-    # Process 1 is in the network where the bridge is.
-    enter = ["nsenter", "--net=/proc/1/ns/net"]
+    # The parent is this script, in the network where the bridge is.
+    enter = ["nsenter", f"--net=/proc/{os.getppid()}/ns/net"]
     subprocess.run([*enter, "ip", "link", "set", CABLES[COMPUTER][0], *master], check=True)
 
 
 def inside(options: argparse.Namespace) -> list[str]:
     """Run the cuts from the robot's namespace; return the rows of the table."""
-    rows = []
-    with (
-        tempfile.TemporaryDirectory() as name,
-        peer_in(options.domain) as peer,
-        ExitStack() as ends,
-    ):
+    rows: list[str] = []
+    with ExitStack() as ends:
+        name = ends.enter_context(tempfile.TemporaryDirectory())
+        peer = ends.enter_context(peer_in(options.domain))
         folder, maps = Path(name), Path(name) / "maps"
         nodes = []
         for stage in ("keyframe_node", "depth_node", "mapper_node"):
@@ -112,9 +108,8 @@ def inside(options: argparse.Namespace) -> list[str]:
                 lost.append(len(set(frames) - set(peer.processed)))
                 sent += len(frames)
             median = f"{sorted(recovery_s)[len(recovery_s) // 2]:.1f} s" if recovery_s else "-"
-            rows.append(
-                f"| {length_s:g} s | {options.times} | {sent} | {sum(lost)} | {median} | {failed} |\n"
-            )
+            said = (f"{length_s:g} s", options.times, sent, sum(lost), median, failed)
+            rows.append("| " + " | ".join(map(str, said)) + " |\n")
             print(rows[-1], end="", flush=True)
         answered = len(set(peer.processed))
         codes = [node.end() for node in reversed(nodes)]
@@ -142,9 +137,8 @@ def main() -> None:
             raise SystemExit(
                 subprocess.run([*command, "--inside"], env=os.environ | environment).returncode
             )
-    head = (
-        "| cut for | times | frames sent meanwhile | lost | median time to recover | failures |\n"
-    )
+    head = "| cut for | times | frames sent meanwhile | lost | median time to recover "
+    head += "| failures |\n"
     head += "|---|---|---|---|---|---|\n"
     text = head + "".join(inside(options))
     text += f"`python bench/link_cut.py --times {options.times}`. {machine_line('cpu')}. "

@@ -27,7 +27,7 @@ _MIN_CORRELATION = 0.35
 # A dead tile is darker, and has a smaller standard deviation. Where something covers part of the
 # lens, the rest is lit.
 _DARK, _FLAT, _LIT = 24.0, 1.0, 40.0
-# Share of the tiles that died since the recent pictures. A mask or a black border was always there.
+# Share of the tiles that died since the recent pictures: a mask was always there.
 _MIN_DEAD = 0.3
 _RECENT = 30
 # Motion from which on a picture must change: half a keyframe's.

@@ -1,4 +1,4 @@
-"""A covered lens or a hanging driver: nothing is invented, and good pictures are mapped at once."""
+"""A covered lens or a hanging driver: nothing is invented, good pictures are mapped at once."""
 
 from __future__ import annotations
 
@@ -75,9 +75,7 @@ def test_a_replay_maps_nothing_of_covered_frames(ros_domain: int, shared_data: P
         assert seen.map_hash == without.map_hash, name
 
 
-def test_measured_depth_is_mapped_under_a_black_picture(
-    ros_domain: int, shared_data: Path
-) -> None:
+def test_measured_depth_is_mapped_under_a_dark_picture(ros_domain: int, shared_data: Path) -> None:
     rooms = TumReader(shared_data / "hololens" / "rooms_000")
     without, seen = (replayed(rooms, cover, "sensor") for cover in (None, np.zeros_like))
     assert seen.problems == {"covered_lens": 3}

@@ -197,11 +197,8 @@ def test_map_and_learned_weights_are_as_without_the_covered_frames(
         "map.revisable_keyframes": 3,
         "keyframe.parallax": 0.04,
     }
-    covers = [
-        np.zeros((48, 64, 3), np.uint8),
-        NOISE[:48, :64],
-        np.full((48, 64, 3), 255, np.uint8),
-    ]
+    even = [np.full((48, 64, 3), value, np.uint8) for value in (0, 255)]
+    covers = [*even, NOISE[:48, :64]]
     states, seen = [], []
     for hidden in (False, True):
         use_tiny_network(monkeypatch)
