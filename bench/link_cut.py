@@ -22,7 +22,7 @@ from pathlib import Path
 
 from faults import PAGE, SETTINGS, Camera, came_in_time, kept, machine_line, peer_in
 
-from nodes.ros_peer import NodeProcess
+from nodes.ros_peer import NodeProcess, Peer
 
 BEGIN = "<!-- table of bench/link_cut.py -->\n"
 END = "<!-- end of the table of bench/link_cut.py -->\n"
@@ -69,6 +69,12 @@ def cut(is_cut: bool) -> None:
     subprocess.run([*enter, "ip", "link", "set", CABLES[COMPUTER][0], *master], check=True)
 
 
+def dropped_behind(peer: Peer) -> int:
+    """Return how many keyframes the other stages dropped, once they have reported."""
+    time.sleep(2.5)
+    return int(peer.status["/keyframe_node"]["dropped_behind"])
+
+
 def inside(options: argparse.Namespace) -> list[str]:
     """Run the cuts from the robot's namespace; return the rows of the table."""
     rows: list[str] = []
@@ -89,6 +95,7 @@ def inside(options: argparse.Namespace) -> list[str]:
         camera.until_answered()
         for length_s in CUTS_S:
             lost, recovery_s, failed, sent = [], [], 0, 0
+            dropped = dropped_behind(peer)
             for _ in range(options.times):
                 camera.send()
                 cut(True)
@@ -107,14 +114,18 @@ def inside(options: argparse.Namespace) -> list[str]:
                 came_in_time(lambda frames=frames: set(frames) <= set(peer.processed), 20.0)
                 lost.append(len(set(frames) - set(peer.processed)))
                 sent += len(frames)
+            lost.append(dropped_behind(peer) - dropped)
             median = f"{sorted(recovery_s)[len(recovery_s) // 2]:.1f} s" if recovery_s else "-"
             said = (f"{length_s:g} s", options.times, sent, sum(lost), median, failed)
             rows.append("| " + " | ".join(map(str, said)) + " |\n")
             print(rows[-1], end="", flush=True)
         answered = len(set(peer.processed))
+        told = {node.name: peer.problems(node.name) for node in nodes}
+        behind = peer.status["/keyframe_node"]
         codes = [node.end() for node in reversed(nodes)]
         rows.append(f"\n{answered} frames answered, {kept(maps)} in the saved map, ")
-        rows.append(f"exit codes {codes}. ")
+        rows.append(f"{behind['dropped_behind']} dropped and {behind['refused_behind']} refused ")
+        rows.append(f"behind keyframe_node, problems counted: {told}, exit codes {codes}. ")
     return rows
 
 
