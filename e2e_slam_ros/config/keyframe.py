@@ -57,6 +57,6 @@ class KeyframeConfig:
     check_lens: bool = leaf(
         True,
         "a picture that shows nothing (black, white, even, noise, half of it gone dark, or the "
-        "last keyframe's picture at another pose) is no keyframe; with measured depth it only "
+        "same picture again at another pose) is no keyframe; with measured depth it only "
         "gives a warning",
     )
