@@ -3,7 +3,7 @@
 
     python bench/bench_latency.py --data ../shared/data/tum/rgbd_dataset_freiburg1_rpy_excerpt
 
-This process sends 640x480 RGB-D frames at 30 Hz and listens to /tf; slam_node runs in another.
+This process sends RGB-D frames at 30 Hz and listens to /tf; slam_node runs in another.
 A latency is the wall time from just before the image is published until its transform arrives.
 Frames are decoded beforehand: a camera driver would not decode PNG files either.
 """
@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from tf2_msgs.msg import TFMessage
 
+from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.nodes.frame_publisher import FrameMessages, FramePublisher
 from e2e_slam_ros.nodes.spinning import SpinThread
@@ -63,7 +65,10 @@ class Observer(Node):
 def parse() -> argparse.Namespace:
     """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", help="sequence of 640x480 RGB-D; default: a made-up room")
+    parser.add_argument("--data", help="sequence of RGB-D; default: a made-up room")
+    parser.add_argument(
+        "--size", default="640x480", help="of the made-up room's images, e.g. 1280x720"
+    )
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--hz", type=float, default=30.0)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
@@ -75,9 +80,21 @@ def parse() -> argparse.Namespace:
 
 def prepare(options: argparse.Namespace, publisher: FramePublisher) -> list[FrameMessages]:
     """Decode the frames and give them stamps at the wanted rate."""
-    reader = open_reader(options.data) if options.data else ProceduralReader(frames=60)
-    count = min(options.frames, len(reader))
-    return [publisher.messages(reader[index]) for index in range(count)]
+    width, height = map(int, options.size.split("x"))
+    reader: FrameReader = ProceduralReader(frames=60, width=width, height=height)
+    if options.data:
+        reader = open_reader(options.data)
+    # A sequence that is too short is played to and fro: a frame of its own stamp each time.
+    count = len(reader)
+    frames = [reader[index] for index in range(min(options.frames, count))]
+    step_ns = round(1e9 / options.hz)
+    made = []
+    for index in range(options.frames):
+        place = index % (2 * count - 2) if count > 1 else 0
+        frame = frames[min(place, 2 * count - 2 - place)]
+        stamp_ns = frames[0].stamp_ns + index * step_ns
+        made.append(publisher.messages(replace(frame, index=index, stamp_ns=stamp_ns)))
+    return made
 
 
 def send(publisher: FramePublisher, frames: list[FrameMessages], hz: float) -> dict[int, int]:

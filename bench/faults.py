@@ -2,6 +2,7 @@
 """Harm the nodes and count what is lost; writes the table of docs/reliability.md.
 
     python bench/faults.py --times 3 --messages 2000 --write
+    python bench/faults.py --times 50 --only SIGINT SIGTERM
 
 Every frame of a small simulated RGB-D camera becomes a keyframe, so that each answered frame is
 something to lose. Nodes run in processes of their own over Fast DDS. Disk full and read-only need
@@ -398,8 +399,8 @@ def _unanswered(peer: Peer, seconds: list[float]) -> int:
 def run(options: argparse.Namespace) -> list[Outcome]:
     """Run every fault, print each row."""
     dice, rows = random.Random(options.seed), []
-    with tempfile.TemporaryDirectory() as name, peer_in(options.domain) as peer:
-        folder, times = Path(name), options.times
+    with tempfile.TemporaryDirectory() as place, peer_in(options.domain) as peer:
+        folder, times = Path(place), options.times
         faults: list[Callable[[], Outcome]] = [
             *(
                 lambda number=number: end_at_random_moment(times, number, peer, folder, dice)
@@ -414,7 +415,12 @@ def run(options: argparse.Namespace) -> list[Outcome]:
         ]
         if os.geteuid() == 0:
             faults += [lambda full=full: bad_disk(1, full, peer, folder) for full in (True, False)]
-        for fault in faults:
+        # Each has a name to be chosen by; see --only.
+        names = [*(f"slam_node {n}" for n in ("SIGKILL", "SIGINT", "SIGTERM")), *STAGES]
+        names += ["stamps", "messages", "consumer", "disk full", "disk read-only"]
+        for name, fault in zip(names, faults, strict=False):
+            if options.only and not any(word in name for word in options.only):
+                continue
             try:
                 rows.append(fault())
             except (AssertionError, OSError, subprocess.SubprocessError) as error:
@@ -427,10 +433,25 @@ def table(rows: list[Outcome], options: argparse.Namespace) -> str:
     """Return the part of the page that this script writes."""
     head = "| fault | times | most lost | median time to recover | failures |\n"
     head += "|---|---|---|---|---|\n"
+    return head + "".join(f"{row.row()}\n" for row in rows) + "\n" + told(options)
+
+
+def told(options: argparse.Namespace) -> str:
+    """Return the line that says how the figures came about."""
     command = f"python bench/faults.py --times {options.times} --messages {options.messages}"
+    only = f" --only {' '.join(options.only)}" if options.only else ""
     load = os.getloadavg()[0]
-    told = f"\n`{command} --seed {options.seed}`. {machine_line('cpu')}. Load {load:.1f}.\n"
-    return head + "".join(f"{row.row()}\n" for row in rows) + told
+    return f"`{command} --seed {options.seed}{only}`. {machine_line('cpu')}. Load {load:.1f}.\n"
+
+
+def merged(old: str, rows: list[Outcome], options: argparse.Namespace) -> str:
+    """Return the old table with the rows of some faults in place of those that it had."""
+    new = {row.row().split("|")[1]: f"{row.row()}\n" for row in rows}
+    kept_lines = [
+        new.get(line.split("|")[1], line) if line.startswith("|") else line
+        for line in old.splitlines(keepends=True)
+    ]
+    return "".join(kept_lines) + "\n" + told(options)
 
 
 def main() -> None:
@@ -440,6 +461,13 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10_000, help="damaged messages")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--domain", type=int, default=int(os.environ.get("ROS_DOMAIN_ID", "77")))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        help="only faults whose name has one of these words: SIGKILL, SIGINT, SIGTERM, a stage of "
+        "the split system, stamps, messages, consumer, disk",
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args()
@@ -450,8 +478,9 @@ def main() -> None:
     if options.write:
         page = PAGE.read_text(encoding="utf-8")
         before, _, rest = page.partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(before + BEGIN + table(rows, options) + END + after, encoding="utf-8")
+        old, _, after = rest.partition(END)
+        text = merged(old, rows, options) if options.only else table(rows, options)
+        PAGE.write_text(before + BEGIN + text + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

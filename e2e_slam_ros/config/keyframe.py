@@ -54,3 +54,9 @@ class KeyframeConfig:
         low=0.0,
         high=1.0,
     )
+    check_lens: bool = leaf(
+        True,
+        "a picture that shows nothing (black, white, even, noise, half of it gone dark, or the "
+        "same picture again at another pose) is no keyframe; with measured depth it only "
+        "gives a warning",
+    )

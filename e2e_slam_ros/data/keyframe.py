@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.geometry.camera import PinholeCamera
 
 
@@ -16,10 +17,11 @@ class KeyframeDecision:
     Attributes:
         is_keyframe: map this frame.
         reason: why, in one word or two ("first", "parallax", "rotation", "overlap", "time",
-            "too near", "blurred", "pure rotation").
+            "too near", "blurred", "pure rotation", "covered lens", "frozen picture").
         parallax: translation since the last keyframe over the scene's median depth.
         rotation_deg: rotation since the last keyframe, degrees.
         has_parallax: the motion says something about depth (refinement may use the pair).
+        problem: why the picture shows nothing, if it does not; None: it is good.
 
     Example:
         >>> KeyframeDecision(True, "parallax", parallax=0.07).rotation_deg
@@ -31,6 +33,7 @@ class KeyframeDecision:
     parallax: float = 0.0
     rotation_deg: float = 0.0
     has_parallax: bool = False
+    problem: E2ESlamError | None = None
 
 
 @dataclass(frozen=True, eq=False)

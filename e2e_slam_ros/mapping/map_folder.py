@@ -15,6 +15,8 @@ from e2e_slam_ros.mapping.map_files import check_suffix, is_map_file
 # What `open_atomic` calls a file that it has not finished.
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<writer>\d+)\.\d+\.partial$")
 
+_PARAMETER = "parameter runtime.map_file"
+
 
 def output_folder(given: str) -> Path:
     """Return the folder ``given``, absolute; for "" a new one below ``~/.ros/e2e_slam``.
@@ -50,13 +52,16 @@ class MapFolder:
         # What this run wrote or loaded, as it was then.
         self._own: dict[Path, tuple[int, int]] = {}
 
-    def file(self, name: str) -> Path:
+    def file(self, name: str, what: str = _PARAMETER) -> Path:
         """Return the path of a map file in the folder.
+
+        Args:
+            what: where the name comes from, for the error.
 
         Raises:
             MapError: not a plain file name, or a suffix without a writer.
         """
-        check_name(name)
+        check_name(name, what)
         return self.path / name
 
     def make_room(self, *targets: Path) -> None:
@@ -134,12 +139,12 @@ class MapFolder:
                 path.unlink(missing_ok=True)
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, what: str = _PARAMETER) -> None:
     """Raise `MapError` unless ``name`` is a plain file name with the suffix of a map."""
     plain = name == Path(name).name and not name.startswith(".") and "\\" not in name
     if not plain or "\0" in name or len(name) > 200:
         raise MapError.from_parts(
-            "parameter runtime.map_file",
+            what,
             repr(name[:200]),
             "a file name without folders",
             "the folder is runtime.output, set at the start",

@@ -300,6 +300,8 @@ class CameraInput:
         start = time.perf_counter()
         decision = self._chooser.choose_keyframe(image, wanted)
         self._latency("decide", (time.perf_counter() - start) * 1e3)
+        if decision.problem is not None:
+            self._diagnostics.refused(decision.problem)
         if self._observer is not None:
             self._observer.on_frame(frame.stamp_ns, frame.T_map_camera)
         self.frames += 1

@@ -95,14 +95,17 @@ class MapSaver:
         self._mapped = self._kept = self._saved = self._begun = 0
         self._folder.disown()
 
-    def save(self) -> Path:
+    def save(self, name: str = "") -> Path:
         """Write the map and a checkpoint into the folder. Return the map's path.
+
+        Args:
+            name: of the map file; "": ``runtime.map_file``.
 
         Raises:
             MapError: the map is empty, its files have a name that cannot be used, or a file
                 cannot be written.
         """
-        target = self._folder.file(self.config.runtime.map_file)
+        target = self._file(name)
         beside = target.with_suffix(CHECKPOINT)
         with self._one_at_a_time:
             resets, mapped = self._write_all(*dict.fromkeys((target, beside)))
@@ -115,21 +118,22 @@ class MapSaver:
         """Write the checkpoint alone, to any file; return its path. Errors are those of `save`."""
         return self._write(path, self._content())
 
-    def load(self, path: Path | None = None) -> Path:
+    def load(self, path: Path | None = None, name: str = "") -> Path:
         """Replace the map by a checkpoint. Return the checkpoint's path.
 
         The learned state of the refinement and the tracker's keyframes are loaded with the map.
         After an error, all is unchanged.
 
         Args:
-            path: the checkpoint; None: the one beside ``runtime.map_file``.
+            path: the checkpoint; None: the one beside a map file in the folder.
+            name: of that map file; "": ``runtime.map_file``.
 
         Raises:
             MapError: there is no checkpoint, or it cannot be used.
             DepthError: the adapted weights of the checkpoint do not fit the network.
         """
         if path is None:
-            path = self._folder.file(self.config.runtime.map_file).with_suffix(CHECKPOINT)
+            path = self._file(name).with_suffix(CHECKPOINT)
             if path.is_symlink():
                 raise MapError.from_parts(
                     f"map file {path}", "a link", "the file itself", "copy the file there"
@@ -155,6 +159,11 @@ class MapSaver:
         """Finish the checkpoint at work and end the thread."""
         self._worker.drain(_SLOW_DISK_S)
         self._worker.stop()
+
+    def _file(self, name: str) -> Path:
+        if name:
+            return self._folder.file(name, "map name")
+        return self._folder.file(self.config.runtime.map_file)
 
     def _checkpoint(self, _: None) -> None:
         with self._one_at_a_time:

@@ -17,6 +17,7 @@ from e2e_slam_ros.nodes.configured_node import ConfiguredNode
 from e2e_slam_ros.nodes.grid_output import GridOutput
 from e2e_slam_ros.nodes.map_output import MapOutput
 from e2e_slam_ros.nodes.map_saver import MapSaver, start_map
+from e2e_slam_ros.nodes.map_services import offer_map_services
 from e2e_slam_ros.slam.observer import Observers, RunObserver
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.viewers.choice import open_viewer
@@ -63,6 +64,7 @@ class MappingNode(ConfiguredNode, ABC):
         for part in (self.map_output, self.grid_output, self.saver):
             self._open.callback(part.close)
         self._triggers.slow("save_map", "save", self.saver.save)
+        offer_map_services(self._triggers, self.saver.save, self._load)
         self._triggers.slow("load_map", "load", self._load)
         self._triggers.slow("reset", "reset", self._clear, self._begin_reset)
         if self.config.runtime.start_map:
@@ -122,8 +124,8 @@ class MappingNode(ConfiguredNode, ABC):
     def _on_loaded(self) -> None:
         """Follow a map that was loaded; the lock is held."""
 
-    def _load(self) -> Path:
-        source = self.saver.load()
+    def _load(self, name: str = "") -> Path:
+        source = self.saver.load(name=name)
         self._tell_changed()
         return source
 

@@ -1,9 +1,10 @@
-"""Services without arguments, ``std_srvs/Trigger``."""
+"""Services that save, load and reset: ``std_srvs/Trigger``, and types of other packages."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
@@ -74,6 +75,38 @@ class TriggerServices:
 
         self._services.append(
             self._node.create_service(Trigger, f"~/{name}", answer, callback_group=self._group)
+        )
+
+    def asked(
+        self,
+        service_type: Any,
+        name: str,
+        kind: str,
+        work: Callable[[Any], object],
+        fill: Callable[[Any, bool], None],
+    ) -> None:
+        """Offer ``~/name`` of another type, whose work takes long.
+
+        Args:
+            service_type: class of the service.
+            kind: name of the work in the log and in diagnostics.
+            work: is given the request; returns a sentence for the log, raises where it fails.
+            fill: writes into a response whether it was done.
+        """
+
+        async def answer(request: Any, response: Any) -> Any:
+            self._unanswered += 1
+            try:
+                done, _ = await self._aside(kind, lambda: work(request))
+                fill(response, done)
+            finally:
+                self._unanswered -= 1
+            return response
+
+        self._services.append(
+            self._node.create_service(
+                service_type, f"~/{name}", answer, callback_group=self._group
+            )
         )
 
     def now(self, kind: str, work: Callable[[], object]) -> tuple[bool, str]:

@@ -64,6 +64,11 @@ class KeyframeRule:
         """The last keyframe that was chosen and not withdrawn."""
         return self._chosen[-1] if self._chosen else None
 
+    @property
+    def scene_depth_m(self) -> float:
+        """Median depth of the last keyframe; a guess before it is known."""
+        return self.reference.median_depth if self.reference else _ASSUMED_DEPTH_M
+
     def decide(
         self,
         stamp_ns: int,
@@ -85,8 +90,7 @@ class KeyframeRule:
         if wanted and not decision.is_keyframe:
             decision = replace(decision, is_keyframe=True, reason="wanted by tracking")
         if decision.is_keyframe:
-            depth = self.reference.median_depth if self.reference else _ASSUMED_DEPTH_M
-            self._chosen.append(Reference(stamp_ns, T_map_camera.copy(), depth))
+            self._chosen.append(Reference(stamp_ns, T_map_camera.copy(), self.scene_depth_m))
         return decision
 
     def _judge(

@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from e2e_slam_ros.config import KeyframeConfig
-from e2e_slam_ros.config.errors import PoseError
+from e2e_slam_ros.config.errors import E2ESlamError, PoseError
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.depth.source import DepthTraits
 from e2e_slam_ros.geometry.projection import backproject
 from e2e_slam_ros.geometry.se3 import check_rigid
 from e2e_slam_ros.slam.keyframe_rule import KeyframeRule
+from e2e_slam_ros.slam.lens_check import LensCheck, StillPicture
+from e2e_slam_ros.slam.refusals import FrozenPictureError
 from e2e_slam_ros.slam.sharpness import RelativeSharpness
 
 # Pixels between the points with which overlap is measured, at the working size.
@@ -28,6 +32,10 @@ class KeyframeSelector:
 
     `choose_keyframe` runs at camera rate on the receiving thread, `mapped` and `withdraw` on the
     mapping thread.
+
+    A picture that shows nothing (`LensCheck`) is no keyframe, whoever wants it, and leaves no
+    trace. Where depth is measured it is one: a depth camera measures in the dark, and under its
+    own cover measures nothing. The problem is told in either case.
 
     Args:
         config: of the rule.
@@ -50,6 +58,9 @@ class KeyframeSelector:
         by_sensor = config.pure_rotation == "sensor_only" and traits.needs_sensor
         self._rule = KeyframeRule(config, config.pure_rotation == "always" or by_sensor)
         self._sharpness = RelativeSharpness()
+        self._lens = LensCheck() if config.check_lens else None
+        self._measured = traits.needs_sensor
+        self._still = StillPicture()
         self._lock = threading.Lock()
 
     def choose_keyframe(self, frame: Frame, wanted: bool = False) -> KeyframeDecision:
@@ -57,7 +68,7 @@ class KeyframeSelector:
 
         Args:
             frame: with its pose.
-            wanted: it becomes a keyframe whatever the rule says.
+            wanted: it becomes a keyframe whatever the rule says, if its picture shows anything.
 
         Raises:
             PoseError: there is no pose, or it is not finite or not rigid.
@@ -69,8 +80,24 @@ class KeyframeSelector:
             )
         check_rigid(torch.from_numpy(np.asarray(pose, dtype=np.float64)))
         with self._lock:
+            problem = None if self._lens is None else self._problem(frame.image, pose)
+            if problem is not None and not self._measured:
+                frozen = isinstance(problem, FrozenPictureError)
+                reason = "frozen picture" if frozen else "covered lens"
+                return KeyframeDecision(False, reason, problem=problem)
             relative = self._sharpness.update(frame.stamp_ns, frame.image)
-            return self._rule.decide(frame.stamp_ns, pose, frame.camera, relative, wanted)
+            decision = self._rule.decide(frame.stamp_ns, pose, frame.camera, relative, wanted)
+            return decision if problem is None else replace(decision, problem=problem)
+
+    def _problem(
+        self, image: npt.NDArray[np.uint8], pose: npt.NDArray[np.float64]
+    ) -> E2ESlamError | None:
+        """Return why a picture shows nothing new; None: it is good. The lock is held."""
+        assert self._lens is not None
+        view = self._lens.look(image)
+        if view.problem is not None or self._measured:
+            return view.problem
+        return self._still.problem(view.copy, pose, self._rule.scene_depth_m)
 
     @torch.inference_mode()
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
@@ -116,3 +143,6 @@ class KeyframeSelector:
         with self._lock:
             self._rule.reset()
             self._sharpness.reset()
+            self._still.reset()
+            if self._lens is not None:
+                self._lens.reset()

@@ -152,6 +152,8 @@ class LiveMapper:
             self.pipeline.withdraw(frame.stamp_ns)
             self._problem(refusal_kind(error), error)
             return
+        if decision.problem is not None:
+            self._problem(refusal_kind(decision.problem), decision.problem)
         if decision.is_keyframe:
             self._worker.submit(_Job(frame, decision))
             if self._offline:

@@ -127,7 +127,7 @@ class SlamPipeline:
 
         Args:
             frame: with its pose.
-            wanted: it becomes a keyframe whatever the rule says.
+            wanted: it becomes a keyframe whatever the rule says, if its picture shows anything.
 
         Raises:
             PoseError: there is no pose, or it is not finite or not rigid.
@@ -136,7 +136,9 @@ class SlamPipeline:
             return KeyframeDecision(wanted, "depth for the tracker")
         decision = self.selector.choose_keyframe(frame, wanted)
         if not decision.is_keyframe:
-            self.keyframes.offer(frame)
+            # Nothing may learn from a picture that shows nothing.
+            if decision.problem is None:
+                self.keyframes.offer(frame)
         elif self._poses is not None:
             self._poses.chosen(frame)
         return decision

@@ -29,6 +29,14 @@ class StampError(MessageError):
     """A stamp that is no time: zero, negative, or far from all others."""
 
 
+class CoveredLensError(MessageError):
+    """A picture that shows nothing: even, noise, or dark where it was not."""
+
+
+class FrozenPictureError(MessageError):
+    """The same picture again, though the camera has moved."""
+
+
 # Subclasses come first, because the first matching class gives the kind.
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (NoPoseError, "no_pose"),
@@ -37,6 +45,8 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (NoDepthError, "no_depth"),
     (UnsynchronisedError, "unsynchronised"),
     (StampError, "stamp"),
+    (CoveredLensError, "covered_lens"),
+    (FrozenPictureError, "frozen_picture"),
     (PoseError, "pose"),
     (CameraError, "camera_info"),
     (DepthError, "depth"),

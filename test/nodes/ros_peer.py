@@ -208,9 +208,14 @@ def status(node: Any) -> dict[str, str]:
 
 
 class NodeProcess:
-    """A node in a process of its own."""
+    """A node in a process of its own.
 
-    def __init__(self, name: str, settings: dict[str, object], log: Path) -> None:
+    ``within`` is a command that starts another one, such as that of a network namespace.
+    """
+
+    def __init__(
+        self, name: str, settings: dict[str, object], log: Path, within: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.log = log
         code = f"from e2e_slam_ros.nodes.{name} import main; raise SystemExit(main())"
@@ -221,7 +226,7 @@ class NodeProcess:
             is_remap = remapped != key
             text = f"{remapped}:={value}" if is_remap else f"{key}:={_yaml(value)}"
             arguments += ["-r" if is_remap else "-p", text]
-        command = [sys.executable, "-c", code, "--ros-args", *arguments]
+        command = [*within, sys.executable, "-c", code, "--ros-args", *arguments]
         environment = os.environ | {"PYTHONPATH": f"{REPO}:{os.environ.get('PYTHONPATH', '')}"}
         with log.open("wb") as output:
             self.process = subprocess.Popen(

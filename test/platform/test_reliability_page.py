@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import random
 import re
@@ -44,6 +45,15 @@ def test_a_row_says_the_worst_and_what_failed(faults: Any) -> None:
     assert outcome.row() == "| a kill | 3 | 2 of 4 allowed | 2.0 s | 0 |"
     outcome = faults.Outcome("a kill", 1, failures=["exit code 1", "exit code 1"])
     assert outcome.row() == "| a kill | 1 | - | - | 2: exit code 1 |"
+
+
+def test_a_run_of_some_faults_changes_their_rows_alone(faults: Any) -> None:
+    old = "| fault | times |\n|---|---|\n| stamps jump | 5 |\n| damaged messages | 9 |\n\n`a`.\n"
+    options = argparse.Namespace(times=1, messages=7, seed=1, only=["messages"])
+    text = faults.merged(old, [faults.Outcome("damaged messages", 7)], options)
+    assert "| stamps jump | 5 |" in text and "| damaged messages | 7 | - | - | 0 |" in text
+    assert "messages | 9" not in text and "`a`.\n" in text
+    assert "`python bench/faults.py --times 1 --messages 7 --seed 1 --only messages`" in text
 
 
 def test_damaged_messages_are_damaged_and_repeatable(faults: Any) -> None:
