@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo
 from e2e_slam_ros.nodes.conversions import camera_info_message, image_message
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
 from nodes.ros_peer import OPTICAL, NodeProcess, Peer, peer_in, running, wait_for
-from synthetic import CAMERA
+from synthetic import CAMERA, textured_image
 
 SETTINGS = {
     "runtime.offline": True,
@@ -97,7 +97,7 @@ def other_size(peer: Peer, second: float) -> int:
     camera = CAMERA.resized(32, 24)
     image, _, _, at = peer.messages(second)
     stamp = image.header.stamp
-    pixels = np.random.default_rng(1).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    pixels = np.ascontiguousarray(textured_image()[:24, :32])
     return peer.send(
         image_message(pixels, "rgb8", stamp, OPTICAL),
         camera_info_message(camera, stamp, OPTICAL),
