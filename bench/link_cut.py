@@ -71,6 +71,7 @@ def cut(is_cut: bool) -> None:
 
 def dropped_behind(peer: Peer) -> int:
     """Return how many keyframes the other stages dropped, once they have reported."""
+    # Reports come once a second; nothing tells which of them has the last drop.
     time.sleep(2.5)
     return int(peer.status["/keyframe_node"]["dropped_behind"])
 

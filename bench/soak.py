@@ -5,7 +5,8 @@
 
 A small simulated RGB-D camera walks to and fro, and every frame becomes a keyframe. The next frame
 is sent when the last one is answered. The map is saved and the adaptation reset now and then.
-Everything that grows must stop: the map is bounded by what the camera sees.
+Memory, handles and threads must stop growing: the map is bounded by the part of the room that
+the camera sees.
 """
 
 from __future__ import annotations

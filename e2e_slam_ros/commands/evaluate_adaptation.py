@@ -190,10 +190,4 @@ def _check_sequence(reader: FrameReader) -> None:
         )
     offer = look_at(reader)
     offer.require_pose("add them; refinement compares views from known places")
-    if not offer.has_depth:
-        raise DataError.from_parts(
-            "depth images",
-            offer.lacking,
-            "registered depth images to compare with",
-            "choose a sequence that has them",
-        )
+    offer.require_depth_to_compare()

@@ -13,7 +13,7 @@ from e2e_slam_ros.commands.sequence import look_at, open_sequence
 from e2e_slam_ros.commands.settings import named_in, read_settings
 from e2e_slam_ros.commands.terminal import progress_wanted, say
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.config.errors import ConfigError, DataError
+from e2e_slam_ros.config.errors import ConfigError
 
 PROTOCOL = "two-view"
 
@@ -47,13 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         pairs = pairs_of(len(reader), gap, gap if arguments.every is None else arguments.every)
     offer = look_at(reader)
     offer.require_pose("add them; the motion between the images is compared with them")
-    if not offer.has_depth:
-        raise DataError.from_parts(
-            "depth images",
-            offer.lacking,
-            "registered depth images to compare with",
-            "choose a sequence that has them",
-        )
+    offer.require_depth_to_compare()
     device = resolve_device(config.runtime.device)
     protocol = TwoViewProtocol(predictors.build_two_view(config, device), config)
     frames = WorkingFrames(reader, config.camera, device)

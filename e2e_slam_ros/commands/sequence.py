@@ -48,6 +48,16 @@ class Offer:
         if self.contradiction is not None:
             raise self.contradiction
 
+    def require_depth_to_compare(self) -> None:
+        """Raise `DataError` unless there are depth images, which results are compared with."""
+        if not self.has_depth:
+            raise DataError.from_parts(
+                "depth images",
+                self.lacking,
+                "registered depth images to compare with",
+                "choose a sequence that has them",
+            )
+
 
 def open_sequence(
     path: Path | None, frames: str | None, options: InputOptions | None = None

@@ -60,7 +60,7 @@ def require_prediction(depth: torch.Tensor, keyframe: Keyframe, *, varied: bool)
 
 
 def defect_of(depth: torch.Tensor, *, varied: bool) -> str | None:
-    """Return what is wrong with predicted depth; None: nothing. See `require_prediction`."""
+    """Return the defect of predicted depth, or None if it is sound; see `require_prediction`."""
     least, most = (float(value) for value in depth.aminmax())
     if not (math.isfinite(least) and math.isfinite(most) and least > 0.0):
         sound = int((torch.isfinite(depth) & (depth > 0)).sum())

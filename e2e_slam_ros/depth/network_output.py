@@ -49,7 +49,7 @@ class NetworkOutput(Enum):
 
 
 def declared_output(config: Mapping[str, object]) -> NetworkOutput | None:
-    """Return what a model's ``config.json`` says of its output; None: it does not say.
+    """Return the meaning of a model's output by its ``config.json``; None: not given there.
 
     >>> declared_output({"model_type": "depth_anything", "depth_estimation_type": "metric"})
     <NetworkOutput.METRES: 'metres'>

@@ -26,7 +26,7 @@ def load_onnx(config: NetworkConfig, device: torch.device | str) -> OnnxNetwork:
     A ``preprocessor_config.json`` beside the file (or above its folder ``onnx``) says how images
     are prepared; without it they are resized to the model's input size, or to
     ``depth.network.width`` and ``height`` where it takes any, and normalised as for ImageNet. A
-    ``config.json`` there says what the output means.
+    ``config.json`` there gives the meaning of the output.
 
     Raises:
         ConfigError: there is no file, onnxruntime is not installed, or ``depth.network.output``

@@ -122,7 +122,7 @@ class LensCheck:
         self._recent: deque[float] = deque(maxlen=_RECENT)
 
     def look(self, image: npt.NDArray[np.uint8]) -> LensView:
-        """Return what is found in an (H, W, 3) image. A good picture is remembered."""
+        """Return the verdict on an (H, W, 3) image. A good picture is remembered."""
         copy = small_copy(image)
         dead, lit = _dead_share(copy)
         got = _emptiness(copy) or self._cover(dead, lit)
@@ -158,7 +158,7 @@ def small_copy(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _emptiness(copy: npt.NDArray[np.uint8]) -> str | None:
-    """Return what is wrong with a picture that shows nothing anywhere."""
+    """Return the defect of a picture without any content, in words, or None."""
     values = copy.astype(np.float32)
     brightness, contrast = float(values.mean()), float(values.std())
     if contrast < _MIN_CONTRAST:

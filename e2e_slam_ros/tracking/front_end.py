@@ -175,7 +175,7 @@ class FrontEnd(FrontState):
         """Set a keyframe's turning to the mean before and after it, once the next image is there.
 
         The motion before it alone lags by half an interval, which at 10 images a second hides
-        half of what a rolling shutter does.
+        half of the rolling shutter's effect.
         """
         assert self.last is not None and self.lens is not None
         keyframe = self.map.keyframes[-1]

@@ -134,7 +134,7 @@ class HeightScale:
         return float(np.linalg.norm([certain, _DRIFT * np.sqrt(self.unseen), off]))
 
     def take_stretch(self) -> Stretch | None:
-        """Return what is to be done to the map's scale now; None: nothing.
+        """Return the change of scale that the map needs now, or None.
 
         A map whose metre has not settled is stretched as a whole. After a gap in which no floor
         was seen, the part that has drifted meanwhile is. Less than that is left to the depth of

@@ -130,7 +130,7 @@ class MapScale:
         return seen
 
     def take_stretch(self) -> Stretch | None:
-        """Return what is to be done to the map's scale now; see `HeightScale`."""
+        """Return the change of scale that the map needs now, or None; see `HeightScale`."""
         if self.height is None or self.source != HEIGHT_METRE:
             return None
         return self.height.take_stretch()
