@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
+from e2e_slam_ros.depth.architecture import Prediction
+from e2e_slam_ros.depth.foreign_network import ForeignNetwork
 from e2e_slam_ros.depth.image_preparation import ImagePreparation
 from e2e_slam_ros.depth.network_output import NetworkOutput
 
@@ -19,7 +20,7 @@ RunModel = Callable[[NDArray[np.float32]], NDArray[np.generic]]
 _SMALLEST = 1.0 / 32.0
 
 
-class OnnxNetwork(DepthNetwork):
+class OnnxNetwork(ForeignNetwork):
     """An ONNX model with its preparation of images. It cannot be adapted.
 
     Args:
@@ -35,7 +36,6 @@ class OnnxNetwork(DepthNetwork):
     (False, 0.25)
     """
 
-    foreign = True
     adaptable = False
 
     def __init__(
@@ -46,11 +46,8 @@ class OnnxNetwork(DepthNetwork):
         licence: str = "",
         notices: tuple[str, ...] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(preparation, output, licence, notices)
         self._run_model = run_model
-        self.preparation, self.output = preparation, output
-        self.metric, self.shifted = output.metric, output.shifted
-        self.licence, self.notices = licence, notices
 
     def predict(self, image: torch.Tensor) -> Prediction:
         """Return the disparity at the image's size; see `DepthNetwork`.

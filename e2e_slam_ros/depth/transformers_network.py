@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction
+from e2e_slam_ros.depth.architecture import Prediction
+from e2e_slam_ros.depth.foreign_network import ForeignNetwork
 from e2e_slam_ros.depth.image_preparation import ImagePreparation
 from e2e_slam_ros.depth.network_output import NetworkOutput
 
 
-class TransformersNetwork(DepthNetwork):
+class TransformersNetwork(ForeignNetwork):
     """A model of AutoModelForDepthEstimation, with its preparation of images.
 
     The model's backbone is the encoder; its neck and head are what ``decoder`` adapts.
@@ -34,8 +35,6 @@ class TransformersNetwork(DepthNetwork):
     (True, 0.5)
     """
 
-    foreign = True
-
     def __init__(
         self,
         model: nn.Module,
@@ -44,15 +43,12 @@ class TransformersNetwork(DepthNetwork):
         licence: str = "",
         notices: tuple[str, ...] = (),
     ) -> None:
-        super().__init__()
+        super().__init__(preparation, output, licence, notices)
         encoder = _encoder(model)
         if encoder is not None:
             # Registered first: its parameters have names that begin with "encoder.".
             self.encoder = encoder
         self.model = model
-        self.preparation, self.output = preparation, output
-        self.metric, self.shifted = output.metric, output.shifted
-        self.licence, self.notices = licence, notices
 
     def predict(self, image: torch.Tensor) -> Prediction:
         """Return the disparity at the image's size; see `DepthNetwork`.

@@ -135,7 +135,12 @@ class KeyframeDelivery(Generic[T]):
             took_s = min(_SLOWEST_S, self._active_s - done.sent_s)
             self._slowest_s = max(self._slowest_s, took_s)
             if fused:
-                self._repeat(s for s, o in self._open.items() if (o.sent_s or 1e300) < done.sent_s)
+                before = [
+                    stamp
+                    for stamp, open_ in self._open.items()
+                    if open_.sent_s is not None and open_.sent_s < done.sent_s
+                ]
+                self._repeat(before)
 
     def again(self) -> None:
         """Queue everything that has no answer: a stage has appeared that never saw it."""

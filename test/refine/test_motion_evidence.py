@@ -11,7 +11,7 @@ from e2e_slam_ros.config import DepthConfig
 from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.data.keyframes import MappedKeyframe
-from e2e_slam_ros.refine.motion_evidence import MotionEvidence
+from e2e_slam_ros.refine.motion_evidence import MotionEvidence, chance
 from e2e_slam_ros.refine.motion_sweep import sweep_neighbours
 from e2e_slam_ros.refine.scale_fit import fit_scale
 from multiview.test_plane_sweep import view
@@ -112,6 +112,28 @@ def test_unknown_pixels_of_the_network_are_completed_too() -> None:
     for given in (1.3 * network, torch.zeros_like(network)):
         depth, _ = evidence.complete(given)
         torch.testing.assert_close(depth, torch.full_like(depth, 2.0), rtol=0.05, atol=0)
+
+
+def test_planes_that_agree_by_chance_do_not_bend_the_networks_shape() -> None:
+    noise = torch.rand(1, 1, 120, 160, generator=torch.Generator().manual_seed(1))
+    network = 2.0 * torch.ones_like(noise)
+    for agreement, bent in ((0.18, False), (0.4, True)):
+        weight = torch.full_like(noise, agreement**2)
+        by_chance = chance(torch.full_like(noise, agreement))
+        evidence = MotionEvidence(1.5 + noise, weight, 0.05, 0.0, by_chance)
+        depth, _ = evidence.complete(network)
+        spread = float((depth / network).log().abs().mean())
+        assert (spread > 0.02) == bent, spread
+
+
+def test_few_labels_barely_beyond_chance_give_an_uncertain_scale() -> None:
+    noise = torch.rand(1, 1, 120, 160, generator=torch.Generator().manual_seed(1))
+    sigmas = []
+    for agreement in (0.21, 0.6):
+        all_alike = torch.full_like(noise, agreement)
+        evidence = MotionEvidence(1.5 + noise, all_alike.square(), 0.05, 0.0, chance(all_alike))
+        sigmas.append(fit_scale(NETWORK, evidence.labels(120, 160)).sigma)
+    assert sigmas[0] > 0.3 and sigmas[1] < 0.05
 
 
 def blank(index: int, x: float) -> Keyframe:

@@ -55,3 +55,20 @@ def test_a_history_is_a_value() -> None:
     assert history == after(2.0)
     assert ScaleHistory.starting_from(Scale(2.0)).logarithms == (math.log(2.0),)
     assert ScaleHistory.starting_from(None) == ScaleHistory()
+
+
+def test_an_uncertain_scale_moves_the_usual_one_by_its_share() -> None:
+    history = after(2.0, 2.0, 2.0)
+    sure = last(history.with_found(Scale(2.2, sigma=0.001), LIMIT))
+    even = last(history.with_found(Scale(2.2, sigma=0.1), LIMIT))
+    vague = last(history.with_found(Scale(2.2, sigma=2.0), LIMIT))
+    assert sure == pytest.approx(2.2, rel=1e-3)
+    assert even == pytest.approx(2.0 * math.sqrt(1.1), rel=1e-3)
+    assert vague == pytest.approx(2.0, rel=1e-3)
+
+
+def test_a_first_scale_is_held_near_one_only_where_the_network_roughly_knows_metres() -> None:
+    vague = Scale(2.0, sigma=0.3)
+    assert last(ScaleHistory().with_found(vague, LIMIT)) == 2.0
+    rough = ScaleHistory().with_found(vague, LIMIT, roughly_metric=True)
+    assert last(rough) == pytest.approx(math.sqrt(2.0), rel=1e-6)
