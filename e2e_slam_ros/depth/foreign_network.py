@@ -17,7 +17,12 @@ class ForeignNetwork(DepthNetwork):
         notices: sentences for the user.
 
     >>> preparation = ImagePreparation(size=(64, 64), mean=(0.0,) * 3, std=(1.0,) * 3)
-    >>> network = ForeignNetwork(preparation, NetworkOutput.METRES, "Apache-2.0", ())
+    >>> import torch
+    >>> from e2e_slam_ros.depth.architecture import Prediction
+    >>> class Wall(ForeignNetwork):
+    ...     def predict(self, image: torch.Tensor) -> Prediction:
+    ...         return Prediction(torch.full_like(image[:, :1], 0.5), None)
+    >>> network = Wall(preparation, NetworkOutput.METRES, "Apache-2.0", ())
     >>> network.foreign, network.metric, network.licence
     (True, True, 'Apache-2.0')
     """
