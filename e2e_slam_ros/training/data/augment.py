@@ -1,16 +1,16 @@
-"""Random virtual cameras: the same pair of views through another lens, turned a little."""
+"""Random virtual cameras: the same pairs of views through another lens, turned a little."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from e2e_slam_ros.geometry.projection import MIN_Z_M
+from e2e_slam_ros.training.data.batch import PairBatch
 from e2e_slam_ros.training.data.config import AugmentConfig
 from e2e_slam_ros.training.data.turned_view import resampled, turned_pixels
-from e2e_slam_ros.training.data.views import ViewPair
 
 # Where the share of the view that lies outside the image is measured, and how it is brought down.
 _PROBES = 9
@@ -20,118 +20,169 @@ _SHIFT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class VirtualCamera:
-    """A camera at the recorded camera's centre, turned and with another lens.
+class VirtualCameras:
+    """B cameras at the recorded cameras' centres, turned and with other lenses.
 
     Attributes:
-        rotation: (3, 3), from the recorded camera's frame to the virtual one's.
-        intrinsics: (3, 3) of the virtual image, before mirroring.
-        mirrored: the virtual image is mirrored left to right afterwards.
+        rotation: (B, 3, 3), from the recorded camera's frame to the virtual one's.
+        intrinsics: (B, 3, 3) of the virtual images, before mirroring.
+        mirrored: (B,) bool, the virtual image is mirrored left to right afterwards.
 
-    >>> VirtualCamera(torch.eye(3), torch.eye(3), mirrored=True).mirrored
-    True
+    >>> one = torch.eye(3)[None]
+    >>> VirtualCameras(one, one, torch.tensor([True])).mirrored
+    tensor([True])
     """
 
     rotation: torch.Tensor
     intrinsics: torch.Tensor
-    mirrored: bool
+    mirrored: torch.Tensor
 
 
-def draw_camera(
-    pair: ViewPair, config: AugmentConfig, height: int, width: int, generator: torch.Generator
-) -> VirtualCamera:
-    """Return a random virtual camera with an image of ``height`` x ``width`` pixels."""
-    draw = 2.0 * torch.rand(9, generator=generator, dtype=torch.float64) - 1.0
-    chance = torch.rand(2, generator=generator).tolist()
-    roll = config.roll_deg * float(draw[0]) if chance[0] < config.roll_share else 0.0
-    rotation = _rotation(config.tilt_deg * float(draw[1]), config.tilt_deg * float(draw[2]), roll)
-    zoom = _between(config.zoom_min, config.zoom_max, float(draw[3]))
-    aspect = math.sqrt(_between(config.aspect_min, config.aspect_max, float(draw[4])))
-    shift = (_SHIFT * width * float(draw[5]), _SHIFT * height * float(draw[6]))
-    moved = config.zoom_min < config.zoom_max
-    intrinsics = resized(pair.intrinsics, pair.image.shape[-2:], height, width).clone()
-    intrinsics[0, 0] *= zoom / aspect
-    intrinsics[1, 1] *= zoom * aspect
-    if moved:
-        intrinsics[0, 2] += shift[0]
-        intrinsics[1, 2] += shift[1]
-    camera = VirtualCamera(rotation, intrinsics, chance[1] < config.mirror)
-    for _ in range(_MOST_CLOSER):
-        if _outside(pair, camera, height, width) <= config.max_outside:
-            break
-        intrinsics[0, 0] *= _CLOSER
-        intrinsics[1, 1] *= _CLOSER
-    return camera
+def draw_cameras(
+    recorded: torch.Tensor,
+    size: tuple[int, int],
+    config: AugmentConfig,
+    height: int,
+    width: int,
+    generator: torch.Generator,
+) -> VirtualCameras:
+    """Return a random virtual camera of ``height`` x ``width`` pixels for each recorded one.
+
+    Args:
+        recorded: (B, 3, 3), intrinsics of the recorded images.
+        size: (H, W) of the recorded images.
+        generator: on the CPU, so that the draws are the same on every device.
+    """
+    count, device = len(recorded), recorded.device
+    draw = (2.0 * torch.rand(count, 9, generator=generator) - 1.0).to(device)
+    chance = torch.rand(count, 2, generator=generator).to(device)
+    roll = torch.where(chance[:, 0] < config.roll_share, config.roll_deg * draw[:, 0], 0.0)
+    angles = torch.stack([config.tilt_deg * draw[:, 1], config.tilt_deg * draw[:, 2], roll], 1)
+    zoom = _between(config.zoom_min, config.zoom_max, draw[:, 3])
+    aspect = _between(config.aspect_min, config.aspect_max, draw[:, 4]).sqrt()
+    intrinsics = resized(recorded, size, height, width)
+    intrinsics[:, 0, 0] *= zoom / aspect
+    intrinsics[:, 1, 1] *= zoom * aspect
+    if config.zoom_min < config.zoom_max:
+        intrinsics[:, 0, 2] += _SHIFT * width * draw[:, 5]
+        intrinsics[:, 1, 2] += _SHIFT * height * draw[:, 6]
+    cameras = VirtualCameras(_rotation(angles), intrinsics, chance[:, 1] < config.mirror)
+    return _closer(cameras, recorded, size, config.max_outside, height, width)
 
 
-def look_through(pair: ViewPair, camera: VirtualCamera, height: int, width: int) -> ViewPair:
-    """Return the pair as the virtual camera sees it; images become float32 in [0, 1].
+def look_through(
+    recorded: PairBatch, cameras: VirtualCameras, height: int, width: int
+) -> PairBatch:
+    """Return the pairs as the virtual cameras see them; images become float32 in [0, 1].
 
     A camera that turns about its centre sees the same rays: its image is a homography of the
     recorded one, exact at any depth. A point p of the recorded camera is R p in the virtual one,
     so z becomes z (R p)_z / p_z and T_source_target becomes R T R^-1. Where the recorded image
     ends it is continued by reflection, without depth and not as ``seen``.
+
+    Args:
+        recorded: images as stored, uint8. Where no pair of it has a second view, the target
+            stands for the second view.
     """
-    views = 2 if pair.has_source else 1
-    uv, z = turned_pixels(height, width, camera.intrinsics, camera.rotation.mT, pair.intrinsics)
+    paired = bool(recorded.has_source.any())
+    turn, k = cameras.rotation, cameras.intrinsics
+    uv, z = turned_pixels(height, width, k, turn.mT, recorded.intrinsics)
     images, depths, seen = resampled(
-        torch.stack([pair.image, pair.source][:views]).float() / 255.0,
-        torch.stack([pair.depth, pair.source_depth][:views]),
-        torch.stack(pair.seen_masks()[:views]),
+        _views(recorded.image, recorded.source, paired).float() / 255.0,
+        _views(recorded.depth, recorded.source_depth, paired),
+        _views(recorded.seen, recorded.source_seen, paired),
         uv,
         z,
         "reflection",
     )
-    images = images.clamp(0.0, 1.0)
-    T = torch.eye(4)
-    T[:3, :3] = camera.rotation
-    motion = T @ pair.T_source_target @ T.mT
-    intrinsics = camera.intrinsics
-    if camera.mirrored:
-        images, depths, seen = images.flip(-1), depths.flip(-1), seen.flip(-1)
-        intrinsics = intrinsics.clone()
-        intrinsics[0, 2] = width - 1 - intrinsics[0, 2]
-        mirror = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
-        motion = mirror @ motion @ mirror
-    return ViewPair(
-        images[0], images[-1], depths[0], depths[-1], intrinsics, motion,
-        pair.has_source, pair.has_pose, pair.has_depth, seen[0], seen[-1],
-    )  # fmt: skip
+    mirrored = cameras.mirrored
+    images, depths, seen = (
+        torch.where(mirrored[:, None, None, None, None], values.flip(-1), values)
+        for values in (images.clamp(0.0, 1.0), depths, seen)
+    )
+    T = torch.eye(4, device=turn.device).repeat(len(turn), 1, 1)
+    T[:, :3, :3] = turn
+    # Mirroring turns x round: diag(-1, 1, 1, 1).
+    T[:, 0] *= torch.where(mirrored, -1.0, 1.0)[:, None]
+    k = k.clone()
+    k[:, 0, 2] = torch.where(mirrored, width - 1 - k[:, 0, 2], k[:, 0, 2])
+    return replace(
+        recorded,
+        image=images[:, 0],
+        source=images[:, -1],
+        depth=depths[:, 0],
+        source_depth=depths[:, -1],
+        intrinsics=k,
+        T_source_target=T @ recorded.T_source_target @ T.mT,
+        seen=seen[:, 0],
+        source_seen=seen[:, -1],
+    )
 
 
 def resized(
     intrinsics: torch.Tensor, size: torch.Size | tuple[int, int], height: int, width: int
 ) -> torch.Tensor:
-    """Return (3, 3) intrinsics of an image of ``size`` (H, W) enlarged to height x width."""
+    """Return (..., 3, 3) intrinsics of images of ``size`` (H, W) enlarged to height x width."""
     across, down = width / size[1], height / size[0]
     k = intrinsics.clone()
-    k[0] *= across
-    k[1] *= down
+    k[..., 0, :] *= across
+    k[..., 1, :] *= down
     # Pixel centres are at integers: the image begins half a pixel before the first one.
-    k[0, 2] += 0.5 * across - 0.5
-    k[1, 2] += 0.5 * down - 0.5
+    k[..., 0, 2] += 0.5 * across - 0.5
+    k[..., 1, 2] += 0.5 * down - 0.5
     return k
 
 
-def _outside(pair: ViewPair, camera: VirtualCamera, height: int, width: int) -> float:
-    """Return the share of the virtual view that the recorded image does not show."""
-    k = resized(camera.intrinsics, (height, width), _PROBES, _PROBES)
-    uv, z = turned_pixels(_PROBES, _PROBES, k, camera.rotation.mT, pair.intrinsics)
-    size = torch.tensor([pair.image.shape[-1], pair.image.shape[-2]])
-    seen = ((uv > -0.5) & (uv < size - 0.5)).all(-1) & (z > MIN_Z_M)
-    return 1.0 - float(seen.float().mean())
+def _views(target: torch.Tensor, source: torch.Tensor, paired: bool) -> torch.Tensor:
+    """Return (B, V, ...): both views, or the target alone."""
+    return torch.stack([target, source], dim=1) if paired else target[:, None]
 
 
-def _rotation(pitch: float, yaw: float, roll: float) -> torch.Tensor:
-    """Return (3, 3) of angles in degrees: about x (right), y (down) and z (forward)."""
-    angles = torch.deg2rad(torch.tensor([pitch, yaw, roll], dtype=torch.float64))
-    (cx, cy, cz), (sx, sy, sz) = angles.cos().tolist(), angles.sin().tolist()
-    about_x = torch.tensor([[1, 0, 0], [0, cx, -sx], [0, sx, cx]], dtype=torch.float64)
-    about_y = torch.tensor([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]], dtype=torch.float64)
-    about_z = torch.tensor([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]], dtype=torch.float64)
-    return (about_z @ about_x @ about_y).float()
+def _closer(
+    cameras: VirtualCameras,
+    recorded: torch.Tensor,
+    size: tuple[int, int],
+    max_outside: float,
+    height: int,
+    width: int,
+) -> VirtualCameras:
+    """Return the cameras with longer lenses where too much of the view is outside the image."""
+    k = cameras.intrinsics
+    for _ in range(_MOST_CLOSER):
+        outside = _outside(replace(cameras, intrinsics=k), recorded, size, height, width)
+        factor = torch.where(outside > max_outside, _CLOSER, 1.0)
+        k = k.clone()
+        k[:, 0, 0] *= factor
+        k[:, 1, 1] *= factor
+    return replace(cameras, intrinsics=k)
 
 
-def _between(low: float, high: float, draw: float) -> float:
-    """Return a value between two factors, even in the logarithm; ``draw`` is in [-1, 1]."""
-    return math.exp(math.log(low) + 0.5 * (draw + 1.0) * math.log(high / low))
+def _outside(
+    cameras: VirtualCameras, recorded: torch.Tensor, size: tuple[int, int], height: int, width: int
+) -> torch.Tensor:
+    """Return (B,) the share of the virtual view that the recorded image does not show."""
+    k = resized(cameras.intrinsics, (height, width), _PROBES, _PROBES)
+    uv, z = turned_pixels(_PROBES, _PROBES, k, cameras.rotation.mT, recorded)
+    end = uv.new_tensor([size[1] - 0.5, size[0] - 0.5])
+    seen = ((uv > -0.5) & (uv < end)).all(-1) & (z > MIN_Z_M)
+    return 1.0 - seen.float().mean((1, 2))
+
+
+def _rotation(degrees: torch.Tensor) -> torch.Tensor:
+    """Return (B, 3, 3) of angles (B, 3) about x (right), y (down) and z (forward), z last."""
+    angles = torch.deg2rad(degrees)
+    c, s = angles.cos().unbind(1), angles.sin().unbind(1)
+    one, zero = torch.ones_like(c[0]), torch.zeros_like(c[0])
+
+    def matrix(*rows: torch.Tensor) -> torch.Tensor:
+        return torch.stack(rows, dim=1).reshape(-1, 3, 3)
+
+    about_x = matrix(one, zero, zero, zero, c[0], -s[0], zero, s[0], c[0])
+    about_y = matrix(c[1], zero, s[1], zero, one, zero, -s[1], zero, c[1])
+    about_z = matrix(c[2], -s[2], zero, s[2], c[2], zero, zero, zero, one)
+    return about_z @ about_x @ about_y
+
+
+def _between(low: float, high: float, draw: torch.Tensor) -> torch.Tensor:
+    """Return factors between two, even in the logarithm; ``draw`` is in [-1, 1]."""
+    return torch.exp(math.log(low) + 0.5 * (draw + 1.0) * math.log(high / low))

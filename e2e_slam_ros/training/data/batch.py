@@ -8,16 +8,18 @@ from typing import Any, TypeVar
 
 import torch
 
+from e2e_slam_ros.training.data.views import ViewPair
+
 # A frozen dataclass of tensors that all begin with the dimension of the batch.
 AnyTensors = TypeVar("AnyTensors")
 
 
 @dataclass(frozen=True, eq=False)
 class PairBatch:
-    """Views of scenes, augmented, all float32 and bool on one device.
+    """Views of scenes, all float32 and bool on one device.
 
     Attributes:
-        image: (B, 3, H, W) in [0, 1], the target view.
+        image: (B, 3, H, W), the target view: in [0, 1], or uint8 as stored, before augmentation.
         depth: (B, 1, H, W), z in metres, 0 = unknown.
         intrinsics: (B, 3, 3), of both views.
         source: (B, 3, H, W), a second view; a copy of ``image`` where there is none.
@@ -65,3 +67,17 @@ def moved(batch: AnyTensors, device: torch.device | str) -> AnyTensors:
     kind: Any = type(batch)
     there: AnyTensors = kind(*(getattr(batch, item.name).to(device) for item in fields(kind)))
     return there
+
+
+def stored_batch(pairs: Sequence[ViewPair]) -> PairBatch:
+    """Return views of one size as a batch, images as stored (uint8)."""
+    columns: dict[str, torch.Tensor] = {}
+    for name in (item.name for item in fields(PairBatch)):
+        masks = name in ("seen", "source_seen")
+        values = [
+            pair.seen_masks()[name == "source_seen"] if masks else getattr(pair, name)
+            for pair in pairs
+        ]
+        is_tensor = isinstance(values[0], torch.Tensor)
+        columns[name] = torch.stack(values) if is_tensor else torch.tensor(values)
+    return PairBatch(**columns)

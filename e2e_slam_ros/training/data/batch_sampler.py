@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 
 from e2e_slam_ros.config.errors import TrainingError
-from e2e_slam_ros.training.data.augment import draw_camera, look_through
-from e2e_slam_ros.training.data.batch import PairBatch
+from e2e_slam_ros.training.data.augment import draw_cameras, look_through
+from e2e_slam_ros.training.data.batch import PairBatch, stacked, stored_batch
 from e2e_slam_ros.training.data.config import AugmentConfig
-from e2e_slam_ros.training.data.photometric_augment import change_colors
+from e2e_slam_ros.training.data.photometric_augment import change_colors_each
+from e2e_slam_ros.training.data.resident_views import ResidentViews
 from e2e_slam_ros.training.data.views import ViewPair, ViewSet
 
 
@@ -67,32 +68,44 @@ class BatchSampler:
         self._augment = augment
 
     def batch(self, step: int, rank: int = 0) -> PairBatch:
-        """Return the batch of a step (from 0) for one of the processes, on the CPU."""
+        """Return the batch of a step (from 0) for one of the processes.
+
+        It is on the CPU, or on the device of a set that is kept there (`ResidentViews`).
+        """
         generator = torch.Generator()
         # Neighbouring seeds give unrelated numbers once torch has mixed them.
         generator.manual_seed((self._seed * 1_000_003 + step) * self._world + rank)
         chosen = torch.multinomial(
             self._weights, self._batch_size, replacement=True, generator=generator
         )
-        return _stacked([self._sample(int(index), generator) for index in chosen])
+        recorded = self._recorded(torch.bincount(chosen, minlength=len(self._sets)), generator)
+        device = max((batch.image.device for batch in recorded), key=lambda d: d.type != "cpu")
+        return stacked([self._augmented(batch.to(device), generator) for batch in recorded])
 
-    def _sample(self, which: int, generator: torch.Generator) -> ViewPair:
-        views = self._sets[which]
-        index = int(torch.randint(len(views), (), generator=generator))
-        pair = views.pair(index, generator)
+    def _recorded(self, counts: torch.Tensor, generator: torch.Generator) -> list[PairBatch]:
+        """Return random views as stored, ``counts`` of each set, as batches of equal size."""
+        batches: list[PairBatch] = []
+        by_size: dict[tuple[int, ...], list[ViewPair]] = {}
+        for views, count in zip(self._sets, counts.tolist(), strict=True):
+            if count == 0:
+                continue
+            indices = torch.randint(len(views), (count,), generator=generator)
+            if isinstance(views, ResidentViews):
+                batches.append(views.batch(indices, generator))
+                continue
+            for index in indices.tolist():
+                pair = views.pair(index, generator)
+                by_size.setdefault(tuple(pair.image.shape), []).append(pair)
+        return batches + [stored_batch(pairs) for pairs in by_size.values()]
+
+    def _augmented(self, recorded: PairBatch, generator: torch.Generator) -> PairBatch:
         if not self._pairs:
-            pair = replace(pair, has_source=False, has_pose=False)
-        camera = draw_camera(pair, self._augment, *self._size, generator)
-        seen = look_through(pair, camera, *self._size)
-        views_seen = [seen.image, seen.source] if seen.has_source else [seen.image]
-        images = change_colors(torch.stack(views_seen), self._augment, generator)
-        return replace(seen, image=images[0], source=images[-1])
-
-
-def _stacked(pairs: Sequence[ViewPair]) -> PairBatch:
-    columns: dict[str, torch.Tensor] = {}
-    for name in (item.name for item in fields(PairBatch)):
-        values = [getattr(pair, name) for pair in pairs]
-        stacked = isinstance(values[0], torch.Tensor)
-        columns[name] = torch.stack(values) if stacked else torch.tensor(values)
-    return PairBatch(**columns)
+            nothing = torch.zeros_like(recorded.has_source)
+            recorded = replace(recorded, has_source=nothing, has_pose=nothing)
+        size = (int(recorded.image.shape[-2]), int(recorded.image.shape[-1]))
+        cameras = draw_cameras(recorded.intrinsics, size, self._augment, *self._size, generator)
+        seen = look_through(recorded, cameras, *self._size)
+        paired = bool(recorded.has_source.any())
+        views = torch.stack([seen.image, seen.source] if paired else [seen.image], dim=1)
+        images = change_colors_each(views, self._augment, generator)
+        return replace(seen, image=images[:, 0], source=images[:, -1])

@@ -85,17 +85,18 @@ def without_rotation(pair: ViewPair) -> ViewPair:
     """
     height, width = pair.image.shape[-2:]
     turn = pair.T_source_target[:3, :3]  # directions of the target's camera to the source's
-    uv, z = turned_pixels(height, width, pair.intrinsics, turn, pair.intrinsics)
+    k = pair.intrinsics[None]
+    uv, z = turned_pixels(height, width, k, turn[None], k)
+    source, far, mask = pair.source.float(), pair.source_depth, pair.seen_masks()[1]
     image, depth, seen = resampled(
-        pair.source[None].float(), pair.source_depth[None], pair.seen_masks()[1][None], uv, z,
-        "zeros",
-    )  # fmt: skip
+        source[None, None], far[None, None], mask[None, None], uv, z, "zeros"
+    )
     upright = torch.eye(4)
     upright[:3, :3] = turn.mT
     return replace(
         pair,
-        source=image[0].round().clamp(0, 255).to(torch.uint8),
-        source_depth=depth[0],
+        source=image[0, 0].round().clamp(0, 255).to(torch.uint8),
+        source_depth=depth[0, 0],
         T_source_target=upright @ pair.T_source_target,
-        source_seen=seen[0],
+        source_seen=seen[0, 0],
     )

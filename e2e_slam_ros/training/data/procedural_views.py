@@ -72,20 +72,16 @@ class ProceduralViews:
 
         Args:
             processes: how many to use, each with one thread; 1 is this one.
-            device: where to render; more than one process only on the CPU.
+            device: where to render. On a GPU, too, processes help: rooms are built on the CPU.
 
         Raises:
-            TrainingError: a process died, or several were asked for on another device.
+            TrainingError: a process died.
             DataError: the folder cannot be written, the disk is full.
         """
-        if processes > 1 and torch.device(device).type != "cpu":
-            raise TrainingError.from_parts(
-                "rendering", f"{processes} processes on {device}", "one process", "use fewer"
-            )
         seeds = self.missing()
         with tqdm(total=len(seeds), unit="room", disable=not progress or not seeds) as bar:
             if processes > 1 and len(seeds) > 1:
-                self._render_parallel(seeds, processes, lambda: bar.update(1))
+                self._render_parallel(seeds, processes, device, lambda: bar.update(1))
             else:
                 for seed in seeds:
                     self._render(seed, device)
@@ -122,7 +118,11 @@ class ProceduralViews:
             torch.set_num_threads(before)
 
     def _render_parallel(
-        self, seeds: list[int], processes: int, done: Callable[[], object]
+        self,
+        seeds: list[int],
+        processes: int,
+        device: torch.device | str,
+        done: Callable[[], object],
     ) -> None:
         # Spawned: a forked child inherits torch's thread pool in a state that can hang.
         pool = ProcessPoolExecutor(
@@ -132,7 +132,10 @@ class ProceduralViews:
             initargs=(1,),
         )
         try:
-            jobs = [pool.submit(render_room_file, self.folder, self._config, s) for s in seeds]
+            jobs = [
+                pool.submit(render_room_file, self.folder, self._config, seed, device)
+                for seed in seeds
+            ]
             for job in as_completed(jobs):
                 job.result()
                 done()

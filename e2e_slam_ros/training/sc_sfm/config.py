@@ -49,6 +49,11 @@ class DataConfig:
     False
     """
 
+    resident: bool = leaf(
+        False,
+        "decode every view once and keep it in the device's memory; batches are made there, as "
+        "fast as a GPU needs them",
+    )
     procedural: ProceduralConfig = field(default_factory=ProceduralConfig)
     labelled: RecordedConfig = field(default_factory=RecordedConfig)
     video: RecordedConfig = field(default_factory=_video)

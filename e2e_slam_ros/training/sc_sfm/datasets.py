@@ -14,12 +14,15 @@ from e2e_slam_ros.training.data.batch_sampler import BatchSampler
 from e2e_slam_ros.training.data.config import RecordedConfig
 from e2e_slam_ros.training.data.procedural_views import ProceduralViews
 from e2e_slam_ros.training.data.recorded_views import RecordedViews
+from e2e_slam_ros.training.data.resident_views import ResidentViews
 from e2e_slam_ros.training.data.views import ViewSet
 from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 from e2e_slam_ros.training.schedule import TrainingStage, stages_of
 from e2e_slam_ros.training.task import RunContext
 
 _WeightedSet: TypeAlias = tuple[ViewSet, float]
+# Partners of each recorded frame that are kept where views stay in memory.
+_DRAWS = 6
 
 
 def build_samplers(config: SCSfMConfig, context: RunContext) -> Mapping[str, BatchSampler]:
@@ -44,9 +47,13 @@ def _rooms(config: SCSfMConfig, context: RunContext) -> list[_WeightedSet]:
     missing = len(views.missing())
     if missing:
         context.say(f"rendering {missing} of {settings.rooms} rooms into {views.folder}")
-        processes = config.render_processes if context.device.type == "cpu" else 1
-        views.render_missing(processes, context.progress, context.device)
-    return [(views, settings.weight)]
+        views.render_missing(config.render_processes, context.progress, context.device)
+    return [(_resident(views, config, context), settings.weight)]
+
+
+def _resident(views: ViewSet, config: SCSfMConfig, context: RunContext, draws: int = 1) -> ViewSet:
+    """Return the views kept in the device's memory, where the configuration says so."""
+    return ResidentViews(views, context.device, draws) if config.data.resident else views
 
 
 def _sampler(
@@ -61,7 +68,10 @@ def _sampler(
             continue
         if not weights.self_supervised:
             settings = replace(settings, pairs=False)
-        sets += _recorded(settings, context.say)
+        sets += [
+            (_resident(views, config, context, _DRAWS if settings.pairs else 1), weight)
+            for views, weight in _recorded(settings, context.say)
+        ]
     if not sets:
         raise TrainingError.from_parts(
             f"data of stage {stage.name}",
