@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,6 +40,8 @@ from e2e_slam_ros.training.sc_sfm.model import SCSfMModel
 
 Row = dict[str, Any]
 DECISION = KeyframeDecision(True, "benchmark")
+# Turns of motion and depth that DeepV2D is timed with, and whether poses are held.
+TURNS = ((1, True), (1, False), (8, False))
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ def depth_networks(bench: Bench) -> Iterator[Row]:
                 with torch.inference_mode(), bench.bf16(bf16):
                     what = f"{name}, batch {count}, {'bf16' if bf16 else 'fp32'}"
                     goal = "200/s" if count == 1 else ""
-                    yield bench.row(what, lambda n=network, x=image: n(x), count, goal)
+                    yield bench.row(what, partial(network, image), count, goal)
 
 
 def rendering(bench: Bench) -> Iterator[Row]:
@@ -182,7 +185,9 @@ def correction(bench: Bench) -> Iterator[Row]:
         outcome = refiner.refine(views, refine)
         if outcome.steps_done != steps:
             raise RuntimeError(f"{name}: {outcome.steps_done} of {steps} steps")
-        row = bench.row(f"refinement of the {name}", lambda r=refiner, c=refine: r.refine(views, c))
+        row = bench.row(
+            f"refinement of the {name}", lambda r=refiner, c=refine: r.refine(views, c)
+        )
         yield row | {"ms": round(row["ms"] / steps, 3), "note": f"a step, of {steps}"}
 
 
@@ -223,14 +228,10 @@ def dro(bench: Bench) -> Iterator[Row]:
                 for held in (True, False) if updates == 12 else (True,):
                     what = f"DRO {name}, {width}x{height}, {count} views, {updates} updates"
                     goal = "0.12 s, 1.16 GB (paper)" if (name, held) == ("paper", False) else ""
+                    known = guide if network.shape.guided else None
+                    call = partial(network, views, updates, T if held else None, known)
                     with torch.inference_mode():
-                        yield bench.row(
-                            what + ("" if held else ", poses too"),
-                            lambda n=network, u=updates, t=T if held else None: n(
-                                views, u, t, guide if n.shape.guided else None
-                            ),
-                            goal=goal,
-                        )
+                        yield bench.row(what + ("" if held else ", poses too"), call, goal=goal)
 
 
 def _dro_views(
@@ -255,17 +256,13 @@ def deepv2d(bench: Bench) -> Iterator[Row]:
             images = torch.rand(1, count, 3, height, width, device=bench.device)
             poses = torch.eye(4, device=bench.device).repeat(1, count, 1, 1)
             poses[0, :, 0, 3] = 0.1 * torch.arange(count, device=bench.device)
-            for turns, held in ((1, True), (1, False), (8, False))[: 3 if full_width == 960 else 2]:
+            for turns, held in TURNS if full_width == 960 else TURNS[:2]:
                 part = "depth alone" if held else f"{turns} turns"
-                goal = "1.49 s, 6.75 GB (paper)" if (full_width, turns) == (960, 8) else ""
+                goal = "1.49 s, 6.75 GB (paper)" if turns == 8 else ""
+                call = partial(network, images, k, turns, T_camera_map=poses, held=held)
+                what = f"DeepV2D {name}, {width}x{height}, {count} views, {part}"
                 with torch.inference_mode():
-                    yield bench.row(
-                        f"DeepV2D {name}, {width}x{height}, {count} views, {part}",
-                        lambda n=network, t=turns, h=held: n(
-                            images, k, t, T_camera_map=poses, held=h
-                        ),
-                        goal=goal,
-                    )
+                    yield bench.row(what, call, goal=goal)
 
 
 def _intrinsics(bench: Bench, height: int, width: int) -> torch.Tensor:
@@ -294,7 +291,9 @@ def whole_keyframe(bench: Bench) -> Iterator[Row]:
         for name, value in result.latency_ms.items():
             stages.setdefault(name, []).append(value)
     kept = slice(len(times) // 3, None)  # the first ones have no neighbours, and warm up
-    parts = ", ".join(f"{n} {statistics.median(v[kept]):.1f}" for n, v in stages.items() if v[kept])
+    parts = ", ".join(
+        f"{n} {statistics.median(v[kept]):.1f}" for n, v in stages.items() if v[kept]
+    )
     yield {"what": f"keyframe of a plain camera, {size[0]}x{size[1]}", "note": parts,
            "ms": round(statistics.median(times[kept]), 3), "calls": len(times[kept]),
            **bench.memory()}  # fmt: skip

@@ -123,7 +123,11 @@ class Trainer:
         first = max(stage.first, self._done)
         self._log.say(f"{stage.name}: steps {first} to {stage.last}")
         coming = prepared_ahead(
-            lambda step: source.batch(step, rank), first, stage.last, self._config.prefetch
+            lambda step: source.batch(step, rank),
+            first,
+            stage.last,
+            self._config.prefetch,
+            self._config.prefetch_threads,
         )
         started = time.monotonic()
         with closing(coming):

@@ -75,8 +75,8 @@ def test_a_stopped_run_goes_on_exactly_where_it_was(
 
 def test_batches_made_ahead_change_nothing(tiny: SCSfMConfig, tmp_path: Path) -> None:
     learners = []
-    for ahead in (0, 2):
-        config = tiny.with_values({"prefetch": ahead})
+    for ahead, threads in ((0, 1), (2, 1), (4, 3)):
+        config = tiny.with_values({"prefetch": ahead, "prefetch_threads": threads})
         run = Run(config, Walls(), tmp_path / str(ahead))
         run.trainer.run()
         learners.append(run.learner)
