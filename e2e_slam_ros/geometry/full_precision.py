@@ -32,7 +32,7 @@ def full_precision(
     """
 
     @wraps(function)
-    def called(first: torch.Tensor, *rest: Rest.args, **named: Rest.kwargs) -> Result:
+    def called(first: torch.Tensor, /, *rest: Rest.args, **named: Rest.kwargs) -> Result:
         with torch.autocast(first.device.type, enabled=False):
             return function(first, *rest, **named)
 
