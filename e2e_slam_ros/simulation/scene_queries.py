@@ -9,14 +9,14 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.simulation.intersect import INTERVALS
-from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, Scene
+from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, MESH, Scene
 
 
 def distance(scene: Scene, points: torch.Tensor) -> torch.Tensor:
     """Return the distance from points to the nearest surface; negative inside a solid.
 
     The distance is exact outside boxes and cylinders. For a ball it is exact, for any other
-    ellipsoid it is a lower bound.
+    ellipsoid it is a lower bound. A mesh counts as the boxes of its runs of triangles.
 
     Args:
         points: (N, 3), metres, map frame.
@@ -44,6 +44,8 @@ def first_hit(
 ) -> torch.Tensor:
     """Return the ray parameter of the first surface, (N,): metres for unit directions.
 
+    A mesh counts as the boxes of its runs of triangles.
+
     Args:
         origins, directions: (N, 3), map frame.
         near: hits before this parameter are ignored.
@@ -53,7 +55,7 @@ def first_hit(
     o = torch.einsum("pij,npi->npj", scene.rotation, away) * inverse_half
     d = torch.einsum("pij,ni->npj", scene.rotation, directions.to(scene.centre)) * inverse_half
     best = torch.full((len(origins),), torch.inf, device=scene.device)
-    for kind in (HULL, BOX, CYLINDER, BALL):
+    for kind in (HULL, BOX, CYLINDER, BALL, MESH):
         chosen = scene.kind == kind
         ox, oy, oz = o[:, chosen].unbind(-1)
         dx, dy, dz = d[:, chosen].unbind(-1)
