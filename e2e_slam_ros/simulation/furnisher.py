@@ -144,7 +144,7 @@ class Furnisher:
             reach = (deep if side % 2 == 0 else wide) / 2 + self.dice.uniform(0.1, 0.45)
             turn = side * math.pi / 2
             spot = table.place.child((-math.sin(turn) * reach, math.cos(turn) * reach, 0), turn)
-            if self._inside(spot, 0.4):
+            if self.inside(spot, 0.4):
                 yaw = spot.yaw + self.dice.uniform(-0.4, 0.4)
                 self.put(seat, Place(spot.x, spot.y, 0.0, yaw))
 
@@ -157,7 +157,7 @@ class Furnisher:
         turn = math.pi + self.dice.uniform(-0.7, 0.7)
         spot = desk.place.child((self.dice.uniform(-0.3, 0.3), away, 0.0), turn)
         half = max(seat.size_m[:2]) / 2
-        if self._inside(spot, half) and self.plan.claim(spot.x, spot.y, 0.7 * half, 0.7 * half):
+        if self.inside(spot, half) and self.plan.claim(spot.x, spot.y, 0.7 * half, 0.7 * half):
             self.put(seat, Place(spot.x, spot.y, 0.0, spot.yaw))
 
     def things_on(self, below: Standing, most: int, kinds: Sequence[str] = _THINGS) -> None:
@@ -187,7 +187,7 @@ class Furnisher:
                     self.put(thing, below.place.child((x, y, level), yaw))
                     break
 
-    def _inside(self, spot: Place, half: float) -> bool:
+    def inside(self, spot: Place, half: float) -> bool:
         """Return whether a piece lies within the walls."""
         return (
             abs(spot.x) + half < self.plan.width / 2 and abs(spot.y) + half < self.plan.depth / 2

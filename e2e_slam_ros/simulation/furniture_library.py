@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tokenize
 import zipfile
@@ -192,12 +193,7 @@ class FurnitureLibrary:
                 arrays = _Arrays(*(stored[item.name] for item in fields(_Arrays)))
             arrays.check()
         except _DAMAGED as problem:
-            raise DataError.from_parts(
-                f"furniture {path}",
-                str(problem) or type(problem).__name__,
-                f"an archive of the format {_FORMAT!r}",
-                "build it with tools/build_furniture.py",
-            ) from problem
+            raise _refused(path, problem) from problem
         return cls(arrays)
 
 
@@ -238,15 +234,46 @@ def load_furniture(path: str | Path) -> FurnitureLibrary:
     Raises:
         DataError: missing, damaged, or no archive of furniture.
     """
+    return _loaded(*_identity(path))
+
+
+def furniture_digest(path: str | Path) -> str:
+    """Return the SHA-256 of an archive's bytes, in hexadecimal digits.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return _digest(*_identity(path))
+
+
+def _identity(path: str | Path) -> tuple[Path, int]:
+    """Return the file and its time of change: a changed file is read again."""
     file = Path(path).expanduser()
     try:
-        stamp = file.stat().st_mtime_ns
-    except OSError:
-        stamp = 0
-    return _loaded(file, stamp)
+        return file, file.stat().st_mtime_ns
+    except OSError as problem:
+        raise _refused(file, problem) from problem
 
 
 @lru_cache(maxsize=2)
 def _loaded(path: Path, stamp: int) -> FurnitureLibrary:
-    del stamp  # a changed file is another entry of the cache
+    del stamp
     return FurnitureLibrary.load(path)
+
+
+@lru_cache(maxsize=2)
+def _digest(path: Path, stamp: int) -> str:
+    del stamp
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as problem:
+        raise _refused(path, problem) from problem
+
+
+def _refused(path: Path, problem: Exception) -> DataError:
+    return DataError.from_parts(
+        f"furniture {path}",
+        str(problem) or type(problem).__name__,
+        f"an archive of the format {_FORMAT!r}",
+        "build it with tools/build_furniture.py",
+    )

@@ -40,7 +40,7 @@ def bedroom(f: Furnisher) -> None:
             back = (bed.model.size_m[1] - table.size_m[1]) / 2
             spot = bed.place.child((away, back, 0.0))
             half = max(table.size_m[:2]) / 2
-            if f._inside(spot, half) and f.plan.claim(spot.x, spot.y, half - 0.05, half - 0.05):
+            if f.inside(spot, half) and f.plan.claim(spot.x, spot.y, half - 0.05, half - 0.05):
                 f.things_on(f.put(table, spot), 2)
     _along_walls(f, ("cupboard", "cupboard", "shelf", "desk", "seat", "thing", "bed"), 2, 6)
     _finish(f, floor_things=4)
@@ -56,7 +56,7 @@ def office(f: Furnisher) -> None:
             desk = f.in_room(("desk", "desk", "table"), largest, margin=0.3)
         if desk is not None:
             f.things_on(desk, f.dice.integer(2, 6), ("electronics", "electronics", "table_lamp"))
-            f.things_on(desk, f.dice.integer(2, 8))
+            f.things_on(desk, f.dice.integer(2, 10))
             if f.dice.chance(0.85):
                 f.seat_before(desk)
     _along_walls(f, ("shelf", "cupboard", "cupboard", "electronics", "thing", "plant"), 2, 6)

@@ -6,6 +6,8 @@ the tiled ray caster with them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from e2e_slam_ros.simulation.intersect import INTERVALS
@@ -37,6 +39,23 @@ def distance(scene: Scene, points: torch.Tensor) -> torch.Tensor:
     each = torch.where(scene.kind == CYLINDER, tube, each)
     each = torch.where(scene.kind == BALL, ball, each)
     return each.amin(-1)
+
+
+def between_heights(scene: Scene, low: float, high: float) -> Scene:
+    """Return the room and the solids between two heights, for `distance` and `first_hit` alone.
+
+    Solids that lie wholly below ``low`` or above ``high`` are left out, in metres.
+    """
+    reach = (scene.rotation[:, 2].abs() * scene.half).sum(-1)
+    z = scene.centre[:, 2]
+    kept = (scene.kind == HULL) | ((z + reach > low) & (z - reach < high))
+    return replace(
+        scene,
+        kind=scene.kind[kept],
+        centre=scene.centre[kept],
+        half=scene.half[kept],
+        rotation=scene.rotation[kept],
+    )
 
 
 def first_hit(
