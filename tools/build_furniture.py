@@ -1,7 +1,7 @@
 """Build the archive of furniture that training rooms are filled with.
 
     apt-get download sweethome3d-furniture && dpkg -x sweethome3d-furniture_*.deb furniture
-    python tools/build_furniture.py furniture/usr/share/sweethome3d/furniture/*.sh3f -o furniture.npz
+    python tools/build_furniture.py furniture/usr/share/sweethome3d/furniture/*.sh3f
 
 It takes models under CC0 and CC BY alone, and writes their authors to furniture.authors.txt.
 Needs Open3D (requirements-mesh.txt).

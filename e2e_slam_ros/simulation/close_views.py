@@ -10,6 +10,7 @@ from e2e_slam_ros.simulation.camera_pose import look_along
 from e2e_slam_ros.simulation.dice import Dice
 from e2e_slam_ros.simulation.raycast import cast, view_table
 from e2e_slam_ros.simulation.scene import HULL, Scene
+from e2e_slam_ros.simulation.scene_queries import first_hit
 
 _STREAM = 53
 # Cameras tried in one go, and how often.
@@ -21,6 +22,8 @@ _NEAREST_M, _CLOSE_M = 0.22, (0.4, 1.2)
 _MOVE_M, _TURN_RAD = (0.03, 0.12), 0.06
 # Share of the views that look at a thing, and how much of those may show the bare room.
 _AT_THINGS, _BARE = 0.8, 0.45
+# Nothing but what hangs this far below the ceiling is above a camera. Else it may be in a cupboard.
+_HANGING_M = 0.2
 # Centres of the things, metres above the floor.
 _LOW_M, _HIGH_M = 0.3, 1.9
 
@@ -29,7 +32,7 @@ def close_pairs(scene: Scene, count: int, seed: int) -> torch.Tensor:
     """Return pairs of cameras with a median depth of 0.4 to 1.2 m, a few centimetres apart.
 
     Depths of small pictures of many random cameras tell which are close to something and not
-    within it. Where too few are found, the closest of the others complete them.
+    within it, and nothing may be above a camera. Where too few are found, the closest of the others complete them.
 
     Args:
         scene: the room.
@@ -109,4 +112,12 @@ def _misfit(scene: Scene, poses: torch.Tensor, at_thing: torch.Tensor) -> torch.
     low, high = _CLOSE_M
     far = (median - high).clamp_min(0.0) + (low - median).clamp_min(0.0)
     empty = torch.where(at_thing, (bare - _BARE).clamp_min(0.0), torch.zeros(()))
-    return far + empty + 10.0 * (_NEAREST_M - least).clamp_min(0.0)
+    return far + empty + 10.0 * (_NEAREST_M - least).clamp_min(0.0) + _covered(scene, poses)
+
+
+def _covered(scene: Scene, poses: torch.Tensor) -> torch.Tensor:
+    """Return 1 for cameras (N, 4, 4) with something above them, 0 for the others."""
+    place = poses[:, :3, 3].float()
+    up = torch.tensor([0.0, 0.0, 1.0]).expand_as(place)
+    reach = place[:, 2] + first_hit(scene, place, up.to(scene.device)).cpu()
+    return (reach < 2.0 * float(scene.half[0, 2]) - _HANGING_M).float()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from e2e_slam_ros.simulation import small_objects
-from e2e_slam_ros.simulation.builder import Material, Place, SceneBuilder, Vector
+from e2e_slam_ros.simulation.builder import Material, SceneBuilder, Vector
 from e2e_slam_ros.simulation.dice import Dice
 from e2e_slam_ros.simulation.exposure import expose
 from e2e_slam_ros.simulation.furnisher import Furnisher
@@ -168,9 +168,8 @@ def _lamps(size: Vector, dice: Dice) -> Lamps:
         )
         power = dice.uniform(2.0, 5.0) if index == 0 else dice.uniform(0.3, 2.5)
         warm = dice.uniform(-0.15, 0.45)
-        colors.append(
-            (power * min(1.0, 1.0 + warm), power * (1 - 0.4 * abs(warm)), power * (1 - max(warm, 0)))
-        )
+        green, blue = 1.0 - 0.4 * abs(warm), 1.0 - max(warm, 0.0)
+        colors.append((power * min(1.0, 1.0 + warm), power * green, power * blue))
     level = math.exp(dice.uniform(math.log(0.05), math.log(0.5)))
     tone = dice.uniform(0.8, 1.2)
     ambient = [[0.7 * level] * 3, [level, level, level * tone]]

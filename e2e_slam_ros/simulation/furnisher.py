@@ -66,7 +66,7 @@ class Furnisher:
     gloss: float = 0.3
 
     def draw(
-        self, kinds: Sequence[str], largest: Vector = (9.0, 9.0, 9.0), vary: float = 0.1
+        self, kinds: Sequence[str], largest: Vector = (9.0, 9.0, 9.0), vary: float = 0.12
     ) -> FurnitureModel | None:
         """Return a random model of one of the kinds, in a random size, or None.
 
@@ -98,10 +98,12 @@ class Furnisher:
         self.build.mesh(place, seen, materials)
         return Standing(model, place)
 
-    def at_wall(self, kinds: Sequence[str], largest: Vector, vary: float = 0.12) -> Standing | None:
+    def at_wall(
+        self, kinds: Sequence[str], largest: Vector, vary: float = 0.12
+    ) -> Standing | None:
         """Add a model with its back to a free part of a wall, if there is one."""
         for _ in range(_TRIES):
-            model = self.draw(kinds, largest, vary)
+            model = self.draw(kinds, largest)
             if model is None:
                 continue
             place = self.plan.against_wall(model.size_m[0], model.size_m[1], self.dice)
@@ -110,10 +112,10 @@ class Furnisher:
         return None
 
     def in_room(
-        self, kinds: Sequence[str], largest: Vector, margin: float = 0.0, vary: float = 0.12
+        self, kinds: Sequence[str], largest: Vector, margin: float = 0.0
     ) -> Standing | None:
         """Add a model anywhere on the free floor, with ``margin`` metres free around it."""
-        model = self.draw(kinds, largest, vary)
+        model = self.draw(kinds, largest)
         if model is None:
             return None
         wide, deep = model.size_m[0] + 2 * margin, model.size_m[1] + 2 * margin
@@ -194,9 +196,7 @@ class Furnisher:
         )
 
 
-def _level(
-    corners: torch.Tensor, x: float, y: float, yaw: float, size: Vector
-) -> float | None:
+def _level(corners: torch.Tensor, x: float, y: float, yaw: float, size: Vector) -> float | None:
     """Return the height on which a thing would stand; None where there is no level surface."""
     c, s = math.cos(yaw), math.sin(yaw)
     half = torch.tensor([[0.0, 0.0], [1, 1], [1, -1], [-1, 1], [-1, -1]]) * 0.4

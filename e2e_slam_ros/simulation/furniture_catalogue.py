@@ -43,8 +43,8 @@ class CatalogueModel:
         rotation: 3x3 matrix, row by row, that the OBJ file's points are multiplied with.
         obj: path of the OBJ file in the archive.
 
-    >>> CatalogueModel("Chair", "A", "CC0-1.0", "seat", (0.5, 0.5, 0.9), 0.0, 0.45, obj="a.obj").kind
-    'seat'
+    >>> CatalogueModel("Chair", "A", "CC0-1.0", "seat", (0.5, 0.5, 0.9), 0.0, 0.45).top_m
+    0.45
     """
 
     name: str

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -193,13 +191,13 @@ class FurnitureLibrary:
                 arrays = _Arrays(*(stored[item.name] for item in fields(_Arrays)))
             arrays.check()
         except _DAMAGED as problem:
-            raise _refused(path, problem) from problem
+            raise refused(path, problem) from problem
         return cls(arrays)
 
 
 def _packed(models: Sequence[FurnitureModel]) -> _Arrays:
     """Return the arrays of an archive of these models."""
-    vertices, triangles, first = [], [], [(0, 0, 0)]
+    vertices, triangles, counts = [], [], [(0, 0, 0)]
     for model in models:
         wide, deep, _ = model.size_m
         low = np.array([-wide / 2, -deep / 2, 0.0])
@@ -208,8 +206,7 @@ def _packed(models: Sequence[FurnitureModel]) -> _Arrays:
         unique, index = np.unique(steps, axis=0, return_inverse=True)
         vertices.append(unique)
         triangles.append(index.reshape(-1, 3).astype(np.uint16))
-        counts = (len(unique), len(model.corners), len(model.clusters))
-        first.append(tuple(a + b for a, b in zip(first[-1], counts, strict=True)))
+        counts.append((len(unique), len(model.corners), len(model.clusters)))
     parts = [np.unique(model.part, return_inverse=True)[1].clip(0, 255) for model in models]
     colours = [np.rint(255 * model.colour.clip(0, 1)).astype(np.uint8) for model in models]
     arrays = _Arrays(
@@ -218,7 +215,7 @@ def _packed(models: Sequence[FurnitureModel]) -> _Arrays:
         colour=np.concatenate(colours),
         part=np.concatenate(parts).astype(np.uint8),
         clusters=np.concatenate([model.clusters for model in models]).astype(np.uint8),
-        first=np.array(first, dtype=np.int64),
+        first=np.cumsum(np.array(counts, dtype=np.int64), axis=0),
         size=np.array([model.size_m for model in models], dtype=np.float32),
         height=np.array([(m.elevation_m, m.top_m) for m in models], dtype=np.float32),
         kind=np.array([KINDS.index(model.kind) for model in models], dtype=np.uint8),
@@ -228,49 +225,8 @@ def _packed(models: Sequence[FurnitureModel]) -> _Arrays:
     return arrays
 
 
-def load_furniture(path: str | Path) -> FurnitureLibrary:
-    """Return an archive's library; the same file is read once in a process.
-
-    Raises:
-        DataError: missing, damaged, or no archive of furniture.
-    """
-    return _loaded(*_identity(path))
-
-
-def furniture_digest(path: str | Path) -> str:
-    """Return the SHA-256 of an archive's bytes, in hexadecimal digits.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    return _digest(*_identity(path))
-
-
-def _identity(path: str | Path) -> tuple[Path, int]:
-    """Return the file and its time of change: a changed file is read again."""
-    file = Path(path).expanduser()
-    try:
-        return file, file.stat().st_mtime_ns
-    except OSError as problem:
-        raise _refused(file, problem) from problem
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: Path, stamp: int) -> FurnitureLibrary:
-    del stamp
-    return FurnitureLibrary.load(path)
-
-
-@lru_cache(maxsize=2)
-def _digest(path: Path, stamp: int) -> str:
-    del stamp
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as problem:
-        raise _refused(path, problem) from problem
-
-
-def _refused(path: Path, problem: Exception) -> DataError:
+def refused(path: Path, problem: Exception) -> DataError:
+    """Return the error that says why an archive cannot be read."""
     return DataError.from_parts(
         f"furniture {path}",
         str(problem) or type(problem).__name__,

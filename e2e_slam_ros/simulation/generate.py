@@ -22,7 +22,7 @@ Piece = Callable[[SceneBuilder, Place, Vector, Palette, Dice], None]
 
 
 @dataclass(frozen=True)
-class Offer:
+class PieceOffer:
     """A piece of furniture with its smallest and largest size in metres.
 
     >>> AT_WALL[0].low
@@ -34,19 +34,19 @@ class Offer:
     high: Vector
 
 
-AT_WALL: tuple[Offer, ...] = (
-    Offer(furniture.shelf, (0.6, 0.26, 0.8), (1.4, 0.38, 2.1)),
-    Offer(furniture.shelf, (0.6, 0.26, 1.6), (1.2, 0.38, 2.1)),
-    Offer(furniture.sofa, (1.4, 0.8, 0.75), (2.2, 0.95, 0.9)),
-    Offer(furniture.sofa, (0.8, 0.8, 0.75), (1.0, 0.9, 0.95)),
-    Offer(furniture.desk, (1.1, 0.6, 0.7), (1.7, 0.8, 0.78)),
-    Offer(furniture.cabinet, (0.7, 0.4, 0.6), (1.6, 0.5, 1.0)),
-    Offer(furniture.cabinet, (0.7, 0.5, 1.7), (1.4, 0.62, 2.1)),
-    Offer(furniture.bed, (0.95, 1.95, 0.8), (1.7, 2.1, 1.1)),
-    Offer(furniture.table, (0.9, 0.5, 0.7), (1.5, 0.7, 0.95)),
-    Offer(furniture.floor_lamp, (0.3, 0.3, 1.4), (0.45, 0.45, 1.75)),
-    Offer(furniture.plant, (0.4, 0.4, 0.7), (0.7, 0.7, 1.5)),
-    Offer(furniture.cartons, (0.4, 0.35, 0.4), (0.7, 0.5, 1.2)),
+AT_WALL: tuple[PieceOffer, ...] = (
+    PieceOffer(furniture.shelf, (0.6, 0.26, 0.8), (1.4, 0.38, 2.1)),
+    PieceOffer(furniture.shelf, (0.6, 0.26, 1.6), (1.2, 0.38, 2.1)),
+    PieceOffer(furniture.sofa, (1.4, 0.8, 0.75), (2.2, 0.95, 0.9)),
+    PieceOffer(furniture.sofa, (0.8, 0.8, 0.75), (1.0, 0.9, 0.95)),
+    PieceOffer(furniture.desk, (1.1, 0.6, 0.7), (1.7, 0.8, 0.78)),
+    PieceOffer(furniture.cabinet, (0.7, 0.4, 0.6), (1.6, 0.5, 1.0)),
+    PieceOffer(furniture.cabinet, (0.7, 0.5, 1.7), (1.4, 0.62, 2.1)),
+    PieceOffer(furniture.bed, (0.95, 1.95, 0.8), (1.7, 2.1, 1.1)),
+    PieceOffer(furniture.table, (0.9, 0.5, 0.7), (1.5, 0.7, 0.95)),
+    PieceOffer(furniture.floor_lamp, (0.3, 0.3, 1.4), (0.45, 0.45, 1.75)),
+    PieceOffer(furniture.plant, (0.4, 0.4, 0.7), (0.7, 0.7, 1.5)),
+    PieceOffer(furniture.cartons, (0.4, 0.35, 0.4), (0.7, 0.5, 1.2)),
 )
 
 
@@ -130,7 +130,7 @@ def _dining(build: SceneBuilder, plan: FloorPlan, palette: Palette, dice: Dice) 
             furniture.chair(build, seat, (0.42, 0.42, dice.uniform(0.82, 1.0)), palette, dice)
 
 
-def between(offer: Offer, dice: Dice) -> Vector:
+def between(offer: PieceOffer, dice: Dice) -> Vector:
     """Return a random size of a piece, metres."""
     a, b, c = (dice.uniform(low, high) for low, high in zip(offer.low, offer.high, strict=True))
     return a, b, c

@@ -198,9 +198,7 @@ def _put(
     depth = inverse.reciprocal()
     depth = depth.masked_fill_(depth <= NEAR_M, torch.finfo(torch.float32).max)
     # The smallest key does not depend on the order of the pairs: deterministic.
-    flat.scatter_reduce_(
-        0, tile[pair] * (TILE * TILE) + pixel, pack(depth, rows + chosen), "amin"
-    )
+    flat.scatter_reduce_(0, tile[pair] * (TILE * TILE) + pixel, pack(depth, rows + chosen), "amin")
 
 
 def pack(depth: torch.Tensor, row: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from e2e_slam_ros.config.errors import DataError
+from e2e_slam_ros.config.errors import ConfigError, DataError
 
 Floats = npt.NDArray[np.float64]
 # Parts of less than this share of the area are left out where there are too many triangles.
@@ -50,8 +50,7 @@ def read_obj(path: Path) -> ColouredMesh:
     Raises:
         DataError: there are no triangles in the file.
     """
-    import open3d as o3d  # noqa: PLC0415
-
+    o3d = _open3d()
     before = o3d.utility.get_verbosity_level()
     o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
     try:
@@ -138,8 +137,7 @@ def reduce_mesh(
 def _decimated(mesh: ColouredMesh, most: int) -> ColouredMesh:
     if len(mesh.corners) <= most:
         return mesh
-    import open3d as o3d  # noqa: PLC0415
-
+    o3d = _open3d()
     whole = o3d.geometry.TriangleMesh(
         o3d.utility.Vector3dVector(mesh.corners.reshape(-1, 3)),
         o3d.utility.Vector3iVector(np.arange(3 * len(mesh.corners)).reshape(-1, 3)),
@@ -154,10 +152,12 @@ def _decimated(mesh: ColouredMesh, most: int) -> ColouredMesh:
         return _taken(mesh, np.zeros(len(mesh.corners), dtype=bool))
     original = o3d.t.geometry.RaycastingScene()
     original.add_triangles(
-        o3d.core.Tensor(mesh.corners.reshape(-1, 3).astype(np.float32)),
-        o3d.core.Tensor(np.arange(3 * len(mesh.corners), dtype=np.uint32).reshape(-1, 3)),
+        o3d.core.Tensor.from_numpy(mesh.corners.reshape(-1, 3).astype(np.float32)),
+        o3d.core.Tensor.from_numpy(
+            np.arange(3 * len(mesh.corners), dtype=np.uint32).reshape(-1, 3)
+        ),
     )
-    centre = o3d.core.Tensor(corners.mean(axis=1).astype(np.float32))
+    centre = o3d.core.Tensor.from_numpy(corners.mean(axis=1).astype(np.float32))
     nearest = original.compute_closest_points(centre)["primitive_ids"].numpy()
     return ColouredMesh(corners, mesh.colour[nearest], mesh.part[nearest])
 
@@ -180,3 +180,13 @@ def _areas(corners: Floats) -> Floats:
 
 def _taken(mesh: ColouredMesh, mask: npt.NDArray[np.bool_]) -> ColouredMesh:
     return ColouredMesh(mesh.corners[mask], mesh.colour[mask], mesh.part[mask])
+
+
+def _open3d() -> Any:
+    try:
+        import open3d
+    except (ImportError, OSError) as problem:
+        raise ConfigError.from_parts(
+            "open3d", problem, "an Open3D that loads", "pip install -r requirements-mesh.txt"
+        ) from problem
+    return open3d

@@ -1,8 +1,9 @@
 """First hits of all pixels of a batch of views.
 
 The image is divided into tiles of 16x16 pixels. A primitive is tested only on the tiles that its
-box can touch; `mesh_cast` tests the triangles of meshes. A pixel therefore costs only a few intersections, however many primitives the room
-has. Every step is one tensor operation over all (primitive, tile) pairs of all views.
+box can touch; `mesh_cast` tests the triangles of meshes. A pixel therefore costs only a few
+intersections, however many primitives the room has. Every step is one tensor operation over all
+(primitive, tile) pairs of all views.
 """
 
 from __future__ import annotations

@@ -109,7 +109,9 @@ def kitchen(f: Furnisher) -> None:
 def sparse_room(f: Furnisher) -> None:
     """Few, large pieces: wardrobes and cupboards, often larger than usual."""
     for _ in range(f.dice.integer(1, 5)):
-        model = f.draw(("cupboard", "cupboard", "shelf", "appliance", "sofa"), (3.2, 1.0, 2.2), 0.3)
+        model = f.draw(
+            ("cupboard", "cupboard", "shelf", "appliance", "sofa"), (3.2, 1.0, 2.2), 0.3
+        )
         if model is None:
             continue
         wide, deep, high = model.size_m
@@ -160,7 +162,11 @@ def _rug(f: Furnisher) -> None:
         f.put(model, Place(x, y, 0.002, f.dice.uniform(-0.3, 0.3)))
         return
     rug = replace(f.palette.pick(f.dice, "rug"), repeat_m=0.0, offset=(0.5, 0.5))
-    size = (f.dice.uniform(0.2, 0.5) * f.plan.width, f.dice.uniform(0.2, 0.5) * f.plan.depth, 0.012)
+    size = (
+        f.dice.uniform(0.2, 0.5) * f.plan.width,
+        f.dice.uniform(0.2, 0.5) * f.plan.depth,
+        0.012,
+    )
     f.build.box(Place(x, y, 0.0, f.dice.uniform(-0.3, 0.3)), (0, 0, 0.006), size, rug)
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import write_bytes_atomic
-from e2e_slam_ros.simulation.furniture_library import furniture_digest
+from e2e_slam_ros.simulation.furniture_file import furniture_digest
 
 Stored = TypeVar("Stored")
 Settings = TypeVar("Settings")

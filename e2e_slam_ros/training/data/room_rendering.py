@@ -14,7 +14,7 @@ from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.simulation.close_views import close_pairs
 from e2e_slam_ros.simulation.dice import Dice
 from e2e_slam_ros.simulation.furnished_rooms import generate_furnished_scene
-from e2e_slam_ros.simulation.furniture_library import load_furniture
+from e2e_slam_ros.simulation.furniture_file import load_furniture
 from e2e_slam_ros.simulation.generate import generate_scene
 from e2e_slam_ros.simulation.renderer import RenderedViews, render
 from e2e_slam_ros.simulation.scene import Scene
@@ -81,9 +81,7 @@ def render_room(
     ]
 
 
-def _room(
-    config: ProceduralConfig, seed: int, device: torch.device | str
-) -> tuple[Scene, int]:
+def _room(config: ProceduralConfig, seed: int, device: torch.device | str) -> tuple[Scene, int]:
     """Return a room and how many of its pairs look at things from near by."""
     chosen = Dice(seed, stream=_FURNITURE_STREAM)
     if not config.furniture or not chosen.chance(config.furnished_share):
