@@ -22,7 +22,8 @@ _NEAREST_M, _CLOSE_M = 0.22, (0.4, 1.2)
 _MOVE_M, _TURN_RAD = (0.03, 0.12), 0.06
 # Share of the views that look at a thing, and how much of those may show the bare room.
 _AT_THINGS, _BARE = 0.8, 0.45
-# Nothing but what hangs this far below the ceiling is above a camera. Else it may be in a cupboard.
+# Nothing is above a camera but what hangs within this distance of the ceiling. A camera with
+# something above it may be in a cupboard.
 _HANGING_M = 0.2
 # Centres of the things, metres above the floor.
 _LOW_M, _HIGH_M = 0.3, 1.9
@@ -32,7 +33,7 @@ def close_pairs(scene: Scene, count: int, seed: int) -> torch.Tensor:
     """Return pairs of cameras with a median depth of 0.4 to 1.2 m, a few centimetres apart.
 
     Depths of small pictures of many random cameras tell which are close to something and not
-    within it, and nothing may be above a camera. Where too few are found, the closest of the others complete them.
+    within it. Where too few are found, the best of the others complete them.
 
     Args:
         scene: the room.

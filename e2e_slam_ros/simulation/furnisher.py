@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -29,14 +29,19 @@ class Standing:
     Attributes:
         model: scaled, in metres.
         place: where its foot is.
+        taken: circles (x, y, radius) of the things on it, in its own frame.
 
-    >>> from e2e_slam_ros.simulation.furniture_library import FurnitureLibrary
-    >>> Standing.__dataclass_fields__["place"].type
-    'Place'
+    >>> import numpy as np
+    >>> one = np.ones(1, np.int64)
+    >>> sheet = FurnitureModel(np.ones((1, 3, 3), np.float32), np.ones((1, 3), np.float32),
+    ...     0 * one, one, (1.0, 1.0, 1.0), 0.0, 0.0, "small", "Sheet", "Ann", "CC0-1.0")
+    >>> Standing(sheet, Place(x=2.0)).taken
+    []
     """
 
     model: FurnitureModel
     place: Place
+    taken: list[tuple[float, float, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -51,8 +56,14 @@ class Furnisher:
         recolour: share of the pieces that get other colours.
         gloss: greatest specular strength of a piece.
 
-    >>> Furnisher.__name__
-    'Furnisher'
+    >>> import numpy as np
+    >>> one = np.ones(1, np.int64)
+    >>> sheet = FurnitureModel(np.ones((1, 3, 3), np.float32), np.ones((1, 3), np.float32),
+    ...     0 * one, one, (1.0, 1.0, 1.0), 0.0, 0.0, "seat", "Sheet", "Ann", "CC0-1.0")
+    >>> furnisher = Furnisher(FurnitureLibrary.of([sheet]), SceneBuilder(), FloorPlan(4.0, 3.0),
+    ...     Palette(Dice(0), 64), Dice(1), 0, (4.0, 3.0, 2.5))
+    >>> furnisher.at_wall(("seat",), (2.0, 2.0, 2.0)).model.name
+    'Sheet'
     """
 
     library: FurnitureLibrary
@@ -165,7 +176,6 @@ class Furnisher:
     def things_on(self, below: Standing, most: int, kinds: Sequence[str] = _THINGS) -> None:
         """Add up to ``most`` things where the upper side of a piece is level."""
         wide, deep, high = below.model.size_m
-        taken: list[tuple[float, float, float]] = []
         corners = torch.from_numpy(below.model.corners)
         limit = 0.6 * min(wide, deep)
         for _ in range(most):
@@ -181,11 +191,11 @@ class Furnisher:
             for _ in range(_TRIES):
                 x = self.dice.uniform(-0.5, 0.5) * max(wide - thing.size_m[0], 0.0)
                 y = self.dice.uniform(-0.5, 0.5) * max(deep - thing.size_m[1], 0.0)
-                if any(math.hypot(x - a, y - b) < 0.9 * (half + c) for a, b, c in taken):
+                if any(math.hypot(x - a, y - b) < 0.9 * (half + c) for a, b, c in below.taken):
                     continue
                 level = _level(corners, x, y, yaw, thing.size_m)
                 if level is not None:
-                    taken.append((x, y, half))
+                    below.taken.append((x, y, half))
                     self.put(thing, below.place.child((x, y, level), yaw))
                     break
 

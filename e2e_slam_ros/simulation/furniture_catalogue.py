@@ -116,7 +116,7 @@ def _model(entry: dict[str, str], licence: str) -> CatalogueModel | None:
         return None
     size = (wide, deep, high)
     kind = furniture_kind(entry.get("name", ""), entry.get("category", ""), size, elevation)
-    if kind is None or len(turn) not in (0, 9):
+    if kind is None or min(size) <= 0 or len(turn) not in (0, 9):
         return None
     return CatalogueModel(
         name=entry.get("name", path),

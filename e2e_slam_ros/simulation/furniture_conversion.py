@@ -13,11 +13,12 @@ from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.simulation.furniture_catalogue import CatalogueModel, read_catalogue
 from e2e_slam_ros.simulation.furniture_library import FurnitureModel
 from e2e_slam_ros.simulation.mesh_clusters import mesh_clusters
-from e2e_slam_ros.simulation.mesh_reduction import ColouredMesh, read_obj, reduce_mesh
+from e2e_slam_ros.simulation.mesh_reduction import ColouredMesh, read_obj, reduce_mesh, thin_leaves
 
 # Factor of the triangles by kind, and the share of the area that must be left: leaves are many.
 _MORE_FOR = {"plant": 3.0, "pot_plant": 2.0, "person": 1.5}
 _AREA_KEPT = {"plant": 0.35, "pot_plant": 0.35}
+_LEAFY = ("plant", "pot_plant")
 _BLACKEST = 0.06
 
 
@@ -53,8 +54,10 @@ def _converted(entry: CatalogueModel, obj: Path, most: int) -> FurnitureModel:
     low, extent = turned.min(axis=(0, 1)), np.ptp(turned.reshape(-1, 3), axis=0)
     scaled = (turned - low) / np.maximum(extent, 1e-9) * size - [size[0] / 2, size[1] / 2, 0.0]
     limit = int(most * _MORE_FOR.get(entry.kind, 1.0))
-    few = reduce_mesh(ColouredMesh(scaled, mesh.colour, mesh.part), limit,
-                      _AREA_KEPT.get(entry.kind, 0.6))  # fmt: skip
+    whole = ColouredMesh(scaled, mesh.colour, mesh.part)
+    if entry.kind in _LEAFY:
+        whole = thin_leaves(whole, limit)
+    few = reduce_mesh(whole, limit, _AREA_KEPT.get(entry.kind, 0.6))
     if few is None:
         raise DataError.from_parts(
             "reduced model", "another shape", "the original's area and box", "leave it out"

@@ -18,7 +18,9 @@ _FEWEST = 8
 # Area and box of a reduced mesh, relative to the original. Outside it has lost its shape.
 _AREA_KEPT, _BOX_KEPT = 0.6, 0.93
 # Loose triangles cannot be joined. More than this, relative to what was asked for, is refused.
-_TOO_MANY = 2.5
+_TOO_MANY = 4.0
+# A mesh of leaves is thinned to this many times the triangles that it is then reduced to.
+_LEAVES_LEFT = 4
 # Points of a triangle where its texture is looked up.
 _BARYCENTRIC = np.array([[1, 1, 1], [4, 1, 1], [1, 4, 1], [1, 1, 4]]) / [[3], [6], [6], [6]]
 
@@ -90,6 +92,36 @@ def _colours(material: Any, uv: Floats, count: int) -> Floats:
     hue = base / base.max() if base.max() > 0 else np.ones(3)
     colours: Floats = image[row, column].mean(axis=1) / 255.0 * hue
     return colours
+
+
+def thin_leaves(mesh: ColouredMesh, most: int, seed: int = 0) -> ColouredMesh:
+    """Return a plant with a random share of its loose parts, whole ones, largest ones first.
+
+    A part is a set of triangles that touch. Half of the room for triangles goes to the largest
+    parts, pots and trunks, and half to leaves drawn at random.
+
+    Args:
+        most: triangles that the plant is to be reduced to afterwards.
+    """
+    limit = _LEAVES_LEFT * most
+    if len(mesh.corners) <= limit:
+        return mesh
+    o3d = _open3d()
+    whole = o3d.geometry.TriangleMesh(
+        o3d.utility.Vector3dVector(mesh.corners.reshape(-1, 3)),
+        o3d.utility.Vector3iVector(np.arange(3 * len(mesh.corners)).reshape(-1, 3)),
+    )
+    whole.remove_duplicated_vertices()
+    part = np.asarray(whole.cluster_connected_triangles()[0])
+    count, area = np.bincount(part), np.bincount(part, _areas(mesh.corners))
+    mean = area / count
+    by_area = np.argsort(-area, kind="stable")
+    large = by_area[np.cumsum(count[by_area]) <= limit // 2]
+    rest = np.setdiff1d(np.arange(len(count)), large)
+    # Leaves of many small triangles cost the most and show the least.
+    order = np.argsort(np.random.default_rng(seed).random(len(rest)) / mean[rest])
+    leaves = rest[order][np.cumsum(count[rest[order]]) <= limit // 2]
+    return _taken(mesh, np.isin(part, np.concatenate([large, leaves])))
 
 
 def reduce_mesh(

@@ -17,7 +17,7 @@ from e2e_slam_ros.simulation.furniture_conversion import convert_catalogue
 from e2e_slam_ros.simulation.furniture_file import furniture_digest, load_furniture
 from e2e_slam_ros.simulation.furniture_kinds import furniture_kind
 from e2e_slam_ros.simulation.furniture_library import FurnitureLibrary, FurnitureModel
-from e2e_slam_ros.simulation.mesh_reduction import ColouredMesh, reduce_mesh
+from e2e_slam_ros.simulation.mesh_reduction import ColouredMesh, reduce_mesh, thin_leaves
 
 from .furniture_models import box_corners, library, write_catalogue
 
@@ -122,6 +122,24 @@ def test_reduction_keeps_shape_and_colours() -> None:
     side = few.corners[..., 0].mean(axis=1)
     clear = np.abs(side) > 0.05
     assert ((few.colour[:, 2] > 0.5) == (side < 0))[clear].all()
+
+
+def test_plants_keep_their_pots_and_some_leaves() -> None:
+    pytest.importorskip("open3d")
+    pot = box_corners(0.3, 0.3, 0.3, steps=8).astype(np.float64)
+    random = np.random.default_rng(0)
+    quad = np.array([[0, 0, 0], [0.1, 0, 0], [0.1, 0.02, 0], [0, 0.02, 0]])
+    leaf = quad[[[0, 1, 3], [1, 2, 3]]]
+    leaves = (leaf[None] + random.random((4000, 1, 1, 3))).reshape(-1, 3, 3)
+    corners = np.concatenate([leaves, pot])
+    plant = ColouredMesh(corners, random.random((len(corners), 3)), np.zeros(len(corners), int))
+    thin = thin_leaves(plant, most=500)
+    assert 1800 < len(thin.corners) <= 2000
+    assert np.array_equal(thin.corners[-len(pot) :], pot)
+    # No leaf is cut in two.
+    assert (len(thin.corners) - len(pot)) % 2 == 0
+    few = thin_leaves(ColouredMesh(pot, pot[:, 0], np.zeros(len(pot), int)), most=500)
+    assert len(few.corners) == len(pot)
 
 
 def test_a_mesh_that_loses_its_shape_is_refused() -> None:
