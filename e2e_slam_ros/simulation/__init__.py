@@ -1,7 +1,8 @@
 """Procedural indoor scenes: random furnished rooms and a ray caster with exact depth.
 
-`generate_scene` makes a room from a seed, `generate_furnished_scene` one with models of a library. `render` makes images, depths and normals of scenes on
-any device; training uses it directly. `ProceduralReader` offers a room as a recorded sequence.
+`generate_scene` makes a room from a seed, `generate_furnished_scene` one with models of a library.
+`render` makes images, depths and normals of scenes on any device; training uses it directly.
+`ProceduralReader` offers a room as a recorded sequence.
 """
 
 from __future__ import annotations
