@@ -62,10 +62,12 @@ def render_room(
     dice = Dice(seed, stream=_STREAM)
     scene, close = _room(config, seed, device)
     count = config.pairs_per_room
-    T_map_camera = _poses(scene, config, seed)
+    # Cameras are placed on the CPU: many small steps, each decided by the one before.
+    plan = scene.to("cpu")
+    T_map_camera = _poses(plan, config, seed)
     T_map_camera[:, :, :3, :3] @= _extra_rotation(config, dice, count)[:, None]
     if close:
-        T_map_camera[count - close :] = close_pairs(scene, close, seed)
+        T_map_camera[count - close :] = close_pairs(plan, close, seed)
     intrinsics = _intrinsics(config, dice, count)
     views = render(
         [scene],
