@@ -11,12 +11,16 @@ Item = TypeVar("Item")
 
 
 def prepared_ahead(
-    make: Callable[[int], Item], first: int, last: int, ahead: int
+    make: Callable[[int], Item], first: int, last: int, ahead: int, threads: int = 1
 ) -> Generator[tuple[int, Item], None, None]:
     """Yield ``(step, make(step))`` for steps ``first`` to ``last`` - 1, in order.
 
-    One more thread makes up to ``ahead`` items before they are asked for. An error
-    in ``make`` is raised when its step is reached. Closing the iterator ends the thread.
+    Further threads make up to ``ahead`` items before they are asked for. An error
+    in ``make`` is raised when its step is reached. Closing the iterator ends the threads.
+
+    Args:
+        make: called by several threads at once where there are several.
+        threads: how many make items; more than ``ahead`` are of no use.
     """
     if ahead == 0:
         for step in range(first, last):
@@ -24,7 +28,7 @@ def prepared_ahead(
         return
     waiting: deque[Future[Item]] = deque()
     coming = iter(range(first, last))
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
         try:
             for step in range(first, last):
                 while len(waiting) <= ahead:

@@ -136,12 +136,13 @@ def _head(path: Path, expected: str) -> bytes:
 
 def _is_pickle(head: bytes) -> bool:
     """Return whether the file is a zip archive (torch) or a bare pickle (torch before 1.6)."""
-    return head[:2] == b"PK" or head[:1] == b"\x80"
+    # The length that a safetensors file starts with may have these bytes, too.
+    return not _is_safetensors(head) and (head[:2] == b"PK" or head[:1] == b"\x80")
 
 
 def _is_safetensors(head: bytes) -> bool:
-    """Return whether the file starts with a length and then JSON."""
-    return head[_LENGTH_BYTES : _LENGTH_BYTES + 1] == b"{"
+    """Return whether the file starts with a length below 2^40 and then JSON."""
+    return head[5 : _LENGTH_BYTES + 1] == b"\0\0\0{"
 
 
 def _unpickled(path: Path, head: bytes) -> object:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import torch
 
 from e2e_slam_ros.config.errors import PoseError
+from e2e_slam_ros.geometry.full_precision import full_precision
 
 # Below this theta^2 the closed forms lose digits to cancellation and the series below, cut after
 # five terms, are exact to the last bit of a double.
@@ -27,6 +28,7 @@ def hat(vector: torch.Tensor) -> torch.Tensor:
     return rows.reshape(*vector.shape[:-1], 3, 3)
 
 
+@full_precision
 def exp(xi: torch.Tensor) -> torch.Tensor:
     """Return the motion of a twist.
 
@@ -46,6 +48,7 @@ def exp(xi: torch.Tensor) -> torch.Tensor:
     return assemble(rotation, (jacobian @ rho.unsqueeze(-1)).squeeze(-1))
 
 
+@full_precision
 def log(transform: torch.Tensor) -> torch.Tensor:
     """Return the twist of a motion; the inverse of `exp` for rotations below pi.
 
@@ -68,10 +71,17 @@ def log(transform: torch.Tensor) -> torch.Tensor:
     return torch.cat([rho, phi], dim=-1)
 
 
+@full_precision
 def inverse(transform: torch.Tensor) -> torch.Tensor:
     """Return the inverse of rigid matrices (..., 4, 4), exactly orthogonal where the input is."""
     rotation = transform[..., :3, :3].transpose(-1, -2)
     return assemble(rotation, -(rotation @ transform[..., :3, 3:]).squeeze(-1))
+
+
+@full_precision
+def compose(T_a_b: torch.Tensor, T_b_c: torch.Tensor) -> torch.Tensor:
+    """Return T_a_c (..., 4, 4), in the precision of the motions also under `torch.autocast`."""
+    return T_a_b @ T_b_c
 
 
 def assemble(rotation: torch.Tensor, translation: torch.Tensor) -> torch.Tensor:
@@ -82,6 +92,7 @@ def assemble(rotation: torch.Tensor, translation: torch.Tensor) -> torch.Tensor:
     return torch.cat([top, bottom], dim=-2)
 
 
+@full_precision
 def transform_points(transform: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """Return ``T p`` for ``points`` (..., N, 3), metres, and ``transform`` (..., 4, 4)."""
     rotation = transform[..., :3, :3]

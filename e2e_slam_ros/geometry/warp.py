@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from e2e_slam_ros.geometry.full_precision import full_precision
 from e2e_slam_ros.geometry.projection import MIN_Z_M, pixel_grid, pixel_rays
 from e2e_slam_ros.geometry.sampling import inside, sample_bilinear
 
@@ -34,6 +35,7 @@ class Warp:
     uv: torch.Tensor
 
 
+@full_precision
 def inverse_warp(
     source: torch.Tensor,
     target_depth: torch.Tensor,

@@ -15,10 +15,10 @@ _MOST_LEAVES = 1 << 13
 # The first guess of a query leaf looks into _GUESSED leaves of the _WIDE_GUESSED nearest boxes.
 _GUESSED = 2
 _WIDE_GUESSED = 2
-# Rows of distances computed at once. They should fit into the processor's cache.
-_ROWS = 2048
+# Rows of distances computed at once. They should fit into a CPU's cache, and fill a GPU.
+_CPU_ROWS, _GPU_ROWS = 2048, 1 << 20
 # Pairs of wide boxes opened at once. Each pair has 64 pairs of leaves.
-_OPENED = 16384
+_CPU_OPENED, _GPU_OPENED = 16384, 1 << 17
 _INDEX_BITS = 0xFFFFFFFF
 
 
@@ -96,7 +96,8 @@ def nearest_in_tree(queries: PointTree, others: PointTree) -> torch.Tensor:
         others.wide_high.unsqueeze(1),
     )
     opened = torch.nonzero(gaps <= wide_bound.unsqueeze(1))
-    for pairs in opened.split(_OPENED):
+    on_cpu = opened.device.type == "cpu"
+    for pairs in opened.split(_CPU_OPENED if on_cpu else _GPU_OPENED):
         mine, theirs = _leaf_pairs(queries, others, leaf_bound, pairs)
         _improve(best, queries, others, mine, theirs, bound, guess)
     found = torch.empty(queries.count, dtype=torch.int64, device=best.device)
@@ -170,7 +171,8 @@ def _improve(
     pair, place = useful.nonzero(as_tuple=True)
     query, leaf = mine[pair] * queries.points.shape[2] + place, theirs[pair]
     flat, size = queries.points.flatten(1), others.points.shape[2]
-    for asked, looked in zip(query.split(_ROWS), leaf.split(_ROWS), strict=True):
+    rows = _CPU_ROWS if query.device.type == "cpu" else _GPU_ROWS
+    for asked, looked in zip(query.split(rows), leaf.split(rows), strict=True):
         total: torch.Tensor | None = None
         for here, there in zip(flat, others.points, strict=True):
             step = there.index_select(0, looked)  # a copy: safe to change in place

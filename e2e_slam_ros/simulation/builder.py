@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
 
-from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, FACES, HULL, Lamps, Scene, Surfaces
+from e2e_slam_ros.simulation.furniture_library import FurnitureModel
+from e2e_slam_ros.simulation.placed_mesh import PlacedMesh, joined, place_model
+from e2e_slam_ros.simulation.scene import (
+    BALL,
+    BOX,
+    CYLINDER,
+    FACES,
+    HULL,
+    MESH,
+    Lamps,
+    Scene,
+    Surfaces,
+)
 
 Vector = tuple[float, float, float]
 
@@ -86,6 +98,7 @@ class SceneBuilder:
     """
 
     primitives: list[_Primitive] = field(default_factory=list)
+    meshes: list[PlacedMesh] = field(default_factory=list)
 
     def hull(self, size: Vector, faces: Faces) -> None:
         """Add the room, a box of ``size`` on the floor. Call this method first.
@@ -130,6 +143,23 @@ class SceneBuilder:
         rotation = _turn(place.yaw, "z")
         self.primitives.append((BALL, place.move(centre), size, rotation, (material,) * FACES))
 
+    def mesh(
+        self,
+        place: Place,
+        model: FurnitureModel,
+        materials: Sequence[Material],
+        scale: Vector = (1.0, 1.0, 1.0),
+    ) -> None:
+        """Add a model of a library that stands on the place; see `place_mesh` for materials."""
+        rotation, position = _turn(place.yaw, "z"), torch.tensor((place.x, place.y, place.z))
+        placed = place_model(model, rotation, position, materials, scale)
+        self.meshes.append(placed)
+        size = 2.0 * placed.half
+        for centre, extent in zip(placed.centre.tolist(), size.tolist(), strict=True):
+            # The triangles have their own materials.
+            faces = (materials[0],) * FACES
+            self.primitives.append((MESH, tuple(centre), tuple(extent), rotation, faces))
+
     def build(self, textures: torch.Tensor, lamps: Lamps) -> Scene:
         """Return the scene on the CPU, exposure 1."""
         kinds, centres, sizes, rotations, materials = zip(*self.primitives, strict=True)
@@ -146,6 +176,7 @@ class SceneBuilder:
             textures=textures,
             lamps=lamps,
             exposure=torch.ones(()),
+            meshes=joined(self.meshes, kind, textures) if self.meshes else None,
         )
 
 

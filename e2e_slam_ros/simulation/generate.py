@@ -22,27 +22,31 @@ Piece = Callable[[SceneBuilder, Place, Vector, Palette, Dice], None]
 
 
 @dataclass(frozen=True)
-class _Offer:
-    """A piece of furniture with its smallest and largest size in metres."""
+class PieceOffer:
+    """A piece of furniture with its smallest and largest size in metres.
+
+    >>> AT_WALL[0].low
+    (0.6, 0.26, 0.8)
+    """
 
     piece: Piece
     low: Vector
     high: Vector
 
 
-_AT_WALL = (
-    _Offer(furniture.shelf, (0.6, 0.26, 0.8), (1.4, 0.38, 2.1)),
-    _Offer(furniture.shelf, (0.6, 0.26, 1.6), (1.2, 0.38, 2.1)),
-    _Offer(furniture.sofa, (1.4, 0.8, 0.75), (2.2, 0.95, 0.9)),
-    _Offer(furniture.sofa, (0.8, 0.8, 0.75), (1.0, 0.9, 0.95)),
-    _Offer(furniture.desk, (1.1, 0.6, 0.7), (1.7, 0.8, 0.78)),
-    _Offer(furniture.cabinet, (0.7, 0.4, 0.6), (1.6, 0.5, 1.0)),
-    _Offer(furniture.cabinet, (0.7, 0.5, 1.7), (1.4, 0.62, 2.1)),
-    _Offer(furniture.bed, (0.95, 1.95, 0.8), (1.7, 2.1, 1.1)),
-    _Offer(furniture.table, (0.9, 0.5, 0.7), (1.5, 0.7, 0.95)),
-    _Offer(furniture.floor_lamp, (0.3, 0.3, 1.4), (0.45, 0.45, 1.75)),
-    _Offer(furniture.plant, (0.4, 0.4, 0.7), (0.7, 0.7, 1.5)),
-    _Offer(furniture.cartons, (0.4, 0.35, 0.4), (0.7, 0.5, 1.2)),
+AT_WALL: tuple[PieceOffer, ...] = (
+    PieceOffer(furniture.shelf, (0.6, 0.26, 0.8), (1.4, 0.38, 2.1)),
+    PieceOffer(furniture.shelf, (0.6, 0.26, 1.6), (1.2, 0.38, 2.1)),
+    PieceOffer(furniture.sofa, (1.4, 0.8, 0.75), (2.2, 0.95, 0.9)),
+    PieceOffer(furniture.sofa, (0.8, 0.8, 0.75), (1.0, 0.9, 0.95)),
+    PieceOffer(furniture.desk, (1.1, 0.6, 0.7), (1.7, 0.8, 0.78)),
+    PieceOffer(furniture.cabinet, (0.7, 0.4, 0.6), (1.6, 0.5, 1.0)),
+    PieceOffer(furniture.cabinet, (0.7, 0.5, 1.7), (1.4, 0.62, 2.1)),
+    PieceOffer(furniture.bed, (0.95, 1.95, 0.8), (1.7, 2.1, 1.1)),
+    PieceOffer(furniture.table, (0.9, 0.5, 0.7), (1.5, 0.7, 0.95)),
+    PieceOffer(furniture.floor_lamp, (0.3, 0.3, 1.4), (0.45, 0.45, 1.75)),
+    PieceOffer(furniture.plant, (0.4, 0.4, 0.7), (0.7, 0.7, 1.5)),
+    PieceOffer(furniture.cartons, (0.4, 0.35, 0.4), (0.7, 0.5, 1.2)),
 )
 
 
@@ -91,8 +95,8 @@ def _furnish(build: SceneBuilder, plan: FloorPlan, palette: Palette, dice: Dice)
     if dice.chance(0.7):
         _dining(build, plan, palette, dice)
     for _ in range(dice.integer(6, 10)):
-        offer = dice.choice(_AT_WALL)
-        size = _between(offer, dice)
+        offer = dice.choice(AT_WALL)
+        size = between(offer, dice)
         place = plan.against_wall(size[0], size[1], dice)
         if place is not None:
             offer.piece(build, place, size, palette, dice)
@@ -126,7 +130,8 @@ def _dining(build: SceneBuilder, plan: FloorPlan, palette: Palette, dice: Dice) 
             furniture.chair(build, seat, (0.42, 0.42, dice.uniform(0.82, 1.0)), palette, dice)
 
 
-def _between(offer: _Offer, dice: Dice) -> Vector:
+def between(offer: PieceOffer, dice: Dice) -> Vector:
+    """Return a random size of a piece, metres."""
     a, b, c = (dice.uniform(low, high) for low, high in zip(offer.low, offer.high, strict=True))
     return a, b, c
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL
+from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, MESH
 
 Interval = tuple[torch.Tensor, torch.Tensor]
 Components = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -45,6 +45,7 @@ INTERVALS: dict[int, Callable[[Components, Components], Interval]] = {
     BOX: cube_interval,
     CYLINDER: cylinder_interval,
     BALL: ball_interval,
+    MESH: cube_interval,  # the box around its triangles
 }
 
 

@@ -1,8 +1,9 @@
 """First hits of all pixels of a batch of views.
 
 The image is divided into tiles of 16x16 pixels. A primitive is tested only on the tiles that its
-box can touch. A pixel therefore costs only a few intersections, however many primitives the room
-has. Every step is one tensor operation over all (primitive, tile) pairs of all views.
+box can touch; `mesh_cast` tests the triangles of meshes. A pixel therefore costs only a few
+intersections, however many primitives the room has. Every step is one tensor operation over all
+(primitive, tile) pairs of all views.
 """
 
 from __future__ import annotations
@@ -13,10 +14,18 @@ from dataclasses import dataclass
 import torch
 
 from e2e_slam_ros.simulation.intersect import INTERVALS, Components, cube_interval
-from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, Scene
+from e2e_slam_ros.simulation.mesh_cast import (
+    NEAR_M,
+    TILE,
+    MeshTable,
+    TriangleViews,
+    cast_triangles,
+    mesh_table,
+    pack,
+    triangle_views,
+)
+from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, MESH, Scene
 
-TILE = 16
-NEAR_M = 0.02
 # Pairs per step. Few enough to keep temporaries in a CPU's cache, enough to fill a GPU.
 _CPU_PAIRS, _GPU_PAIRS = 256, 65536
 
@@ -34,6 +43,7 @@ class ViewTable:
         matrix: (R, 3, 3), rotation and scale from a camera-frame direction to the unit frame.
         centre: (R, 3), primitive centre in the camera frame, metres.
         axes: (R, 3, 3), columns are its half axes in the camera frame, metres.
+        meshes: triangles of the concatenated scenes, or None where no scene has any.
 
     >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
     >>> from e2e_slam_ros.simulation.scene import Lamps
@@ -57,6 +67,7 @@ class ViewTable:
     matrix: torch.Tensor
     centre: torch.Tensor
     axes: torch.Tensor
+    meshes: MeshTable | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +77,8 @@ class Hits:
     Attributes:
         depth: (B, H, W), z in metres.
         row: (B, H, W) int64, row of the `ViewTable`.
+        triangle: (B, H, W) int64, triangle of the concatenated scenes, -1 where the pixel shows
+            none. None where no scene has any.
 
     >>> hits = Hits(torch.full((1, 2, 2), 3.0), torch.zeros(1, 2, 2, dtype=torch.int64))
     >>> hits.depth.shape
@@ -74,6 +87,7 @@ class Hits:
 
     depth: torch.Tensor
     row: torch.Tensor
+    triangle: torch.Tensor | None = None
 
 
 def view_table(scenes: Sequence[Scene], T_map_camera: torch.Tensor) -> ViewTable:
@@ -111,6 +125,7 @@ def view_table(scenes: Sequence[Scene], T_map_camera: torch.Tensor) -> ViewTable
         matrix=(scaled @ turn).float(),
         centre=-(turn.transpose(1, 2) @ away).squeeze(-1).float(),
         axes=axes.float(),
+        meshes=mesh_table(scenes, pose),
     )
 
 
@@ -143,17 +158,37 @@ def cast(table: ViewTable, intrinsics: torch.Tensor, height: int, width: int) ->
             tile = ((view * rows + v) * cols + u)[:, None].expand_as(keys)
             # The smallest key does not depend on the order of the pairs: deterministic.
             nearest.scatter_reduce_(0, tile, keys, "amin")
+    triangles = None
+    if table.meshes is not None:
+        pairs = pairs[kinds == MESH]
+        triangles = triangle_views(table.meshes, table.view, table.primitive, pairs[:, 0])
+        cast_triangles(triangles, table.view, pairs, x, y, nearest)
     whole = nearest.reshape(views, rows, cols, TILE, TILE).transpose(2, 3)
     whole = whole.reshape(views, rows * TILE, cols * TILE)[:, :height, :width]
     bits = whole.contiguous().view(torch.int64)
-    return Hits((bits >> 32).to(torch.int32).view(torch.float32), bits & 0xFFFFFFFF)
+    depth, low = (bits >> 32).to(torch.int32).view(torch.float32), bits & 0xFFFFFFFF
+    if triangles is None:
+        return Hits(depth, low)
+    return Hits(depth, *_parted(low, len(table.kind), triangles))
+
+
+def _parted(
+    low: torch.Tensor, rows: int, triangles: TriangleViews
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return table rows and triangles (-1 for none) of the keys' lower halves."""
+    entry = low - rows
+    on_mesh, entry = entry >= 0, entry.clamp_min(0)
+    if len(triangles.row) == 0:
+        return low, torch.full_like(low, -1)
+    row = torch.where(on_mesh, triangles.row[entry], low)
+    return row, torch.where(on_mesh, triangles.triangle[entry], -1)
 
 
 def _hull_keys(table: ViewTable, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the keys (B, H, W) of the room's walls. Every ray leaves the room through a wall."""
     origin, direction = _ray(table, table.hull, x, y)
     _, leave = cube_interval(origin, direction)
-    return _pack(leave.clamp_min(NEAR_M), table.hull[:, None, None])
+    return pack(leave.clamp_min(NEAR_M), table.hull[:, None, None])
 
 
 def _solid_keys(
@@ -166,7 +201,7 @@ def _solid_keys(
     enter, leave = INTERVALS[kind](*_ray(table, row, x, y))
     hit = (enter <= leave) & (enter > NEAR_M)
     far = torch.finfo(torch.float32).max
-    key = _pack(enter.masked_fill_(~hit, far), row[:, None, None])
+    key = pack(enter.masked_fill_(~hit, far), row[:, None, None])
     return key.flatten(1)
 
 
@@ -182,16 +217,6 @@ def _ray(
     down = (m[:, :, 1, None] * y[:, None]).unsqueeze(3)
     dx, dy, dz = (along[:, i] + down[:, i] for i in range(3))
     return (o[:, 0], o[:, 1], o[:, 2]), (dx, dy, dz)
-
-
-def _pack(depth: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
-    """Return float64 numbers that sort like (depth, row).
-
-    The bit patterns of positive floats sort like integers. The upper 32 bits hold the depth and
-    the lower 32 bits the row. Read as float64 the numbers are finite, and `amin` supports float64.
-    """
-    upper = depth.contiguous().view(torch.int32).to(torch.int64) << 32
-    return (upper | row).view(torch.float64)
 
 
 def _touched_tiles(table: ViewTable, k: torch.Tensor, rows: int, cols: int) -> torch.Tensor:

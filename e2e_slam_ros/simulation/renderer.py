@@ -131,9 +131,18 @@ class Renderer:
         direction = rays[:, :2].transpose(0, 1).reshape(2, -1)
         ray = _turned(turn, rays)
         point = (ray * depth.reshape(count, -1) + shift).reshape(3, -1)
-        hit = look_up(self._surfaces, table, row, direction, depth, point)
+        triangle = None
+        if hits.triangle is not None:
+            triangle = hits.triangle[views, rows].reshape(-1)
+        hit = look_up(self._surfaces, table, row, direction, depth, point, triangle)
         eye = ray.reshape(3, -1) * -(1.0 + direction.square().sum(0)).rsqrt()
-        cosine = (eye * hit.normal).sum(0).clamp_min(0.05)
+        facing = (eye * hit.normal).sum(0)
+        if triangle is not None:
+            # Triangles have two sides.
+            behind = (facing < 0) & (triangle >= 0)
+            hit.normal.copy_(torch.where(behind, -hit.normal, hit.normal))
+            facing = torch.where(behind, -facing, facing)
+        cosine = facing.clamp_min(0.05)
         # On a slanted surface the footprint lies between the pixel's long and short side.
         texels = (self._atlas.size / k[:, 0, 0])[:, None].expand(count, height * width)
         apart = depth * hit.repeats_per_m * texels.reshape(-1) * cosine.rsqrt()

@@ -13,12 +13,13 @@ HULL = 0  # a cube seen from inside: the room itself, always primitive 0
 BOX = 1
 CYLINDER = 2
 BALL = 3
+MESH = 4  # a box around a run of the scene's triangles
 
 # Faces of a box: 2 * axis + (1 on the positive side). A cylinder has face 0 (mantle) and the caps
 # 4 and 5, a ball has face 0.
 FACES = 6
 
-Part = TypeVar("Part", "Scene", "Surfaces", "Lamps")
+Part = TypeVar("Part", "Scene", "Surfaces", "Lamps", "Meshes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +68,32 @@ class Lamps:
 
 
 @dataclass(frozen=True, eq=False)
+class Meshes:
+    """T triangles of a scene with P primitives. Each primitive of kind MESH holds a run of them.
+
+    Attributes:
+        first, count: (P,) int64, run of each primitive; count is 0 for other kinds.
+        corners: (T, 3, 3) float32, metres, map frame. Triangles have two sides.
+        surfaces: appearance of the triangles; every tensor is (T, ...), as of a flat face.
+
+    >>> one, ones = torch.ones(1, dtype=torch.int64), torch.ones(1, 4)
+    >>> look = Surfaces(ones[:, :3], ones, ones, ones[:, :3], ones)
+    >>> Meshes(0 * one, one, torch.eye(3)[None], look).corners.shape
+    torch.Size([1, 3, 3])
+    """
+
+    first: torch.Tensor
+    count: torch.Tensor
+    corners: torch.Tensor
+    surfaces: Surfaces
+
+
+@dataclass(frozen=True, eq=False)
 class Scene:
     """A closed room. Map frame: z up, origin on the floor below the room's centre, metres.
 
     Attributes:
-        kind: (P,) int64, one of HULL, BOX, CYLINDER, BALL; kind[0] is HULL and no other.
+        kind: (P,) int64, one of HULL, BOX, CYLINDER, BALL, MESH; kind[0] is HULL and no other.
         centre: (P, 3) float32.
         half: (P, 3) float32, half sizes along the primitive's own axes (radii).
         rotation: (P, 3, 3) float32, columns are the primitive's axes in the map frame.
@@ -79,6 +101,7 @@ class Scene:
         textures: (layers, S, S, 3) float32, linear, periodic, S a power of two.
         lamps: the light.
         exposure: () float32, the factor from radiance to the camera's response.
+        meshes: triangles of the primitives of kind MESH, or None.
 
     >>> from e2e_slam_ros.simulation.builder import Material, SceneBuilder
     >>> build = SceneBuilder()
@@ -96,6 +119,7 @@ class Scene:
     textures: torch.Tensor
     lamps: Lamps
     exposure: torch.Tensor
+    meshes: Meshes | None = None
 
     def __len__(self) -> int:
         return int(self.kind.shape[0])

@@ -6,17 +6,19 @@ the tiled ray caster with them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from e2e_slam_ros.simulation.intersect import INTERVALS
-from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, Scene
+from e2e_slam_ros.simulation.scene import BALL, BOX, CYLINDER, HULL, MESH, Scene
 
 
 def distance(scene: Scene, points: torch.Tensor) -> torch.Tensor:
     """Return the distance from points to the nearest surface; negative inside a solid.
 
     The distance is exact outside boxes and cylinders. For a ball it is exact, for any other
-    ellipsoid it is a lower bound.
+    ellipsoid it is a lower bound. A mesh counts as the boxes of its runs of triangles.
 
     Args:
         points: (N, 3), metres, map frame.
@@ -39,10 +41,29 @@ def distance(scene: Scene, points: torch.Tensor) -> torch.Tensor:
     return each.amin(-1)
 
 
+def between_heights(scene: Scene, low: float, high: float) -> Scene:
+    """Return the room and the solids between two heights, for `distance` and `first_hit` alone.
+
+    Solids that lie wholly below ``low`` or above ``high`` are left out, in metres.
+    """
+    reach = (scene.rotation[:, 2].abs() * scene.half).sum(-1)
+    z = scene.centre[:, 2]
+    kept = (scene.kind == HULL) | ((z + reach > low) & (z - reach < high))
+    return replace(
+        scene,
+        kind=scene.kind[kept],
+        centre=scene.centre[kept],
+        half=scene.half[kept],
+        rotation=scene.rotation[kept],
+    )
+
+
 def first_hit(
     scene: Scene, origins: torch.Tensor, directions: torch.Tensor, near: float = 0.02
 ) -> torch.Tensor:
     """Return the ray parameter of the first surface, (N,): metres for unit directions.
+
+    A mesh counts as the boxes of its runs of triangles.
 
     Args:
         origins, directions: (N, 3), map frame.
@@ -53,7 +74,7 @@ def first_hit(
     o = torch.einsum("pij,npi->npj", scene.rotation, away) * inverse_half
     d = torch.einsum("pij,ni->npj", scene.rotation, directions.to(scene.centre)) * inverse_half
     best = torch.full((len(origins),), torch.inf, device=scene.device)
-    for kind in (HULL, BOX, CYLINDER, BALL):
+    for kind in (HULL, BOX, CYLINDER, BALL, MESH):
         chosen = scene.kind == kind
         ox, oy, oz = o[:, chosen].unbind(-1)
         dx, dy, dz = d[:, chosen].unbind(-1)

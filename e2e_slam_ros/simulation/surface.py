@@ -16,7 +16,8 @@ class SurfaceTable:
     """Faces of all primitives of a batch of scenes as columns, for fast gathering.
 
     Attributes:
-        faces: (18, P * 6) float32: normal 3, u_axis 4, v_axis 4, tint 3, finish 4.
+        faces: (18, P * 6 + T) float32: normal 3, u_axis 4, v_axis 4, tint 3, finish 4; first the
+            primitives' faces, then the triangles.
         kind, half, rotation: (P,), (P, 3), (P, 3, 3) of the concatenated scenes.
 
     >>> kind = torch.zeros(1, dtype=torch.int64)
@@ -60,9 +61,10 @@ class HitSurface:
 
 def surface_table(scenes: Sequence[Scene]) -> SurfaceTable:
     """Return the faces of all scenes, in the order of the `ViewTable`'s primitives."""
-    rows = torch.cat([_face_rows(scene.surfaces) for scene in scenes])
+    rows = [_face_rows(scene.surfaces).flatten(0, 1) for scene in scenes]
+    rows += [_face_rows(scene.meshes.surfaces) for scene in scenes if scene.meshes is not None]
     return SurfaceTable(
-        faces=rows.reshape(-1, rows.shape[-1]).t().contiguous(),
+        faces=torch.cat(rows).t().contiguous(),
         kind=torch.cat([scene.kind for scene in scenes]),
         half=torch.cat([scene.half for scene in scenes]),
         rotation=torch.cat([scene.rotation for scene in scenes]),
@@ -76,6 +78,7 @@ def look_up(
     direction: torch.Tensor,
     depth: torch.Tensor,
     point: torch.Tensor,
+    triangle: torch.Tensor | None = None,
 ) -> HitSurface:
     """Return the surface at N hit points.
 
@@ -84,20 +87,26 @@ def look_up(
         direction: (2, N), normalised image coordinates of the pixels.
         depth: (N,), z in metres.
         point: (3, N), hit points in the map frame.
+        triangle: (N,) int64, hit triangle of the scenes, -1 for none; None for no triangles.
+            Normals of triangles are those of their front.
     """
     frame = torch.cat([table.origin, table.matrix.flatten(1)], dim=1).t().contiguous()
     f = frame.index_select(1, row)
     x, y = direction
     local = [f[i] + depth * (f[3 + 3 * i] * x + f[4 + 3 * i] * y + f[5 + 3 * i]) for i in range(3)]
     kind = table.kind[row]
-    round_shape = kind >= CYLINDER
+    round_shape = (kind == CYLINDER) | (kind == BALL)
     face = _box_face(local)
     # On a unit cylinder the larger of |z| and the distance from the axis is 1.
     radial = local[0] * local[0] + local[1] * local[1]
     mantle = round_shape & ((radial >= local[2] * local[2]) | (kind == BALL))
     face = torch.where(round_shape, (local[2] > 0).long() + 4, face).masked_fill_(mantle, 0)
     primitive = table.primitive[row]
-    g = surfaces.faces.index_select(1, primitive * FACES + face)
+    column = primitive * FACES + face
+    if triangle is not None:
+        first = len(surfaces.kind) * FACES
+        column = torch.where(triangle >= 0, first + triangle, column)
+    g = surfaces.faces.index_select(1, column)
     u = point[0] * g[3] + point[1] * g[4] + point[2] * g[5] + g[6]
     v = point[0] * g[7] + point[1] * g[8] + point[2] * g[9] + g[10]
     normal = g[:3]

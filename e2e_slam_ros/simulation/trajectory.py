@@ -11,7 +11,7 @@ from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.simulation.camera_pose import look_along
 from e2e_slam_ros.simulation.dice import Dice
 from e2e_slam_ros.simulation.scene import Scene
-from e2e_slam_ros.simulation.scene_queries import distance, first_hit
+from e2e_slam_ros.simulation.scene_queries import between_heights, distance, first_hit
 
 _HEADINGS = 36
 _SAMPLES = 8
@@ -87,6 +87,8 @@ def _walk(room: Scene, knots: int, style: MotionStyle, dice: Dice) -> torch.Tens
     """Return control points (knots, 3) whose spline keeps the clearance."""
     margin = style.clearance_m + 3 * _TREMOR_M * style.tremor
     low, high = 1.0, max(1.1, min(1.75, 2.0 * float(room.half[0, 2]) - style.clearance_m - 0.3))
+    # Whatever is farther above or below cannot be too near.
+    room = between_heights(room, low - margin, high + margin)
     spread = 2.0 * dice.rand(512, 3).double() - 1.0
     points = spread * room.half[0].double()
     points[:, 2] = 0.5 * (low + high) + 0.5 * (high - low) * spread[:, 2]

@@ -69,7 +69,7 @@ class TrainConfig(Settings):
     where: ClassVar[str] = "start from what --print-config prints"
     free_on_resume: ClassVar[tuple[str, ...]] = (
         "threads",
-        "prefetch",
+        "prefetch",  # and prefetch_threads
         "checkpoint_every",
         "evaluate_every",
         "log_every",
@@ -86,7 +86,8 @@ class TrainConfig(Settings):
         choices=("auto", "off", "bf16", "fp16"),
     )
     threads: int = leaf(1, "CPU threads of a process; 0 leaves the choice to torch", low=0)
-    prefetch: int = leaf(1, "batches prepared ahead, in one more thread; 0 none", low=0, high=16)
+    prefetch: int = leaf(1, "batches prepared ahead, in further threads; 0 none", low=0, high=64)
+    prefetch_threads: int = leaf(1, "threads that prepare batches", low=1, high=64)
     checkpoint_every: int = leaf(200, "steps between two saved states", low=1)
     evaluate_every: int = leaf(200, "steps between two validations", low=1)
     log_every: int = leaf(20, "steps that a line of metrics.jsonl is the mean of", low=1)

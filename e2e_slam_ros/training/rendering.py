@@ -23,17 +23,20 @@ class RenderedSet(Protocol):
         """Return what has no usable file yet."""
         ...
 
-    def render_missing(self, progress: bool = False) -> int:
+    def render_missing(self, progress: bool = False, processes: int = 1) -> int:
         """Render it and return how many files there were."""
         ...
 
 
-def render_missing(some: RenderedSet, what: str, context: RunContext) -> None:
+def render_missing(some: RenderedSet, what: str, context: RunContext, processes: int = 1) -> None:
     """Render what a set misses, and say so.
+
+    Args:
+        processes: how many to use.
 
     Raises:
         DataError: the folder cannot be written, the disk is full.
     """
     if missing := len(some.missing()):
         context.say(f"rendering {missing} {what} into {some.folder}")
-        some.render_missing(context.progress)
+        some.render_missing(context.progress, processes)

@@ -97,18 +97,21 @@ class Trainer:
     def run(self) -> TrainingOutcome:
         """Train until the last step or a signal; write the state and the weights.
 
-        SIGINT and SIGTERM end the run after the step that is under way; a second one at once.
+        SIGINT and SIGTERM end the run after the step that is under way, or after the last
+        validation; a second one at once.
 
         Raises:
             TrainingError: the training diverged, or the task refuses to go on. The last saved
                 state stays as it was.
         """
-        with StopRequest(self._log.say) as request, self._log.showing(self._done):
-            for stage in self._stages:
-                if self._done < stage.last and not self._stopping:
-                    self._run_stage(stage, request)
-        self._evaluate()
-        self._save()
+        with StopRequest(self._log.say) as request:
+            with self._log.showing(self._done):
+                for stage in self._stages:
+                    if self._done < stage.last and not self._stopping:
+                        self._run_stage(stage, request)
+            # Also a signal that comes now must not cost what was learnt.
+            self._evaluate()
+            self._save()
         return TrainingOutcome(
             self._done,
             self._steps,
@@ -123,7 +126,11 @@ class Trainer:
         first = max(stage.first, self._done)
         self._log.say(f"{stage.name}: steps {first} to {stage.last}")
         coming = prepared_ahead(
-            lambda step: source.batch(step, rank), first, stage.last, self._config.prefetch
+            lambda step: source.batch(step, rank),
+            first,
+            stage.last,
+            self._config.prefetch,
+            self._config.prefetch_threads,
         )
         started = time.monotonic()
         with closing(coming):

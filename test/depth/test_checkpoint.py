@@ -16,7 +16,7 @@ from e2e_slam_ros.depth.architectures import build_network
 from e2e_slam_ros.depth.checkpoint import load_weights, save_weights
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
-from e2e_slam_ros.depth.weights_file import read_metadata, write_weights
+from e2e_slam_ros.depth.weights_file import read_metadata, read_weights, write_weights
 
 
 def _state(network: DepthNetwork) -> dict[str, torch.Tensor]:
@@ -88,6 +88,19 @@ def test_the_unused_head_and_counters_may_be_missing(
     }
     torch.save({"state_dict": state}, tmp_path / "model.pth")
     assert _same(_load(tmp_path / "model.pth"), network)
+
+
+@pytest.mark.parametrize("length", [0x4B80, 0x4B50])
+def test_a_header_whose_length_looks_like_a_pickle(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "weights.safetensors"
+
+    def header(recipe: str) -> int:
+        write_weights(path, {"bias": torch.ones(3)}, {"recipe": recipe})
+        return int.from_bytes(path.read_bytes()[:8], "little")
+
+    assert header((length - header("")) * "x") == length  # it begins with b"\x80" or b"PK"
+    assert "recipe" in read_metadata(path)
+    assert "recipe" in read_weights(path, "weights").metadata
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -165,3 +165,16 @@ def test_check_similarity_accepts_scaled_motions() -> None:
 def test_check_similarity_refuses(diagonal: tuple[float, ...]) -> None:
     with pytest.raises(PoseError, match="loop: got .* expected a similarity"):
         se3.check_similarity(torch.diag(torch.tensor(diagonal, dtype=torch.float64)), "loop")
+
+
+def test_motions_stay_exact_under_autocast() -> None:
+    xi = torch.tensor([0.3, -0.2, 0.1, 0.2, -0.1, 0.3])
+    transform, points = se3.exp(xi), torch.rand(5, 3)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _close(se3.exp(xi), transform)
+        _close(se3.inverse(transform), torch.linalg.inv(transform), atol=1e-6)
+        twice = se3.compose(transform, transform)
+        _close(se3.log(transform), xi, atol=1e-6)
+        moved = se3.transform_points(transform, points)
+    _close(twice, transform @ transform, atol=1e-6)
+    _close(moved, points @ transform[:3, :3].T + transform[:3, 3], atol=1e-6)

@@ -15,6 +15,7 @@ from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.training.data.batch import PairBatch
 from e2e_slam_ros.training.learner import Learner
 from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
+from e2e_slam_ros.training.sc_sfm.task import SCSfMTask
 from e2e_slam_ros.training.state import load_last_state
 from training.conftest import Walls
 from training.running import Run
@@ -75,12 +76,12 @@ def test_a_stopped_run_goes_on_exactly_where_it_was(
 
 def test_batches_made_ahead_change_nothing(tiny: SCSfMConfig, tmp_path: Path) -> None:
     learners = []
-    for ahead in (0, 2):
-        config = tiny.with_values({"prefetch": ahead})
+    for ahead, threads in ((0, 1), (2, 1), (4, 3)):
+        config = tiny.with_values({"prefetch": ahead, "prefetch_threads": threads})
         run = Run(config, Walls(), tmp_path / str(ahead))
         run.trainer.run()
         learners.append(run.learner)
-    assert equal(*learners)
+    assert equal(learners[0], learners[1]) and equal(learners[0], learners[2])
 
 
 def test_it_learns(tiny: SCSfMConfig, out: Path) -> None:
@@ -102,6 +103,19 @@ def test_the_last_two_states_and_the_weights_are_kept(tiny: SCSfMConfig, out: Pa
         "step_00000006.safetensors",
     ]
     assert (out / "weights.safetensors").stat().st_size > 1e6
+
+
+def test_a_signal_during_the_last_validation_loses_nothing(
+    tiny: SCSfMConfig, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def validate(_: SCSfMTask, __: object) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return {}
+
+    monkeypatch.setattr(SCSfMTask, "validate", validate)
+    outcome = Run(tiny, Walls(), out).trainer.run()
+    assert not outcome.interrupted
+    assert (out / "weights.safetensors").is_file() and list((out / "state").iterdir())
 
 
 class Poisoned(Walls):

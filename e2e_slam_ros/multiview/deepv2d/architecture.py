@@ -18,6 +18,8 @@ class DeepV2DArchitecture:
         correlation_groups: 0 joins the features of both views in the volume (paper); else the
             volume holds correlations of so many groups of channels.
         matching: channels before view pooling.
+        weighted_views: the network says at each sample how much a view counts in the pooling; else
+            the plain mean (paper).
         volume: channels of the nested levels of a 3-D hourglass, finest first.
         volumes: stacked 3-D hourglasses; each gives a depth.
         planes: D, depths of the sweep.
@@ -37,6 +39,7 @@ class DeepV2DArchitecture:
     hourglasses: int
     correlation_groups: int
     matching: int
+    weighted_views: bool
     volume: tuple[int, ...]
     volumes: int
     planes: int
@@ -58,6 +61,7 @@ PAPER = DeepV2DArchitecture(
     hourglasses=2,
     correlation_groups=0,
     matching=32,
+    weighted_views=False,
     volume=(32, 80, 128, 176),
     volumes=2,
     planes=32,
@@ -69,7 +73,8 @@ PAPER = DeepV2DArchitecture(
 )
 
 # For two cores. Correlations of groups of channels (Guo et al. 2019) say what joined features
-# would have to learn, and need no wide layers. Planes in inverse depth are even in pixels.
+# would have to learn, and need no wide layers. Planes in inverse depth are even in pixels. A view
+# that sees little of the keyframe must not count as much as one that sees all of it.
 LIGHT = DeepV2DArchitecture(
     name="light",
     stem=(16, 32),
@@ -78,6 +83,7 @@ LIGHT = DeepV2DArchitecture(
     hourglasses=1,
     correlation_groups=16,
     matching=16,
+    weighted_views=True,
     volume=(16, 32, 48),
     volumes=2,
     planes=32,

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.geometry.full_precision import full_precision
 from e2e_slam_ros.geometry.projection import pixel_grid
 from e2e_slam_ros.multiview.deepv2d.architecture import DeepV2DArchitecture
 
@@ -101,6 +102,7 @@ def _grid(
     return torch.stack([x, y], dim=-1).reshape(len(pose), -1, width, 2)
 
 
+@full_precision
 def T_source_target_of(T_camera_map: torch.Tensor) -> torch.Tensor:
     """Return G_j G_1^-1 of the frames after the first: (B, N, 4, 4) to (B, N - 1, 4, 4).
 

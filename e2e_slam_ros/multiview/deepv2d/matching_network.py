@@ -12,9 +12,14 @@ from torch.utils.checkpoint import checkpoint
 from e2e_slam_ros.multiview.deepv2d.architecture import DeepV2DArchitecture
 from e2e_slam_ros.multiview.deepv2d.blocks import Hourglass, Pointwise, Residual, conv
 
+# Sum of the views' weights below which a sample counts as seen by none.
+_LEAST_WEIGHT = 1e-3
+
 
 class MatchingNetwork(nn.Module):
     """Convolutions of each view's volume, their mean over the views, stacked 3-D hourglasses.
+
+    The mean is a weighted one where the architecture says so.
 
     Args:
         architecture: sizes.
@@ -35,6 +40,11 @@ class MatchingNetwork(nn.Module):
         self.each_view = nn.Sequential(
             conv(3, self.coming, narrow, 1), nn.ReLU(), Residual(3, narrow, narrow)
         )
+        self.view_weight: Pointwise | None = None
+        if architecture.weighted_views:
+            # A new network gives all views the same weight.
+            self.view_weight = Pointwise(narrow, 1)
+            nn.init.zeros_(self.view_weight.weight)
         self.pooled = Residual(3, narrow, wide)
         self.hourglasses = nn.ModuleList(
             Hourglass(3, architecture.volume) for _ in range(architecture.volumes)
@@ -60,7 +70,11 @@ class MatchingNetwork(nn.Module):
             count += 1
         if total is None:
             raise ValueError("no volumes")
-        x = self.pooled(total / count)
+        if self.view_weight is not None:
+            mean = total[:, :-1] / total[:, -1:].clamp_min(_LEAST_WEIGHT)
+        else:
+            mean = total / count
+        x = self.pooled(mean)
         logits = []
         for hourglass, head in zip(self.hourglasses, self.heads, strict=True):
             x = hourglass(x)
@@ -68,14 +82,19 @@ class MatchingNetwork(nn.Module):
         return logits
 
     def _matched(self, volume: Callable[[], torch.Tensor]) -> torch.Tensor:
-        def run() -> torch.Tensor:
-            matched: torch.Tensor = self.each_view(volume())
-            return matched
-
+        """Return what a view adds to the mean; with gradients it is made again for them."""
         if not torch.is_grad_enabled():
-            return run()
-        again: torch.Tensor = checkpoint(run, use_reentrant=False)
+            return self._weighted(volume)
+        again: torch.Tensor = checkpoint(self._weighted, volume, use_reentrant=False)
         return again
+
+    def _weighted(self, volume: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Return (B, narrow, D, h, w); weighted, and with the weight as one more channel."""
+        matched: torch.Tensor = self.each_view(volume())
+        if self.view_weight is None:
+            return matched
+        weight = self.view_weight(matched).sigmoid()
+        return torch.cat([weight * matched, weight], dim=1)
 
 
 def soft_argmax(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

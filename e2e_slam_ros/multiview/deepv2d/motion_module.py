@@ -73,7 +73,7 @@ class MotionModule(nn.Module):
         batch, count = len(features), len(pairs)
         first = torch.tensor([i for i, _ in pairs], device=depth.device)
         second = torch.tensor([j for _, j in pairs], device=depth.device)
-        moved = T_camera_map[:, second] @ se3.inverse(T_camera_map[:, first])
+        moved = se3.compose(T_camera_map[:, second], se3.inverse(T_camera_map[:, first]))
         source = first if depth.shape[1] > 1 else torch.zeros_like(first)
         k = intrinsics.repeat_interleave(count, 0)
         warp = inverse_warp(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from e2e_slam_ros.geometry.full_precision import full_precision
 from e2e_slam_ros.geometry.projection import pixel_rays
 
 # A point nearer to a camera than this is behind it.
@@ -49,6 +50,7 @@ class CostMap:
         return (self.uv[:, :, -1] - self.uv[:, :, 0]).norm(dim=-1).clamp_max(1.0).amax(1, True)
 
 
+@full_precision
 def cost_map(
     features: torch.Tensor, depth: torch.Tensor, T_i_0: torch.Tensor, intrinsics: torch.Tensor
 ) -> CostMap:
@@ -64,11 +66,20 @@ def cost_map(
     """
     sampled, inside, grid = warped_features(features, depth, T_i_0, intrinsics)
     difference = sampled - features[:, :1, :, None]
+    return CostMap(feature_distance(difference, 2) * inside, inside, grid)
+
+
+def feature_distance(difference: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return the length of differences of features along ``dim``; it can be differentiated at 0.
+
+    >>> round(float(feature_distance(torch.tensor([3.0, 4.0]), 0)), 4)
+    5.0
+    """
     # The root has no slope at 0; below a millionth it is cut off.
-    cost = difference.square().sum(2).clamp_min(_LEAST_SQUARE).sqrt() - _LEAST_SQUARE**0.5
-    return CostMap(cost * inside, inside, grid)
+    return difference.square().sum(dim).clamp_min(_LEAST_SQUARE).sqrt() - _LEAST_SQUARE**0.5
 
 
+@full_precision
 def warped_features(
     features: torch.Tensor, depth: torch.Tensor, T_i_0: torch.Tensor, intrinsics: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

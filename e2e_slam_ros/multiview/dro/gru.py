@@ -34,7 +34,8 @@ class SeparableGRU(nn.Module):
         """
         update, reset = self.gates(torch.cat([state, inputs], 1)).sigmoid().chunk(2, 1)
         candidate = self.candidate(torch.cat([reset * state, inputs], 1)).tanh()
-        return torch.lerp(state, candidate, update)
+        # Under autocast the convolutions answer in fewer digits; the state keeps its own.
+        return torch.lerp(state, candidate.to(state.dtype), update.to(state.dtype))
 
 
 def _separable(channels_in: int, channels_out: int) -> nn.Sequential:

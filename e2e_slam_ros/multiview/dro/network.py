@@ -132,7 +132,7 @@ class _Run:
         features = net.base(views.image.flatten(0, 1))
         self._features = features.view(batch, count, *features.shape[1:]).float()
         state, context = net.context(views.image[:, 0]).chunk(2, 1)
-        self._state, self._context = state.tanh(), context.relu()
+        self._state, self._context = state.float().tanh(), context.relu()
         self._guide: torch.Tensor | None = None
         if guide is None:
             self._log_depth = net.depth_head(self._coarse(self._features[:, 0])).clamp(*_LOG_RANGE)
@@ -209,7 +209,7 @@ class _Run:
         first = self._image[:, :1].expand_as(self._image[:, 1:])
         pairs = torch.cat([first, self._image[:, 1:]], 2).flatten(0, 1)
         state, context = self._net.pair_context(pairs).chunk(2, 1)
-        return state.tanh(), context.relu()
+        return state.float().tanh(), context.relu()
 
 
 def _scaled(intrinsics: torch.Tensor, stride: int) -> torch.Tensor:

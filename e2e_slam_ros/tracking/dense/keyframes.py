@@ -117,7 +117,7 @@ class DenseKeyframes:
     def points(self) -> Floats:
         """Return some points (L, 3) of the surfaces in the map, metres."""
         parts = [
-            rigid.transform_points(one.T_map_camera, one.points.double().numpy())
+            rigid.transform_points(one.T_map_camera, one.points.double().cpu().numpy())
             for one in self._all
             if one.points is not None
         ]

@@ -41,11 +41,15 @@ class CoopNetConfig(TrainConfig):
 
     free_on_resume: ClassVar[tuple[str, ...]] = (
         *TrainConfig.free_on_resume,
+        "render_processes",
+        "in_memory",
         "validation.",
         "clips.cache",
     )
     paths: ClassVar[tuple[str, ...]] = ("clips.cache",)
 
+    render_processes: int = leaf(1, "processes that render rooms", low=1, high=256)
+    in_memory: bool = leaf(False, "keep clips that were read in memory")
     selection: str = leaf(
         "mode",
         "pixels that teach depth and motion; mode: those near the mode of Delta (CoopNet); min: "

@@ -57,7 +57,11 @@ class CoopNetTask(ClipTask):
         """Return a sampler of pairs of neighbouring frames; missing rooms are rendered."""
         config, context = self.config, self._context
         clips = self._rendered(
-            config.clips, config.validation.clips, lambda: CoopValidation(config)
+            config.clips,
+            config.validation.clips,
+            lambda: CoopValidation(config),
+            config.render_processes,
+            config.in_memory,
         )
         return {
             stage.name: ClipSampler(

@@ -44,6 +44,20 @@ class ProceduralConfig:
         "edge of a texture in texels; with 128 a room takes two thirds of the time",
         choices=(64, 128, 256, 512, 1024),
     )
+    furniture: str = leaf(
+        "",
+        "archive of furniture models from tools/build_furniture.py; empty: rooms of boxes, "
+        "cylinders and balls alone",
+    )
+    furnished_share: float = leaf(
+        0.8, "share of the rooms that get models of the archive", low=0.0, high=1.0
+    )
+    close_share: float = leaf(
+        0.35,
+        "share of the pairs of a room with models that look at things from 0.4 to 1.2 m",
+        low=0.0,
+        high=1.0,
+    )
     cache: str = leaf(
         "", "folder that keeps rendered rooms; empty: e2e_slam_ros/rooms in the user's cache"
     )

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import write_bytes_atomic
+from e2e_slam_ros.simulation.furniture_file import furniture_digest
 
 Stored = TypeVar("Stored")
 Settings = TypeVar("Settings")
@@ -33,6 +34,8 @@ _DAMAGED = (
 )  # fmt: skip
 # Settings that choose rooms and where they are kept, and do not change their pictures.
 _SELECTION = ("weight", "rooms", "first_seed", "cache")
+# Settings that change nothing without an archive of furniture.
+_FURNITURE = ("furniture", "furnished_share", "close_share")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +120,19 @@ class RenderedFile(Generic[Stored, Settings]):
 
 
 def fingerprint(config: Any, recipe: str) -> str:
-    """Return 12 hexadecimal digits that tell configurations of different pictures apart."""
+    """Return 12 hexadecimal digits that tell configurations of different pictures apart.
+
+    An archive of furniture counts by what it holds.
+
+    Raises:
+        DataError: the archive cannot be read.
+    """
     told = {key: value for key, value in asdict(config).items() if key not in _SELECTION}
+    archive = told.get("furniture")
+    if archive:
+        told["furniture"] = furniture_digest(archive)
+    else:
+        told = {key: value for key, value in told.items() if key not in _FURNITURE}
     return hashlib.sha256(f"{recipe} {sorted(told.items())}".encode()).hexdigest()[:12]
 
 

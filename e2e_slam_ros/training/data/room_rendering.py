@@ -11,7 +11,10 @@ import torch
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.simulation.close_views import close_pairs
 from e2e_slam_ros.simulation.dice import Dice
+from e2e_slam_ros.simulation.furnished_rooms import generate_furnished_scene
+from e2e_slam_ros.simulation.furniture_file import load_furniture
 from e2e_slam_ros.simulation.generate import generate_scene
 from e2e_slam_ros.simulation.renderer import RenderedViews, render
 from e2e_slam_ros.simulation.scene import Scene
@@ -27,8 +30,8 @@ from e2e_slam_ros.training.data.room_file import (
 
 # Time between pairs, so that they show different parts of the room.
 _BETWEEN_PAIRS_S = 4.0
-# A number of the generator's streams that the scenes do not use.
-_STREAM = 40
+# Numbers of the generator's streams that the scenes do not use.
+_STREAM, _FURNITURE_STREAM = 40, 41
 
 
 def render_room_file(
@@ -51,13 +54,20 @@ def render_room(
     """Return the pairs of views of room ``seed``; on a CPU always the same ones.
 
     Each pair is a camera's view and the one ``pair_interval_s`` later, both turned by the same
-    random rotation; every pair has its own field of view.
+    random rotation; every pair has its own field of view. Pairs close to things are not turned.
+
+    Raises:
+        DataError: the archive of furniture is missing or damaged.
     """
     dice = Dice(seed, stream=_STREAM)
-    scene = generate_scene(seed, device, config.texture_size)
+    scene, close = _room(config, seed, device)
     count = config.pairs_per_room
-    T_map_camera = _poses(scene, config, seed)
+    # Cameras are placed on the CPU: many small steps, each decided by the one before.
+    plan = scene.to("cpu")
+    T_map_camera = _poses(plan, config, seed)
     T_map_camera[:, :, :3, :3] @= _extra_rotation(config, dice, count)[:, None]
+    if close:
+        T_map_camera[count - close :] = close_pairs(plan, close, seed)
     intrinsics = _intrinsics(config, dice, count)
     views = render(
         [scene],
@@ -71,6 +81,18 @@ def render_room(
         RoomPair(image[i], depth[i], T_map_camera[i].numpy(), intrinsics[i].numpy())
         for i in range(count)
     ]
+
+
+def _room(config: ProceduralConfig, seed: int, device: torch.device | str) -> tuple[Scene, int]:
+    """Return a room and how many of its pairs look at things from near by."""
+    chosen = Dice(seed, stream=_FURNITURE_STREAM)
+    if not config.furniture or not chosen.chance(config.furnished_share):
+        return generate_scene(seed, device, config.texture_size), 0
+    library = load_furniture(config.furniture)
+    scene = generate_furnished_scene(seed, library, device, config.texture_size)
+    # Rounded up or down at random, so that few pairs a room keep the share too.
+    wanted = config.close_share * config.pairs_per_room
+    return scene, min(int(wanted + chosen.uniform(0.0, 1.0)), config.pairs_per_room)
 
 
 def _poses(scene: Scene, config: ProceduralConfig, seed: int) -> torch.Tensor:

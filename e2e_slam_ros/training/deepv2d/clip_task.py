@@ -54,17 +54,25 @@ class ClipTask(Task[ClipBatch]):
         return self._validation.measure(result, self._context.device)
 
     def _rendered(
-        self, config: ClipConfig, held_out: int, validation: Callable[[], ClipMeasure]
+        self,
+        config: ClipConfig,
+        held_out: int,
+        validation: Callable[[], ClipMeasure],
+        processes: int,
+        in_memory: bool,
     ) -> ClipSet:
         """Return the clips to learn from and keep those of validation; render what is missing.
 
         Args:
             held_out: number of clips of validation; 0: none.
             validation: makes it; called in the first process alone.
+            processes: how many render.
+            in_memory: keep clips that were read.
         """
-        clips, context = ClipSet(config), self._context
-        render_missing(clips, "rooms", context)
+        clips, context = ClipSet(config, in_memory), self._context
+        render_missing(clips, "rooms", context, processes)
         if context.group.is_first and held_out:
             self._validation = validation()
-            render_missing(self._validation.clips, "rooms of validation", context)
+            held_out_clips = self._validation.clips
+            render_missing(held_out_clips, "rooms of validation", context, processes)
         return clips

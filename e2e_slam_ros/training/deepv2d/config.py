@@ -88,6 +88,8 @@ class DeepV2DTrainConfig(TrainConfig):
 
     free_on_resume: ClassVar[tuple[str, ...]] = (
         *TrainConfig.free_on_resume,
+        "render_processes",
+        "in_memory",
         "validation.",
         "clips.cache",
     )
@@ -97,6 +99,8 @@ class DeepV2DTrainConfig(TrainConfig):
         "light", "paper: as published; light: for two cores", choices=("paper", "light")
     )
     initial_weights: str = leaf("", "weights to start from, of the same architecture; empty: none")
+    render_processes: int = leaf(1, "processes that render rooms", low=1, high=256)
+    in_memory: bool = leaf(False, "keep clips that were read in memory, about a megabyte each")
     least_views: int = leaf(2, "least frames of a clip, the keyframe included", low=2, high=16)
     most_views: int = leaf(5, "most frames of a clip, the keyframe included", low=2, high=16)
     motion: StageConfig = field(default_factory=_motion)

@@ -73,7 +73,11 @@ class DeepV2DTask(ClipTask):
         """Return a sampler for each stage; missing rooms are rendered."""
         config, context = self.config, self._context
         clips = self._rendered(
-            config.clips, config.validation.clips, lambda: ClipValidation(config)
+            config.clips,
+            config.validation.clips,
+            lambda: ClipValidation(config),
+            config.render_processes,
+            config.in_memory,
         )
         sources: list[tuple[ClipSource, float]] = [(clips, 1.0 - config.recorded.share)]
         if config.recorded.share > 0:

@@ -77,6 +77,8 @@ class DroTrainConfig(TrainConfig):
 
     free_on_resume: ClassVar[tuple[str, ...]] = (
         *TrainConfig.free_on_resume,
+        "render_processes",
+        "in_memory",
         "validation.",
         "walks.cache",
     )
@@ -89,6 +91,8 @@ class DroTrainConfig(TrainConfig):
 
     shape: str = leaf("light", "sizes of the network", choices=("light", "paper"))
     initial_weights: str = leaf("", "weights to start from; empty: none")
+    render_processes: int = leaf(1, "processes that render walks", low=1, high=256)
+    in_memory: bool = leaf(False, "keep walks that were read in memory, five megabytes each")
     in_log: bool = leaf(True, "compare logarithms of depth in eq. 4; false: metres, as the paper")
     pose_weight: float = leaf(1.0, "weight of the pose loss (eq. 5) beside that of depth", low=0.0)
     held: DroStageConfig = field(default_factory=_held)

@@ -16,8 +16,9 @@ from e2e_slam_ros.multiview.dro.views import DroViews
 
 # Discount of earlier stages (section 4.1).
 GAMMA = 0.85
-# A projection farther away than this many image widths says only that the pose is wrong.
-_FARTHEST = 1.0
+# A projection farther away than this many image widths says only that the pose is wrong. Pairs
+# whose search failed would else outweigh all others.
+_FARTHEST = 0.2
 
 
 def discounts(count: int, gamma: float = GAMMA) -> list[float]:

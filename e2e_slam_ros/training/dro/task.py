@@ -74,14 +74,15 @@ class DroTask(Task[DroBatch]):
     def build_data(self) -> Mapping[str, GroupSampler]:
         """Return a sampler for each stage. Missing walks are rendered."""
         config, context = self.config, self._context
-        walks = Walks(config.walks)
-        render_missing(walks, "walks", context)
+        walks = Walks(config.walks, in_memory=config.in_memory)
+        render_missing(walks, "walks", context, config.render_processes)
         sets: list[tuple[WalkSet, float]] = [(walks, 1.0)]
         if config.recorded.weight > 0:
             sets.append((KeptWalks([self._recorded()]), config.recorded.weight))
         if context.group.is_first:
             held_out = Walks(config.validation)
-            render_missing(held_out, "walks of validation", context)
+            processes = config.render_processes
+            render_missing(held_out, "walks of validation", context, processes)
             self._validation = DroValidation(validation_groups(held_out))
         return {
             stage.name: GroupSampler(

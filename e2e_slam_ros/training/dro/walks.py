@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.depth.network import NetworkDepth
+from e2e_slam_ros.training.data.parallel_rendering import render_each
 from e2e_slam_ros.training.data.ranges import check_ranges
 from e2e_slam_ros.training.data.rendered_file import cache_folder, fingerprint
 from e2e_slam_ros.training.dro.walk import Walk, read_walk, write_walk
@@ -23,6 +24,10 @@ _RECIPE = "walks 1"
 class Walks:
     """The walks of a configuration, by their number.
 
+    Args:
+        config: which rooms, and what walks through them look like.
+        in_memory: keep every walk that was read, about five megabytes each.
+
     Raises:
         TrainingError: the smallest interval or field of view is above the largest.
 
@@ -30,7 +35,7 @@ class Walks:
     3
     """
 
-    def __init__(self, config: WalkConfig) -> None:
+    def __init__(self, config: WalkConfig, in_memory: bool = False) -> None:
         check_ranges(
             "walks",
             config,
@@ -38,6 +43,8 @@ class Walks:
             ("interval_min_s", "interval_max_s"),
         )
         self._config = config
+        self._in_memory = in_memory
+        self._kept: dict[int, Walk] = {}
         self.folder = cache_folder(config.cache, "walks")
 
     def __len__(self) -> int:
@@ -47,20 +54,23 @@ class Walks:
         """Return the numbers of the walks that have no file yet."""
         return [number for number in range(len(self)) if not self._path(number).is_file()]
 
-    def render_missing(self, progress: bool = False) -> int:
+    def render_missing(self, progress: bool = False, processes: int = 1) -> int:
         """Render every walk that has no file yet and return how many there were.
 
         It can be interrupted: finished walks stay. About three seconds a walk on one core.
 
+        Args:
+            processes: how many to use, each with one thread.
+
         Raises:
+            TrainingError: a process died.
             DataError: the folder cannot be written.
             DepthError: the weights of the package's network cannot be used.
         """
         numbers = self.missing()
-        single = NetworkDepth(DepthConfig(), torch.device("cpu")) if numbers else None
-        for number in tqdm(numbers, unit="walk", disable=not progress or not numbers):
-            assert single is not None
-            self._render(number, single)
+        seeds = [self._config.first_seed + number for number in numbers]
+        render = partial(_render_file, self.folder, self._config)
+        render_each(render, seeds, "walk", processes, progress)
         return len(numbers)
 
     def walk(self, number: int) -> Walk:
@@ -72,16 +82,30 @@ class Walks:
         """
         if not 0 <= number < len(self):
             raise IndexError(f"walk {number} of {len(self)}")
+        if (kept := self._kept.get(number)) is not None:
+            return kept
         try:
-            return read_walk(self._path(number))
+            found = read_walk(self._path(number))
         except TrainingError:
-            self._render(number, NetworkDepth(DepthConfig(), torch.device("cpu")))
-            return read_walk(self._path(number))
-
-    def _render(self, number: int, single: NetworkDepth) -> None:
-        walk = render_walk(self._config, self._config.first_seed + number, single)
-        write_walk(self._path(number), walk)
+            _render_file(self.folder, self._config, self._config.first_seed + number)
+            found = read_walk(self._path(number))
+        if self._in_memory:
+            self._kept[number] = found
+        return found
 
     def _path(self, number: int) -> Path:
-        seed = self._config.first_seed + number
-        return self.folder / f"walk_{fingerprint(self._config, _RECIPE)}_{seed}.npz"
+        return _path(self.folder, self._config, self._config.first_seed + number)
+
+
+def _path(folder: Path, config: WalkConfig, seed: int) -> Path:
+    return folder / f"walk_{fingerprint(config, _RECIPE)}_{seed}.npz"
+
+
+@cache
+def _single() -> NetworkDepth:
+    """Return the package's network; it is loaded once in each process."""
+    return NetworkDepth(DepthConfig(), torch.device("cpu"))
+
+
+def _render_file(folder: Path, config: WalkConfig, seed: int) -> None:
+    write_walk(_path(folder, config, seed), render_walk(config, seed, _single()))

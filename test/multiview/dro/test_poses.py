@@ -96,3 +96,34 @@ def test_the_search_finds_a_turn(yaw: float) -> None:
     found = search_rotations(coarse, depth[..., ::4, ::4], small)[0, 0]
     truth = (se3.inverse(views[1].T_map_camera) @ views[0].T_map_camera).float()
     assert rotation_deg(found, truth) < 0.5
+
+
+def moved_wall() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return features of two views of a wall, its log depth and the pose between them."""
+    views = [view(0, pose()), view(1, pose(x=0.1, y=0.03, yaw_deg=1.0))]
+    T = se3.inverse(views[1].T_map_camera) @ views[0].T_map_camera
+    features = torch.cat([item.image for item in views])[None]
+    depth = torch.full((1, 1, *features.shape[-2:]), 2.0)
+    return features, depth.log(), T.float()[None, None]
+
+
+def test_features_and_weights_learn_from_the_step() -> None:
+    features, log_depth, T = moved_wall()
+    features = features.clone().requires_grad_()
+    optimiser = PoseOptimiser(LIGHT)
+    found = run(optimiser, torch.eye(4).expand_as(T), features, log_depth, updates=3)
+    (found - T).square().sum().backward()
+    weight = optimiser.certainty.weight.grad
+    assert features.grad is not None and bool(torch.isfinite(features.grad).all())
+    assert float(features.grad.abs().sum()) > 0
+    assert weight is not None and bool(torch.isfinite(weight).all())
+
+
+@torch.inference_mode()
+def test_poses_stay_exact_under_autocast() -> None:
+    features, log_depth, T = moved_wall()
+    optimiser, start = PoseOptimiser(LIGHT), torch.eye(4).expand_as(T)
+    exact = run(optimiser, start, features, log_depth, updates=6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        reduced = run(optimiser, start, features, log_depth, updates=6)
+    torch.testing.assert_close(reduced, exact, rtol=0, atol=1e-4)

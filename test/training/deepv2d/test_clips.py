@@ -98,3 +98,14 @@ def test_impossible_settings_are_refused(tmp_path: Path) -> None:
             ClipSet(replace(base, **change))  # type: ignore[arg-type]
     with pytest.raises(IndexError):
         ClipSet(base).clip(10**6, [0])
+
+
+def test_several_processes_render_the_same_clips(clips: ClipSet, tmp_path: Path) -> None:
+    config = replace(clips.config, rooms=2, cache=str(tmp_path))
+    other = ClipSet(config, in_memory=True)
+    assert other.render_missing(processes=2) == 2 and not other.missing()
+    here, there = clips.clip(0, [1, 0]), other.clip(0, [1, 0])
+    assert torch.equal(here.image, there.image) and torch.equal(here.depth, there.depth)
+    for file in tmp_path.iterdir():
+        file.unlink()  # what was read is kept
+    assert torch.equal(other.clip(0, [1, 0]).image, here.image)

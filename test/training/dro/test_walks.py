@@ -107,3 +107,15 @@ def test_a_damaged_file_is_rendered_again(config: WalkConfig, walk: Walk, tmp_pa
 def test_an_empty_interval_is_refused() -> None:
     with pytest.raises(TrainingError, match=r"walks\.interval_min_s.*swap the two"):
         Walks(WalkConfig(interval_min_s=1.0, interval_max_s=0.5))
+
+
+def test_several_processes_render_the_same_walks(
+    config: WalkConfig, walk: Walk, tmp_path: Path
+) -> None:
+    other = Walks(replace(config, rooms=2, cache=str(tmp_path)), in_memory=True)
+    assert other.render_missing(processes=2) == 2 and not other.missing()
+    found = other.walk(0)
+    assert np.array_equal(found.image, walk.image) and np.array_equal(found.stereo, walk.stereo)
+    for file in tmp_path.iterdir():
+        file.unlink()  # what was read is kept
+    assert other.walk(0) is found
