@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.losses.all_pairs import nearest_both_ways, pays
 from e2e_slam_ros.losses.cloud import in_view, local_cloud
 from e2e_slam_ros.losses.neighbours import build_tree, nearest_in_tree
 
@@ -51,7 +52,9 @@ class MapTarget:
         if seen.shape[0] > 0:
             # Around a common centre single precision loses nothing far from the origin.
             self._centre = seen.mean(0)
-            self._tree = build_tree((seen - self._centre).float())
+            self._centred = (seen - self._centre).float()
+            # On a GPU all distances are faster than a tree.
+            self._tree = None if pays(seen, seen) else build_tree(self._centred)
 
     def __len__(self) -> int:
         """Return the number of map points that are compared."""
@@ -67,9 +70,14 @@ class MapTarget:
         if local.shape[0] == 0 or len(self) == 0:
             return local.sum() * 0.0
         with torch.no_grad():
-            tree = build_tree((local.detach() - self._centre).float())
-            forward = nearest_in_tree(tree, self._tree)
-            backward = nearest_in_tree(self._tree, tree)
+            forward, backward = self._nearest((local.detach() - self._centre).float())
         out = (local - self.points.index_select(0, forward)).square().sum(1)
         back = (self.points - local.index_select(0, backward)).square().sum(1)
         return out.clamp_max(self._limit).mean() + back.clamp_max(self._limit).mean()
+
+    def _nearest(self, local: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return each local point's nearest map point, and each map point's nearest local one."""
+        if self._tree is None:
+            return nearest_both_ways(local, self._centred)
+        tree = build_tree(local)
+        return nearest_in_tree(tree, self._tree), nearest_in_tree(self._tree, tree)
