@@ -47,6 +47,13 @@ class MotionEvidenceConfig:
         live=True,
     )
     width: int = leaf(160, "image width of the plane sweep in pixels", low=32, live=True)
+    planes: int = leaf(
+        52,
+        "depths tried, evenly spaced in inverse depth; the finer steps of local_steps follow",
+        low=8,
+        high=512,
+        live=True,
+    )
     coarse: float = leaf(
         0.25,
         "weight of a second sweep at a quarter of the width; 0 leaves it out",

@@ -43,10 +43,16 @@ class PlaneChoice:
         return self.agreement.square() * self.sure
 
 
-def inverse_planes(config: DepthConfig, device: torch.device) -> torch.Tensor:
-    """Return the sweep's (D,) inverse depths, from the farthest to the nearest."""
+def inverse_planes(
+    config: DepthConfig, device: torch.device, planes: int | None = None
+) -> torch.Tensor:
+    """Return the sweep's (D,) inverse depths, from the farthest to the nearest.
+
+    ``planes`` is their number D; None: ``config.motion.planes``.
+    """
     near = max(config.motion.near_m, config.min_m)
-    return torch.linspace(1.0 / config.max_m, 1.0 / near, config.motion.planes).to(device)
+    count = config.motion.planes if planes is None else planes
+    return torch.linspace(1.0 / config.max_m, 1.0 / near, count).to(device)
 
 
 def match_cost(volume: CostVolume) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 
 
 def semi_global(cost: torch.Tensor, small_step: float, large_step: float) -> torch.Tensor:
@@ -22,23 +21,28 @@ def semi_global(cost: torch.Tensor, small_step: float, large_step: float) -> tor
     >>> semi_global(cost, 0.3, 4.0).argmin(0)
     tensor([[1, 1, 1, 1, 1]])
     """
-    rows, columns = cost.permute(1, 2, 0), cost.permute(2, 1, 0)
-    down_up = _both_ways(rows, small_step, large_step).permute(2, 0, 1)
-    right_left = _both_ways(columns, small_step, large_step).permute(2, 1, 0)
+    down_up = _both_ways(cost.permute(1, 0, 2), small_step, large_step).permute(1, 0, 2)
+    right_left = _both_ways(cost.permute(2, 0, 1), small_step, large_step).permute(1, 2, 0)
     return down_up + right_left
 
 
 def _both_ways(cost: torch.Tensor, small_step: float, large_step: float) -> torch.Tensor:
-    """Scan (N, M, D) along N in both directions at once. Return the sum of both scans."""
-    lines = cost.shape[1]
-    both = torch.cat([cost, cost.flip(0)], dim=1).contiguous()
-    result = torch.empty_like(both)
-    previous = result[0] = both[0]
+    """Scan (N, D, M) along N in both directions at once. Return the sum of both scans."""
+    lines, planes, width = cost.shape
+    both = torch.cat([cost, cost.flip(0)], dim=2)
+    # A plane of infinite cost before the first and after the last: all steps are slices.
+    result = both.new_full((lines, planes + 2, 2 * width), torch.inf)
+    result[0, 1:-1] = both[0]
+    best = torch.empty_like(both[0])
+    least = best.new_empty(2 * width)
     # Each line depends on the line before. The loop runs over lines, not over pixels.
-    for number in range(1, both.shape[0]):
-        least = previous.amin(1, keepdim=True)
-        bordered = functional.pad(previous, (1, 1), value=float("inf"))
-        step = torch.minimum(bordered[:, 2:], bordered[:, :-2]) + small_step
-        best = torch.minimum(torch.minimum(previous, step), least + large_step)
-        previous = result[number] = both[number] + (best - least)
-    return result[:, :lines] + result[:, lines:].flip(0)
+    for number in range(1, lines):
+        bordered = result[number - 1]
+        previous = bordered[1:-1]
+        torch.amin(previous, 0, out=least)
+        torch.minimum(bordered[2:], bordered[:-2], out=best)
+        torch.minimum(best.add_(small_step), previous, out=best)
+        torch.minimum(best, least + large_step, out=best)
+        torch.add(both[number], best.sub_(least), out=result[number, 1:-1])
+    scanned = result[:, 1:-1]
+    return scanned[..., :width] + scanned[..., width:].flip(0)

@@ -183,7 +183,7 @@ def _volume(
 
     Coarse windows reach across regions in which fine windows see only noise.
     """
-    planes = inverse_planes(depth, target.image.device)
+    planes = inverse_planes(depth, target.image.device, config.planes)
     fine = plane_sweep(views[0], views[1:], planes)
     width = views[0].camera.width // 4
     if config.coarse == 0.0 or width < _COARSEST:
