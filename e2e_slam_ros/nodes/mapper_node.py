@@ -87,7 +87,9 @@ class MapperNode(MappingNode):
         self._uncertainty = self.create_subscription(
             Image, "keyframe/uncertainty", self._receive_doubt, reliable(_DOUBTS)
         )
-        self._input = KeyframeInput(self, "keyframe/depth", self._receive)
+        self._input = KeyframeInput(
+            self, "keyframe/depth", self._receive, config.runtime.kept_keyframes
+        )
 
     def _begin_reset(self) -> None:
         self._resets += 1
