@@ -25,12 +25,13 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventH
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.config.leaf import flatten
 from e2e_slam_ros.config.plain_yaml import load_plain_yaml
+from e2e_slam_ros.nodes.node_watch import NodeWatch
 
 PACKAGE = "e2e_slam_ros"
 # `ros2 launch` refuses an empty value, so a topic that does not exist has a name.
@@ -68,6 +69,7 @@ OUTPUT_ARGUMENTS: tuple[Argument, ...] = (
 )
 NODE_ARGUMENTS: tuple[Argument, ...] = (
     ("autostart", "", "false: a life cycle manager configures and activates the nodes"),
+    ("watch_s", "60", "a node that does not answer for so many seconds is killed; 0: never"),
     ("respawn", "false", "true: a node that fails is started again instead of ending all"),
     ("log_level", "info", "log level of the nodes"),
 )
@@ -110,6 +112,23 @@ def is_on(context: LaunchContext, name: str) -> bool:
     if said not in ("true", "false", ""):
         raise ConfigError.from_parts(f"argument {name}", repr(said), "true or false", "correct it")
     return said == "true"
+
+
+def seconds(context: LaunchContext, name: str) -> float:
+    """Return an argument that is a time.
+
+    Raises:
+        ConfigError: no number, or less than 0.
+    """
+    try:
+        value = float(text(context, name) or 0)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise ConfigError.from_parts(
+            f"argument {name}", repr(text(context, name)), "seconds, 0 or more", "correct it"
+        )
+    return value
 
 
 def given(context: LaunchContext, passed: Passed) -> dict[str, ParameterValue]:
@@ -194,7 +213,9 @@ def our_node(
         options: further arguments of `Node`.
     """
     respawn = is_on(context, "respawn") and not ends
-    node = Node(
+    # A player has no life cycle.
+    managed = executable.removesuffix("_node") != executable
+    node = (LifecycleNode if managed else Node)(
         package=PACKAGE,
         executable=executable,
         name=executable,
@@ -209,7 +230,9 @@ def our_node(
         sigkill_timeout=_SAVING_S,
         **options,
     )
-    return [node] if respawn else [node, required(node, executable, ends)]
+    limit_s = seconds(context, "watch_s")
+    watch = NodeWatch(node, limit_s).handlers() if managed and limit_s else []
+    return [*watch, node] if respawn else [*watch, node, required(node, executable, ends)]
 
 
 def rviz(
