@@ -96,8 +96,8 @@ def table(
     as_camera = last.frames / _CAMERA_HZ / 60.0
     return (
         f"{head}{rows}\nMemory grows by {slope(looks):.1f} MB for 10,000 frames in the second "
-        f"half. {unanswered} frames without an answer, counted: {problems}, exit code {code}. The frames are those of {as_camera:.0f} minutes of a camera at "
-        f"30 Hz.\n\n"
+        f"half. {unanswered} frames without an answer, counted: {problems}, exit code {code}. "
+        f"The frames are those of {as_camera:.0f} minutes of a camera at 30 Hz.\n\n"
         f"`python bench/soak.py --minutes {minutes:g}`. {machine_line('cpu')}. "
         f"Load {os.getloadavg()[0]:.1f}.\n"
     )
