@@ -5,9 +5,9 @@
 
 This process sends RGB-D frames at 30 Hz and listens to /tf; slam_node runs in another.
 A latency is the wall time from just before the image is published until its transform arrives.
-On a machine with other work the CPU time says more: what slam_node's main thread takes for a frame,
-from the message to the transform, is what the latency would be on a free core, but for the way
-through DDS.
+On a machine with other work the CPU time says more: what slam_node's main thread takes for a
+frame, from the message to the transform, is what the latency would be on a free core, but for the
+way through DDS.
 Frames are decoded beforehand: a camera driver would not decode PNG files either.
 """
 
