@@ -30,7 +30,7 @@ MODULES = (
     "launch_ros.parameter_descriptions",
     "launch_ros.ros_adapters",
 )
-SHARED = ("launching", "node_watch")
+SHARED = ("launching", "launched_nodes", "node_watch")
 
 
 def test_the_four_launch_files_are_there() -> None:
@@ -69,7 +69,8 @@ def test_every_argument_is_declared_documented_and_used(file: Path, executed: Ex
     shown = [call.args[0] for call in actions.DeclareLaunchArgument.mock_calls]
     assert shown == declared
     # Named in the file or in what all files share, or passed as a parameter or a topic.
-    source = file.read_text() + (REPO / "e2e_slam_ros" / "nodes" / "launching.py").read_text()
+    shared = (REPO / "e2e_slam_ros" / "nodes" / f"{name}.py" for name in SHARED)
+    source = "".join(path.read_text() for path in (file, *shared))
     used = set(
         re.findall(r'(?:LaunchConfiguration\(|(?:text|is_on|seconds)\(context, )"(\w+)"', source)
     )

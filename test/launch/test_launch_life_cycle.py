@@ -109,3 +109,16 @@ def test_a_time_that_is_none_ends_the_launch(ros_domain: int, tmp_path: Path, te
         assert launch.wait() == 1
         assert "argument watch_s: got" in launch.output
         wait_until_gone(launch)
+
+
+def test_launch_needs_no_keys_of_its_own(
+    ros_domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_SECURITY_ENABLE", "true")
+    monkeypatch.setenv("ROS_SECURITY_STRATEGY", "Enforce")
+    monkeypatch.delenv("ROS_SECURITY_KEYSTORE", raising=False)
+    with launched("live_camera", {}, tmp_path) as launch:
+        assert launch.wait() == 1
+        # The node says what is missing, and launch itself starts nothing of ROS.
+        assert "ROS security: got no keystore" in launch.output, launch.output
+        wait_until_gone(launch)
