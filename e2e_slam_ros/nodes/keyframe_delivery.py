@@ -89,7 +89,7 @@ class KeyframeDelivery(Generic[T]):
     def kept(self) -> int:
         """Number of keyframes that are kept to be sent again."""
         with self._lock:
-            quiet, queue = self._is_quiet(), self._queue
+            quiet, queue = self._is_quiet() and not self._silent, self._queue
             return sum(quiet or o.sent_s is None or s in queue for s, o in self._open.items())
 
     @property

@@ -285,6 +285,7 @@ def test_stages_that_never_answer_lose_nothing_that_is_told(clock: Clock) -> Non
     assert sent[9:] == ["k6"] * 3
     kept.offer(9, "k9", complete=True)
     assert sent[-1] == "k9"
+    assert kept.kept == 0 and kept.quiet_s == 0.0
 
 
 def test_what_is_dropped_after_a_silence_is_sent_again(clock: Clock) -> None:
