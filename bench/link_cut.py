@@ -29,7 +29,7 @@ END = "<!-- end of the table of bench/link_cut.py -->\n"
 ROBOT, COMPUTER, BRIDGE = "e2e_cut_robot", "e2e_cut_computer", "e2e_cut_br"
 CABLES = {ROBOT: ("e2e_cut_r", "10.213.7.1/24"), COMPUTER: ("e2e_cut_c", "10.213.7.2/24")}
 # Fast DDS takes a participant for gone 20 s after its last word.
-CUTS_S = (3.0, 15.0, 40.0)
+CUTS_S = (3.0, 15.0, 22.0, 40.0)
 _PATIENCE_S = 90.0
 
 
@@ -69,11 +69,19 @@ def cut(is_cut: bool) -> None:
     subprocess.run([*enter, "ip", "link", "set", CABLES[COMPUTER][0], *master], check=True)
 
 
-def dropped_behind(peer: Peer) -> int:
-    """Return how many keyframes the other stages dropped, once they have reported."""
+def settle(peer: Peer) -> dict[str, int]:
+    """Return what became of the keyframes, once they are answered and the stages have reported."""
+    # What was kept comes one at a time, and may be asked for again.
+    came_in_time(lambda: peer.status["/keyframe_node"]["unanswered"] == "0", 30.0)
     # Reports come once a second; nothing tells which of them has the last drop.
     time.sleep(2.5)
-    return int(peer.status["/keyframe_node"]["dropped_behind"])
+    told = peer.status["/keyframe_node"]
+    fates = {name: int(told[f"{name}_behind"]) for name in ("fused", "dropped", "refused")}
+    fates["unanswered"] = int(told["unanswered"])
+    fates["lost"] = peer.problems("keyframe_node").get("keyframe_lost", 0)
+    for stage in ("depth_node", "mapper_node"):
+        fates[f"dropped by {stage}"] = int(peer.status[f"/{stage}"]["dropped"])
+    return fates
 
 
 def inside(options: argparse.Namespace) -> list[str]:
@@ -95,8 +103,7 @@ def inside(options: argparse.Namespace) -> list[str]:
         camera = Camera(peer)
         camera.until_answered()
         for length_s in CUTS_S:
-            lost, recovery_s, failed, sent = [], [], 0, 0
-            dropped = dropped_behind(peer)
+            recovery_s, failed, sent, before = [], 0, 0, settle(peer)
             for _ in range(options.times):
                 camera.send()
                 cut(True)
@@ -111,22 +118,23 @@ def inside(options: argparse.Namespace) -> list[str]:
                     recovery_s.append(time.monotonic() - began)
                 except AssertionError:
                     failed += 1
-                # What was kept comes one at a time, and may be asked for again.
-                came_in_time(lambda frames=frames: set(frames) <= set(peer.processed), 20.0)
-                lost.append(len(set(frames) - set(peer.processed)))
                 sent += len(frames)
-            lost.append(dropped_behind(peer) - dropped)
+                fates = settle(peer)
+            new = {name: count - before[name] for name, count in fates.items()}
+            unheard = set(frames) - set(peer.processed)
+            lost = new["dropped"] + new["lost"] + new["unanswered"] + len(unheard)
+            print({name: count for name, count in new.items() if count}, flush=True)
             median = f"{sorted(recovery_s)[len(recovery_s) // 2]:.1f} s" if recovery_s else "-"
-            said = (f"{length_s:g} s", options.times, sent, sum(lost), median, failed)
+            said = (f"{length_s:g} s", options.times, sent, lost, median, failed)
             rows.append("| " + " | ".join(map(str, said)) + " |\n")
             print(rows[-1], end="", flush=True)
-        answered = len(set(peer.processed))
+        answered, fates = len(set(peer.processed)), settle(peer)
         told = {node.name: peer.problems(node.name) for node in nodes}
-        behind = peer.status["/keyframe_node"]
         codes = [node.end() for node in reversed(nodes)]
-        rows.append(f"\n{answered} frames answered, {kept(maps)} in the saved map, ")
-        rows.append(f"{behind['dropped_behind']} dropped and {behind['refused_behind']} refused ")
-        rows.append(f"behind keyframe_node, problems counted: {told}, exit codes {codes}. ")
+        said = ", ".join(f"{count} {name}" for name, count in fates.items())
+        rows.append(f"\n{answered} frames answered, {kept(maps)} in the saved map. ")
+        rows.append(f"Keyframes: {said}. ")
+        rows.append(f"Problems counted: {told}, exit codes {codes}. ")
     return rows
 
 

@@ -51,7 +51,7 @@ def look(process: int, after_s: float, frames: int) -> Look:
 
 
 def soak(minutes: float, folder: Path, domain: int) -> tuple[list[Look], int, dict[str, int], int]:
-    """Run; return the looks, frames without answer, problems counted and the exit code."""
+    """Run; return the looks, frames without answer, what was counted and the exit code."""
     looks, unanswered, frames = [], 0, 0
     settings = SETTINGS | {"runtime.output": folder / "maps"}
     with peer_in(domain) as peer, running(folder, [("slam_node", settings)]) as (slam,):
@@ -69,8 +69,9 @@ def soak(minutes: float, folder: Path, domain: int) -> tuple[list[Look], int, di
                 for kept in (peer.processed, peer.maps, peer.keyframes, peer.depths):
                     del kept[:-10]
                 peer.transforms.clear()
-        problems = peer.problems()
-        return looks, unanswered, problems, slam.end()
+        told = peer.status["/slam_node"]
+        lost = {name: int(told[name]) for name in ("lost_images", "lost_on_the_way")}
+        return looks, unanswered, {**lost, **peer.problems()}, slam.end()
 
 
 def slope(looks: list[Look]) -> float:
@@ -95,9 +96,8 @@ def table(
     as_camera = last.frames / _CAMERA_HZ / 60.0
     return (
         f"{head}{rows}\nMemory grows by {slope(looks):.1f} MB for 10,000 frames in the second "
-        f"half. {unanswered} frames without an answer, problems counted: {problems or 'none'}, "
-        f"exit code {code}. The frames are those of {as_camera:.0f} minutes of a camera at "
-        f"30 Hz.\n\n"
+        f"half. {unanswered} frames without an answer, counted: {problems}, exit code {code}. "
+        f"The frames are those of {as_camera:.0f} minutes of a camera at 30 Hz.\n\n"
         f"`python bench/soak.py --minutes {minutes:g}`. {machine_line('cpu')}. "
         f"Load {os.getloadavg()[0]:.1f}.\n"
     )

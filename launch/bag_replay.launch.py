@@ -2,6 +2,7 @@
 
 from launch import LaunchContext, LaunchDescription
 
+from e2e_slam_ros.nodes.launched_nodes import our_node, rviz
 from e2e_slam_ros.nodes.launching import (
     FRAME_ARGUMENTS,
     FRAMES,
@@ -12,10 +13,8 @@ from e2e_slam_ros.nodes.launching import (
     described,
     given,
     is_on,
-    our_node,
     parameter_files,
     remapped,
-    rviz,
     sim_time,
     text,
 )

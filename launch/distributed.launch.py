@@ -7,6 +7,7 @@ On the robot: ``where:=robot`` (keyframe_node). On the computer with the GPU:
 from launch import LaunchContext, LaunchDescription
 
 from e2e_slam_ros.config.errors import ConfigError
+from e2e_slam_ros.nodes.launched_nodes import our_node, rviz
 from e2e_slam_ros.nodes.launching import (
     FRAME_ARGUMENTS,
     FRAMES,
@@ -17,10 +18,8 @@ from e2e_slam_ros.nodes.launching import (
     TF_ARGUMENT,
     described,
     given,
-    our_node,
     parameter_files,
     remapped,
-    rviz,
     sim_time,
     text,
 )

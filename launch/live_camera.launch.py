@@ -2,6 +2,7 @@
 
 from launch import LaunchContext, LaunchDescription
 
+from e2e_slam_ros.nodes.launched_nodes import our_node, rviz
 from e2e_slam_ros.nodes.launching import (
     FRAME_ARGUMENTS,
     FRAMES,
@@ -13,11 +14,9 @@ from e2e_slam_ros.nodes.launching import (
     TF_ARGUMENT,
     described,
     given,
-    our_node,
     parameter_files,
     parameters_in_file,
     remapped,
-    rviz,
     sim_time,
     text,
 )

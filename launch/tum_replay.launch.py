@@ -4,6 +4,7 @@ from launch import LaunchContext, LaunchDescription
 
 from e2e_slam_ros.config.input import InputOptions
 from e2e_slam_ros.config.leaf import leaves
+from e2e_slam_ros.nodes.launched_nodes import our_node, rviz
 from e2e_slam_ros.nodes.launching import (
     FRAME_ARGUMENTS,
     FRAMES,
@@ -15,9 +16,7 @@ from e2e_slam_ros.nodes.launching import (
     described,
     given,
     is_on,
-    our_node,
     parameter_files,
-    rviz,
     sim_time,
 )
 

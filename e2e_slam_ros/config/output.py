@@ -91,6 +91,12 @@ class RuntimeConfig:
         "than so many keyframes; 0: never",
         low=0,
     )
+    kept_keyframes: int = leaf(
+        100,
+        "split nodes: number of keyframes that keyframe_node keeps while nobody answers for them; "
+        "the oldest make room and are counted; the same in all three nodes",
+        low=1,
+    )
     viewer: str = leaf(
         "none",
         "web: the live map in a browser, see viewer_host; rerun: a live view where there is a "

@@ -12,6 +12,7 @@ import torch
 from e2e_slam_ros.data.between_frames import BetweenFrames
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
+from e2e_slam_ros.data.pose_table import PoseTable
 from e2e_slam_ros.geometry.se3 import check_corrections, similarity_scale
 
 # Views turned away by more than this share of the field of view overlap too little.
@@ -94,7 +95,7 @@ class Keyframes:
         self._capacity = capacity
         self._between = between
         self._kept: dict[int, MappedKeyframe] = {}
-        self._poses: dict[int, torch.Tensor] = {}
+        self._poses = PoseTable()
         self._next = 0
 
     def __len__(self) -> int:
@@ -108,7 +109,7 @@ class Keyframes:
 
     def poses(self) -> dict[int, torch.Tensor]:
         """Return index -> T_map_camera, (4, 4) float64 on the CPU, in the order of time."""
-        return {index: pose.clone() for index, pose in self._poses.items()}
+        return dict(self._poses)
 
     def recent(self) -> list[MappedKeyframe]:
         """Return the keyframes whose images are kept, the oldest first."""
@@ -189,7 +190,7 @@ class Keyframes:
         if index != self._next:
             raise ValueError(f"keyframe {index} after {self._next - 1}")
         self._next += 1
-        self._poses[index] = item.keyframe.T_map_camera.detach().double().cpu().clone()
+        self._poses.add(index, item.keyframe.T_map_camera.detach())
         self._kept[index] = item
         while len(self._kept) > self._capacity:
             del self._kept[next(iter(self._kept))]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
 
 import torch
 from rclpy.clock import Clock, ClockType
@@ -15,34 +14,27 @@ from sensor_msgs.msg import CompressedImage, Image
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.bag_topics import is_rectified
 from e2e_slam_ros.data.frame import Frame
-from e2e_slam_ros.data.keyframe import KeyframeDecision
-from e2e_slam_ros.data.stream import COMPRESSED_IMAGE, IMAGE
 from e2e_slam_ros.mapping.checks import check_pose
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.camera_frame import CameraFrame
-from e2e_slam_ros.nodes.configured_node import is_active
-from e2e_slam_ros.nodes.depth_input import DepthInput
+from e2e_slam_ros.nodes.camera_streams import CameraStreams
 from e2e_slam_ros.nodes.depth_matcher import DepthMatcher
 from e2e_slam_ros.nodes.depth_wait import DepthWait
 from e2e_slam_ros.nodes.diagnostics import Diagnostics
 from e2e_slam_ros.nodes.frame_assembler import MAX_PENDING, FrameAssembler
-from e2e_slam_ros.nodes.info_subscription import InfoSubscription
+from e2e_slam_ros.nodes.keyframe_chooser import KeyframeChooser
+from e2e_slam_ros.nodes.keyframe_handover import KeyframeHandover
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
-from e2e_slam_ros.nodes.lost_images import KIND as LOST
 from e2e_slam_ros.nodes.lost_images import LostImages
 from e2e_slam_ros.nodes.pose_sources import make_pose_source
-from e2e_slam_ros.nodes.qos import image_subscription, wants_reliable
-from e2e_slam_ros.nodes.silence_watch import SilenceWatch
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
-from e2e_slam_ros.nodes.stream_check import StreamCheck
 from e2e_slam_ros.nodes.tracked_frames import TrackedFrames
 from e2e_slam_ros.nodes.trajectory_output import TrajectoryOutput
-from e2e_slam_ros.nodes.video_images import VideoImages
-from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
+from e2e_slam_ros.slam.depth_sources import needs_depth_images
 from e2e_slam_ros.slam.observer import RunObserver
 from e2e_slam_ros.slam.pose_refinement import PoseRefinement
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
-from e2e_slam_ros.slam.refusals import NoDepthError, refusal_kind
+from e2e_slam_ros.slam.refusals import refusal_kind
 
 # How often what waits is looked at. The timer always runs: cancelling one that another thread
 # is about to call is an error in rclpy.
@@ -50,19 +42,6 @@ _POLL_S = 0.02
 # Offline nothing may be lost because the machine was busy for a moment.
 _OFFLINE_PATIENCE_S = 1.0
 _OFFLINE_PLACES = 256
-
-
-class KeyframeChooser(Protocol):
-    """The choice of keyframes, as the camera input drives it."""
-
-    def choose_keyframe(self, frame: Frame, wanted: bool = False) -> KeyframeDecision:
-        """Return whether the frame becomes a keyframe; it does if it is ``wanted``."""
-
-    def withdraw(self, stamp_ns: int) -> None:
-        """Forget a keyframe that was dropped or refused."""
-
-    def restart(self) -> None:
-        """Begin anew: time jumped."""
 
 
 class CameraInput:
@@ -88,16 +67,13 @@ class CameraInput:
         tracking: PoseTracking | None = None,
         refinement: PoseRefinement | None = None,
     ) -> None:
-        self.frames = self.keyframes = 0
+        self.frames = 0
         self.epoch = 0
         self._path_is_old = False
-        self.paused = False
-        self._node = node
         self.config = config
         self.acknowledger = Acknowledger(node)
         self._chooser = chooser
         self._diagnostics = diagnostics
-        self._on_keyframe = on_keyframe
         self._observer = observer
         self._repeat = repeat
         self._tracking = tracking
@@ -117,64 +93,50 @@ class CameraInput:
             rectified=rectified == "yes" or (rectified == "auto" and is_rectified(topic)),
             places=_OFFLINE_PLACES if config.runtime.offline else MAX_PENDING,
         )
-        depth_topic = node.resolve_topic_name("camera/depth/image_raw")
-        self._awaits_depth = needs_depth_images(config)
-        self._needs_depth = depth_traits(config).needs_sensor
-        self._depth_input = DepthInput(node, config, depth_topic) if self._awaits_depth else None
-        self._depths = DepthMatcher()
+        self._depths, awaits_depth = DepthMatcher(), needs_depth_images(config)
         # Frames wait for depth before dense odometry, keyframes before they are mapped.
-        self._untracked = DepthWait[None](self._depths, self._awaits_depth, self._track_matched)
-        self._waiting = DepthWait[KeyframeJob](self._depths, self._awaits_depth, self._map_matched)
+        self._untracked = DepthWait[None](self._depths, awaits_depth, self._track_matched)
+        self._waiting = KeyframeHandover(
+            node, config, self._depths, on_keyframe, self._on_keyframe_refused
+        )
         self._use_config(config)
-        self._subscribe(node)
-
-    def _subscribe(self, node: Node) -> None:
-        runtime = self.config.runtime
-        images = image_subscription(runtime)
-        kind, suffix, depth_suffix = Image, "", ""
-        if self.config.camera.transport == "compressed":
-            kind, suffix, depth_suffix = CompressedImage, "/compressed", "/compressedDepth"
-        image = node.resolve_topic_name("camera/image_raw") + suffix
-        self._silence = SilenceWatch(
+        self._streams = CameraStreams(
             node,
-            image,
-            wants_reliable(runtime),
-            runtime.silence_s,
-            lambda reason: self._diagnostics.problem("silence", reason),
-            COMPRESSED_IMAGE if suffix else IMAGE,
+            config,
+            self.on_notice,
+            self._take_image,
+            self._assembler.add_info,
+            self._take_depth if awaits_depth else None,
         )
-        self._image_check = StreamCheck(image, "colour", self._on_wrong_stream)
-        self._videos = VideoImages(lambda text: self.on_notice("image", text))
-        self.lost = LostImages(node, image, self._on_lost)
-        self._infos = InfoSubscription(
-            node, "camera/camera_info", runtime, self._assembler.add_info
-        )
-        self._subscriptions = [self.lost.subscribe(node, kind, image, self._receive_image, images)]
-        if self._awaits_depth:
-            depth = node.resolve_topic_name("camera/depth/image_raw") + depth_suffix
-            self._depth_check = StreamCheck(depth, "depth", self._on_wrong_stream)
-            self._subscriptions.append(
-                self.lost.subscribe(node, kind, depth, self._receive_depth, images)
-            )
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_POLL_S, self._poll, clock=steady)
 
-    def _on_lost(self, sentence: str) -> None:
-        # A recording that is played may lack images for good.
-        if not self.config.runtime.offline:
-            self.on_notice(LOST, sentence)
+    @property
+    def lost(self) -> LostImages:
+        """The images that were sent and did not arrive."""
+        return self._streams.lost
+
+    @property
+    def paused(self) -> bool:
+        """Whether images are ignored."""
+        return self._streams.paused
+
+    @paused.setter
+    def paused(self, is_paused: bool) -> None:
+        self._streams.paused = is_paused
 
     def reconfigure(self, config: Config) -> None:
         """Take dynamic parameters that changed."""
         self._use_config(config)
         self._poses.reconfigure(config)
         self._assembler.patience_s = self._patience_s()
-        self._silence.limit_s = config.runtime.silence_s
+        self._streams.reconfigure(config)
 
     def _use_config(self, config: Config) -> None:
         self.config = config
         self._trajectory.reconfigure(config)
-        self._untracked.config = self._waiting.config = config.depth
+        self._untracked.config = config.depth
+        self._waiting.reconfigure(config.depth)
 
     def reset(self) -> None:
         """Forget the path, what waits and what was received; answer for what waited."""
@@ -212,6 +174,11 @@ class CameraInput:
             self._chooser.withdraw(frame.stamp_ns)
             self.on_refused(frame.stamp_ns, refusal_kind(error), error)
 
+    def _on_keyframe_refused(self, stamp_ns: int, error: Exception) -> None:
+        self._chooser.withdraw(stamp_ns)
+        self._diagnostics.refused(error)
+        self.acknowledger.done(stamp_ns)
+
     def on_refused(self, stamp_ns: int, kind: str, error: Exception) -> None:
         """Count an image that did not become a frame."""
         self._diagnostics.problem(kind, error)
@@ -227,9 +194,6 @@ class CameraInput:
     def on_notice(self, kind: str, text: str) -> None:
         """Count something unusual that costs no frame."""
         self._diagnostics.problem(kind, text)
-
-    def _on_wrong_stream(self, text: str) -> None:
-        self.on_notice("input", text)
 
     def on_time_jump(self, stamp_ns: int) -> None:
         """Start the keyframe rule anew; the map stays, if the poses come from outside."""
@@ -248,22 +212,14 @@ class CameraInput:
         patience = self.config.publish.transform_tolerance_s
         return max(patience, _OFFLINE_PATIENCE_S) if self.config.runtime.offline else patience
 
-    def _receive_image(self, msg: Image, info: dict[str, Any]) -> None:
-        self._silence.heard()
-        self._image_check.look(msg)
-        self.lost.heard(stamp_to_ns(msg.header.stamp))
-        if self.paused or not is_active(self._node):
-            return
-        received_ns = info.get("received_timestamp") or time.time_ns()
-        for image in self._videos.images(msg):
-            stamp_ns = stamp_to_ns(image.header.stamp)
-            # One that comes again is answered by `on_duplicate`.
-            if stamp_ns != self._assembler.newest_ns:
-                self.acknowledger.begin(stamp_ns, image.header.frame_id)
-            self._assembler.add_image(image, received_ns)
+    def _take_image(self, image: Image | CompressedImage, received_ns: int) -> None:
+        stamp_ns = stamp_to_ns(image.header.stamp)
+        # One that comes again is answered by `on_duplicate`.
+        if stamp_ns != self._assembler.newest_ns:
+            self.acknowledger.begin(stamp_ns, image.header.frame_id)
+        self._assembler.add_image(image, received_ns)
 
-    def _receive_depth(self, msg: Image) -> None:
-        self._depth_check.look(msg)
+    def _take_depth(self, msg: Image | CompressedImage) -> None:
         self._depths.add(msg)
         self._poll()
 
@@ -274,7 +230,7 @@ class CameraInput:
 
     def _pass_on(self, frame: CameraFrame, depth_image: Image | CompressedImage | None) -> None:
         pose = frame.T_map_camera
-        depth = None if depth_image is None else self._metres(depth_image, frame)
+        depth = None if depth_image is None else self._waiting.metres(depth_image, frame)
         image = Frame(
             self.frames, frame.stamp_ns, frame.image, frame.camera, depth, pose, frame.pose_sigma
         )
@@ -314,37 +270,6 @@ class CameraInput:
         self, frame: CameraFrame, _: None, msg: Image | CompressedImage | None
     ) -> None:
         self._handle(frame, msg)
-
-    def _map_matched(
-        self, frame: CameraFrame, job: KeyframeJob, msg: Image | CompressedImage | None
-    ) -> None:
-        """Hand on a keyframe whose depth has come; refuse one that waited too long."""
-        try:
-            self._hand_on(job, msg, frame)
-        except Exception as error:
-            self._chooser.withdraw(frame.stamp_ns)
-            self._diagnostics.refused(error)
-            self.acknowledger.done(frame.stamp_ns)
-
-    def _hand_on(
-        self, job: KeyframeJob, msg: Image | CompressedImage | None, frame: CameraFrame
-    ) -> None:
-        if msg is None and self._needs_depth:
-            raise NoDepthError.from_parts(
-                f"depth image at {job.frame.stamp_ns * 1e-9:.6f} s",
-                f"none within {self.config.depth.sync_tolerance_s} s of the image",
-                "registered depth on camera/depth/image_raw",
-                "check the stamps and depth.sync_tolerance_s, or set depth.source",
-            )
-        if msg is not None:
-            job = replace(job, frame=replace(job.frame, depth=self._metres(msg, frame)))
-        self.keyframes += 1
-        self._on_keyframe(job)
-
-    def _metres(self, msg: Image | CompressedImage, frame: CameraFrame) -> Any:
-        # Every frame of the assembler has a lens, and depth comes only where it is awaited.
-        assert frame.lens is not None and self._depth_input is not None
-        return self._depth_input.metres(msg, frame.lens, frame.image_frame)
 
     def _latency(self, stage: str, ms: float) -> None:
         self._diagnostics.latency(stage, ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -15,15 +16,13 @@ from sensor_msgs.msg import PointCloud2
 
 from e2e_slam_ros.config import Config, RefineConfig
 from e2e_slam_ros.config.device import resolve_device
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
 from e2e_slam_ros.nodes.adaptation_facts import RESET_DONE, adaptation_facts
 from e2e_slam_ros.nodes.cloud_messages import cloud_arrays
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
-from e2e_slam_ros.nodes.keyframe_delivery import PLACES
 from e2e_slam_ros.nodes.keyframe_input import KeyframeInput, KeyframeMessages, keyframe_of
-from e2e_slam_ros.nodes.keyframe_output import DepthOutput
+from e2e_slam_ros.nodes.keyframe_output import DepthOutput, DepthParts
 from e2e_slam_ros.nodes.keyframe_results import KeyframeFate, ResultOutput
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.spinning import run_node
@@ -59,10 +58,9 @@ class DepthNode(ConfiguredNode):
         self._acknowledger = Acknowledger(self)
         self._results = ResultOutput(self)
         self._stages = StageWatch(self, "depth_node")
-        # A keyframe that comes again gets the same depth: it is learned from once. keyframe_node
-        # keeps as many.
-        self._done: OrderedDict[int, tuple[KeyframeMessages, Keyframe, DepthEstimate]]
-        self._done = OrderedDict()
+        # Depth by stamp and image. A keyframe that comes again gets the same depth: it is learned
+        # from once. keyframe_node keeps as many.
+        self._done: OrderedDict[tuple[int, int], DepthParts] = OrderedDict()
         self._output = DepthOutput(self)
         self.worker: KeyframeWorker[KeyframeMessages] = KeyframeWorker(
             self._estimate,
@@ -77,6 +75,7 @@ class DepthNode(ConfiguredNode):
             self,
             "keyframe/sensor_depth" if needs_depth_images(config) else None,
             self.worker.submit,
+            config.runtime.kept_keyframes,
         )
         self._triggers.slow("reset_adaptation", "reset_adaptation", self._reset_adaptation)
         self._map_input = self.create_subscription(
@@ -85,9 +84,9 @@ class DepthNode(ConfiguredNode):
 
     def _estimate(self, messages: KeyframeMessages) -> None:
         """Estimate and publish one keyframe's depth (worker thread)."""
-        known = self._done.get(messages.stamp_ns)
-        if known is not None and known[0].image.data == messages.image.data:
-            self._output.publish(*known[1:], messages.frame_id)
+        name = messages.stamp_ns, zlib.crc32(messages.image.data)
+        if (known := self._done.get(name)) is not None:
+            self._output.publish(known)
             return
         config, start = self.config.refine, time.perf_counter()
         with self._lock:
@@ -103,10 +102,10 @@ class DepthNode(ConfiguredNode):
             self.diagnostics.problem("refine", notice)
         if self.depth_stage.active(config):
             self.diagnostics.latency("refine", (time.perf_counter() - start) * 1e3)
-        self._done[messages.stamp_ns] = messages, keyframe, metric.estimate
-        while len(self._done) > PLACES:
+        parts = self._done[name] = self._output.parts(keyframe, metric.estimate, messages.frame_id)
+        while len(self._done) > self.config.runtime.kept_keyframes:
             self._done.popitem(last=False)
-        self._output.publish(keyframe, metric.estimate, messages.frame_id)
+        self._output.publish(parts)
 
     def _map_points(self, config: RefineConfig) -> torch.Tensor | None:
         """Return the latest part of the map that was in view, if the refinement uses it."""

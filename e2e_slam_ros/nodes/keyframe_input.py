@@ -15,7 +15,6 @@ from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.nodes.configured_node import is_active
 from e2e_slam_ros.nodes.conversions import camera_from_info, depth_to_metres, image_to_rgb
-from e2e_slam_ros.nodes.keyframe_delivery import PLACES
 from e2e_slam_ros.nodes.pose_messages import pose_to_matrix
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.stamps import stamp_to_ns
@@ -23,9 +22,9 @@ from e2e_slam_ros.slam.preprocess import clean_depth, to_tensor
 
 # Messages that wait for this node. Keyframes come a few times a second.
 _QUEUE = 20
-# Largest number of incomplete sets. The synchronizer drops the oldest stamp, so there must be a
-# place for every keyframe that keyframe_node may send again.
-_SETS = PLACES + 10
+# The synchronizer drops the oldest stamp, so there must be a place for an incomplete set of every
+# keyframe that keyframe_node may send again, and for those that come meanwhile.
+_MORE_SETS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +56,15 @@ class KeyframeInput:
     Args:
         depth_topic: ``keyframe/depth``, ``keyframe/sensor_depth`` or None.
         receive: called with each complete set in the executor thread; must not block.
+        kept: keyframes that may come again (``runtime.kept_keyframes``).
     """
 
     def __init__(
-        self, node: Node, depth_topic: str | None, receive: Callable[[KeyframeMessages], None]
+        self,
+        node: Node,
+        depth_topic: str | None,
+        receive: Callable[[KeyframeMessages], None],
+        kept: int,
     ) -> None:
         self._node = node
         self._receive = receive
@@ -75,7 +79,7 @@ class KeyframeInput:
             message_filters.Subscriber(node, kind, topic, qos_profile=reliable(_QUEUE))
             for kind, topic in topics
         ]
-        self._synchronizer = message_filters.TimeSynchronizer(self._filters, _SETS)
+        self._synchronizer = message_filters.TimeSynchronizer(self._filters, kept + _MORE_SETS)
         self._synchronizer.registerCallback(self._complete)
 
     def _complete(

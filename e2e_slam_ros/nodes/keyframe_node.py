@@ -18,15 +18,15 @@ from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.nodes.camera_input import CameraInput
 from e2e_slam_ros.nodes.configured_node import ConfiguredNode
-from e2e_slam_ros.nodes.conversions import depth_to_metres, image_message
+from e2e_slam_ros.nodes.conversions import depth_to_metres
 from e2e_slam_ros.nodes.keyframe_delivery import KeyframeDelivery
 from e2e_slam_ros.nodes.keyframe_job import KeyframeJob
-from e2e_slam_ros.nodes.keyframe_output import KeyframeOutput, plane
+from e2e_slam_ros.nodes.keyframe_output import KeyframeOutput, KeyframeParts
 from e2e_slam_ros.nodes.keyframe_results import KeyframeFate, ResultInput
 from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.spinning import run_node
 from e2e_slam_ros.nodes.stage_watch import StageWatch
-from e2e_slam_ros.nodes.stamps import ns_to_stamp, stamp_to_ns
+from e2e_slam_ros.nodes.stamps import stamp_to_ns
 from e2e_slam_ros.slam.depth_sources import depth_traits, needs_depth_images
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
 from e2e_slam_ros.slam.preprocess import Preprocessor
@@ -35,6 +35,8 @@ from e2e_slam_ros.slam.worker import KeyframeWorker
 # Keyframes whose depth may still come back, for the keyframe rule.
 _REMEMBERED = 10
 _POLL_S = 0.05
+# An answer that is overdue for longer is a fault.
+_QUIET_S = 5.0
 
 
 class KeyframeNode(ConfiguredNode):
@@ -71,8 +73,7 @@ class KeyframeNode(ConfiguredNode):
         self._sent = 0
         # Between the worker that sends a keyframe and a reset that forgets those sent.
         self._lock = threading.Lock()
-        self._output = KeyframeOutput(self, config)
-        self._sensor_depth = self.create_publisher(Image, "keyframe/sensor_depth", reliable())
+        self._output = KeyframeOutput(self, config, with_depth=needs_depth_images(config))
         self.worker: KeyframeWorker[KeyframeJob] = KeyframeWorker(
             self._prepare, config.runtime.offline, self._on_failure, self._on_drop
         )
@@ -83,8 +84,11 @@ class KeyframeNode(ConfiguredNode):
         self._feedback = self.create_subscription(
             Image, "keyframe/depth", self._on_depth, reliable()
         )
-        self._delivery: KeyframeDelivery[tuple[Keyframe, str]] = KeyframeDelivery(
-            lambda item: self._send(*item), self._on_lost
+        self._delivery: KeyframeDelivery[KeyframeParts] = KeyframeDelivery(
+            self._output.publish,
+            self._on_lost,
+            self._on_dropped_behind,
+            config.runtime.kept_keyframes,
         )
         self._stages = StageWatch(self, "keyframe_node", self._delivery.again)
         self._results = ResultInput(self, self._on_result)
@@ -92,7 +96,7 @@ class KeyframeNode(ConfiguredNode):
         self._timer = self.create_timer(
             _POLL_S, lambda: self._delivery.poll(self._stages.complete), clock=steady
         )
-        self._refused_behind = self._dropped_behind = 0
+        self._fused_behind = self._refused_behind = self._dropped_behind = 0
         self._triggers.quick("reset", self._reset)
 
     def _prepare(self, job: KeyframeJob) -> None:
@@ -111,47 +115,53 @@ class KeyframeNode(ConfiguredNode):
             self._sent += 1
         # From here the mapper answers for it.
         self.camera_input.acknowledger.forget(keyframe.stamp_ns)
-        self._delivery.offer(keyframe.stamp_ns, (keyframe, job.frame_id), self._stages.complete)
+        parts = self._output.parts(keyframe, job.frame_id)
+        self._delivery.offer(keyframe.stamp_ns, parts, self._stages.complete)
 
     def _on_result(self, stamp_ns: int, fate: KeyframeFate, said: str) -> None:
         """Learn what became of a keyframe: one that is not in the map is no reference."""
-        self._delivery.answered(stamp_ns, fate is KeyframeFate.FUSED)
-        if fate is KeyframeFate.FUSED:
-            return
-        self._selector.withdraw(stamp_ns)
-        if fate is KeyframeFate.REFUSED:
+        settled = self._delivery.answered(stamp_ns, fate)
+        if settled and fate is KeyframeFate.FUSED:
+            self._fused_behind += 1
+        elif settled and fate is KeyframeFate.REFUSED:
+            self._selector.withdraw(stamp_ns)
             self._refused_behind += 1
             self.diagnostics.problem("refused_behind", said)
-        else:
-            self._dropped_behind += 1
+        elif settled:
+            self._on_dropped_behind(stamp_ns)
+        self._delivery.poll(self._stages.complete)
+
+    def _on_dropped_behind(self, stamp_ns: int) -> None:
+        self._selector.withdraw(stamp_ns)
+        self._dropped_behind += 1
 
     def _on_lost(self, stamp_ns: int) -> None:
         self._selector.withdraw(stamp_ns)
         self.diagnostics.problem(
             "keyframe_lost",
-            f"keyframe at {stamp_ns * 1e-9:.3f} s: nobody answers, and only the newest are kept; "
-            "start the stage that is missing",
+            f"keyframe at {stamp_ns * 1e-9:.3f} s: nobody answered for it, and the newest "
+            f"{self.config.runtime.kept_keyframes} are kept (runtime.kept_keyframes); look at "
+            "depth_node, mapper_node and the link to them",
         )
 
     def _faults(self) -> list[str]:
-        return self._stages.faults() if self.state == "active" else []
-
-    def _send(self, keyframe: Keyframe, frame_id: str) -> None:
-        measured = keyframe.sensor_depth
-        if measured is None and needs_depth_images(self.config):
-            # A keyframe is complete with a depth image only: nothing was measured.
-            measured = torch.zeros_like(keyframe.image[:, :1])
-        if measured is not None:
-            stamp = ns_to_stamp(keyframe.stamp_ns)
-            depth = image_message(plane(measured), "32FC1", stamp, frame_id)
-            self._sensor_depth.publish(depth)
-        self._output.publish(keyframe, frame_id)
+        if self.state != "active":
+            return []
+        faults, quiet_s = self._stages.faults(), self._delivery.quiet_s
+        if not faults and quiet_s > _QUIET_S:
+            faults.append(
+                f"no answer to a keyframe for {quiet_s:.0f} s, expected one on keyframe/result; "
+                f"{self._delivery.kept} keyframes are kept, at most "
+                f"{self.config.runtime.kept_keyframes}; look at the link to depth_node and "
+                "mapper_node, and whether they are active"
+            )
+        return faults
 
     def _repeat(self, stamp_ns: int) -> bool:
         """Send a keyframe again whose answer a player in lock-step missed."""
         known = self._recent.get(stamp_ns)
         if known is not None:
-            self._send(*known)
+            self._output.publish(self._output.parts(*known))
         return known is not None
 
     def _on_depth(self, msg: Image) -> None:
@@ -181,7 +191,7 @@ class KeyframeNode(ConfiguredNode):
             self._prepared = 0
             self._recent.clear()
             self._delivery.clear()
-            self._sent = 0
+            self._sent = self._fused_behind = self._refused_behind = self._dropped_behind = 0
         return "the next frame becomes a keyframe"
 
     def _reconfigure(self, config: Config) -> None:
@@ -195,6 +205,7 @@ class KeyframeNode(ConfiguredNode):
             "keyframes": self._sent,
             "unanswered": self._delivery.unanswered,
             "kept": self._delivery.kept,
+            "fused_behind": self._fused_behind,
             "refused_behind": self._refused_behind,
             "dropped_behind": self._dropped_behind,
         }

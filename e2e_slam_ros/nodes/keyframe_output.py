@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from geometry_msgs.msg import PoseStamped
@@ -18,21 +20,68 @@ from e2e_slam_ros.nodes.qos import reliable
 from e2e_slam_ros.nodes.stamps import ns_to_stamp
 
 
-class KeyframeOutput:
-    """Publishes ``keyframe/image``, ``camera_info`` and ``pose`` with one exact stamp."""
+@dataclass(frozen=True, eq=False)
+class KeyframeParts:
+    """The messages of a keyframe, all with the same stamp.
 
-    def __init__(self, node: Node, config: Config) -> None:
+    A third of a megabyte for 320x240 pixels; the depth is about as large.
+    """
+
+    image: Image
+    info: CameraInfo
+    pose: PoseStamped
+    sensor_depth: Image | None
+
+
+class KeyframeOutput:
+    """Publishes ``keyframe/image``, ``camera_info`` and ``pose`` with one exact stamp.
+
+    Args:
+        with_depth: also ``keyframe/sensor_depth``. A keyframe is complete with a depth image only,
+            all 0 if nothing was measured.
+    """
+
+    def __init__(self, node: Node, config: Config, with_depth: bool = False) -> None:
         self._config = config
+        self._sensor_depth = (
+            node.create_publisher(Image, "keyframe/sensor_depth", reliable())
+            if with_depth
+            else None
+        )
         self._image = node.create_publisher(Image, "keyframe/image", reliable())
         self._info = node.create_publisher(CameraInfo, "keyframe/camera_info", reliable())
         self._pose = node.create_publisher(PoseStamped, "keyframe/pose", reliable())
 
-    def publish(self, keyframe: Keyframe, frame_id: str) -> None:
-        """Publish a keyframe at its working size, without distortion."""
+    def parts(self, keyframe: Keyframe, frame_id: str) -> KeyframeParts:
+        """Return the messages of a keyframe at its working size, without distortion."""
         stamp, frames = ns_to_stamp(keyframe.stamp_ns), self._config.frames
-        self._pose.publish(pose_message(keyframe.T_map_camera.numpy(), stamp, frames.map))
-        self._info.publish(camera_info_message(keyframe.camera, stamp, frame_id))
-        self._image.publish(image_message(rgb8(keyframe.image), "rgb8", stamp, frame_id))
+        depth = None
+        if self._sensor_depth is not None:
+            measured = keyframe.sensor_depth
+            known = torch.zeros_like(keyframe.image[:, :1]) if measured is None else measured
+            depth = image_message(plane(known), "32FC1", stamp, frame_id)
+        return KeyframeParts(
+            image_message(rgb8(keyframe.image), "rgb8", stamp, frame_id),
+            camera_info_message(keyframe.camera, stamp, frame_id),
+            pose_message(keyframe.T_map_camera.numpy(), stamp, frames.map),
+            depth,
+        )
+
+    def publish(self, parts: KeyframeParts) -> None:
+        """Publish a keyframe (any thread)."""
+        if self._sensor_depth is not None and parts.sensor_depth is not None:
+            self._sensor_depth.publish(parts.sensor_depth)
+        self._pose.publish(parts.pose)
+        self._info.publish(parts.info)
+        self._image.publish(parts.image)
+
+
+@dataclass(frozen=True, eq=False)
+class DepthParts:
+    """The messages of a keyframe's depth: metres, and 1 - confidence where it is known."""
+
+    depth: Image
+    uncertainty: Image | None
 
 
 class DepthOutput:
@@ -42,14 +91,20 @@ class DepthOutput:
         self._depth = node.create_publisher(Image, "keyframe/depth", reliable())
         self._uncertainty = node.create_publisher(Image, "keyframe/uncertainty", reliable())
 
-    def publish(self, keyframe: Keyframe, estimate: DepthEstimate, frame_id: str) -> None:
-        """Publish a keyframe's depth in metres. Uncertainty is 1 - confidence, in [0, 1]."""
-        stamp = ns_to_stamp(keyframe.stamp_ns)
+    @staticmethod
+    def parts(keyframe: Keyframe, estimate: DepthEstimate, frame_id: str) -> DepthParts:
+        """Return the messages of a keyframe's depth."""
+        stamp, doubt = ns_to_stamp(keyframe.stamp_ns), None
+        if estimate.confidence is not None:
+            doubt = image_message(plane(1.0 - estimate.confidence), "32FC1", stamp, frame_id)
+        return DepthParts(image_message(plane(estimate.depth), "32FC1", stamp, frame_id), doubt)
+
+    def publish(self, parts: DepthParts) -> None:
+        """Publish a keyframe's depth, and its uncertainty if the topic has a subscriber."""
         # Uncertainty goes first, because a mapper fuses a keyframe as soon as it has the depth.
-        if estimate.confidence is not None and self._uncertainty.get_subscription_count() > 0:
-            doubt = plane(1.0 - estimate.confidence)
-            self._uncertainty.publish(image_message(doubt, "32FC1", stamp, frame_id))
-        self._depth.publish(image_message(plane(estimate.depth), "32FC1", stamp, frame_id))
+        if parts.uncertainty is not None and self._uncertainty.get_subscription_count() > 0:
+            self._uncertainty.publish(parts.uncertainty)
+        self._depth.publish(parts.depth)
 
 
 class CloudOutput:

@@ -10,25 +10,19 @@ section with that name in the user's file, whatever their order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ament_index_python.packages import (
-    PackageNotFoundError,
-    get_package_prefix,
     get_package_share_directory,
 )
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, Shutdown
-from launch.event_handlers import OnProcessExit
-from launch.events.process import ProcessExited
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
-from e2e_slam_ros.config.errors import ConfigError, E2ESlamError
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.config.leaf import flatten
 from e2e_slam_ros.config.plain_yaml import load_plain_yaml
 
@@ -68,6 +62,7 @@ OUTPUT_ARGUMENTS: tuple[Argument, ...] = (
 )
 NODE_ARGUMENTS: tuple[Argument, ...] = (
     ("autostart", "", "false: a life cycle manager configures and activates the nodes"),
+    ("watch_s", "60", "a node that does not answer for so many seconds is killed; 0: never"),
     ("respawn", "false", "true: a node that fails is started again instead of ending all"),
     ("log_level", "info", "log level of the nodes"),
 )
@@ -76,9 +71,6 @@ TF_ARGUMENT: Argument = (
     "namespace",
     "namespace: TF is <namespace>/tf, as nav2 has it; global: all robots share /tf",
 )
-_RESPAWN_S = 2.0
-# A large map takes a while to save. launch would kill the node after ten seconds.
-_SAVING_S = "120"
 
 
 def described(
@@ -110,6 +102,23 @@ def is_on(context: LaunchContext, name: str) -> bool:
     if said not in ("true", "false", ""):
         raise ConfigError.from_parts(f"argument {name}", repr(said), "true or false", "correct it")
     return said == "true"
+
+
+def seconds(context: LaunchContext, name: str) -> float:
+    """Return an argument that is a time.
+
+    Raises:
+        ConfigError: no number, or less than 0.
+    """
+    try:
+        value = float(text(context, name) or 0)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise ConfigError.from_parts(
+            f"argument {name}", repr(text(context, name)), "seconds, 0 or more", "correct it"
+        )
+    return value
 
 
 def given(context: LaunchContext, passed: Passed) -> dict[str, ParameterValue]:
@@ -147,7 +156,7 @@ def parameters_in_file(context: LaunchContext) -> dict[str, object]:
     Raises:
         ConfigError: the file is not there, or is no parameter file.
     """
-    path = _params_file(context)
+    path = params_file(context)
     if path is None:
         return {}
     try:
@@ -170,122 +179,16 @@ def parameter_files(context: LaunchContext, preset: str = "") -> list[ParameterF
         ConfigError: there is no file ``params_file``.
     """
     files = [config_file(preset)] if preset else []
-    own = _params_file(context)
+    own = params_file(context)
     return [ParameterFile(str(path)) for path in (*files, own) if path is not None]
 
 
-def our_node(
-    context: LaunchContext,
-    executable: str,
-    passed: Mapping[str, object],
-    *,
-    files: Sequence[ParameterFile] = (),
-    remap: Sequence[tuple[str, str]] = (),
-    ends: bool = False,
-    **options: Any,
-) -> list[Any]:
-    """Return a node of this package, and what ends the launch when the node ends.
-
-    Args:
-        passed: parameters that override those of the files.
-        files: parameter files, the strongest last.
-        remap: topics, ours and theirs.
-        ends: the node's good end ends everything; false: only its failure does.
-        options: further arguments of `Node`.
-    """
-    respawn = is_on(context, "respawn") and not ends
-    node = Node(
-        package=PACKAGE,
-        executable=executable,
-        name=executable,
-        namespace=_namespace(context),
-        parameters=[*files, dict(passed)] if passed else [*files],
-        remappings=[*remap, *_tf(context)],
-        respawn=respawn,
-        respawn_delay=_RESPAWN_S,
-        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
-        output="screen",
-        sigterm_timeout=_SAVING_S,
-        sigkill_timeout=_SAVING_S,
-        **options,
-    )
-    return [node] if respawn else [node, required(node, executable, ends)]
-
-
-def rviz(
-    context: LaunchContext, clock: Mapping[str, object], remap: Sequence[tuple[str, str]] = ()
-) -> list[Any]:
-    """Return RViz with our displays if ``rviz`` is true. It sees the topics as the nodes do.
+def params_file(context: LaunchContext) -> Path | None:
+    """Return the user's parameter file, or None.
 
     Raises:
-        ConfigError: rviz2 is not installed.
+        ConfigError: there is no such file.
     """
-    if not is_on(context, "rviz"):
-        return []
-    try:
-        get_package_prefix("rviz2")
-    except PackageNotFoundError as error:
-        raise ConfigError.from_parts(
-            "argument rviz",
-            "true, and there is no package rviz2",
-            "rviz2 installed and sourced",
-            "install it (ros-<distribution>-rviz2), or leave rviz:=true out",
-        ) from error
-    shown = Path(get_package_share_directory(PACKAGE)) / "rviz" / "slam.rviz"
-    node = Node(
-        package="rviz2",
-        executable="rviz2",
-        namespace=_namespace(context),
-        arguments=["-d", str(shown), *_fixed_frame(context)],
-        parameters=[dict(clock)],
-        remappings=[*remap, *_tf(context)],
-    )
-    # Closing the window ends the window only.
-    return [node]
-
-
-def required(action: Any, name: str, ends: bool = True) -> RegisterEventHandler:
-    """Return the handler that ends the launch when a process ends.
-
-    A failure also makes the exit code of `ros2 launch` 1.
-    """
-    return RegisterEventHandler(
-        OnProcessExit(target_action=action, on_exit=partial(_ended, name, ends))
-    )
-
-
-def _ended(name: str, ends: bool, event: ProcessExited, context: LaunchContext) -> Any:
-    if event.returncode == 0:
-        return Shutdown(reason=f"{name} has ended") if ends else None
-    if event.returncode < 0 and context.is_shutdown:  # ended by launch's own signal
-        return None
-    raise E2ESlamError.from_parts(
-        name, f"exit code {event.returncode}", "0", "look at its last line above"
-    )
-
-
-def _namespace(context: LaunchContext) -> str:
-    """Return the namespace of the nodes; "/" makes the root known to launch_ros."""
-    pushed = "ros_namespace" in context.launch_configurations
-    return text(context, "namespace") or ("" if pushed else "/")
-
-
-def _tf(context: LaunchContext) -> list[tuple[str, str]]:
-    """Return the remaps that put TF into the namespace, where the launch file has a choice."""
-    chosen = text(context, "tf")
-    if chosen not in ("", "namespace", "global"):
-        raise ConfigError.from_parts(
-            "argument tf", repr(chosen), "namespace or global", "correct it"
-        )
-    return [(f"/{name}", name) for name in ("tf", "tf_static")] if chosen == "namespace" else []
-
-
-def _fixed_frame(context: LaunchContext) -> list[str]:
-    frame = text(context, "map_frame") or parameters_in_file(context).get("frames.map")
-    return ["-f", str(frame)] if frame else []
-
-
-def _params_file(context: LaunchContext) -> Path | None:
     path = text(context, "params_file")
     if not path:
         return None

@@ -16,6 +16,7 @@ from sensor_msgs.msg import Image
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import DepthEstimate, FusionStats, Keyframe, RawDepth
+from e2e_slam_ros.data.pose_table import PoseTable
 from e2e_slam_ros.depth.gate import gate_depth, require_depth
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.nodes.acknowledger import Acknowledger
@@ -71,7 +72,7 @@ class MapperNode(MappingNode):
         self._results = ResultOutput(self)
         self._stages = StageWatch(self, "mapper_node")
         self._cloud = CloudOutput(self, config)
-        self._poses: dict[int, torch.Tensor] = {}
+        self._poses = PoseTable()
         self._serve_map(self.surfels, lambda: self._poses)
         self.worker: KeyframeWorker[tuple[int, KeyframeMessages]] = KeyframeWorker(
             self._fuse,
@@ -87,7 +88,9 @@ class MapperNode(MappingNode):
         self._uncertainty = self.create_subscription(
             Image, "keyframe/uncertainty", self._receive_doubt, reliable(_DOUBTS)
         )
-        self._input = KeyframeInput(self, "keyframe/depth", self._receive)
+        self._input = KeyframeInput(
+            self, "keyframe/depth", self._receive, config.runtime.kept_keyframes
+        )
 
     def _begin_reset(self) -> None:
         self._resets += 1
@@ -132,7 +135,7 @@ class MapperNode(MappingNode):
                 stats = self.surfels.fuse(keyframe, estimate)
                 self._observer.on_map(self.surfels.snapshot)
                 self.map_output.publish_active(keyframe)
-                self._poses[keyframe.index] = keyframe.T_map_camera
+                self._poses.add(keyframe.index, keyframe.T_map_camera)
                 self._seen[known] = None
                 while len(self._seen) > _SEEN:
                     self._seen.popitem(last=False)

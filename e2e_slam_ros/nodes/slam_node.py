@@ -139,9 +139,10 @@ class SlamNode(MappingNode):
         for notice in result.notices:
             self.diagnostics.problem("refine", notice)
         self._observer.on_keyframe(result)
-        self._keyframe_output.publish(result.keyframe, job.frame_id)
-        self._depth_output.publish(result.keyframe, result.estimate, job.frame_id)
-        self._cloud_output.publish(result.keyframe, result.estimate.depth)
+        keyframe, name = result.keyframe, job.frame_id
+        self._keyframe_output.publish(self._keyframe_output.parts(keyframe, name))
+        self._depth_output.publish(self._depth_output.parts(keyframe, result.estimate, name))
+        self._cloud_output.publish(keyframe, result.estimate.depth)
         self.camera_input.acknowledger.done(job.frame.stamp_ns)
 
     def _answer(self, job: KeyframeJob) -> None:

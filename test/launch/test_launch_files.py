@@ -23,12 +23,14 @@ MODULES = (
     "launch.event_handlers",
     "launch.events",
     "launch.events.process",
+    "launch.logging",
     "launch.substitutions",
     "launch_ros",
     "launch_ros.actions",
     "launch_ros.parameter_descriptions",
+    "launch_ros.ros_adapters",
 )
-SHARED = "e2e_slam_ros.nodes.launching"
+SHARED = ("launching", "launched_nodes", "node_watch")
 
 
 def test_the_four_launch_files_are_there() -> None:
@@ -45,13 +47,14 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Executed]:
     doubles = {name: MagicMock() for name in MODULES}
     for name, double in doubles.items():
         monkeypatch.setitem(sys.modules, name, double)
-    kept = sys.modules.pop(SHARED, None)
+    names = [f"e2e_slam_ros.nodes.{name}" for name in SHARED]
+    kept = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     yield lambda file: (runpy.run_path(str(file)), doubles["launch.actions"])
     # What was imported with the doubles must not stay.
-    sys.modules.pop(SHARED, None)
-    vars(sys.modules["e2e_slam_ros.nodes"]).pop("launching", None)
-    if kept is not None:
-        sys.modules[SHARED] = kept
+    for name in names:
+        sys.modules.pop(name, None)
+        vars(sys.modules["e2e_slam_ros.nodes"]).pop(name.rpartition(".")[2], None)
+    sys.modules.update(kept)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -66,8 +69,11 @@ def test_every_argument_is_declared_documented_and_used(file: Path, executed: Ex
     shown = [call.args[0] for call in actions.DeclareLaunchArgument.mock_calls]
     assert shown == declared
     # Named in the file or in what all files share, or passed as a parameter or a topic.
-    source = file.read_text() + (REPO / "e2e_slam_ros" / "nodes" / "launching.py").read_text()
-    used = set(re.findall(r'(?:LaunchConfiguration\(|(?:text|is_on)\(context, )"(\w+)"', source))
+    shared = (REPO / "e2e_slam_ros" / "nodes" / f"{name}.py" for name in SHARED)
+    source = "".join(path.read_text() for path in (file, *shared))
+    used = set(
+        re.findall(r'(?:LaunchConfiguration\(|(?:text|is_on|seconds)\(context, )"(\w+)"', source)
+    )
     for table in ("TOPICS", "PASSED", "PLAYED"):
         used |= set(namespace.get(table, {}))
     assert set(declared) <= used

@@ -33,15 +33,16 @@ def hear_ctrl_c() -> None:
 
 
 class Launch:
-    """A running `ros2 launch`."""
+    """A running `ros2 launch` of one of our files by its name, or of another by its path."""
 
-    def __init__(self, file: str, arguments: dict[str, object], log: Path) -> None:
+    def __init__(self, file: str | Path, arguments: dict[str, object], log: Path) -> None:
         installed_share()
         if shutil.which("ros2") is None:
             pytest.skip("the command ros2 is not on PATH")
         self.log = log
         given = [f"{name}:={value}" for name, value in arguments.items()]
-        command = ["ros2", "launch", "e2e_slam_ros", f"{file}.launch.py", *given]
+        ours = ["e2e_slam_ros", f"{file}.launch.py"]
+        command = ["ros2", "launch", *([str(file)] if isinstance(file, Path) else ours), *given]
         environment = os.environ | {"ROS_LOG_DIR": str(log.parent / "ros_log")}
         with log.open("wb") as output:
             self.process = subprocess.Popen(
@@ -95,9 +96,9 @@ class Launch:
 
 
 @contextmanager
-def launched(file: str, arguments: dict[str, object], tmp_path: Path) -> Iterator[Launch]:
+def launched(file: str | Path, arguments: dict[str, object], tmp_path: Path) -> Iterator[Launch]:
     """Run a launch file; show what it printed after a failure, and leave nothing behind."""
-    launch = Launch(file, arguments, tmp_path / f"{file}.log")
+    launch = Launch(file, arguments, tmp_path / f"{Path(file).stem}.log")
     try:
         yield launch
     except BaseException:

@@ -198,8 +198,9 @@ class KeyframeSender:
         """Publish keyframe ``index`` in front of the wall."""
         seen = keyframe(pose(), index)
         assert seen.sensor_depth is not None
-        self._keyframes.publish(seen, OPTICAL)
-        self._depths.publish(seen, estimate(seen.sensor_depth, confidence), OPTICAL)
+        self._keyframes.publish(self._keyframes.parts(seen, OPTICAL))
+        known = estimate(seen.sensor_depth, confidence)
+        self._depths.publish(self._depths.parts(seen, known, OPTICAL))
 
 
 def status(node: Any) -> dict[str, str]:

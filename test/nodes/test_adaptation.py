@@ -37,6 +37,8 @@ from refine.scene import CAMERA, TinyNetwork
 CONFIG = network_config(
     **{
         "runtime.offline": True,
+        # On a busy machine a refinement takes longer than the default.
+        "runtime.silence_s": 0.0,
         "keyframe.parallax": 0.0,
         "refine.strategy": "network",
         "refine.scale.source": "fixed",

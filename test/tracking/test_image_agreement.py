@@ -12,6 +12,7 @@ from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice
 from e2e_slam_ros.evaluation.trajectory.noisy_poses import NoisyPoses
+from e2e_slam_ros.simulation import ProceduralReader
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.focal_check import fit_focal
 from e2e_slam_ros.tracking.image_agreement import ImageAgreement
@@ -49,6 +50,20 @@ def test_poses_that_stand_still_while_the_picture_moves(rooms: FrameReader) -> N
 
 def test_a_camera_that_stands_still_agrees_with_poses_that_do(wall: np.ndarray) -> None:
     assert verdict([frame(wall, i, pose()) for i in range(6)]).evidence == 0.0
+
+
+def test_large_images_are_judged_as_small_ones_are() -> None:
+    checks = {}
+    for width, height in ((640, 360), (1286, 722)):
+        reader = ProceduralReader(frames=60, width=width, height=height)
+        frames = [reader[index] for index in range(0, 8, 2)]
+        agreement = ImageAgreement(limit_px=2.0)
+        checks[width] = [agreement.observe(one, one.T_map_camera) for one in frames][-1]
+        assert not agreement.disagree and agreement._lens.camera.width < 1280
+        assert verdict([replace(one, T_map_camera=np.eye(4)) for one in frames]).disagree
+    small, large = checks.values()
+    assert small is not None and large is not None and large.error_px < 0.5
+    assert large.flow_px == pytest.approx(small.flow_px, rel=0.2)
 
 
 def test_a_picture_without_corners_says_nothing() -> None:
