@@ -4,9 +4,9 @@
     python bench/background_adaptation.py --data ../shared/data/hololens/rooms_000 --frames 250:373
 
 The system runs in lock-step, once with the network as it is and once with `refine.strategy: auto`.
-For each keyframe the raw prediction of the weights as they are when it comes is compared with true
-depth, unscaled; so is the depth that is fused at first. The last line of a walk gives the change by
-learning: it must not be worse than 3 % in the second half.
+For each keyframe the raw prediction of the weights as they are when it comes is compared with
+true depth, unscaled; so is the depth that is fused at first. The last line of a walk gives the
+change by learning: the second half must not be worse by more than 3 %.
 
 `--rendered SEED:CONTRAST` walks through a rendered room whose textures have that share of their
 contrast, with noise. `--data` plays a recording over recorded poses. `--again A:B` predicts other
@@ -81,9 +81,7 @@ class Frames(Protocol):
         ...
 
 
-def run(
-    reader: Frames, again: Frames | None, values: dict[str, object]
-) -> dict[str, float]:
+def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict[str, float]:
     """Map a sequence; return mean abs_rel of both halves, and of other frames afterwards."""
     system = SlamPipeline(Config().with_values(values), CPU)
     raw, fused, blends = [], [], []

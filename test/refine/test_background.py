@@ -105,7 +105,7 @@ def test_where_the_unseen_gets_worse_the_first_weights_come_back() -> None:
     """The labels say 1.6 m again and again; what is seen for the first time is at 2.4 m."""
     network = OneNumber()
     adaptation = in_lockstep(network)
-    assert walk(adaptation, [1.6] * 24)[-1] == 1.0
+    assert walk(adaptation, [1.6] * 24)[-1] >= 0.75
     assert network.level.item() > 0.58
     blends = walk(adaptation, [2.4] * 8, start=24)
     # The first judge comes with the keyframe that is three later.
@@ -127,11 +127,12 @@ def test_a_keyframe_unlike_all_before_is_not_trusted_to_what_was_learned() -> No
     network = BrightNumber()
     adaptation = in_lockstep(network)
     walk(adaptation, [1.6] * 24)
-    assert adaptation.blend == 1.0
+    before = adaptation.blend
+    assert before >= 0.75
     bright = replace(keyframe(24), image=torch.full((1, 3, 64, 64), 1.0))
     adaptation.see(bright)
     adaptation.take_over()
-    assert adaptation.blend < 1.0, "before its depth is known"
+    assert adaptation.blend <= 0.5 * before, "before its depth is known"
 
 
 def test_what_is_known_already_is_not_learned() -> None:
@@ -174,7 +175,7 @@ def test_a_loss_that_is_not_finite_begins_again() -> None:
 
 
 def test_weights_that_are_not_finite_are_never_used() -> None:
-    unseen, label = UnseenErrors(min_gain=0.3), room_label(keyframe(0), wall(), SIZE)
+    unseen, label = UnseenErrors(min_gain=0.2), room_label(keyframe(0), wall(), SIZE)
     broken = Foreseen(2.0 * torch.ones(1, 1, 64, 64), torch.full((1, 1, 64, 64), float("nan")))
     for index in range(3):
         unseen.foresee(index, broken)
