@@ -11,7 +11,7 @@ from e2e_slam_ros.config.background import BackgroundConfig
 from e2e_slam_ros.depth.architecture import DepthNetwork, depth_from_disparity
 from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.refine.adaptable import adapted_parameters
-from e2e_slam_ros.refine.background.labels import RoomLabel
+from e2e_slam_ros.refine.background.labels import RoomImage, RoomLabel
 from e2e_slam_ros.refine.background.unseen import Foreseen
 
 # Difference of log depth beyond which a pixel pulls no harder: a label may be wrong.
@@ -53,10 +53,11 @@ class RoomLearner:
         first: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self._config = config
-        self._first = copy.deepcopy(network).eval().requires_grad_(False)
-        self._copy = copy.deepcopy(self._first)
-        # A third one predicts with the weights of any moment.
-        self._spare = copy.deepcopy(self._first)
+        with torch.inference_mode(False):
+            self._first = copy.deepcopy(network).eval().requires_grad_(False)
+            self._copy = copy.deepcopy(self._first)
+            # A third one predicts with the weights of any moment.
+            self._spare = copy.deepcopy(self._first)
         if first is not None:
             _put(self._first, first)
         self._parameters = adapted_parameters(self._copy, config.parameters)
@@ -91,9 +92,9 @@ class RoomLearner:
             self._optimiser.step()
 
     @torch.no_grad()
-    def foreseen(self, label: RoomLabel) -> Foreseen:
+    def foreseen(self, image: RoomImage) -> Foreseen:
         """Return what the first weights and the copy predict for an image."""
-        return Foreseen(predicted(self._first, [label]), predicted(self._copy, [label]))
+        return Foreseen(predicted(self._first, [image]), predicted(self._copy, [image]))
 
     @torch.no_grad()
     def blended(self, blend: float) -> dict[str, torch.Tensor]:
@@ -110,7 +111,7 @@ class RoomLearner:
 
     @torch.no_grad()
     def ratio(
-        self, image: RoomLabel, new: Mapping[str, torch.Tensor], old: Mapping[str, torch.Tensor]
+        self, image: RoomImage, new: Mapping[str, torch.Tensor], old: Mapping[str, torch.Tensor]
     ) -> float:
         """Return the median ratio of the depths that two sets of weights predict for an image.
 
@@ -129,11 +130,11 @@ class RoomLearner:
         self._begin()
 
 
-def predicted(network: DepthNetwork, labels: Sequence[RoomLabel]) -> torch.Tensor:
-    """Return the network's depth (B, 1, h, w) for the labels' images."""
+def predicted(network: DepthNetwork, images: Sequence[RoomImage]) -> torch.Tensor:
+    """Return the network's depth (B, 1, h, w) for images of one size."""
     return depth_from_disparity(
-        network(torch.cat([label.image for label in labels])),
-        torch.cat([label.intrinsics for label in labels]),
+        network(torch.cat([image.image for image in images])),
+        torch.cat([image.intrinsics for image in images]),
         focal_normalised=network.focal_normalised,
     )
 
