@@ -21,7 +21,8 @@ _MOST_WAITING = 16
 # A blend must be better than the one in use by this share.
 _CLEARLY = 0.02
 # Learned weights that are worse than the first ones by this factor have gone astray.
-_ASTRAY = 1.2
+_ASTRAY = 2.0
+_FEWEST_JUDGED = 3
 # The largest change that was found right is forgotten by this factor from keyframe to keyframe.
 _HELD = 0.9
 # Smaller changes of log depth are none.
@@ -150,7 +151,7 @@ class UnseenErrors:
     def is_astray(self) -> bool:
         """Whether what was learned does more harm than good, or is not finite."""
         first, learned = self._long.sums[0], self._long.sums[-1]
-        return self._judged > 1 and not learned < _ASTRAY * first
+        return self._judged >= _FEWEST_JUDGED and not learned < _ASTRAY * first
 
     def foresee(self, index: int, foreseen: Foreseen) -> None:
         """Remember what the weights predict for a keyframe that they have not learned from."""
