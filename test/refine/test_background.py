@@ -65,17 +65,21 @@ def in_lockstep(network: DepthNetwork, config: BackgroundConfig = QUICK) -> Back
     return BackgroundAdaptation(network, config, SIZE, offline=True, is_pressed=lambda: False)
 
 
-def walk(adaptation: BackgroundAdaptation, depths: Sequence[float], start: int = 0) -> list[float]:
+def walk(
+    adaptation: BackgroundAdaptation, depths: Sequence[float], start: int = 0, taken: bool = True
+) -> list[float]:
     """See keyframes of those depths, each looked back at three later; return the blends in use."""
     blends = []
     for index, _ in enumerate(depths, start):
-        adaptation.take_over()
+        if taken:
+            adaptation.take_over()
         blends.append(adaptation.blend)
         adaptation.see(keyframe(index))
         if index - start >= LATER:
             earlier = index - LATER
             adaptation.offer(keyframe(earlier), wall(depths[earlier - start]))
-    adaptation.take_over()
+    if taken:
+        adaptation.take_over()
     return blends
 
 
@@ -111,6 +115,32 @@ def test_where_the_unseen_gets_worse_the_first_weights_come_back() -> None:
     # The first judge comes with the keyframe that is three later.
     assert blends[-1] == 0.0 and blends.index(0.0) <= LATER + 3
     assert network.level.item() == 0.5, "bit for bit"
+
+
+def test_what_waits_to_be_taken_over_is_given_up_as_well() -> None:
+    network = OneNumber()
+    adaptation = in_lockstep(network)
+    walk(adaptation, [1.6] * 24, taken=False)
+    walk(adaptation, [2.4] * 8, start=24, taken=False)
+    adaptation.take_over()
+    assert network.level.item() == 0.5 and adaptation.blend == 0.0
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_copy_that_breaks_is_not_taken_over(steps: int) -> None:
+    network = OneNumber()
+    adaptation = in_lockstep(network)
+    walk(adaptation, [1.6] * 24)
+    assert adaptation.blend > 0.0 and adaptation._learner is not None
+    with torch.no_grad():
+        adaptation._learner._copy.level.fill_(float("nan"))
+    adaptation.see(keyframe(24))
+    for index in range(24 - LATER, 24 - LATER + steps):
+        adaptation.offer(keyframe(index), wall())
+    adaptation.take_over()
+    assert bool(torch.isfinite(network.level))
+    walk(adaptation, [1.6] * 12, start=25)
+    assert network.level.item() >= 0.5
 
 
 def test_learning_begins_again_and_is_used_once_it_holds() -> None:

@@ -220,7 +220,7 @@ class BackgroundAdaptation:
                 unseen.foresee(index, learner.foreseen(image))
             else:
                 unseen.judge(index, image)
-            if unseen.is_astray:
+            if unseen.is_astray or not learner.is_finite:
                 learner.restart()
                 unseen = UnseenErrors(self._config.min_gain)
         with self._condition:
@@ -232,7 +232,8 @@ class BackgroundAdaptation:
                 self._due = self._config.steps
             else:
                 self._newest = image
-        if unseen.blend != self.blend:
+            waiting = self.blend if self._learned is None else self._learned.blend
+        if unseen.blend != waiting:
             self._propose()
         return True
 
@@ -255,8 +256,8 @@ class BackgroundAdaptation:
         with self._condition:
             learner, image, in_use = self._learner, self._newest, self._in_use
             blend = self._unseen.blend
-        if learner is None:
-            return
+        if learner is None or not learner.is_finite:
+            return  # what comes next makes it begin again
         weights = learner.blended(blend)
         ratio = 1.0 if image is None else learner.ratio(image, weights, in_use)
         with self._condition:

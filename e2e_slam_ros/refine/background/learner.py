@@ -104,10 +104,17 @@ class RoomLearner:
         either (Wortsman et al., CVPR 2022).
         """
         first = dict(self._first.named_parameters())
+        if blend == 0.0:
+            return {name: first[name].clone() for name in self._parameters}
         return {
             name: torch.lerp(first[name], learned, blend)
             for name, learned in self._parameters.items()
         }
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights of the copy are finite."""
+        return all(bool(torch.isfinite(p).all()) for p in self._parameters.values())
 
     @torch.no_grad()
     def ratio(
@@ -125,8 +132,7 @@ class RoomLearner:
 
     def restart(self) -> None:
         """Begin again with the first weights."""
-        first = dict(self._first.named_parameters())
-        _put(self._copy, {name: first[name] for name in self._parameters})
+        _put(self._copy, self.blended(0.0))
         self._begin()
 
 
