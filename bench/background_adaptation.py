@@ -173,7 +173,7 @@ def main() -> None:
         again = None if arguments.again is None else cut(arguments.again)
         name = f"{arguments.data.name} {arguments.frames}"
         compare(name, cut(arguments.frames), again, values)
-    print(machine_line(CPU))
+    print(machine_line(str(CPU)))
 
 
 def compare(name: str, reader: Frames, again: Frames | None, values: dict[str, object]) -> None:

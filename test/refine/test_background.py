@@ -133,7 +133,8 @@ def test_a_copy_that_breaks_is_not_taken_over(steps: int) -> None:
     walk(adaptation, [1.6] * 24)
     assert adaptation.blend > 0.0 and adaptation._learner is not None
     with torch.no_grad():
-        adaptation._learner._copy.level.fill_(float("nan"))
+        for weight in adaptation._learner._parameters.values():
+            weight.fill_(float("nan"))
     adaptation.see(keyframe(24))
     for index in range(24 - LATER, 24 - LATER + steps):
         adaptation.offer(keyframe(index), wall())
