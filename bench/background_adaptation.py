@@ -1,11 +1,16 @@
 """Raw depth of the network while it learns the room in the background, and after the walk.
 
+    python bench/background_adaptation.py --rendered 9001:0.1 9003:0.3
     python bench/background_adaptation.py --data ../shared/data/hololens/rooms_000 --frames 250:373
 
-The system runs in lock-step over recorded poses, once with the network as it is and once with
-`refine.strategy: auto`. For each keyframe the raw prediction of the weights as they are when it
-comes is compared with measured depth, unscaled; so is the depth that is fused at first.
-`--again A:B` predicts other frames with the last weights of both runs.
+The system runs in lock-step, once with the network as it is and once with `refine.strategy: auto`.
+For each keyframe the raw prediction of the weights as they are when it comes is compared with
+true depth, unscaled; so is the depth that is fused at first. The last line of a walk gives the
+change by learning: the second half must not be worse by more than 3 %.
+
+`--rendered SEED:CONTRAST` walks through a rendered room whose textures have that share of their
+contrast, with noise. `--data` plays a recording over recorded poses. `--again A:B` predicts other
+frames of it with the last weights of both runs.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -23,22 +29,62 @@ import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import E2ESlamError
-from e2e_slam_ros.data.frame import FrameReader
+from e2e_slam_ros.data.frame import Frame, FrameReader
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.geometry.resize import resize_depth
+from e2e_slam_ros.simulation.generate import generate_scene
+from e2e_slam_ros.simulation.reader import ProceduralReader
+from e2e_slam_ros.simulation.trajectory import smooth_trajectory
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 
 CPU = torch.device("cpu")
 
 
-def run(
-    reader: FrameReader, again: FrameReader | None, values: dict[str, object]
-) -> dict[str, float]:
+# A walk must not become worse by more than this.
+_WORSE = 0.03
+
+
+class PlainWalk:
+    """A rendered walk through a room with faded textures, at 2.5 images a second."""
+
+    def __init__(self, seed: int, contrast: float, frames: int) -> None:
+        scene = generate_scene(seed, CPU, 256)
+        mean = scene.textures.mean((1, 2), keepdim=True)
+        scene = replace(scene, textures=mean + contrast * (scene.textures - mean))
+        path = smooth_trajectory(scene, frames * 12, 30.0, seed, None)[::12]
+        self._reader = ProceduralReader(
+            seed=seed, width=320, height=240, rate_hz=3.0, walk=(scene, path), texture_size=256
+        )
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __getitem__(self, index: int) -> Frame:
+        """Return a frame with noise of 2 grey values."""
+        frame = self._reader[index]
+        noise = np.random.default_rng(index).normal(0.0, 2.0, frame.image.shape)
+        image = np.clip(np.round(frame.image + noise), 0, 255).astype(np.uint8)
+        return replace(frame, image=image)
+
+
+class Frames(Protocol):
+    """What a run needs of a recording."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        ...
+
+    def __getitem__(self, index: int) -> Frame:
+        """Return a frame."""
+        ...
+
+
+def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict[str, float]:
     """Map a sequence; return mean abs_rel of both halves, and of other frames afterwards."""
     system = SlamPipeline(Config().with_values(values), CPU)
-    raw, fused = [], []
+    raw, fused, blends = [], [], []
     for index in range(len(reader)):
         frame = reader[index]
         image = replace(frame, depth=None)
@@ -54,10 +100,13 @@ def run(
         except E2ESlamError as problem:
             print("refused:", str(problem)[:120])
             continue
+        blends.append(system.learning.blend)
         truth = measured(frame.depth, result.raw.depth)
         raw.append(abs_rel(result.raw.depth, truth))
         fused.append(abs_rel(result.estimate.depth, truth))
     half = len(raw) // 2
+    if values["refine.strategy"] == "auto":
+        print("of what was learned was used:", *(f"{blend:g}" for blend in blends))
     figures = {
         "keyframes": float(len(raw)),
         "taken_over": float(system.learning.taken_over),
@@ -97,9 +146,11 @@ def abs_rel(depth: torch.Tensor, truth: torch.Tensor) -> float:
 def main() -> None:
     """Run both and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--frames", default="0:100000")
     parser.add_argument("--again")
+    parser.add_argument("--rendered", nargs="*", default=[], metavar="SEED:CONTRAST")
+    parser.add_argument("--length", type=int, default=60, help="frames of a rendered walk")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -110,14 +161,38 @@ def main() -> None:
         return FrameSlice(reader, first, min(last, len(reader)))
 
     values: dict[str, object] = {"depth.source": "network", "runtime.offline": True}
+    exact: dict[str, object] = {"pose.refine": "off", "keyframe.parallax": 0.05}
     for text in arguments.set:
         name, value = text.split("=", 1)
         values[name] = json.loads(value) if value[:1] in "0123456789tf-" else value
-    again = None if arguments.again is None else cut(arguments.again)
+    for text in arguments.rendered:
+        seed, contrast = text.split(":")
+        walk = PlainWalk(int(seed), float(contrast), arguments.length)
+        compare(f"rendered room {text}", walk, None, exact | values)
+    if arguments.data is not None:
+        again = None if arguments.again is None else cut(arguments.again)
+        name = f"{arguments.data.name} {arguments.frames}"
+        compare(name, cut(arguments.frames), again, values)
+    print(machine_line(str(CPU)))
+
+
+def compare(name: str, reader: Frames, again: Frames | None, values: dict[str, object]) -> None:
+    """Run without and with learning, and print both and the change."""
+    both = []
     for strategy in ("none", "auto"):
-        figures = run(cut(arguments.frames), again, values | {"refine.strategy": strategy})
-        print(strategy, json.dumps({name: round(value, 4) for name, value in figures.items()}))
-    print(machine_line(CPU))
+        figures = run(reader, again, values | {"refine.strategy": strategy})
+        rounded = {key: round(value, 4) for key, value in figures.items()}
+        print(name, strategy, json.dumps(rounded), flush=True)
+        both.append(figures)
+    never, learned = both
+    change = {
+        key: learned[key] / never[key] - 1.0
+        for key in never
+        if key not in ("keyframes", "taken_over")
+    }
+    worse = change["raw_second_half"] > _WORSE
+    told = ", ".join(f"{key} {value:+.1%}" for key, value in change.items())
+    print(f"{name}: {told}{'  <-- WORSE' if worse else ''}", flush=True)
 
 
 if __name__ == "__main__":

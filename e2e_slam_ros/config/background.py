@@ -33,8 +33,9 @@ class BackgroundConfig:
         high=1.0,
     )
     min_gain: float = leaf(
-        0.02,
-        "new weights are used if their error in held-back keyframes is smaller by this share",
+        0.2,
+        "what is learned is used where it predicts keyframes that it has not learned from better "
+        "by this share; a part of it is used for a part of the gain",
         low=0.0,
-        high=0.5,
+        high=2.0,
     )

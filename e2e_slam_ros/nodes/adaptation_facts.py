@@ -8,7 +8,7 @@ RESET_DONE = "the network's weights are those it began with; scale and counts ar
 
 
 def adaptation_facts(
-    depth_stage: DepthStage, strategy: str, taken_over: int = 0
+    depth_stage: DepthStage, strategy: str, taken_over: int = 0, blend: float = 0.0
 ) -> dict[str, object]:
     """Return the values that diagnostics show of the refinement.
 
@@ -16,10 +16,11 @@ def adaptation_facts(
         depth_stage: counts refinements.
         strategy: ``refine.strategy``.
         taken_over: number of times that weights learned in the background were taken over.
+        blend: how much of what was learned in the background is in use, 0 to 1.
     """
     facts: dict[str, object] = {"refine.strategy": strategy}
     if strategy == "auto":
-        facts["refine.learned"] = taken_over
+        facts |= {"refine.learned": taken_over, "refine.learned_in_use": f"{blend:.2f}"}
     counts, scale = depth_stage.counts, depth_stage.scale
     if scale is not None:
         facts["scale"] = f"{scale.factor:.4f}"

@@ -21,6 +21,8 @@ from e2e_slam_ros.nodes.player_options import PlayerOptions
 # Decoding ahead hides the time of the disk and of the image decoder.
 _AHEAD = 4
 _TICK_S = 0.1
+# A frame is sent again after this multiple of the longest time that an answer has taken.
+_PATIENCE = 3.0
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Playback:
         self._answered_ns: int | None = None
         self._paused = False
         self._stopping = False
+        self._slowest_s = 0.0
 
     def answer(self, stamp_ns: int) -> None:
         """Record that the frame with that stamp is finished. Any thread may call it."""
@@ -137,9 +140,12 @@ class Playback:
         first = time.monotonic()
         while not self._stopping:
             self._publisher.send(messages)
-            if self._answer_came(messages.stamp_ns, options.timeout_s):
-                return
+            patience_s = max(options.timeout_s, _PATIENCE * self._slowest_s)
+            came = self._answer_came(messages.stamp_ns, patience_s)
             waited = time.monotonic() - first
+            if came:
+                self._slowest_s = max(self._slowest_s, waited)
+                return
             if waited > options.give_up_s:
                 raise E2ESlamError.from_parts(
                     f"frame at {messages.stamp_ns * 1e-9:.6f} s",
@@ -150,8 +156,9 @@ class Playback:
             if not self._stopping:
                 self.report.resent += 1
                 self._warn(
-                    f"no answer on `processed` for {waited:.0f} s (is the SLAM side running, "
-                    "paused, or slow?); sending the frame again"
+                    f"still waiting for `processed` after {waited:.0f} s; sending the frame again "
+                    "in case it was lost. A keyframe from which the depth network learns may "
+                    "take this long; otherwise see whether the SLAM side runs or is paused"
                 )
 
     def _answer_came(self, stamp_ns: int, timeout_s: float) -> bool:

@@ -222,6 +222,7 @@ class SlamNode(MappingNode):
                 self.pipeline.depth_stage,
                 self.config.refine.strategy,
                 self.pipeline.learning.taken_over,
+                self.pipeline.learning.blend,
             ),
         }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.refine.background.adaptation import BackgroundAdaptation
 from e2e_slam_ros.refine.depth_stage import DepthStage
@@ -56,9 +57,17 @@ class Learning:
         if self._adaptation is None:
             self._adaptation = build_adaptation(config, self._source, self._is_pressed)
 
-    def offer(self, revision: Revision | None) -> None:
-        """Learn from a keyframe that was looked back at."""
-        if self._adaptation is not None and self._is_on and revision is not None:
+    @property
+    def blend(self) -> float:
+        """How much of what was learned is in use: 0 nothing, 1 all of it."""
+        return 0.0 if self._adaptation is None else self._adaptation.blend
+
+    def offer(self, keyframe: Keyframe, revision: Revision | None) -> None:
+        """Judge by the newest keyframe, and learn from one that was looked back at."""
+        if self._adaptation is None or not self._is_on:
+            return
+        self._adaptation.see(keyframe)
+        if revision is not None:
             self._adaptation.offer(revision.keyframe, revision.estimate)
 
     def take_over(self) -> None:

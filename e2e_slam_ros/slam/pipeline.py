@@ -168,7 +168,7 @@ class SlamPipeline:
         refused = self._follower.follow(keyframe, metric.estimate.depth)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
-        self.learning.offer(revision)
+        self.learning.offer(keyframe, revision)
         return KeyframeResult(
             keyframe=keyframe,
             raw=raw,

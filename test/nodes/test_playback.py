@@ -84,6 +84,26 @@ def test_a_frame_without_an_answer_is_sent_again_and_said() -> None:
     assert len(warnings) == 4 and "sending the frame again" in warnings[0]
 
 
+def test_a_side_that_is_slow_once_is_given_more_time_afterwards() -> None:
+    play, publisher, warnings = playback(Reader(4), lockstep=True, timeout_s=0.05)
+
+    def send(messages: SimpleNamespace) -> None:
+        # The first frame takes 0.3 s, the others 0.08 s: learning takes its time.
+        delay = 0.3 if not publisher.sent else 0.08
+        new = all(stamp != messages.stamp_ns for _, stamp in publisher.sent)
+        publisher.sent.append((time.monotonic(), messages.stamp_ns))
+        if new:
+            threading.Timer(delay, play.answer, [messages.stamp_ns]).start()
+
+    publisher.send = send  # type: ignore[method-assign]
+    report = play.run()
+    assert report.sent == 4
+    later = {stamp for _, stamp in publisher.sent if stamp > 0}
+    assert len(later) == 3 == sum(stamp > 0 for _, stamp in publisher.sent), "each is sent once"
+    assert len(warnings) == report.resent > 0
+    assert "learns" in warnings[0]
+
+
 def test_lock_step_gives_up_with_a_reason() -> None:
     play, _, _ = playback(Reader(2), lockstep=True, timeout_s=0.02, give_up_s=0.05)
     with pytest.raises(E2ESlamError, match="no answer on `processed`"):

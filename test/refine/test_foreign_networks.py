@@ -205,9 +205,11 @@ def test_it_learns_the_room_in_the_background(folder: Path) -> None:
     truth = torch.full((1, 1, 48, 64), 1.6)
     for index in range(14):
         estimate = DepthEstimate(truth, torch.ones_like(truth), "network", "motion")
-        adaptation.offer(replace(keyframe(0.1 * index), index=index), estimate)
+        seen = replace(keyframe(0.1 * index), index=index)
+        adaptation.see(seen)
+        adaptation.offer(seen, estimate)
     learned = adaptation.take_over()
-    assert learned is not None and learned.gain > 0.0
+    assert learned is not None and learned.blend > 0.0
     assert any(not torch.equal(p, before[n]) for n, p in network.named_parameters())
     adaptation.reset()
     assert all(torch.equal(p, before[n]) for n, p in network.named_parameters())

@@ -17,6 +17,7 @@ from e2e_slam_ros.evaluation.figure import (
 )
 from e2e_slam_ros.evaluation.report import chart, empty, hint, side_by_side
 from e2e_slam_ros.evaluation.run.map_render import up_axis
+from e2e_slam_ros.evaluation.run.passages import worst_passage
 from e2e_slam_ros.evaluation.run.summary import RunSummary
 from e2e_slam_ros.evaluation.trajectory.alignment import umeyama
 from e2e_slam_ros.tracking.state import TrackingState
@@ -145,13 +146,17 @@ def keyframe_charts(summary: RunSummary) -> str:
         if not np.array_equal(before, errors, equal_nan=True):
             lines.insert(0, Series(seconds, before, "before refinement", GREY))
         title, unit = "Depth error of each keyframe", "abs_rel"
+        worst = worst_passage(records)
+        told = "" if worst is None else hint(f"Worst passage: {worst}.")
     else:
+        told = ""
         lines = [
             Series(seconds, _floats([r.merged for r in records]), "merged with a surfel", BLUE),
             Series(seconds, _floats([r.added for r in records]), "new surfels", PINK),
         ]
         title, unit = "Points of each keyframe", "points"
-    return side_by_side(growth, chart(line_chart(lines, "s", unit, from_zero=True), title))
+    drawn = chart(line_chart(lines, "s", unit, from_zero=True), title)
+    return told + side_by_side(growth, drawn)
 
 
 def refinement_chart(summary: RunSummary) -> str:

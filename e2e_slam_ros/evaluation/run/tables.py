@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
+from e2e_slam_ros.evaluation.run.passages import worst_passage
 from e2e_slam_ros.evaluation.run.summary import RunSummary
 from e2e_slam_ros.evaluation.score_table import (
     UNKNOWN,
@@ -118,6 +119,9 @@ def _depth_rows(summary: RunSummary) -> list[ScoreRow]:
     rows = [_depth_row("Depth abs_rel / RMSE / δ<1.25", summary.depth, remark)]
     if summary.depth_unrefined != summary.depth:
         rows.append(_depth_row("Depth before refinement", summary.depth_unrefined))
+    worst = None if summary.truth_is_input else worst_passage(summary.records)
+    if worst is not None:
+        rows.append(_row("Worst passage, abs_rel", f"{worst.abs_rel:.3f}", str(worst)))
     return rows
 
 

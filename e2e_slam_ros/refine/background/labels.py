@@ -1,9 +1,8 @@
-"""Keyframes that the network learns from, and those that judge it."""
+"""Keyframes that the network learns from."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,9 +10,6 @@ from torch.nn import functional
 
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 
-# Every fifth keyframe judges and is not learned from.
-_JUDGES = 5
-_MOST_JUDGES = 12
 # The newest keyframes, of which half of each batch is drawn.
 _NEWEST = 8
 # A keyframe with fewer sure pixels teaches nothing.
@@ -21,12 +17,27 @@ _FEWEST_SURE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class RoomLabel:
-    """A keyframe's image at the network's input size, and the depth that motion has established.
+class RoomImage:
+    """A keyframe's image at the network's input size.
 
     Attributes:
         image: (1, 3, h, w) in [0, 1].
         intrinsics: (1, 3, 3) for ``image``.
+
+    Example:
+        >>> RoomImage(torch.zeros(1, 3, 64, 64), torch.eye(3)[None]).image.shape
+        torch.Size([1, 3, 64, 64])
+    """
+
+    image: torch.Tensor
+    intrinsics: torch.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class RoomLabel(RoomImage):
+    """A keyframe's image, and the depth that motion has established.
+
+    Attributes:
         depth: (1, 1, h, w) metres.
         weight: (1, 1, h, w) in [0, 1], 0 where the depth is not confirmed.
 
@@ -39,8 +50,6 @@ class RoomLabel:
         True
     """
 
-    image: torch.Tensor
-    intrinsics: torch.Tensor
     depth: torch.Tensor
     weight: torch.Tensor
 
@@ -48,6 +57,24 @@ class RoomLabel:
     def is_useful(self) -> bool:
         """Whether enough pixels are confirmed."""
         return float((self.weight > 0).float().mean()) >= _FEWEST_SURE
+
+
+def room_image(keyframe: Keyframe, size: tuple[int, int] | None) -> RoomImage:
+    """Return a keyframe's image at the network's input size (height, width).
+
+    Args:
+        keyframe: the image.
+        size: of the network's input; None: that of the image.
+    """
+    # What inference mode made cannot be learned from: everything is copied outside of it.
+    with torch.inference_mode(False), torch.no_grad():
+        image = keyframe.image.clone()
+        size = size or (image.shape[-2], image.shape[-1])
+        small = functional.interpolate(
+            image, size, mode="bilinear", align_corners=False, antialias=True
+        )
+        camera = keyframe.camera.resized(size[1], size[0])
+        return RoomImage(small, camera.matrix(image.device).unsqueeze(0))
 
 
 def room_label(
@@ -60,19 +87,15 @@ def room_label(
         estimate: its depth; the confidence is 0 where no other keyframe confirms it.
         size: of the network's input; None: that of the image.
     """
-    # What inference mode made cannot be learned from: everything is copied outside of it.
+    seen = room_image(keyframe, size)
+    size = (seen.image.shape[-2], seen.image.shape[-1])
     with torch.inference_mode(False), torch.no_grad():
-        image, depth = keyframe.image.clone(), estimate.depth.clone()
-        size = size or (image.shape[-2], image.shape[-1])
+        depth = estimate.depth.clone()
         sure = torch.ones_like(depth) if estimate.confidence is None else estimate.confidence
         sure = sure.clone() * (depth > 0)
-        small = functional.interpolate(
-            image, size, mode="bilinear", align_corners=False, antialias=True
-        )
-        camera = keyframe.camera.resized(size[1], size[0])
         return RoomLabel(
-            small,
-            camera.matrix(image.device).unsqueeze(0),
+            seen.image,
+            seen.intrinsics,
             functional.interpolate(depth, size, mode="nearest-exact"),
             functional.interpolate(sure, size, mode="nearest-exact"),
         )
@@ -92,8 +115,8 @@ class RoomLabels:
         >>> one = RoomLabel(*(torch.ones(1, 1, 2, 2) for _ in range(4)))
         >>> for _ in range(20):
         ...     labels.add(one)
-        >>> len(labels), len(labels.judges), len(labels.batch(4))
-        (8, 4, 4)
+        >>> len(labels), len(labels.batch(4))
+        (8, 4)
     """
 
     def __init__(self, capacity: int, seed: int) -> None:
@@ -101,28 +124,17 @@ class RoomLabels:
         self._random = random.Random(seed)
         self._newest: list[RoomLabel] = []
         self._older: list[RoomLabel] = []
-        self._judges: list[RoomLabel] = []
-        self._count = self._passed = 0
+        self._passed = 0
 
     def __len__(self) -> int:
         return len(self._newest) + len(self._older)
 
-    @property
-    def judges(self) -> Sequence[RoomLabel]:
-        """Labels that are held back."""
-        return self._judges
-
     def add(self, label: RoomLabel) -> None:
-        """Remember a label; every fifth is held back."""
-        self._count += 1
-        if self._count % _JUDGES == 0:
-            self._keep(self._judges, label, _MOST_JUDGES, self._count // _JUDGES)
-            return
+        """Remember a label."""
         self._newest.append(label)
         if len(self._newest) > min(_NEWEST, self._capacity // 2):
             self._passed += 1
-            room = self._capacity - len(self._newest) + 1
-            self._keep(self._older, self._newest.pop(0), room, self._passed)
+            self._keep(self._newest.pop(0), self._capacity - len(self._newest))
 
     def batch(self, size: int) -> list[RoomLabel]:
         """Return up to ``size`` labels, half of them among the newest."""
@@ -134,13 +146,12 @@ class RoomLabels:
         """Forget everything."""
         self._newest.clear()
         self._older.clear()
-        self._judges.clear()
-        self._count = self._passed = 0
+        self._passed = 0
 
-    def _keep(self, kept: list[RoomLabel], label: RoomLabel, most: int, number: int) -> None:
-        if len(kept) < most:
-            kept.append(label)
+    def _keep(self, label: RoomLabel, most: int) -> None:
+        if len(self._older) < most:
+            self._older.append(label)
             return
-        slot = self._random.randrange(number)
+        slot = self._random.randrange(self._passed)
         if slot < most:
-            kept[slot] = label
+            self._older[slot] = label

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -13,46 +11,20 @@ from e2e_slam_ros.config.background import BackgroundConfig
 from e2e_slam_ros.depth.architecture import DepthNetwork, depth_from_disparity
 from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.refine.adaptable import adapted_parameters
-from e2e_slam_ros.refine.background.labels import RoomLabel
+from e2e_slam_ros.refine.background.labels import RoomImage, RoomLabel
+from e2e_slam_ros.refine.background.unseen import Foreseen
 
-# A copy whose error in held-back keyframes is larger by this factor has diverged.
-_DIVERGED = 1.2
 # Difference of log depth beyond which a pixel pulls no harder: a label may be wrong.
 _HUBER = 0.1
 
 
-@dataclass(frozen=True, eq=False)
-class LearnedRoom:
-    """Weights that predict held-back keyframes better than those in use.
-
-    Attributes:
-        weights: by name, those that learned.
-        error, before: mean error of log depth in held-back keyframes, of these and of the
-            weights in use.
-        ratio: median of the new predictions over the old ones.
-
-    Example:
-        >>> LearnedRoom({}, error=0.1, before=0.2, ratio=1.0).gain
-        0.5
-    """
-
-    weights: dict[str, torch.Tensor]
-    error: float
-    before: float
-    ratio: float
-
-    @property
-    def gain(self) -> float:
-        """Share by which the error fell."""
-        return 1.0 - self.error / self.before
-
-
 class RoomLearner:
-    """Learns on a copy; the network in use is only read.
+    """Learns on a copy; the network in use is only read, and only when this is made.
 
     Args:
-        network: in use, metric.
-        config: learning rate, batch, gain.
+        network: in use, metric; its present weights are where learning begins.
+        config: learning rate, parameters that learn.
+        first: weights to compare with, by name; None: the present ones.
 
     Example:
         >>> from e2e_slam_ros.depth.architecture import Prediction
@@ -69,25 +41,41 @@ class RoomLearner:
         >>> learner = RoomLearner(OneNumber(), BackgroundConfig(learning_rate=1e-2))
         >>> for _ in range(10):
         ...     learner.step([wall])
-        >>> learned = learner.judged([wall])
-        >>> learned.error < 0.06 < 0.2 < learned.before
-        True
+        >>> foreseen = learner.foreseen(wall)
+        >>> float(foreseen.first.mean()), float(foreseen.learned.mean()) < 1.7
+        (2.0, True)
     """
 
-    def __init__(self, network: DepthNetwork, config: BackgroundConfig) -> None:
-        self._network, self._config = network, config
-        self._copy = copy.deepcopy(network).eval()
+    def __init__(
+        self,
+        network: DepthNetwork,
+        config: BackgroundConfig,
+        first: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        self._config = config
+        with torch.inference_mode(False):
+            self._first = copy.deepcopy(network).eval().requires_grad_(False)
+            self._copy = copy.deepcopy(self._first)
+            # A third one predicts with the weights of any moment.
+            self._spare = copy.deepcopy(self._first)
+        if first is not None:
+            _put(self._first, first)
         self._parameters = adapted_parameters(self._copy, config.parameters)
-        for name, parameter in self._copy.named_parameters():
-            parameter.requires_grad_(name in self._parameters)
-        self._optimiser = self._fresh_optimiser()
-        # Predictions of the network in use for held-back keyframes.
-        self._used: WeakKeyDictionary[RoomLabel, torch.Tensor] = WeakKeyDictionary()
+        for parameter in self._parameters.values():
+            parameter.requires_grad_(True)
+        self._begin()
+
+    def _begin(self) -> None:
+        parameters = list(self._parameters.values())
+        self._optimiser = torch.optim.Adam(
+            parameters, lr=self._config.learning_rate, betas=(0.9, 0.99)
+        )
 
     def step(self, batch: Sequence[RoomLabel]) -> None:
         """Take one step on a batch of labels of one size.
 
-        The loss is Huber's of log depth, weighted by the labels' confidence.
+        The loss is Huber's of log depth, weighted by the labels' confidence. A loss that is not
+        finite makes the copy begin again.
         """
         with torch.inference_mode(False), torch.enable_grad():
             depth = predicted(self._copy, batch)
@@ -104,59 +92,61 @@ class RoomLearner:
             self._optimiser.step()
 
     @torch.no_grad()
-    def judged(self, held_back: Sequence[RoomLabel]) -> LearnedRoom | None:
-        """Return the copy's weights if they predict held-back keyframes better.
-
-        A copy that has become much worse begins again with the weights in use.
-        """
-        if not held_back:
-            return None
-        for label in held_back:
-            if label not in self._used:
-                self._used[label] = predicted(self._network, [label])
-        now = [predicted(self._copy, [label]) for label in held_back]
-        used = [self._used[label] for label in held_back]
-        error, before = _mean_error(now, held_back), _mean_error(used, held_back)
-        if not error < _DIVERGED * before:
-            self.restart()
-            return None
-        if error > (1.0 - self._config.min_gain) * before:
-            return None
-        ratio = torch.cat([(a / b).flatten() for a, b in zip(now, used, strict=True)]).median()
-        weights = {name: p.detach().clone() for name, p in self._parameters.items()}
-        return LearnedRoom(weights, error, before, float(ratio))
-
-    def network_changed(self) -> None:
-        """Note that the network in use has other weights."""
-        self._used.clear()
+    def foreseen(self, image: RoomImage) -> Foreseen:
+        """Return what the first weights and the copy predict for an image."""
+        return Foreseen(predicted(self._first, [image]), predicted(self._copy, [image]))
 
     @torch.no_grad()
+    def blended(self, blend: float) -> dict[str, torch.Tensor]:
+        """Return weights between the first ones (0) and the copy's (1), by name.
+
+        Weights between two that were learned one from the other often generalise better than
+        either (Wortsman et al., CVPR 2022).
+        """
+        first = dict(self._first.named_parameters())
+        if blend == 0.0:
+            return {name: first[name].clone() for name in self._parameters}
+        return {
+            name: torch.lerp(first[name], learned, blend)
+            for name, learned in self._parameters.items()
+        }
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all weights of the copy are finite."""
+        return all(bool(torch.isfinite(p).all()) for p in self._parameters.values())
+
+    @torch.no_grad()
+    def ratio(
+        self, image: RoomImage, new: Mapping[str, torch.Tensor], old: Mapping[str, torch.Tensor]
+    ) -> float:
+        """Return the median ratio of the depths that two sets of weights predict for an image.
+
+        Weights that are not named are the first ones.
+        """
+        depths, first = [], dict(self._first.named_parameters())
+        for weights in (new, old):
+            _put(self._spare, first | dict(weights))
+            depths.append(predicted(self._spare, [image]))
+        return float((depths[0] / depths[1]).median())
+
     def restart(self) -> None:
-        """Begin again with the weights in use."""
-        used = dict(self._network.named_parameters())
-        for name, parameter in self._parameters.items():
-            parameter.copy_(used[name])
-        self._optimiser = self._fresh_optimiser()
-
-    def _fresh_optimiser(self) -> torch.optim.Optimizer:
-        parameters = list(self._parameters.values())
-        return torch.optim.Adam(parameters, lr=self._config.learning_rate, betas=(0.9, 0.99))
+        """Begin again with the first weights."""
+        _put(self._copy, self.blended(0.0))
+        self._begin()
 
 
-def predicted(network: DepthNetwork, labels: Sequence[RoomLabel]) -> torch.Tensor:
-    """Return the network's depth (B, 1, h, w) for the labels' images."""
+def predicted(network: DepthNetwork, images: Sequence[RoomImage]) -> torch.Tensor:
+    """Return the network's depth (B, 1, h, w) for images of one size."""
     return depth_from_disparity(
-        network(torch.cat([label.image for label in labels])),
-        torch.cat([label.intrinsics for label in labels]),
+        network(torch.cat([image.image for image in images])),
+        torch.cat([image.intrinsics for image in images]),
         focal_normalised=network.focal_normalised,
     )
 
 
-def _mean_error(depths: Sequence[torch.Tensor], labels: Sequence[RoomLabel]) -> float:
-    """Return the weighted mean error of log depth, mean over keyframes."""
-    errors = []
-    for depth, label in zip(depths, labels, strict=True):
-        weight = label.weight * known(label.depth)
-        apart = (depth.log() - or_one(label.depth, known(label.depth)).log()).abs()
-        errors.append((weight * apart).sum() / weight.sum().clamp_min(1e-6))
-    return float(torch.stack(errors).mean())
+@torch.no_grad()
+def _put(network: DepthNetwork, weights: Mapping[str, torch.Tensor]) -> None:
+    named = dict(network.named_parameters())
+    for name, value in weights.items():
+        named[name].copy_(value)
