@@ -13,8 +13,8 @@ from e2e_slam_ros.multiview.dro.weights_file import load_dro
 from e2e_slam_ros.multiview.shipped_weights import chosen_weights
 from e2e_slam_ros.tracking.dense.view import DenseView
 
-# One stage of the network: its poses fall most in the first updates.
-_UPDATES = 4
+# As many as it learnt with: errors of poses fall until there.
+_UPDATES = 8
 
 
 class DroMotion:
