@@ -52,9 +52,7 @@ class DroDepth:
     traits = DepthTraits("dro", DepthUnit.METRES, needs_views=True)
     network = None
 
-    def __init__(
-        self, config: DepthConfig, device: torch.device, shipped: Path = SHIPPED
-    ) -> None:
+    def __init__(self, config: DepthConfig, device: torch.device, shipped: Path = SHIPPED) -> None:
         self._config = config.dro
         self._stereo = MotionStereoDepth(config, device)
         self._single = NetworkDepth(config, device)
