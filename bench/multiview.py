@@ -50,7 +50,7 @@ from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.dro.guide import depth_guide
 from e2e_slam_ros.multiview.dro.network import DroNetwork
 from e2e_slam_ros.multiview.dro.shape import LIGHT, shape_of
-from e2e_slam_ros.multiview.dro.source import DroDepth
+from e2e_slam_ros.multiview.dro.source import SHIPPED_POSES, DroDepth
 from e2e_slam_ros.multiview.dro.views import DepthGuide, DroViews
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.refine.depth_stage import DepthStage
@@ -194,13 +194,12 @@ def _row(
 
 
 def two_view(
-    frames: Iterator[tuple[bool, Keyframe]], sources: Sources
+    frames: Iterator[tuple[bool, Keyframe]], dro: DroDepth
 ) -> dict[str, dict[str, float]]:
     """Return errors by the number of updates for pairs whose pose is unknown.
 
     The start is the single image's depth. Depth is compared after its median was scaled.
     """
-    dro = sources.dro
     single = NetworkDepth(Config().depth, CPU)
     rows: dict[int, list[list[float]]] = {number: [] for number in ITERATIONS}
     before: Keyframe | None = None
@@ -350,11 +349,10 @@ def main() -> None:
     found: list[dict[str, dict[str, float]]] = []
     pictures: list[list[torch.Tensor]] = []
     for frames in sequences(options, config):
-        sources = Sources(config)
         if options.two_view:
-            found.append(two_view(frames, sources))
+            found.append(two_view(frames, DroDepth(config.depth, CPU, SHIPPED_POSES)))
             continue
-        means, drawn = compare(frames, sources, config)
+        means, drawn = compare(frames, Sources(config), config)
         found.append(means)
         pictures += drawn
     means = _over_sequences(found)

@@ -19,7 +19,7 @@ from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.multiview.deepv2d.source import SHIPPED as DEEPV2D_SHIPPED
 from e2e_slam_ros.multiview.deepv2d.weights import load_deepv2d
 from e2e_slam_ros.multiview.dro.guide import depth_guide
-from e2e_slam_ros.multiview.dro.source import DroDepth
+from e2e_slam_ros.multiview.dro.source import SHIPPED_POSES, DroDepth
 from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.multiview.shipped_weights import chosen_weights
 
@@ -82,7 +82,7 @@ class DroTwoView:
     def __init__(self, config: Config, device: torch.device) -> None:
         self._iterations = config.depth.dro.iterations
         self._least_change = config.depth.dro.least_change
-        self._source = DroDepth(config.depth, device)
+        self._source = DroDepth(config.depth, device, SHIPPED_POSES)
         self._single = NetworkDepth(config.depth, device)
 
     @torch.inference_mode()

@@ -7,14 +7,14 @@ from torch.nn import functional
 
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.geometry import se3
-from e2e_slam_ros.multiview.dro.source import SHIPPED
+from e2e_slam_ros.multiview.dro.source import SHIPPED_POSES
 from e2e_slam_ros.multiview.dro.views import FARTHEST_M, NEAREST_M, SIZE_STEP, DepthGuide, DroViews
 from e2e_slam_ros.multiview.dro.weights_file import load_dro
 from e2e_slam_ros.multiview.shipped_weights import chosen_weights
 from e2e_slam_ros.tracking.dense.view import DenseView
 
-# One stage of the network: its poses fall most in the first updates.
-_UPDATES = 4
+# As many as it learnt with: errors of poses fall until there.
+_UPDATES = 8
 
 
 class DroMotion:
@@ -36,7 +36,8 @@ class DroMotion:
 
     def __init__(self, config: DepthConfig, device: torch.device) -> None:
         self._width = config.dro.width
-        self._network = load_dro(chosen_weights("dro", config.dro.checkpoint, SHIPPED), device)
+        path = chosen_weights("dro", config.dro.checkpoint, SHIPPED_POSES)
+        self._network = load_dro(path, device)
 
     @torch.inference_mode()
     def __call__(

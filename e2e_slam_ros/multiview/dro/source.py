@@ -21,8 +21,9 @@ from e2e_slam_ros.multiview.motion_stereo import MotionStereoDepth
 from e2e_slam_ros.multiview.neighbours import far_enough, no_depth
 from e2e_slam_ros.multiview.shipped_weights import chosen_weights
 
-# Weights of the package.
+# Weights of the package: for depth with given poses, and for depth and poses together.
 SHIPPED = Path(__file__).parent / "weights" / "dro_light.safetensors"
+SHIPPED_POSES = SHIPPED.with_name("dro_light_poses.safetensors")
 # Confidence of a pixel that motion stereo does not answer.
 _FILLED = 0.1
 
@@ -35,6 +36,11 @@ class DroDepth:
     all depths, and their errors differ. The poses give the metres. The first keyframe, and one
     whose neighbours did not move, get no depth: all pixels are 0.
 
+    Args:
+        config: ``depth.dro``, and what single-image depth and motion stereo need.
+        device: where the networks run.
+        shipped: weights where ``depth.dro.checkpoint`` names none.
+
     Raises:
         ConfigError: a single-image network of relative depth.
         DepthError: no weights, or weights that cannot be used.
@@ -46,7 +52,7 @@ class DroDepth:
     traits = DepthTraits("dro", DepthUnit.METRES, needs_views=True)
     network = None
 
-    def __init__(self, config: DepthConfig, device: torch.device) -> None:
+    def __init__(self, config: DepthConfig, device: torch.device, shipped: Path = SHIPPED) -> None:
         self._config = config.dro
         self._stereo = MotionStereoDepth(config, device)
         self._single = NetworkDepth(config, device)
@@ -57,7 +63,7 @@ class DroDepth:
                 "a network whose depth is known at least up to a factor",
                 "use a metric network, or leave depth.network.* as it was",
             )
-        path = chosen_weights("dro", self._config.checkpoint, SHIPPED)
+        path = chosen_weights("dro", self._config.checkpoint, shipped)
         self.optimiser = load_dro(path, device)
 
     @torch.inference_mode()

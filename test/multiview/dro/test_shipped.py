@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from e2e_slam_ros.evaluation.trajectory.motion_errors import motion_errors
 from e2e_slam_ros.multiview.dro.cost_map import cost_map
 from e2e_slam_ros.multiview.dro.guide import depth_guide
 from e2e_slam_ros.multiview.dro.network import DroNetwork
 from e2e_slam_ros.multiview.dro.optimiser import pooled
-from e2e_slam_ros.multiview.dro.source import SHIPPED
+from e2e_slam_ros.multiview.dro.source import SHIPPED, SHIPPED_POSES
 from e2e_slam_ros.multiview.dro.weights_file import load_dro
 from e2e_slam_ros.training.dro.batch import DroBatch
 from e2e_slam_ros.training.dro.group_sampler import KeptWalks
@@ -53,5 +54,20 @@ def test_cost_and_error_fall_on_rooms_not_seen(groups: list[DroBatch]) -> None:
     assert errors[1] < 0.85 * errors[0]
 
 
-def test_the_file_is_small() -> None:
-    assert Path(SHIPPED).stat().st_size < 20e6
+@torch.inference_mode()
+def test_unknown_poses_are_found_in_rooms_not_seen(groups: list[DroBatch]) -> None:
+    network = load_dro(SHIPPED_POSES)
+    errors = torch.zeros(2, 2)
+    for batch in groups:
+        guide, _ = depth_guide(batch.single, batch.stereo, torch.zeros_like(batch.weight))
+        stages = network(batch.first(1).views, 8, None, guide)
+        for number, stage in enumerate((stages[0], stages[-1])):
+            errors[number] += torch.tensor(motion_errors(stage.T_i_0[0, 0], batch.T_i_0[0, 0]))
+    rotation_deg, direction_deg = (errors[1] / len(groups)).tolist()
+    assert rotation_deg < 0.5 * float(errors[0, 0]) / len(groups)
+    assert direction_deg < 30.0
+
+
+@pytest.mark.parametrize("path", [SHIPPED, SHIPPED_POSES])
+def test_the_files_are_small(path: Path) -> None:
+    assert path.stat().st_size < 20e6

@@ -13,9 +13,12 @@ from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.depth.source import DepthSource
+from e2e_slam_ros.evaluation.two_view import predictors
+from e2e_slam_ros.multiview.dro import motion
+from e2e_slam_ros.multiview.dro import source as source_module
 from e2e_slam_ros.multiview.dro.network import DroNetwork
 from e2e_slam_ros.multiview.dro.shape import LIGHT
-from e2e_slam_ros.multiview.dro.source import DroDepth
+from e2e_slam_ros.multiview.dro.source import SHIPPED, SHIPPED_POSES, DroDepth
 from e2e_slam_ros.multiview.dro.weights_file import save_dro
 from e2e_slam_ros.slam.depth_sources import build_depth_source, depth_traits
 from multiview.recorded_room import map_room
@@ -95,6 +98,26 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
 
 def test_the_weights_of_the_package_load() -> None:
     assert DroDepth(DepthConfig(), CPU).optimiser.shape == LIGHT
+
+
+@pytest.mark.parametrize("mine", ["", "mine.safetensors"])
+def test_given_and_unknown_poses_have_weights_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, mine: str
+) -> None:
+    taken: list[Path] = []
+
+    def load(path: Path, device: torch.device) -> DroNetwork:
+        taken.append(path)
+        return DroNetwork(LIGHT)
+
+    monkeypatch.setattr(source_module, "load_dro", load)
+    monkeypatch.setattr(motion, "load_dro", load)
+    config = Config().with_values({"depth.dro.checkpoint": mine})
+    DroDepth(config.depth, CPU)
+    predictors.DroTwoView(config, CPU)
+    motion.DroMotion(config.depth, CPU)
+    expected = [SHIPPED, SHIPPED_POSES, SHIPPED_POSES]
+    assert taken == ([Path(mine)] * 3 if mine else expected)
 
 
 def test_the_pipeline_maps_with_it(config: Config, shared_data: Path) -> None:
