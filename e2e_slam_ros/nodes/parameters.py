@@ -127,6 +127,7 @@ def declared(node: Node, infos: Sequence[ParameterInfo]) -> dict[str, Any]:
             raise ConfigError.from_parts("parameter", repr(name), "a known name", do)
     values = {}
     for info in infos:
+        _read_switch(node, info)
         try:
             parameter = node.declare_parameter(info.name, info.default, descriptor(info))
         except _REFUSALS as error:
@@ -138,6 +139,16 @@ def declared(node: Node, infos: Sequence[ParameterInfo]) -> dict[str, Any]:
             ) from error
         values[info.name] = parameter.value
     return values
+
+
+def _read_switch(node: Node, info: ParameterInfo) -> None:
+    """Take a bare ``on`` or ``off`` as the choice of that name: YAML reads it as true or false."""
+    given = node._parameter_overrides.get(info.name)
+    if given is None or not isinstance(given.value, bool) or isinstance(info.default, bool):
+        return
+    word = "on" if given.value else "off"
+    if word in info.choices:
+        node._parameter_overrides[info.name] = Parameter(info.name, value=word)
 
 
 def _override(node: Node, name: str) -> object:

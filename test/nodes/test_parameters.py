@@ -81,6 +81,13 @@ def test_a_wrong_setting_is_named(ros_domain: int, setting: str, said: str) -> N
             NodeParameters(made, lambda _: None)
 
 
+@pytest.mark.parametrize("word", ["on", "off"])
+def test_a_bare_on_or_off_is_the_choice_of_that_name(ros_domain: int, word: str) -> None:
+    # YAML reads both as booleans, in files and behind -p.
+    with node(ros_domain, ["--ros-args", "-p", f"pose.refine:={word}"], []) as made:
+        assert NodeParameters(made, lambda _: None).config.pose.refine == word
+
+
 def test_a_running_node_takes_exactly_the_live_parameters(ros_domain: int) -> None:
     with node(ros_domain, [], []) as made:
         NodeParameters(made, lambda _: None)
