@@ -70,7 +70,7 @@ class PlainWalk:
 
 
 class Frames(Protocol):
-    """What a run needs of a recording."""
+    """A recording, as a run reads it."""
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -106,7 +106,8 @@ def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict
         fused.append(abs_rel(result.estimate.depth, truth))
     half = len(raw) // 2
     if values["refine.strategy"] == "auto":
-        print("of what was learned was used:", *(f"{blend:g}" for blend in blends))
+        shares = " ".join(f"{blend:g}" for blend in blends)
+        print("share of the learned weights in use, by keyframe:", shares)
     figures = {
         "keyframes": float(len(raw)),
         "taken_over": float(system.learning.taken_over),

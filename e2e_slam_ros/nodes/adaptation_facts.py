@@ -16,7 +16,7 @@ def adaptation_facts(
         depth_stage: counts refinements.
         strategy: ``refine.strategy``.
         taken_over: number of times that weights learned in the background were taken over.
-        blend: how much of what was learned in the background is in use, 0 to 1.
+        blend: share of the weights learned in the background in those in use, 0 to 1.
     """
     facts: dict[str, object] = {"refine.strategy": strategy}
     if strategy == "auto":

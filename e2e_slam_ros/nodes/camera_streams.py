@@ -1,4 +1,4 @@
-"""The camera's topics: who listens to them, and what is said of what comes."""
+"""Subscriptions to the camera's topics, and notices about images that are missing or wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the camera input asks of the choice of keyframes."""
+"""The interface of the choice of keyframes, as the camera input uses it."""
 
 from __future__ import annotations
 

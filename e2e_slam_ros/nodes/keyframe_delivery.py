@@ -215,7 +215,7 @@ class KeyframeDelivery(Generic[T]):
         self._queue.put_first([stamp for stamp in stamps if stamp != self._flying])
 
     def _missed_before(self, sent_s: float) -> list[int]:
-        """Return what was sent before a keyframe that is fused, and count it as missed."""
+        """Return the stamps of keyframes sent before a fused one, and count these as missed."""
         before = []
         for stamp, open_ in self._open.items():
             if open_.sent_s is not None and open_.sent_s < sent_s and stamp != self._flying:

@@ -1,4 +1,4 @@
-"""The nodes that a launch file starts, and what happens when one of them ends."""
+"""The nodes that a launch file starts, and the end of the launch with the end of a node."""
 
 from __future__ import annotations
 

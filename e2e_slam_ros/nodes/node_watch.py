@@ -45,7 +45,7 @@ class NodeWatch:
         self._client: Any = None
 
     def handlers(self) -> list[RegisterEventHandler]:
-        """Return what a launch description needs beside the node."""
+        """Return the event handlers that a launch description needs beside the node."""
         begin = OnProcessStart(target_action=self._node, on_start=self._begin)
         end = OnProcessExit(target_action=self._node, on_exit=self._end)
         return [RegisterEventHandler(begin), RegisterEventHandler(end)]

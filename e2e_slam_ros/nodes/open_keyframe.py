@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 @dataclass
 class OpenKeyframe(Generic[T]):
-    """What is known of a keyframe that was sent, or waits to be.
+    """A keyframe that was sent or waits to be sent, and the history of its sending.
 
     Attributes:
         item: what is sent.

@@ -143,16 +143,10 @@ class SceneBuilder:
         rotation = _turn(place.yaw, "z")
         self.primitives.append((BALL, place.move(centre), size, rotation, (material,) * FACES))
 
-    def mesh(
-        self,
-        place: Place,
-        model: FurnitureModel,
-        materials: Sequence[Material],
-        scale: Vector = (1.0, 1.0, 1.0),
-    ) -> None:
+    def mesh(self, place: Place, model: FurnitureModel, materials: Sequence[Material]) -> None:
         """Add a model of a library that stands on the place; see `place_mesh` for materials."""
         rotation, position = _turn(place.yaw, "z"), torch.tensor((place.x, place.y, place.z))
-        placed = place_model(model, rotation, position, materials, scale)
+        placed = place_model(model, rotation, position, materials)
         self.meshes.append(placed)
         size = 2.0 * placed.half
         for centre, extent in zip(placed.centre.tolist(), size.tolist(), strict=True):

@@ -34,7 +34,7 @@ class Standing:
     >>> import numpy as np
     >>> one = np.ones(1, np.int64)
     >>> sheet = FurnitureModel(np.ones((1, 3, 3), np.float32), np.ones((1, 3), np.float32),
-    ...     0 * one, one, (1.0, 1.0, 1.0), 0.0, 0.0, "small", "Sheet", "Ann", "CC0-1.0")
+    ...     0 * one, one, (1.0, 1.0, 1.0), 0.0, "small", "Sheet", "Ann", "CC0-1.0")
     >>> Standing(sheet, Place(x=2.0)).taken
     []
     """
@@ -59,7 +59,7 @@ class Furnisher:
     >>> import numpy as np
     >>> one = np.ones(1, np.int64)
     >>> sheet = FurnitureModel(np.ones((1, 3, 3), np.float32), np.ones((1, 3), np.float32),
-    ...     0 * one, one, (1.0, 1.0, 1.0), 0.0, 0.0, "seat", "Sheet", "Ann", "CC0-1.0")
+    ...     0 * one, one, (1.0, 1.0, 1.0), 0.0, "seat", "Sheet", "Ann", "CC0-1.0")
     >>> furnisher = Furnisher(FurnitureLibrary.of([sheet]), SceneBuilder(), FloorPlan(4.0, 3.0),
     ...     Palette(Dice(0), 64), Dice(1), 0, (4.0, 3.0, 2.5))
     >>> furnisher.at_wall(("seat",), (2.0, 2.0, 2.0)).model.name
@@ -109,9 +109,7 @@ class Furnisher:
         self.build.mesh(place, seen, materials)
         return Standing(model, place)
 
-    def at_wall(
-        self, kinds: Sequence[str], largest: Vector, vary: float = 0.12
-    ) -> Standing | None:
+    def at_wall(self, kinds: Sequence[str], largest: Vector) -> Standing | None:
         """Add a model with its back to a free part of a wall, if there is one."""
         for _ in range(_TRIES):
             model = self.draw(kinds, largest)

@@ -39,12 +39,11 @@ class CatalogueModel:
         kind: one of `furniture_kinds.KINDS`.
         size_m: width, depth, height in metres.
         elevation_m: height of its lowest point above the floor.
-        top_m: height above its lowest point on which things stand; 0 where nothing does.
         rotation: 3x3 matrix, row by row, that the OBJ file's points are multiplied with.
         obj: path of the OBJ file in the archive.
 
-    >>> CatalogueModel("Chair", "A", "CC0-1.0", "seat", (0.5, 0.5, 0.9), 0.0, 0.45).top_m
-    0.45
+    >>> CatalogueModel("Chair", "A", "CC0-1.0", "seat", (0.5, 0.5, 0.9), elevation_m=0.0).kind
+    'seat'
     """
 
     name: str
@@ -53,7 +52,6 @@ class CatalogueModel:
     kind: str
     size_m: tuple[float, float, float]
     elevation_m: float
-    top_m: float
     rotation: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     obj: str = ""
 
@@ -109,7 +107,6 @@ def _model(entry: dict[str, str], licence: str) -> CatalogueModel | None:
             float(entry[key]) * _CENTIMETRE for key in ("width", "depth", "height")
         )
         elevation = float(entry.get("elevation", "0")) * _CENTIMETRE
-        top = float(entry.get("dropOnTopElevation", entry["height"])) * _CENTIMETRE
         turn = tuple(float(part) for part in entry.get("modelRotation", "").split())
         path = entry["model"].lstrip("/")
     except (KeyError, ValueError):
@@ -125,7 +122,6 @@ def _model(entry: dict[str, str], licence: str) -> CatalogueModel | None:
         kind=kind,
         size_m=size,
         elevation_m=elevation,
-        top_m=max(top, 0.0),
         rotation=turn or CatalogueModel.rotation,
         obj=path,
     )

@@ -71,7 +71,6 @@ def _converted(entry: CatalogueModel, obj: Path, most: int) -> FurnitureModel:
         clusters=clusters,
         size_m=entry.size_m,
         elevation_m=entry.elevation_m,
-        top_m=entry.top_m,
         kind=entry.kind,
         name=entry.name,
         author=entry.author,

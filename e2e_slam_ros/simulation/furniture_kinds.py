@@ -1,4 +1,4 @@
-"""What a model of a catalogue is in a room, by its name, its category and its size."""
+"""The kind of furniture that a catalogue's model is, by its name, category and size."""
 
 from __future__ import annotations
 

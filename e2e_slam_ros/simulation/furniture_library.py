@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,15 +12,12 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import DataError
 from e2e_slam_ros.data.atomic import write_bytes_atomic
+from e2e_slam_ros.data.damaged_arrays import DAMAGED_ARRAYS
 from e2e_slam_ros.simulation.furniture_kinds import KINDS
 from e2e_slam_ros.simulation.mesh_clusters import CLUSTER_TRIANGLES
 
-_FORMAT = "e2e_slam_ros furniture 1"
+_FORMAT = "e2e_slam_ros furniture 2"
 _STEPS = 65535
-_DAMAGED = (
-    OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, AttributeError, TypeError,
-    MemoryError, tokenize.TokenError, zlib.error, zipfile.BadZipFile,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +31,12 @@ class FurnitureModel:
         clusters: (C,) int64, how many triangles in turn make a cluster; at most 64 each.
         size_m: width, depth, height.
         elevation_m: height of the lowest point above the floor.
-        top_m: height above the lowest point on which things stand; 0 where nothing does.
         kind: one of `furniture_kinds.KINDS`.
         name, author, licence: the licence as an SPDX identifier.
 
     >>> triangle = np.eye(3, dtype=np.float32)[None]
     >>> model = FurnitureModel(triangle, triangle[0, :1], np.zeros(1, np.int64),
-    ...     np.ones(1, np.int64), (1.0, 1.0, 1.0), 0.0, 0.0, "small", "A", "B", "CC0-1.0")
+    ...     np.ones(1, np.int64), (1.0, 1.0, 1.0), 0.0, "small", "A", "B", "CC0-1.0")
     >>> model.kind
     'small'
     """
@@ -54,7 +47,6 @@ class FurnitureModel:
     clusters: npt.NDArray[np.int64]
     size_m: tuple[float, float, float]
     elevation_m: float
-    top_m: float
     kind: str
     name: str
     author: str
@@ -72,7 +64,7 @@ class _Arrays:
     clusters: npt.NDArray[np.uint8]  # (C,)
     first: npt.NDArray[np.int64]  # (M + 1, 3), first vertex, triangle, cluster
     size: npt.NDArray[np.float32]  # (M, 3), metres
-    height: npt.NDArray[np.float32]  # (M, 2), elevation and top, metres
+    elevation: npt.NDArray[np.float32]  # (M,), metres
     kind: npt.NDArray[np.uint8]  # (M,)
     about: npt.NDArray[np.str_]  # (M, 3), name, author, licence
 
@@ -87,7 +79,7 @@ class _Arrays:
             and self.vertices.shape == (ends[0], 3)
             and self.triangles.shape == self.colour.shape == (ends[1], 3)
             and self.part.shape == (ends[1],)
-            and self.height.shape == (models, 2)
+            and self.elevation.shape == (models,)
             and self.kind.shape == (models,)
             and self.about.shape == (models, 3)
             and self.about.dtype.kind == "U"
@@ -96,7 +88,7 @@ class _Arrays:
             and bool((np.diff(self.first, axis=0) > 0).all())
             and bool((self.triangles < vertices[:, None]).all())
             and bool((np.isfinite(self.size) & (self.size > 0)).all())
-            and bool(np.isfinite(self.height).all())
+            and bool(np.isfinite(self.elevation).all())
             and int(self.kind.max()) < len(KINDS)
             and int(self.clusters.max()) <= CLUSTER_TRIANGLES
         )
@@ -110,7 +102,7 @@ class FurnitureLibrary:
 
     >>> triangle = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 1]]], np.float32)
     >>> chair = FurnitureModel(triangle, triangle[0, :1], np.zeros(1, np.int64),
-    ...     np.ones(1, np.int64), (1.0, 1.0, 1.0), 0.0, 0.0, "seat", "Chair", "A", "CC0-1.0")
+    ...     np.ones(1, np.int64), (1.0, 1.0, 1.0), 0.0, "seat", "Chair", "A", "CC0-1.0")
     >>> library = FurnitureLibrary.of([chair])
     >>> len(library), library.of_kind("seat"), library[0].name
     (1, [0], 'Chair')
@@ -145,8 +137,7 @@ class FurnitureLibrary:
             part=a.part[t0:t1].astype(np.int64),
             clusters=a.clusters[c0:c1].astype(np.int64),
             size_m=(wide, deep, high),
-            elevation_m=float(a.height[index, 0]),
-            top_m=float(a.height[index, 1]),
+            elevation_m=float(a.elevation[index]),
             kind=KINDS[int(a.kind[index])],
             name=name,
             author=author,
@@ -190,7 +181,7 @@ class FurnitureLibrary:
                     raise ValueError(f"format {str(stored['format'])[:40]!r}")
                 arrays = _Arrays(*(stored[item.name] for item in fields(_Arrays)))
             arrays.check()
-        except _DAMAGED as problem:
+        except DAMAGED_ARRAYS as problem:
             raise refused(path, problem) from problem
         return cls(arrays)
 
@@ -217,7 +208,7 @@ def _packed(models: Sequence[FurnitureModel]) -> _Arrays:
         clusters=np.concatenate([model.clusters for model in models]).astype(np.uint8),
         first=np.cumsum(np.array(counts, dtype=np.int64), axis=0),
         size=np.array([model.size_m for model in models], dtype=np.float32),
-        height=np.array([(m.elevation_m, m.top_m) for m in models], dtype=np.float32),
+        elevation=np.array([model.elevation_m for model in models], dtype=np.float32),
         kind=np.array([KINDS.index(model.kind) for model in models], dtype=np.uint8),
         about=np.array([(m.name, m.author, m.licence) for m in models]).reshape(-1, 3),
     )

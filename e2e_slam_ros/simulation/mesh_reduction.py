@@ -106,12 +106,7 @@ def thin_leaves(mesh: ColouredMesh, most: int, seed: int = 0) -> ColouredMesh:
     limit = _LEAVES_LEFT * most
     if len(mesh.corners) <= limit:
         return mesh
-    o3d = _open3d()
-    whole = o3d.geometry.TriangleMesh(
-        o3d.utility.Vector3dVector(mesh.corners.reshape(-1, 3)),
-        o3d.utility.Vector3iVector(np.arange(3 * len(mesh.corners)).reshape(-1, 3)),
-    )
-    whole.remove_duplicated_vertices()
+    whole = _joined(mesh)
     part = np.asarray(whole.cluster_connected_triangles()[0])
     count, area = np.bincount(part), np.bincount(part, _areas(mesh.corners))
     mean = area / count
@@ -169,12 +164,7 @@ def reduce_mesh(
 def _decimated(mesh: ColouredMesh, most: int) -> ColouredMesh:
     if len(mesh.corners) <= most:
         return mesh
-    o3d = _open3d()
-    whole = o3d.geometry.TriangleMesh(
-        o3d.utility.Vector3dVector(mesh.corners.reshape(-1, 3)),
-        o3d.utility.Vector3iVector(np.arange(3 * len(mesh.corners)).reshape(-1, 3)),
-    )
-    whole.remove_duplicated_vertices()
+    o3d, whole = _open3d(), _joined(mesh)
     whole.remove_duplicated_triangles()
     whole.remove_degenerate_triangles()
     few = whole.simplify_quadric_decimation(most)
@@ -212,6 +202,17 @@ def _areas(corners: Floats) -> Floats:
 
 def _taken(mesh: ColouredMesh, mask: npt.NDArray[np.bool_]) -> ColouredMesh:
     return ColouredMesh(mesh.corners[mask], mesh.colour[mask], mesh.part[mask])
+
+
+def _joined(mesh: ColouredMesh) -> Any:
+    """Return an Open3D mesh whose triangles share the corners that they have in common."""
+    o3d = _open3d()
+    whole = o3d.geometry.TriangleMesh(
+        o3d.utility.Vector3dVector(mesh.corners.reshape(-1, 3)),
+        o3d.utility.Vector3iVector(np.arange(3 * len(mesh.corners)).reshape(-1, 3)),
+    )
+    whole.remove_duplicated_vertices()
+    return whole
 
 
 def _open3d() -> Any:

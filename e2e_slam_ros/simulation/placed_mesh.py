@@ -58,17 +58,12 @@ def place_model(
     rotation: torch.Tensor,
     position: torch.Tensor,
     materials: Sequence[Material],
-    scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
 ) -> PlacedMesh:
-    """Return a model of a library at a place; see `place_mesh`.
-
-    Args:
-        scale: factors along the model's axes.
-    """
-    corners = torch.from_numpy(model.corners) * torch.tensor(scale)
+    """Return a model of a library at a place; see `place_mesh`."""
     return place_mesh(
-        corners, torch.from_numpy(model.colour), torch.from_numpy(model.part),
-        torch.from_numpy(model.clusters), rotation, position, materials,
+        torch.from_numpy(model.corners), torch.from_numpy(model.colour),
+        torch.from_numpy(model.part), torch.from_numpy(model.clusters),
+        rotation, position, materials,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What stands in each kind of furnished room."""
+"""The furniture of each kind of furnished room."""
 
 from __future__ import annotations
 
@@ -116,9 +116,9 @@ def sparse_room(f: Furnisher) -> None:
             continue
         wide, deep, high = model.size_m
         high = min(high * f.dice.uniform(1.0, 1.3), f.room[2] - 0.03)
-        factor = (1.0, 1.0, high / model.size_m[2])
-        model = replace(model, corners=model.corners * factor, size_m=(wide, deep, high))
-        model = replace(model, corners=model.corners.astype("float32"))
+        corners = model.corners.copy()
+        corners[..., 2] *= high / model.size_m[2]
+        model = replace(model, corners=corners, size_m=(wide, deep, high))
         place = f.plan.against_wall(wide, deep, f.dice)
         if place is not None:
             _fill_top(f, f.put(model, place))

@@ -59,7 +59,7 @@ class Learning:
 
     @property
     def blend(self) -> float:
-        """How much of what was learned is in use: 0 nothing, 1 all of it."""
+        """Share of the learned weights in those in use: 0 the first ones, 1 the learned ones."""
         return 0.0 if self._adaptation is None else self._adaptation.blend
 
     def offer(self, keyframe: Keyframe, revision: Revision | None) -> None:

@@ -86,7 +86,6 @@ def model_of(corners: np.ndarray, kind: str = "small", part: int = 3) -> Furnitu
         clusters=clusters,
         size_m=(float(size[0]), float(size[1]), float(size[2])),
         elevation_m=1.2 if kind in ("wall", "hanging_lamp") else 0.0,
-        top_m=float(size[2]),
         kind=kind,
         name=f"Model of {kind}",
         author="Ann Example",

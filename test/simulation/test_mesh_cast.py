@@ -101,7 +101,7 @@ def test_triangles_have_two_sides_and_their_own_colours() -> None:
     order, clusters = mesh_clusters(corners)
     model = FurnitureModel(
         corners[order], np.array([[0.9, 0.2, 0.1]], np.float32), np.zeros(1, np.int64), clusters,
-        (10.0, 0.01, 14.0), 0.0, 0.0, "small", "Sheet", "Ann", "CC0-1.0",
+        (10.0, 0.01, 14.0), 0.0, "small", "Sheet", "Ann", "CC0-1.0",
     )  # fmt: skip
     build = rooms.empty_room()
     build.mesh(Place(0.0, 0.0, 1.5), model, [Material(0)])

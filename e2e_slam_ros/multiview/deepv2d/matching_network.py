@@ -82,7 +82,7 @@ class MatchingNetwork(nn.Module):
         return logits
 
     def _matched(self, volume: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Return what a view adds to the mean; with gradients it is made again for them."""
+        """Return a view's summand of the mean; its backward pass calculates it a second time."""
         if not torch.is_grad_enabled():
             return self._weighted(volume)
         again: torch.Tensor = checkpoint(self._weighted, volume, use_reentrant=False)

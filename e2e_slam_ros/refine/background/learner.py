@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch.func import functional_call
 
 from e2e_slam_ros.config.background import BackgroundConfig
 from e2e_slam_ros.depth.architecture import DepthNetwork, depth_from_disparity
@@ -56,8 +57,6 @@ class RoomLearner:
         with torch.inference_mode(False):
             self._first = copy.deepcopy(network).eval().requires_grad_(False)
             self._copy = copy.deepcopy(self._first)
-            # A third one predicts with the weights of any moment.
-            self._spare = copy.deepcopy(self._first)
         if first is not None:
             _put(self._first, first)
         self._parameters = adapted_parameters(self._copy, config.parameters)
@@ -93,7 +92,7 @@ class RoomLearner:
 
     @torch.no_grad()
     def foreseen(self, image: RoomImage) -> Foreseen:
-        """Return what the first weights and the copy predict for an image."""
+        """Return the depths that the first weights and the copy predict for an image."""
         return Foreseen(predicted(self._first, [image]), predicted(self._copy, [image]))
 
     @torch.no_grad()
@@ -124,11 +123,8 @@ class RoomLearner:
 
         Weights that are not named are the first ones.
         """
-        depths, first = [], dict(self._first.named_parameters())
-        for weights in (new, old):
-            _put(self._spare, first | dict(weights))
-            depths.append(predicted(self._spare, [image]))
-        return float((depths[0] / depths[1]).median())
+        after, before = (predicted(self._first, [image], weights) for weights in (new, old))
+        return float((after / before).median())
 
     def restart(self) -> None:
         """Begin again with the first weights."""
@@ -136,10 +132,19 @@ class RoomLearner:
         self._begin()
 
 
-def predicted(network: DepthNetwork, images: Sequence[RoomImage]) -> torch.Tensor:
-    """Return the network's depth (B, 1, h, w) for images of one size."""
+def predicted(
+    network: DepthNetwork,
+    images: Sequence[RoomImage],
+    weights: Mapping[str, torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Return the network's depth (B, 1, h, w) for images of one size.
+
+    Args:
+        weights: parameters by name that take the place of the network's own.
+    """
+    batch = torch.cat([image.image for image in images])
     return depth_from_disparity(
-        network(torch.cat([image.image for image in images])),
+        functional_call(network, dict(weights or {}), (batch,)),
         torch.cat([image.intrinsics for image in images]),
         focal_normalised=network.focal_normalised,
     )

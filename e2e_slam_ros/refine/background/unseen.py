@@ -59,14 +59,11 @@ class Foreseen:
         """
         weight = label.weight * known(label.depth)
         true = or_one(label.depth, known(label.depth)).log()
-        total = weight.sum().clamp_min(1e-6)
         first, learned = self.first.log() - true, self.learned.log() - true
-        return tuple(
-            float((weight * torch.lerp(first, learned, blend).abs()).sum() / total)
-            if blend
-            else float((weight * first.abs()).sum() / total)
-            for blend in _BLENDS
-        )
+        # The first weights by themselves: NaN of the learned ones would spread to blend 0.
+        apart = [torch.lerp(first, learned, blend) if blend else first for blend in _BLENDS]
+        sums = (weight * torch.stack(apart).abs()).flatten(1).sum(1)
+        return tuple((sums / weight.sum().clamp_min(1e-6)).tolist())
 
 
 class MeanErrors:
@@ -108,9 +105,9 @@ class UnseenErrors:
 
     Both predict a keyframe before it is learned from. Once later keyframes have established its
     depth, their errors are noted; old ones are forgotten by and by. The blend of both weights with
-    the smallest error is used; of the best over a long and over a short time, the one with less of
-    what was learned. Where what was learned changes the newest keyframe more than it was right to
-    change earlier ones, it is not known to hold, and less of it is used.
+    the smallest error is used; of the best over a long and over a short time, the smaller blend.
+    Where the learned weights change the newest keyframe's depth more than it was right to change
+    earlier ones, they are not known to hold there, and the blend is smaller.
 
     Args:
         min_gain: share by which all that was learned must be better, and less in proportion.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 import torch
-from tqdm import tqdm
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.training.data.config import ProceduralConfig
+from e2e_slam_ros.training.data.parallel_rendering import render_each
 from e2e_slam_ros.training.data.ranges import check_ranges
 from e2e_slam_ros.training.data.rendered_file import cache_folder
 from e2e_slam_ros.training.data.room_file import (
@@ -79,13 +76,10 @@ class ProceduralViews:
             DataError: the folder cannot be written, the disk is full.
         """
         seeds = self.missing()
-        with tqdm(total=len(seeds), unit="room", disable=not progress or not seeds) as bar:
-            if processes > 1 and len(seeds) > 1:
-                self._render_parallel(seeds, processes, device, lambda: bar.update(1))
-            else:
-                for seed in seeds:
-                    self._render(seed, device)
-                    bar.update(1)
+        # Processes have one thread each as they are.
+        whole = partial(render_room_file, self.folder, self._config, device=device)
+        render = whole if processes > 1 else partial(self._render, device=device)
+        render_each(render, seeds, "room", processes, progress)
         return len(seeds)
 
     def pair(self, index: int, generator: torch.Generator) -> ViewPair:
@@ -116,38 +110,6 @@ class ProceduralViews:
             render_room_file(self.folder, self._config, seed, device)
         finally:
             torch.set_num_threads(before)
-
-    def _render_parallel(
-        self,
-        seeds: list[int],
-        processes: int,
-        device: torch.device | str,
-        done: Callable[[], object],
-    ) -> None:
-        # Spawned: a forked child inherits torch's thread pool in a state that can hang.
-        pool = ProcessPoolExecutor(
-            min(processes, len(seeds)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=torch.set_num_threads,
-            initargs=(1,),
-        )
-        try:
-            jobs = [
-                pool.submit(render_room_file, self.folder, self._config, seed, device)
-                for seed in seeds
-            ]
-            for job in as_completed(jobs):
-                job.result()
-                done()
-        except BrokenProcessPool as problem:
-            raise TrainingError.from_parts(
-                "rendering rooms",
-                "a process that died",
-                "all to finish",
-                "see above for its message; with too little memory use fewer processes",
-            ) from problem
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _view_pair(stored: RoomPair, target: int) -> ViewPair:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -20,18 +16,12 @@ import numpy.typing as npt
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.data.atomic import write_bytes_atomic
+from e2e_slam_ros.data.damaged_arrays import DAMAGED_ARRAYS
 from e2e_slam_ros.simulation.furniture_file import furniture_digest
 
 Stored = TypeVar("Stored")
 Settings = TypeVar("Settings")
 
-# What zipfile and NumPy raise on damaged bytes: flags of encryption or compression that are not
-# there (RuntimeError), headers of arrays that are no Python literal (TokenError), a plain array
-# instead of an archive (AttributeError, TypeError).
-_DAMAGED = (
-    OSError, ValueError, KeyError, EOFError, RuntimeError, AttributeError, TypeError, MemoryError,
-    tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile,
-)  # fmt: skip
 # Settings that choose rooms and where they are kept, and do not change their pictures.
 _SELECTION = ("weight", "rooms", "first_seed", "cache")
 # Settings that change nothing without an archive of furniture.
@@ -105,7 +95,7 @@ class RenderedFile(Generic[Stored, Settings]):
                 wanted = {f"image_{index}" for index in range(self.count(config))}
                 same = np.array_equal(arrays["key"], self._key(config, seed))
                 return bool(same) and wanted <= set(arrays.files)
-        except _DAMAGED:
+        except DAMAGED_ARRAYS:
             return False
 
     def _names(self, index: int) -> dict[str, str]:
@@ -179,7 +169,7 @@ def damage_refused(what: str, expected: str) -> Iterator[None]:
     """
     try:
         yield
-    except _DAMAGED as problem:
+    except DAMAGED_ARRAYS as problem:
         raise TrainingError.from_parts(
             what,
             str(problem) or type(problem).__name__,
