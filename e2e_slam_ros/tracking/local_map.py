@@ -191,10 +191,18 @@ class LocalMap:
         self, problem: BundleProblem, solution: BundleSolution, cameras: list[int], ids: Ids
     ) -> int:
         """Store adjusted poses and points, drop outliers; return the number of dropped ones."""
+        left_out = np.ones(len(self.landmarks), np.bool_)
+        left_out[ids] = left_out[: self.fixed_landmarks] = False
         for position in np.flatnonzero(problem.free).tolist():
             keyframe = self.keyframes[cameras[position]]
+            T_before_map = rigid.inverse(keyframe.T_map_camera)
             keyframe.T_map_camera = rigid.orthonormal(
                 rigid.inverse(solution.T_camera_map[position])
+            )
+            # Landmarks that nothing else has seen yet stay where this keyframe sees them.
+            alone = keyframe.seen.ids[left_out[keyframe.seen.ids]]
+            self.landmarks.position[alone] = rigid.transform_points(
+                keyframe.T_map_camera @ T_before_map, self.landmarks.position[alone]
             )
             keyframe.adjusted = True
             keyframe.sigma = _as_pair(solution.pose_sigma[position])
