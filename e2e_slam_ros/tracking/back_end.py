@@ -26,6 +26,8 @@ from e2e_slam_ros.tracking.window_adjustment import WindowAdjustment
 
 # With given poses: keyframes from one adjustment of the last many to the next, and how many.
 _WIDE_EVERY, _WIDE = 10, 100
+# In a map of few keyframes there are fewer between: an eighth of their number, at least 2.
+_WIDE_GROWTH, _WIDE_LEAST = 8, 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,9 @@ class BackEnd:
 
     def _adjust_widely(self, keyframe: TrackingKeyframe) -> None:
         """Adjust many keyframes with given poses, whose errors cancel over many alone."""
-        if keyframe.given is None or keyframe.index - self._last_wide < _WIDE_EVERY:
+        # A small map is off in its scale, and quick to adjust.
+        every = min(max(_WIDE_LEAST, keyframe.index // _WIDE_GROWTH), _WIDE_EVERY)
+        if keyframe.given is None or keyframe.index - self._last_wide < every:
             return
         self._last_wide = keyframe.index
         oldest = max(0, keyframe.index - _WIDE + 1)

@@ -43,7 +43,9 @@ def adjust_all(
         with_scale: depth is not measured, so keyframes may change their scale.
         lock: guards the map.
     """
-    moving = list(range(max(first, 1), last + 1))
+    # Where poses are given the first is as noisy as any other: all of them hold the map.
+    held = 0 if local_map.keyframes[0].given is not None else 1
+    moving = list(range(max(first, held), last + 1))
     if not moving or len(moving) > _MOST_KEYFRAMES:
         return False
     with lock:

@@ -103,11 +103,12 @@ def test_noise_is_taken_off_and_the_map_follows(rooms: FrameReader) -> None:
     facts = pipeline.refinement.facts
     assert (facts.poses, facts.scale_source) == ("refined", "depth_topic")
     assert len(said) == 1 and "images disagree with the given poses" in said[0]
-    # Keyframes in the memory are where the tracker has them, to within what is worth a move.
+    # Keyframes in the memory are where the tracker has them, to within what is worth a move (1 cm)
+    # and what the last adjustment changed after the last move.
     stamps = {one.stamp_ns: i for i, one in enumerate(frames)}
     for item in pipeline.keyframes.recent()[2:]:
         there = found[stamps[item.keyframe.stamp_ns]]
-        assert np.linalg.norm(there[:3, 3] - item.keyframe.T_map_camera[:3, 3].numpy()) < 0.0101
+        assert np.linalg.norm(there[:3, 3] - item.keyframe.T_map_camera[:3, 3].numpy()) < 0.012
         assert item.keyframe.tracked_sigma is not None
 
 

@@ -11,6 +11,7 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.tracking import cross_block as cross_module
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.cross_block import as_dense, cross_block, times_blocks
+from e2e_slam_ros.tracking.given_pose import GivenPose, PoseSigma
 from e2e_slam_ros.tracking.global_adjustment import adjust_all
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.loop_closure import move
@@ -56,6 +57,22 @@ def test_drift_is_taken_back(tracker: VisualTracker) -> None:
     )
     assert worst(tracker) < 0.006
     assert all(keyframe.scale == 1.0 for keyframe in tracker.map.keyframes)
+
+
+def test_given_poses_place_the_first_keyframe_too(tracker: VisualTracker) -> None:
+    keyframes = tracker.map.keyframes
+    path, aside = walk(60), np.eye(4)
+    for keyframe in keyframes:
+        keyframe.given = GivenPose(path[keyframe.frame_index], PoseSigma(0.01, 0.005))
+    aside[0, 3] = 0.04
+    move(
+        tracker.map, np.stack([aside @ k.T_map_camera for k in keyframes]), np.ones(len(keyframes))
+    )
+    assert worst(tracker) > 0.03
+    lens, lock = Lens(CAMERA), threading.RLock()
+    last = len(keyframes) - 1
+    assert adjust_all(tracker.map, 0, last, lens, CONFIG.adjustment, False, lock)
+    assert worst(tracker) < 0.01
 
 
 def test_the_change_of_scale_is_kept_with_each_keyframe(tracker: VisualTracker) -> None:
