@@ -46,7 +46,9 @@ class CoopNetConfig(TrainConfig):
         "validation.",
         "clips.cache",
     )
-    paths: ClassVar[tuple[str, ...]] = ("clips.cache",)
+    paths: ClassVar[tuple[str, ...]] = ("clips.cache", "initial_weights")
+
+    initial_weights: str = leaf("", "weights of the three networks to start from; empty: none")
 
     render_processes: int = leaf(1, "processes that render rooms", low=1, high=256)
     in_memory: bool = leaf(False, "keep clips that were read in memory")
@@ -58,6 +60,13 @@ class CoopNetConfig(TrainConfig):
     )
     eta: float = leaf(
         0.5, "half the width of the neighbourhood of the mode, in deviations of Delta", low=0.01
+    )
+    mean_over: str = leaf(
+        "valid",
+        "pixels whose number divides the sums of both errors; valid: those that both views see, so "
+        "that a network's gradient falls with its share of the pixels (eq. 2); chosen: those that "
+        "teach the network",
+        choices=("valid", "chosen"),
     )
     smoothness: float = leaf(0.05, "weight of the smoothness of inverse depth and flow", low=0.0)
     epipolar: float = leaf(

@@ -87,8 +87,8 @@ class CoopNetModel(nn.Module):
         errors = _errors(target, source, depth, flow, T_source_target, clip.intrinsics)
         chosen = self.selection(errors)
         parts = {
-            "photometric_depth": _mean(errors.depth, chosen.depth),
-            "photometric_flow": _mean(errors.flow, chosen.flow),
+            "photometric_depth": self._mean_error(errors.depth, chosen.depth, errors.valid),
+            "photometric_flow": self._mean_error(errors.flow, chosen.flow, errors.valid),
             "smoothness": smoothness(depth.reciprocal(), target) + _flow_smoothness(flow, target),
             "epipolar": epipolar_loss(flow, T_source_target, clip.intrinsics, chosen.depth),
             "share_depth": chosen.depth.float().mean(),
@@ -101,6 +101,13 @@ class CoopNetModel(nn.Module):
             "epipolar": self._config.epipolar,
         }
         return weighted_terms(parts, weights, len(clip))
+
+    def _mean_error(
+        self, error: torch.Tensor, chosen: torch.Tensor, valid: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the sum over the chosen pixels, divided as `CoopNetConfig.mean_over` says."""
+        over = valid if self._config.mean_over == "valid" else chosen
+        return (error * chosen).sum() / over.sum().clamp_min(1)
 
     def selection(self, errors: CoopErrors) -> PixelSelection:
         """Return the pixels that teach depth, and those that teach flow."""
@@ -134,30 +141,35 @@ def _labelled_loss(
     clip: ClipBatch, depth: torch.Tensor, flow: torch.Tensor, T_source_target: torch.Tensor
 ) -> LossTerms:
     """Return errors of log depth, of motion in pixels, and of flow in pixels on what stands."""
-    truth, still = clip.depth[:, 0], ~clip.moving[:, 0]
-    k = clip.intrinsics
+    truth, k = clip.depth[:, 0], clip.intrinsics
     # The map is the keyframe, frame 0: the source's pose is the motion itself.
     true_motion = clip.T_camera_map[:, 1]
-    warp = inverse_warp(clip.image[:, 1], truth, true_motion, k, k)
-    height, width = truth.shape[-2:]
-    true_flow = warp.uv - pixel_grid(height, width, truth.device, truth.dtype)
+    true_flow, seen = still_flow(clip)
     start = torch.eye(4, dtype=truth.dtype, device=truth.device).expand(len(truth), 1, 4, 4)
     found, real = (torch.cat([start, T[:, None]], dim=1) for T in (T_source_target, true_motion))
     parts = {
         "depth_error": (depth.log() - truth.log()).abs().mean(),
         "motion_error": motion_loss(found, real, truth, k),
-        "flow_error": _mean((flow - true_flow).abs().sum(1, keepdim=True), warp.valid & still),
+        "flow_error": _mean((flow - true_flow).abs().sum(1, keepdim=True), seen),
     }
     weights = {"depth_error": 1.0, "motion_error": 0.1, "flow_error": 0.1}
     return weighted_terms(parts, weights, len(clip))
 
 
-def _mean(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
-    """Return the mean over the counted pixels; 0 with gradients 0 of none.
+def still_flow(clip: ClipBatch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the true flow (B, 2, H, W) of frame 0 to frame 1, pixels, and where it is known.
 
-    Inferred: the mean, not the sum, so that a network's gradient does not fall with its share of
-    the pixels twice. The sum of eq. 2 is the mean times the share.
+    It is known where nothing moves and both frames see the pixel: (B, 1, H, W) bool.
     """
+    truth, k = clip.depth[:, 0], clip.intrinsics
+    warp = inverse_warp(clip.image[:, 1], truth, clip.T_camera_map[:, 1], k, k)
+    height, width = truth.shape[-2:]
+    flow = warp.uv - pixel_grid(height, width, truth.device, truth.dtype)
+    return flow, warp.valid & ~clip.moving[:, 0]
+
+
+def _mean(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """Return the mean over the counted pixels; 0 with gradients 0 of none."""
     return (values * counted).sum() / counted.sum().clamp_min(1)
 
 

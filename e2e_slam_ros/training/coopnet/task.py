@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import nn
 
-from e2e_slam_ros.depth.weights_file import write_weights
+from e2e_slam_ros.depth.weight_checks import require_finite, require_same_tensors
+from e2e_slam_ros.depth.weights_file import read_weights, write_weights
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel
 from e2e_slam_ros.training.coopnet.validation import CoopValidation
@@ -20,7 +22,6 @@ from e2e_slam_ros.training.task import RunContext, TaskModules
 class CoopNetTask(ClipTask):
     """Depth, motion and flow from pairs of views of rendered rooms with moving boxes.
 
-    >>> import torch
     >>> from e2e_slam_ros.training.distributed import Group
     >>> from e2e_slam_ros.training.precision import Precision
     >>> device = torch.device("cpu")
@@ -49,8 +50,14 @@ class CoopNetTask(ClipTask):
         self.config, self._context = config, context
 
     def build_modules(self, fresh: bool) -> TaskModules:
-        """Return the three networks with their losses."""
+        """Return the three networks with their losses.
+
+        Raises:
+            DepthError: initial weights cannot be used.
+        """
         model = CoopNetModel(self.config, self._context.precision).train()
+        if self.config.initial_weights and fresh:
+            model.load_state_dict(_read(self.config.initial_weights, model.state_dict()))
         return TaskModules(model, model)
 
     def build_data(self) -> Mapping[str, ClipSampler]:
@@ -83,3 +90,13 @@ class CoopNetTask(ClipTask):
             DepthError: the folder cannot be written.
         """
         write_weights(path, result.state_dict(), {**facts, "architecture": self.name})
+
+
+def _read(path: str, own: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file that `CoopNetTask.export` wrote."""
+    file = Path(path).expanduser()
+    tensors = read_weights(file, "weights of CoopNet (.safetensors that training wrote)").tensors
+    what = f"CoopNet weights {file}"
+    require_same_tensors(tensors, own, what, "the three networks of e2e-slam train coopnet")
+    require_finite(tensors, what, "finite values", "take an earlier file")
+    return tensors

@@ -7,7 +7,7 @@ import torch
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics, depth_metrics, mean_depth_metrics
 from e2e_slam_ros.evaluation.trajectory.motion_errors import motion_errors
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
-from e2e_slam_ros.training.coopnet.model import CoopNetModel
+from e2e_slam_ros.training.coopnet.model import CoopNetModel, still_flow
 from e2e_slam_ros.training.deepv2d.validation import validation_clips
 
 _NEAR_M, _FAR_M = 0.2, 10.0
@@ -28,10 +28,11 @@ class CoopValidation:
     def measure(self, model: CoopNetModel, device: torch.device) -> dict[str, float]:
         """Return figures: abs_rel of all, still and moving pixels, each median scaled over all.
 
-        ``rotation_deg`` and ``direction_deg`` are the mean errors of the motion between the views.
+        ``rotation_deg`` and ``direction_deg`` are the mean errors of the motion between the views,
+        ``flow_px`` that of the flow of still pixels that both see.
         """
         figures: dict[str, list[DepthMetrics | None]] = {"all": [], "still": [], "moving": []}
-        turns, directions = [], []
+        turns, directions, flows = [], [], []
         for index in range(self._count):
             clip = self.clips.clip(index, [1, 0]).to(device)
             truth, moving = clip.depth[:, 0], clip.moving[:, 0]
@@ -46,11 +47,14 @@ class CoopValidation:
             turn, direction = motion_errors(motion[0], clip.T_camera_map[0, 1])
             turns.append(turn)
             directions.append(direction)
+            flow = model.flow_net(clip.image[:, 0], clip.image[:, 1])
+            true_flow, seen = still_flow(clip)
+            wrong = (flow - true_flow).norm(dim=1, keepdim=True)[seen]
+            flows += [float(wrong.mean())] if bool(seen.any()) else []
         found = {
             f"{name}.abs_rel": mean.abs_rel
             for name, metrics in figures.items()
             if (mean := mean_depth_metrics(metrics)) is not None
         }
-        found["rotation_deg"] = sum(turns) / max(len(turns), 1)
-        found["direction_deg"] = sum(directions) / max(len(directions), 1)
-        return found
+        lists = {"rotation_deg": turns, "direction_deg": directions, "flow_px": flows}
+        return found | {name: sum(some) / max(len(some), 1) for name, some in lists.items()}

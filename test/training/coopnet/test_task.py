@@ -1,0 +1,84 @@
+"""Runs of CoopNet that begin with given weights, and what divides its sums."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.depth.weights_file import write_weights
+from e2e_slam_ros.training.coopnet.config import CoopNetConfig
+from e2e_slam_ros.training.coopnet.model import CoopNetModel, still_flow
+from e2e_slam_ros.training.coopnet.task import CoopNetTask
+from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
+from e2e_slam_ros.training.precision import Precision
+from training.running import context_of
+
+K = torch.tensor([[[60.0, 0.0, 31.5], [0.0, 60.0, 23.5], [0.0, 0.0, 1.0]]])
+
+
+def task_from(path: Path) -> CoopNetTask:
+    return CoopNetTask(CoopNetConfig(initial_weights=str(path)), context_of())
+
+
+def clip(shift_m: float = 0.1) -> ClipBatch:
+    """Two random pictures of a wall 2 m away; the camera moves to the right."""
+    generator = torch.Generator().manual_seed(0)
+    poses = torch.eye(4).repeat(1, 2, 1, 1)
+    poses[0, 1, 0, 3] = -shift_m
+    depth = torch.full((1, 2, 1, 48, 64), 2.0)
+    image = torch.rand(1, 2, 3, 48, 64, generator=generator)
+    return ClipBatch(image, depth, K, poses, depth < 0, torch.zeros(1, 2, 6))
+
+
+def test_a_run_begins_with_the_weights_that_another_wrote(tmp_path: Path) -> None:
+    first = CoopNetTask(CoopNetConfig(), context_of())
+    written = first.build_modules(fresh=True).result
+    first.export(written, tmp_path / "weights.safetensors", {})
+    torch.manual_seed(1)
+    begun = task_from(tmp_path / "weights.safetensors").build_modules(fresh=True).result
+    for name, value in written.state_dict().items():
+        assert torch.equal(begun.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("bad", ["another network", "not a number", "no file"])
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path, bad: str) -> None:
+    path = tmp_path / "weights.safetensors"
+    state = dict(CoopNetModel(CoopNetConfig(), Precision("cpu", None)).state_dict())
+    if bad == "another network":
+        state.popitem()
+    elif bad == "not a number":
+        name = next(iter(state))
+        state[name] = state[name] * float("nan")
+    if bad != "no file":
+        write_weights(path, state, {})
+    with pytest.raises(DepthError, match="weights") as refusal:
+        task_from(path).build_modules(fresh=True)
+    assert str(path) in str(refusal.value)
+    # A run that goes on has weights of its own.
+    task_from(path).build_modules(fresh=False)
+
+
+@pytest.mark.parametrize("selection", ["mode", "min"])
+def test_over_all_valid_pixels_an_error_is_its_mean_times_its_share(selection: str) -> None:
+    parts = {}
+    for over in ("valid", "chosen"):
+        torch.manual_seed(0)
+        model = CoopNetModel(
+            CoopNetConfig(selection=selection, mean_over=over), Precision("cpu", None)
+        )
+        parts[over] = model(clip(), "together").parts
+    valid, chosen = parts["valid"], parts["chosen"]
+    assert float(valid["share_depth"]) == float(chosen["share_depth"]) < 1.0
+    assert float(valid["photometric_depth"]) < float(chosen["photometric_depth"])
+    assert float(valid["epipolar"]) == float(chosen["epipolar"])
+
+
+def test_the_flow_of_a_wall_is_that_of_its_disparity() -> None:
+    flow, seen = still_flow(clip())
+    # 60 px * 0.1 m / 2 m to the left; the first three columns leave the image.
+    expected = torch.tensor([-3.0, 0.0]).view(1, 2, 1, 1).expand_as(flow)
+    torch.testing.assert_close(torch.where(seen, flow, expected), expected, rtol=0, atol=1e-4)
+    assert not seen[..., :3].any() and seen[..., 4:].all()
