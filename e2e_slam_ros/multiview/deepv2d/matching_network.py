@@ -12,14 +12,18 @@ from torch.utils.checkpoint import checkpoint
 from e2e_slam_ros.multiview.deepv2d.architecture import DeepV2DArchitecture
 from e2e_slam_ros.multiview.deepv2d.blocks import Hourglass, Pointwise, Residual, conv
 
-# Sum of the views' weights below which a sample counts as seen by none.
-_LEAST_WEIGHT = 1e-3
+# Weight of a view at a sample outside its image, over that inside. Where no view sees the sample,
+# all count alike.
+_UNSEEN = 1e-3
+# Least sum of weights that is divided by.
+_LEAST_WEIGHT = 1e-12
 
 
 class MatchingNetwork(nn.Module):
     """Convolutions of each view's volume, their mean over the views, stacked 3-D hourglasses.
 
-    The mean is a weighted one where the architecture says so.
+    The mean is a weighted one where the architecture says so: a view counts by what the network
+    says of the sample, and hardly where the sample is outside its image.
 
     Args:
         architecture: sizes.
@@ -90,10 +94,12 @@ class MatchingNetwork(nn.Module):
 
     def _weighted(self, volume: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Return (B, narrow, D, h, w); weighted, and with the weight as one more channel."""
-        matched: torch.Tensor = self.each_view(volume())
+        samples = volume()
+        matched: torch.Tensor = self.each_view(samples)
+        seen = samples[:, -1:]
         if self.view_weight is None:
             return matched
-        weight = self.view_weight(matched).sigmoid()
+        weight = self.view_weight(matched).float().sigmoid() * seen.float().clamp_min(_UNSEEN)
         return torch.cat([weight * matched, weight], dim=1)
 
 

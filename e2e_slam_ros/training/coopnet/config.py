@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.config.leaf import leaf
+from e2e_slam_ros.depth.architecture import SIZE_MIN, SIZE_STEP
 from e2e_slam_ros.training.config import StageConfig, TrainConfig
 from e2e_slam_ros.training.data.config import AugmentConfig
 from e2e_slam_ros.training.deepv2d.clip_config import ClipConfig
@@ -50,6 +52,16 @@ class CoopNetConfig(TrainConfig):
 
     initial_weights: str = leaf("", "weights of the three networks to start from; empty: none")
 
+    depth_network: str = leaf(
+        "package",
+        "package: the package's network of one image with its weights; small: a new one of 0.7 M",
+        choices=("package", "small"),
+    )
+    motion_from: str = leaf(
+        "flow",
+        "what the motion network sees; flow: flow and depth; images: both pictures (SfMLearner)",
+        choices=("flow", "images"),
+    )
     render_processes: int = leaf(1, "processes that render rooms", low=1, high=256)
     in_memory: bool = leaf(False, "keep clips that were read in memory")
     selection: str = leaf(
@@ -63,8 +75,8 @@ class CoopNetConfig(TrainConfig):
     )
     mean_over: str = leaf(
         "valid",
-        "pixels whose number divides the sums of both errors; valid: those that both views see, so "
-        "that a network's gradient falls with its share of the pixels (eq. 2); chosen: those that "
+        "pixels whose number divides the sums of both errors; valid: those that both views see: a "
+        "network's gradient then falls with its share of the pixels (eq. 2); chosen: those that "
         "teach the network",
         choices=("valid", "chosen"),
     )
@@ -77,3 +89,16 @@ class CoopNetConfig(TrainConfig):
     clips: ClipConfig = field(default_factory=_clips)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     validation: ClipValidationConfig = field(default_factory=_validation)
+
+    def check(self) -> None:
+        """Refuse image sizes that the package's network does not take."""
+        width, height = self.clips.width, self.clips.height
+        if self.depth_network == "package" and (
+            width % SIZE_STEP or height % SIZE_STEP or min(width, height) < SIZE_MIN
+        ):
+            raise ConfigError.from_parts(
+                "clips.width, clips.height",
+                f"{width}, {height}",
+                f"multiples of {SIZE_STEP}, at least {SIZE_MIN}, for depth_network: package",
+                "choose others, or set depth_network to small",
+            )

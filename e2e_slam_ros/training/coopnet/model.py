@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from e2e_slam_ros.depth.shipped import SHIPPED, load_shipped
 from e2e_slam_ros.geometry.projection import pixel_grid
 from e2e_slam_ros.geometry.sampling import inside, sample_bilinear
 from e2e_slam_ros.geometry.warp import inverse_warp
@@ -15,7 +16,12 @@ from e2e_slam_ros.losses.smoothness import smoothness
 from e2e_slam_ros.multiview.deepv2d.objective import motion_loss
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.epipolar import epipolar_loss
-from e2e_slam_ros.training.coopnet.networks import CoopDepthNet, CoopFlowNet
+from e2e_slam_ros.training.coopnet.networks import (
+    CoopDepthNet,
+    CoopFlowNet,
+    FlowMotionNet,
+    MetricDepth,
+)
 from e2e_slam_ros.training.coopnet.selection import (
     PixelSelection,
     select_by_sign,
@@ -65,8 +71,10 @@ class CoopNetModel(nn.Module):
 
     def __init__(self, config: CoopNetConfig, precision: Precision) -> None:
         super().__init__()
-        self.depth_net, self.flow_net = CoopDepthNet(), CoopFlowNet()
-        self.pose_net = PoseNet("small")
+        package = config.depth_network == "package"
+        self.depth_net = MetricDepth(load_shipped(SHIPPED[0])) if package else CoopDepthNet()
+        self.flow_net = CoopFlowNet()
+        self.motion_net = FlowMotionNet() if config.motion_from == "flow" else PoseNet("small")
         self._config, self._precision = config, precision
 
     def forward(self, clip: ClipBatch, stage: str) -> LossTerms:
@@ -78,10 +86,7 @@ class CoopNetModel(nn.Module):
                 flow, a beginning that is ours, so that little time together shows something.
         """
         target, source = clip.image[:, 0], clip.image[:, 1]
-        with self._precision.autocast():
-            depth = self.depth_net(target)
-            flow = self.flow_net(target, source)
-            T_source_target = self.pose_net(target, source)
+        depth, flow, T_source_target = self.predict(target, source, clip.intrinsics)
         if stage == "labelled":
             return _labelled_loss(clip, depth, flow, T_source_target)
         errors = _errors(target, source, depth, flow, T_source_target, clip.intrinsics)
@@ -101,6 +106,17 @@ class CoopNetModel(nn.Module):
             "epipolar": self._config.epipolar,
         }
         return weighted_terms(parts, weights, len(clip))
+
+    def predict(
+        self, target: torch.Tensor, source: torch.Tensor, intrinsics: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return depth of the target (B, 1, H, W), flow (B, 2, H, W) and T_source_target."""
+        with self._precision.autocast():
+            depth = self.depth_net(target, intrinsics)
+            flow = self.flow_net(target, source)
+            if isinstance(self.motion_net, FlowMotionNet):
+                return depth, flow, self.motion_net(flow, depth, intrinsics)
+            return depth, flow, self.motion_net(target, source)
 
     def _mean_error(
         self, error: torch.Tensor, chosen: torch.Tensor, valid: torch.Tensor

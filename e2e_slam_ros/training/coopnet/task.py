@@ -12,9 +12,11 @@ from e2e_slam_ros.depth.weight_checks import require_finite, require_same_tensor
 from e2e_slam_ros.depth.weights_file import read_weights, write_weights
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel
+from e2e_slam_ros.training.coopnet.networks import MetricDepth
 from e2e_slam_ros.training.coopnet.validation import CoopValidation
 from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler
 from e2e_slam_ros.training.deepv2d.clip_task import ClipTask
+from e2e_slam_ros.training.sc_sfm.encoder_weights import encoder_of
 from e2e_slam_ros.training.schedule import stages_of
 from e2e_slam_ros.training.task import RunContext, TaskModules
 
@@ -58,7 +60,10 @@ class CoopNetTask(ClipTask):
         model = CoopNetModel(self.config, self._context.precision).train()
         if self.config.initial_weights and fresh:
             model.load_state_dict(_read(self.config.initial_weights, model.state_dict()))
-        return TaskModules(model, model)
+        depth = model.depth_net
+        return TaskModules(
+            model, model, encoder_of(depth.network) if isinstance(depth, MetricDepth) else None
+        )
 
     def build_data(self) -> Mapping[str, ClipSampler]:
         """Return a sampler of pairs of neighbouring frames; missing rooms are rendered."""

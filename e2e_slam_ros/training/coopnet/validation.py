@@ -36,18 +36,18 @@ class CoopValidation:
         for index in range(self._count):
             clip = self.clips.clip(index, [1, 0]).to(device)
             truth, moving = clip.depth[:, 0], clip.moving[:, 0]
-            depth = model.depth_net(clip.image[:, 0])
+            depth, flow, motion = model.predict(
+                clip.image[:, 0], clip.image[:, 1], clip.intrinsics
+            )
             known = (truth > _NEAR_M) & (truth < _FAR_M)
             depth = depth * (truth[known].median() / depth[known].median())
             for name, mask in (("all", known), ("still", ~moving), ("moving", moving)):
                 metrics = depth_metrics(depth, truth * mask, _NEAR_M, _FAR_M)
                 figures[name].append(metrics)
             # The map is the target, frame 0: the source's pose is the motion itself.
-            motion = model.pose_net(clip.image[:, 0], clip.image[:, 1])
             turn, direction = motion_errors(motion[0], clip.T_camera_map[0, 1])
             turns.append(turn)
             directions.append(direction)
-            flow = model.flow_net(clip.image[:, 0], clip.image[:, 1])
             true_flow, seen = still_flow(clip)
             wrong = (flow - true_flow).norm(dim=1, keepdim=True)[seen]
             flows += [float(wrong.mean())] if bool(seen.any()) else []

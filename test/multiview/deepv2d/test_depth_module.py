@@ -146,6 +146,7 @@ def test_checkpointing_does_not_change_the_gradient(monkeypatch: pytest.MonkeyPa
 def test_a_new_network_counts_all_views_alike_and_can_learn_to_leave_one_out() -> None:
     network = MatchingNetwork(LIGHT).eval()
     one, other = (torch.rand(1, network.coming, 32, 4, 4) for _ in range(2))
+    one[:, -1], other[:, -1] = 1.0, 1.0  # both see everything
     weight = network.view_weight
     assert weight is not None and weight.bias is not None
     with torch.inference_mode():
@@ -159,6 +160,19 @@ def test_a_new_network_counts_all_views_alike_and_can_learn_to_leave_one_out() -
         weights = iter((20.0,))
         alone = network([lambda: one])[0]
     torch.testing.assert_close(both, alone)
+
+
+def test_a_view_has_no_say_where_it_sees_nothing_unless_no_view_does() -> None:
+    network = MatchingNetwork(LIGHT).eval()
+    one, other = (torch.rand(1, network.coming, 32, 4, 4) for _ in range(2))
+    one[:, -1], other[:, -1] = 1.0, 0.0
+    with torch.inference_mode():
+        mixed, alone = (network(v)[0] for v in ([lambda: one, lambda: other], [lambda: one]))
+        torch.testing.assert_close(mixed, alone, rtol=0, atol=1e-2 * float(alone.abs().max()))
+        one[:, -1] = 0.0
+        both, blind = (network(v)[0] for v in ([lambda: one, lambda: one], [lambda: one]))
+    torch.testing.assert_close(both, blind)
+    assert torch.isfinite(both).all() and both.std() > 0
 
 
 def test_the_published_sizes() -> None:

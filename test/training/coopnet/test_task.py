@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.depth.weights_file import write_weights
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel, still_flow
@@ -16,7 +16,7 @@ from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.precision import Precision
 from training.running import context_of
 
-K = torch.tensor([[[60.0, 0.0, 31.5], [0.0, 60.0, 23.5], [0.0, 0.0, 1.0]]])
+K = torch.tensor([[[60.0, 0.0, 31.5], [0.0, 60.0, 31.5], [0.0, 0.0, 1.0]]])
 
 
 def task_from(path: Path) -> CoopNetTask:
@@ -28,8 +28,8 @@ def clip(shift_m: float = 0.1) -> ClipBatch:
     generator = torch.Generator().manual_seed(0)
     poses = torch.eye(4).repeat(1, 2, 1, 1)
     poses[0, 1, 0, 3] = -shift_m
-    depth = torch.full((1, 2, 1, 48, 64), 2.0)
-    image = torch.rand(1, 2, 3, 48, 64, generator=generator)
+    depth = torch.full((1, 2, 1, 64, 64), 2.0)
+    image = torch.rand(1, 2, 3, 64, 64, generator=generator)
     return ClipBatch(image, depth, K, poses, depth < 0, torch.zeros(1, 2, 6))
 
 
@@ -82,3 +82,34 @@ def test_the_flow_of_a_wall_is_that_of_its_disparity() -> None:
     expected = torch.tensor([-3.0, 0.0]).view(1, 2, 1, 1).expand_as(flow)
     torch.testing.assert_close(torch.where(seen, flow, expected), expected, rtol=0, atol=1e-4)
     assert not seen[..., :3].any() and seen[..., 4:].all()
+
+
+@pytest.mark.parametrize("motion", ["flow", "images"])
+@pytest.mark.parametrize("depth", ["package", "small"])
+def test_every_part_learns_in_every_choice_of_networks(depth: str, motion: str) -> None:
+    config = CoopNetConfig(depth_network=depth, motion_from=motion)
+    modules = CoopNetTask(config, context_of()).build_modules(fresh=True)
+    assert (modules.encoder is not None) == (depth == "package")
+    for stage in ("labelled", "together"):
+        modules.trained.zero_grad()
+        modules.trained(clip(), stage).total.backward()
+        for part in ("depth_net", "flow_net", "motion_net"):
+            gradients = [
+                float(p.grad.abs().sum())
+                for name, p in modules.trained.named_parameters()
+                if name.startswith(part) and p.grad is not None
+            ]
+            assert gradients and max(gradients) > 0.0, part
+
+
+def test_the_packages_network_keeps_its_norms() -> None:
+    model = CoopNetModel(CoopNetConfig(), Precision("cpu", None)).train()
+    before = {n: b.clone() for n, b in model.depth_net.named_buffers()}
+    model(clip(), "together")
+    assert all(torch.equal(before[n], b) for n, b in model.depth_net.named_buffers())
+
+
+def test_sizes_that_the_packages_network_does_not_take_are_refused() -> None:
+    with pytest.raises(ConfigError, match="multiples of 32"):
+        CoopNetConfig().with_values({"clips.height": 48})
+    CoopNetConfig().with_values({"clips.height": 48, "depth_network": "small"})

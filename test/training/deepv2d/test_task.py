@@ -25,7 +25,7 @@ STEPS = {
     "deepv2d": ["most_views=3", "motion.steps=1", "depth.steps=2", "joint.steps=1",
                 *(f"{s}.batch_size=1" for s in ("motion", "depth", "joint"))],
     "coopnet": ["labelled.steps=2", "together.steps=2", "labelled.batch_size=2",
-                "together.batch_size=2"],
+                "together.batch_size=2", "depth_network=small"],
 }  # fmt: skip
 
 
