@@ -88,7 +88,7 @@ class CoopNetModel(nn.Module):
         target, source = clip.image[:, 0], clip.image[:, 1]
         depth, flow, T_source_target = self.predict(target, source, clip.intrinsics)
         if stage == "labelled":
-            return _labelled_loss(clip, depth, flow, T_source_target)
+            return self._labelled_loss(clip, depth, flow, T_source_target)
         errors = _errors(target, source, depth, flow, T_source_target, clip.intrinsics)
         chosen = self.selection(errors)
         parts = {
@@ -114,9 +114,10 @@ class CoopNetModel(nn.Module):
         with self._precision.autocast():
             depth = self.depth_net(target, intrinsics)
             flow = self.flow_net(target, source)
-            if isinstance(self.motion_net, FlowMotionNet):
-                return depth, flow, self.motion_net(flow, depth, intrinsics)
-            return depth, flow, self.motion_net(target, source)
+            if not isinstance(self.motion_net, FlowMotionNet):
+                return depth, flow, self.motion_net(target, source)
+        # Geometry is calculated in full precision.
+        return depth, flow, self.motion_net(flow, depth, intrinsics)
 
     def _mean_error(
         self, error: torch.Tensor, chosen: torch.Tensor, valid: torch.Tensor
@@ -124,6 +125,43 @@ class CoopNetModel(nn.Module):
         """Return the sum over the chosen pixels, divided as `CoopNetConfig.mean_over` says."""
         over = valid if self._config.mean_over == "valid" else chosen
         return (error * chosen).sum() / over.sum().clamp_min(1)
+
+    def _labelled_loss(
+        self,
+        clip: ClipBatch,
+        depth: torch.Tensor,
+        flow: torch.Tensor,
+        T_source_target: torch.Tensor,
+    ) -> LossTerms:
+        """Return errors of log depth, of motion in pixels, and of flow.
+
+        The flow of what moves is not known: there flow learns from the pictures, as everywhere.
+        """
+        target, source = clip.image[:, 0], clip.image[:, 1]
+        truth, k = clip.depth[:, 0], clip.intrinsics
+        # The map is the keyframe, frame 0: the source's pose is the motion itself.
+        true_motion = clip.T_camera_map[:, 1]
+        true_flow, seen = still_flow(clip)
+        errors = _errors(target, source, truth, flow, true_motion, k)
+        start = torch.eye(4, dtype=truth.dtype, device=truth.device).expand(len(truth), 1, 4, 4)
+        found, real = (
+            torch.cat([start, T[:, None]], dim=1) for T in (T_source_target, true_motion)
+        )
+        parts = {
+            "depth_error": (depth.log() - truth.log()).abs().mean(),
+            "motion_error": motion_loss(found, real, truth, k),
+            "flow_error": _mean((flow - true_flow).abs().sum(1, keepdim=True), seen),
+            "photometric_flow": _mean(errors.flow, errors.valid),
+            "smoothness": _flow_smoothness(flow, target),
+        }
+        weights = {
+            "depth_error": 1.0,
+            "motion_error": 0.1,
+            "flow_error": 0.1,
+            "photometric_flow": 1.0,
+            "smoothness": self._config.smoothness,
+        }
+        return weighted_terms(parts, weights, len(clip))
 
     def selection(self, errors: CoopErrors) -> PixelSelection:
         """Return the pixels that teach depth, and those that teach flow."""
@@ -151,25 +189,6 @@ def _errors(
         photometric_error(target, torch.where(seen, moved, torch.zeros_like(moved)), weights),
         rigid.valid & seen,
     )
-
-
-def _labelled_loss(
-    clip: ClipBatch, depth: torch.Tensor, flow: torch.Tensor, T_source_target: torch.Tensor
-) -> LossTerms:
-    """Return errors of log depth, of motion in pixels, and of flow in pixels on what stands."""
-    truth, k = clip.depth[:, 0], clip.intrinsics
-    # The map is the keyframe, frame 0: the source's pose is the motion itself.
-    true_motion = clip.T_camera_map[:, 1]
-    true_flow, seen = still_flow(clip)
-    start = torch.eye(4, dtype=truth.dtype, device=truth.device).expand(len(truth), 1, 4, 4)
-    found, real = (torch.cat([start, T[:, None]], dim=1) for T in (T_source_target, true_motion))
-    parts = {
-        "depth_error": (depth.log() - truth.log()).abs().mean(),
-        "motion_error": motion_loss(found, real, truth, k),
-        "flow_error": _mean((flow - true_flow).abs().sum(1, keepdim=True), seen),
-    }
-    weights = {"depth_error": 1.0, "motion_error": 0.1, "flow_error": 0.1}
-    return weighted_terms(parts, weights, len(clip))
 
 
 def still_flow(clip: ClipBatch) -> tuple[torch.Tensor, torch.Tensor]:

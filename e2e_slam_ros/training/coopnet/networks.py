@@ -9,21 +9,24 @@ from torch import nn
 from torch.nn import functional
 
 from e2e_slam_ros.depth.architecture import DepthNetwork, depth_from_disparity
-from e2e_slam_ros.geometry import se3
 from e2e_slam_ros.geometry.projection import pixel_grid
+from e2e_slam_ros.geometry.warp import inverse_warp
 from e2e_slam_ros.multiview.deepv2d.architecture import LIGHT
 from e2e_slam_ros.multiview.deepv2d.blocks import Residual, conv
+from e2e_slam_ros.multiview.deepv2d.deepv2d import quarter_depth
+from e2e_slam_ros.multiview.deepv2d.depth_module import quarter_intrinsics
 from e2e_slam_ros.multiview.deepv2d.feature_encoder import FeatureEncoder
 from e2e_slam_ros.multiview.deepv2d.flow_network import ResidualFlowNetwork
+from e2e_slam_ros.multiview.deepv2d.gauss_newton import FlowObservations, gauss_newton_step
 
 _CHANNELS = (16, 32, 48, 64, 96)
 _NEAR, _FAR = 0.3, 10.0
 _MEAN, _DEVIATION = 0.45, 0.225
-# The motion network looks at every fourth pixel. Its inputs are about 1, and a fresh one says
-# centimetres and tenths of degrees.
+# The motion network looks at every fourth pixel, and its inputs are about 1.
 _STRIDE = 4
-_FLOW_UNIT, _STEP = 0.05, 0.01
-_MOTION_CHANNELS = (32, 64, 64, 64)
+_FLOW_UNIT = 0.05
+_MOTION_CHANNELS = (32, 32, 32)
+_MOTION_STEPS = 3
 
 
 class CoopDepthNet(nn.Module):
@@ -117,25 +120,28 @@ class MetricDepth(nn.Module):
 
 
 class FlowMotionNet(nn.Module):
-    """Flow and depth to the motion of the camera.
+    """Flow and depth to the motion of the camera: weighted Gauss-Newton steps (DeepV2D eq. 4-5).
 
-    Pictures alone need tens of thousands of steps to say it, and do not know the focal length.
-    The twist is the mean over the last feature map.
+    What is learnt is how much each pixel counts, from its flow, depth, place and what the motion
+    found so far leaves of its flow. A new network counts all alike. Networks that see pictures
+    alone need tens of thousands of steps to say a motion, and do not know the focal length.
 
     >>> flow, depth = torch.zeros(1, 2, 64, 96), torch.ones(1, 1, 64, 96)
-    >>> FlowMotionNet()(flow, depth, torch.eye(3)[None]).shape
+    >>> k = torch.tensor([[[60.0, 0.0, 47.5], [0.0, 60.0, 31.5], [0.0, 0.0, 1.0]]])
+    >>> FlowMotionNet()(flow, depth, k).shape
     torch.Size([1, 4, 4])
     """
 
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        coming = 5
+        coming = 7
         for channels in _MOTION_CHANNELS:
-            layers += [conv(2, coming, channels, stride=2 if layers else 1), nn.ReLU()]
+            layers += [conv(2, coming, channels), nn.ReLU()]
             coming = channels
         self.layers = nn.Sequential(*layers)
-        self.twist = nn.Conv2d(coming, 6, 1)
+        self.weight = nn.Conv2d(coming, 1, 1)
+        nn.init.zeros_(self.weight.weight)
 
     def forward(
         self, flow: torch.Tensor, depth: torch.Tensor, intrinsics: torch.Tensor
@@ -147,10 +153,24 @@ class FlowMotionNet(nn.Module):
             depth: (B, 1, H, W), of the target.
             intrinsics: (B, 3, 3).
         """
+        k = quarter_intrinsics(intrinsics).float()
+        flow = functional.avg_pool2d(flow.detach().float(), _STRIDE) / _STRIDE
+        depth = quarter_depth(depth.detach().float(), flow.shape[-2:])
         height, width = flow.shape[-2:]
-        focal = intrinsics[:, [0, 1], [0, 1]][:, :, None, None]
-        centre = intrinsics[:, :2, 2][:, :, None, None]
-        ray = (pixel_grid(height, width, flow.device, flow.dtype) - centre) / focal
-        seen = torch.cat([flow / (_FLOW_UNIT * focal), ray, depth.reciprocal()], dim=1).detach()
-        x = self.layers(functional.avg_pool2d(seen, _STRIDE))
-        return se3.exp(_STEP * self.twist(x).float().mean((2, 3)))
+        pixel = pixel_grid(height, width, flow.device, flow.dtype)
+        focal, centre = k[:, [0, 1], [0, 1]][..., None, None], k[:, :2, 2][..., None, None]
+        unit = _FLOW_UNIT * focal
+        known = torch.cat([flow / unit, (pixel - centre) / focal, depth.reciprocal()], dim=1)
+        start = torch.eye(4, device=flow.device).expand(len(flow), 1, 4, 4)
+        T_source_target = start[:, 0]
+        for _ in range(_MOTION_STEPS):
+            warp = inverse_warp(flow, depth, T_source_target.detach(), k, k)
+            residual = flow - (warp.uv - pixel)
+            seen = torch.cat([known, residual / unit], dim=1) * warp.valid
+            weight = self.weight(self.layers(seen)).float().sigmoid() * warp.valid
+            observed = FlowObservations(
+                [(0, 1)], residual[:, None], weight[:, None].expand_as(residual[:, None])
+            )
+            poses = torch.cat([start, T_source_target.detach()[:, None]], dim=1)
+            T_source_target = gauss_newton_step(observed, depth, poses, k).T_camera_map[:, 1]
+        return T_source_target
