@@ -57,6 +57,11 @@ class CoopNetConfig(TrainConfig):
         "package: the package's network of one image with its weights; small: a new one of 0.7 M",
         choices=("package", "small"),
     )
+    flow_network: str = leaf(
+        "small",
+        "small: a new one of 0.7 M; search: OpenCV's dense inverse search, which does not learn",
+        choices=("small", "search"),
+    )
     motion_from: str = leaf(
         "flow",
         "what the motion network sees; flow: flow and depth; images: both pictures (SfMLearner)",

@@ -21,6 +21,7 @@ from e2e_slam_ros.training.coopnet.networks import (
     CoopFlowNet,
     FlowMotionNet,
     MetricDepth,
+    SearchedFlow,
 )
 from e2e_slam_ros.training.coopnet.selection import (
     PixelSelection,
@@ -73,7 +74,7 @@ class CoopNetModel(nn.Module):
         super().__init__()
         package = config.depth_network == "package"
         self.depth_net = MetricDepth(load_shipped(SHIPPED[0])) if package else CoopDepthNet()
-        self.flow_net = CoopFlowNet()
+        self.flow_net = SearchedFlow() if config.flow_network == "search" else CoopFlowNet()
         self.motion_net = FlowMotionNet() if config.motion_from == "flow" else PoseNet("small")
         self._config, self._precision = config, precision
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -117,6 +120,34 @@ class MetricDepth(nn.Module):
         return depth_from_disparity(
             disparity, intrinsics, focal_normalised=self.network.focal_normalised
         )
+
+
+class SearchedFlow(nn.Module):
+    """Dense inverse search (Kroeger et al. 2016, by OpenCV) in the place of a flow network.
+
+    It learns nothing, and it leads over depth and motion from the first step on, on what moves
+    too. With it the selections of pixels can be compared without weeks of training.
+
+    >>> image = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    >>> SearchedFlow()(image, image).abs().max() < 0.1
+    tensor(True)
+    """
+
+    def forward(self, target: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
+        """Return F (B, 2, H, W) in pixels: target pixel p is at p + F(p) in the source."""
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        search.setFinestScale(0)
+        pairs = zip(_grey(target), _grey(source), strict=True)
+        start = np.zeros((*target.shape[-2:], 2), np.float32)
+        flow = [torch.from_numpy(search.calc(one, other, start.copy())) for one, other in pairs]
+        return torch.stack(flow).permute(0, 3, 1, 2).to(target.device)
+
+
+def _grey(image: torch.Tensor) -> NDArray[np.uint8]:
+    """Return (B, H, W) of images in [0, 1]."""
+    weights = torch.tensor([0.299, 0.587, 0.114], device=image.device).view(3, 1, 1)
+    grey: NDArray[np.uint8] = (255.0 * (image * weights).sum(1)).clamp(0, 255).byte().cpu().numpy()
+    return grey
 
 
 class FlowMotionNet(nn.Module):

@@ -11,6 +11,7 @@ from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.depth.weights_file import write_weights
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel, still_flow
+from e2e_slam_ros.training.coopnet.networks import SearchedFlow
 from e2e_slam_ros.training.coopnet.task import CoopNetTask
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.precision import Precision
@@ -100,6 +101,21 @@ def test_every_part_learns_in_every_choice_of_networks(depth: str, motion: str) 
                 if name.startswith(part) and p.grad is not None
             ]
             assert gradients and max(gradients) > 0.0, part
+
+
+def test_a_searched_flow_follows_a_shift_and_needs_no_training() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wide = torch.nn.functional.interpolate(
+        torch.rand(1, 3, 16, 20, generator=generator), (64, 80), mode="bicubic"
+    ).clamp(0, 1)
+    flow = SearchedFlow()(wide[..., 4:68], wide[..., 2:66])
+    assert flow.shape == (1, 2, 64, 64)
+    expected = torch.tensor([2.0, 0.0]).view(1, 2, 1, 1)
+    assert (flow - expected)[..., 8:-8, 8:-8].abs().mean() < 0.2
+    config = CoopNetConfig(flow_network="search")
+    model = CoopNetTask(config, context_of()).build_modules(fresh=True).trained
+    assert not any(name.startswith("flow_net") for name in model.state_dict())
+    model(clip(), "together").total.backward()
 
 
 def test_the_packages_network_keeps_its_norms() -> None:
