@@ -20,7 +20,7 @@ from e2e_slam_ros.training.coopnet.networks import (
     CoopDepthNet,
     CoopFlowNet,
     FlowMotionNet,
-    MetricDepth,
+    PackageDepth,
     SearchedFlow,
 )
 from e2e_slam_ros.training.coopnet.selection import (
@@ -73,7 +73,7 @@ class CoopNetModel(nn.Module):
     def __init__(self, config: CoopNetConfig, precision: Precision) -> None:
         super().__init__()
         package = config.depth_network == "package"
-        self.depth_net = MetricDepth(load_shipped(SHIPPED[0])) if package else CoopDepthNet()
+        self.depth_net = PackageDepth(load_shipped(SHIPPED[0])) if package else CoopDepthNet()
         self.flow_net = SearchedFlow() if config.flow_network == "search" else CoopFlowNet()
         self.motion_net = FlowMotionNet() if config.motion_from == "flow" else PoseNet("small")
         self._config, self._precision = config, precision

@@ -96,12 +96,12 @@ class CoopFlowNet(nn.Module):
         return scale * large.float()
 
 
-class MetricDepth(nn.Module):
+class PackageDepth(nn.Module):
     """A network of the package as CoopNet's depth; its norms keep the statistics they have.
 
     >>> from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
     >>> image, k = torch.zeros(1, 3, 64, 96), torch.eye(3)[None]
-    >>> MetricDepth(LiteDepthNet())(image, k).shape
+    >>> PackageDepth(LiteDepthNet())(image, k).shape
     torch.Size([1, 1, 64, 96])
     """
 
@@ -109,7 +109,7 @@ class MetricDepth(nn.Module):
         super().__init__()
         self.network = network.requires_grad_(True).eval()
 
-    def train(self, mode: bool = True) -> MetricDepth:
+    def train(self, mode: bool = True) -> PackageDepth:
         """Leave the norms in evaluation: batches are small."""
         self.training = mode
         return self

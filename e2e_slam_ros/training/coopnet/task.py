@@ -12,7 +12,7 @@ from e2e_slam_ros.depth.weight_checks import require_finite, require_same_tensor
 from e2e_slam_ros.depth.weights_file import read_weights, write_weights
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel
-from e2e_slam_ros.training.coopnet.networks import MetricDepth
+from e2e_slam_ros.training.coopnet.networks import PackageDepth
 from e2e_slam_ros.training.coopnet.validation import CoopValidation
 from e2e_slam_ros.training.deepv2d.clip_sampler import ClipSampler
 from e2e_slam_ros.training.deepv2d.clip_task import ClipTask
@@ -62,7 +62,7 @@ class CoopNetTask(ClipTask):
             model.load_state_dict(_read(self.config.initial_weights, model.state_dict()))
         depth = model.depth_net
         return TaskModules(
-            model, model, encoder_of(depth.network) if isinstance(depth, MetricDepth) else None
+            model, model, encoder_of(depth.network) if isinstance(depth, PackageDepth) else None
         )
 
     def build_data(self) -> Mapping[str, ClipSampler]:
