@@ -64,8 +64,9 @@ class CoopNetConfig(TrainConfig):
     )
     motion_from: str = leaf(
         "flow",
-        "what the motion network sees; flow: flow and depth; images: both pictures (SfMLearner)",
-        choices=("flow", "images"),
+        "what the motion network sees; flow: flow and depth; images: both pictures (SfMLearner); "
+        "given: nothing, the exact motion is given",
+        choices=("flow", "images", "given"),
     )
     render_processes: int = leaf(1, "processes that render rooms", low=1, high=256)
     in_memory: bool = leaf(False, "keep clips that were read in memory")

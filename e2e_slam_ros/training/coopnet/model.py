@@ -75,7 +75,7 @@ class CoopNetModel(nn.Module):
         package = config.depth_network == "package"
         self.depth_net = PackageDepth(load_shipped(SHIPPED[0])) if package else CoopDepthNet()
         self.flow_net = SearchedFlow() if config.flow_network == "search" else CoopFlowNet()
-        self.motion_net = FlowMotionNet() if config.motion_from == "flow" else PoseNet("small")
+        self.motion_net = PoseNet("small") if config.motion_from == "images" else FlowMotionNet()
         self._config, self._precision = config, precision
 
     def forward(self, clip: ClipBatch, stage: str) -> LossTerms:
@@ -87,7 +87,7 @@ class CoopNetModel(nn.Module):
                 flow, a beginning that is ours, so that little time together shows something.
         """
         target, source = clip.image[:, 0], clip.image[:, 1]
-        depth, flow, T_source_target = self.predict(target, source, clip.intrinsics)
+        depth, flow, T_source_target = self.predict(clip)
         if stage == "labelled":
             return self._labelled_loss(clip, depth, flow, T_source_target)
         errors = _errors(target, source, depth, flow, T_source_target, clip.intrinsics)
@@ -108,15 +108,17 @@ class CoopNetModel(nn.Module):
         }
         return weighted_terms(parts, weights, len(clip))
 
-    def predict(
-        self, target: torch.Tensor, source: torch.Tensor, intrinsics: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def predict(self, clip: ClipBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return depth of the target (B, 1, H, W), flow (B, 2, H, W) and T_source_target."""
+        target, source, intrinsics = clip.image[:, 0], clip.image[:, 1], clip.intrinsics
         with self._precision.autocast():
             depth = self.depth_net(target, intrinsics)
             flow = self.flow_net(target, source)
-            if not isinstance(self.motion_net, FlowMotionNet):
+            if self._config.motion_from == "images":
                 return depth, flow, self.motion_net(target, source)
+        if self._config.motion_from == "given":
+            # The map is the keyframe, frame 0: the source's pose is the motion itself.
+            return depth, flow, clip.T_camera_map[:, 1]
         # Geometry is calculated in full precision.
         return depth, flow, self.motion_net(flow, depth, intrinsics)
 

@@ -36,9 +36,7 @@ class CoopValidation:
         for index in range(self._count):
             clip = self.clips.clip(index, [1, 0]).to(device)
             truth, moving = clip.depth[:, 0], clip.moving[:, 0]
-            depth, flow, motion = model.predict(
-                clip.image[:, 0], clip.image[:, 1], clip.intrinsics
-            )
+            depth, flow, motion = model.predict(clip)
             known = (truth > _NEAR_M) & (truth < _FAR_M)
             depth = depth * (truth[known].median() / depth[known].median())
             for name, mask in (("all", known), ("still", ~moving), ("moving", moving)):

@@ -9,9 +9,12 @@ import torch
 
 from e2e_slam_ros.config.errors import ConfigError, DepthError
 from e2e_slam_ros.depth.weights_file import write_weights
+from e2e_slam_ros.geometry import se3
+from e2e_slam_ros.geometry.projection import pixel_grid
+from e2e_slam_ros.geometry.warp import inverse_warp
 from e2e_slam_ros.training.coopnet.config import CoopNetConfig
 from e2e_slam_ros.training.coopnet.model import CoopNetModel, still_flow
-from e2e_slam_ros.training.coopnet.networks import SearchedFlow
+from e2e_slam_ros.training.coopnet.networks import FlowMotionNet, SearchedFlow
 from e2e_slam_ros.training.coopnet.task import CoopNetTask
 from e2e_slam_ros.training.deepv2d.clip_batch import ClipBatch
 from e2e_slam_ros.training.precision import Precision
@@ -116,6 +119,22 @@ def test_a_searched_flow_follows_a_shift_and_needs_no_training() -> None:
     model = CoopNetTask(config, context_of()).build_modules(fresh=True).trained
     assert not any(name.startswith("flow_net") for name in model.state_dict())
     model(clip(), "together").total.backward()
+
+
+def test_a_given_motion_is_the_true_one() -> None:
+    given = clip()
+    model = CoopNetModel(CoopNetConfig(motion_from="given"), Precision("cpu", None))
+    assert torch.equal(model.predict(given)[2], given.T_camera_map[:, 1])
+
+
+def test_the_motion_of_a_true_flow_is_the_true_motion() -> None:
+    generator = torch.Generator().manual_seed(1)
+    blocks = 1.0 + 2.0 * torch.rand(1, 1, 16, 16, generator=generator)
+    depth = blocks.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    true = se3.exp(torch.tensor([[0.06, -0.02, 0.03, 0.01, 0.02, -0.01]]))
+    uv = inverse_warp(torch.zeros(1, 3, 64, 64), depth, true, K, K).uv
+    found = FlowMotionNet()(uv - pixel_grid(64, 64), depth, K)
+    torch.testing.assert_close(found, true, rtol=0, atol=5e-3)
 
 
 def test_the_packages_network_keeps_its_norms() -> None:
