@@ -26,7 +26,12 @@ from e2e_slam_ros.data.frame import FrameReader
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.evaluation.machine import machine_line
 from e2e_slam_ros.evaluation.trajectory.tracking_plot import trajectory_plot
-from e2e_slam_ros.evaluation.trajectory.tracking_protocol import TrackingRun, run_tracking
+from e2e_slam_ros.evaluation.trajectory.tracking_protocol import (
+    TrackingRun,
+    TrackingScore,
+    median_and_range,
+    run_tracking,
+)
 from e2e_slam_ros.simulation.reader import ProceduralReader
 from e2e_slam_ros.slam.keyframe_depth import keyframe_depth
 
@@ -91,13 +96,17 @@ def main() -> None:
             records.append({"data": sequence.name, "mode": mode, **asdict(run.score)})
             print(rows[-1], flush=True)
             _draw(options.out, sequence.name, mode, run)
+    rooms: dict[str, list[TrackingScore]] = {"rgbd": [], "mono": []}
     for seed in range(options.rooms):
-        for mode in ("rgbd", "mono"):
+        for mode, scores in rooms.items():
             run = _run(ProceduralReader(seed, 300), mode, options.assignments)
+            scores.append(run.score)
             rows.append(_row(f"rendered room {seed}", mode, run, ""))
             records.append({"data": f"room_{seed}", "mode": mode, **asdict(run.score)})
             print(rows[-1], flush=True)
-    table = "\n".join([*_HEAD, *rows, "", machine_line("cpu")]) + "\n"
+    ranges = [line for mode, scores in rooms.items() for line in _ranges(mode, scores)]
+    print("\n".join(ranges))
+    table = "\n".join([*_HEAD, *rows, "", *ranges, machine_line("cpu")]) + "\n"
     if options.markdown:
         options.markdown.write_text(table, encoding="utf-8")
     if options.json:
@@ -138,6 +147,17 @@ def _row(name: str, mode: str, run: TrackingRun, others: str) -> str:
         others,
     ]
     return "| " + " | ".join(cells) + " |"
+
+
+def _ranges(mode: str, scores: list[TrackingScore]) -> list[str]:
+    """Return median and range of the rendered rooms' figures, a line each."""
+    lines = []
+    for name in ("ate_se3_m", "ate_sim3_m", "scale", "drift_pct", "tracked"):
+        found = median_and_range([getattr(score, name) for score in scores])
+        if found is not None:
+            middle, low, high = found
+            lines.append(f"rendered rooms, {mode}, {name}: {middle:.4f} ({low:.4f} to {high:.4f})")
+    return lines
 
 
 def _draw(folder: Path | None, name: str, mode: str, run: TrackingRun) -> None:

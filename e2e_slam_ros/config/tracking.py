@@ -147,6 +147,12 @@ class TrackingConfig:
         "keyframes in the map",
     )
     corners: int = leaf(400, "largest number of corners tracked in an image", low=20, high=5000)
+    edges: int = leaf(
+        130,
+        "largest number of points on straight edges, tracked where corners are few; 0: none",
+        low=0,
+        high=5000,
+    )
     corner_distance_px: float = leaf(12.0, "smallest distance between corners, pixels", low=1.0)
     min_inliers: int = leaf(15, "tracking is lost if fewer landmarks agree with a pose", low=6)
     keyframe: TrackingKeyframeConfig = field(default_factory=TrackingKeyframeConfig)

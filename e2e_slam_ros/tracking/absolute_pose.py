@@ -18,6 +18,9 @@ _CHI2_PIXEL = 5.99
 _CHI2_DEPTH = 3.84
 _HUBER = 2.447  # square root of the first
 _FEWEST = 6
+# Standard deviation of a pose that edges help to hold, in its weakest direction, over which it is
+# not believed: a translation over the depth of the scene, or an angle.
+_MOST_SIGMA = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,8 @@ class Sightings:
         pixels: (N, 2) ideal pixels.
         inverse_depth: (N,) measured 1/z, 1/metres; NaN for none.
         inverse_depth_sigma: (N,) its standard deviation.
+        whitener: (N, 2, 2) that turns pixel errors into those across and along edges; None: all
+            are corners.
 
     Example:
         >>> points = np.array([[0.0, 0.0, 2.0], [1.0, 0.0, 2.0]])
@@ -42,6 +47,12 @@ class Sightings:
     pixels: Floats
     inverse_depth: Floats
     inverse_depth_sigma: Floats
+    whitener: Floats | None = None
+
+    @property
+    def edge(self) -> npt.NDArray[np.bool_] | None:
+        """(N,) bool, landmarks on straight edges; None: none is."""
+        return None if self.whitener is None else np.abs(np.linalg.det(self.whitener)) < 0.5
 
     def chosen(self, mask: npt.NDArray[np.bool_]) -> Sightings:
         """Return the sightings where ``mask`` (N,) is true."""
@@ -50,6 +61,7 @@ class Sightings:
             self.pixels[mask],
             self.inverse_depth[mask],
             self.inverse_depth_sigma[mask],
+            None if self.whitener is None else self.whitener[mask],
         )
 
 
@@ -62,6 +74,7 @@ class PoseEstimate:
         covariance: (6, 6) of the twist ``[rho, phi]`` that multiplies the pose from the left,
             metres and radians.
         inliers: (N,) bool, landmarks within the 95 % bound.
+        edge: (N,) bool, landmarks on straight edges; None: none is.
 
     Example:
         >>> from e2e_slam_ros.geometry.camera import PinholeCamera
@@ -77,6 +90,15 @@ class PoseEstimate:
     T_camera_map: Floats
     covariance: Floats
     inliers: npt.NDArray[np.bool_]
+    edge: npt.NDArray[np.bool_] | None = None
+
+    @property
+    def support(self) -> int:
+        """Number of landmarks that agree; two on edges count as one, for they hold as much."""
+        every = int(self.inliers.sum())
+        return (
+            every if self.edge is None else every - int((self.inliers & self.edge).sum() + 1) // 2
+        )
 
 
 def refine_pose(
@@ -117,8 +139,11 @@ def refine_pose(
     residual, jacobian = _linearised(sightings, lens, T, pixel_sigma)
     square = (residual[:, :2] ** 2).sum(1)
     inliers = (square < _CHI2_PIXEL * 1.5) & (residual[:, 2] ** 2 < _CHI2_DEPTH * 4.0)
+    edge = sightings.edge
+    if edge is not None and not _is_held(sightings, T, jacobian, inliers, edge):
+        inliers = np.zeros(len(inliers), np.bool_)
     return PoseEstimate(
-        rigid.orthonormal(T), _covariance(residual[inliers], jacobian[inliers]), inliers
+        rigid.orthonormal(T), _covariance(residual[inliers], jacobian[inliers]), inliers, edge
     )
 
 
@@ -133,9 +158,12 @@ def find_pose(
         return None
     cv2.setRNGSeed(0)
     camera = lens.camera.undistorted()
+    corners = sightings if sightings.edge is None else sightings.chosen(~sightings.edge)
+    if len(corners.points) < _FEWEST:
+        return None
     try:
         found, turn, shift, chosen = cv2.solvePnPRansac(
-            np.ascontiguousarray(sightings.points), np.ascontiguousarray(sightings.pixels),
+            np.ascontiguousarray(corners.points), np.ascontiguousarray(corners.pixels),
             camera.matrix().double().numpy(), np.zeros(4),
             iterationsCount=200, reprojectionError=4.0 * pixel_sigma,
             confidence=confidence, flags=cv2.SOLVEPNP_AP3P,
@@ -175,6 +203,9 @@ def _linearised(
     )
     jacobian[:, 1, 1], jacobian[:, 1, 2] = fy * inverse, -fy * y * inverse
     jacobian[:, 1, 3], jacobian[:, 1, 4], jacobian[:, 1, 5] = -fy * (1 + y * y), fy * x * y, fy * x
+    if sightings.whitener is not None:
+        residual[:, :2] = (sightings.whitener @ residual[:, :2, None])[..., 0]
+        jacobian[:, :2] = sightings.whitener @ jacobian[:, :2]
     slope = -inverse * inverse * per_sigma
     jacobian[:, 2, 2], jacobian[:, 2, 3], jacobian[:, 2, 4] = (
         slope,
@@ -185,6 +216,25 @@ def _linearised(
     unusable = behind | ~np.isfinite(residual).all(1)
     residual[unusable], jacobian[unusable] = 1e3, 0.0
     return residual, jacobian
+
+
+def _is_held(
+    sightings: Sightings,
+    T_camera_map: Floats,
+    jacobian: Floats,
+    inliers: npt.NDArray[np.bool_],
+    edge: npt.NDArray[np.bool_],
+) -> bool:
+    """Return whether all six directions of a pose are held, not only those across edges."""
+    if not inliers.any():
+        return False
+    depth = np.median(rigid.transform_points(T_camera_map, sightings.points[inliers])[:, 2])
+    across = jacobian.copy()
+    across[edge, 1] = 0.0
+    across[..., :3] *= depth
+    information = np.einsum("nri,nrj->ij", across[inliers], across[inliers])
+    weakest = float(np.linalg.eigvalsh(information)[0])
+    return weakest * _MOST_SIGMA**2 > 1.0
 
 
 def _weights(residual: Floats, width: float) -> Floats:

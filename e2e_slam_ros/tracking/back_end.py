@@ -155,7 +155,8 @@ class BackEnd:
         self._loops.adjust_since(oldest, keyframe, self.measured_scale)
 
     def _describe(self, keyframe: TrackingKeyframe) -> None:
-        ids, pixels = keyframe.seen.ids, keyframe.seen.pixels
+        corner = ~self._map.landmarks.edge[keyframe.seen.ids]
+        ids, pixels = keyframe.seen.ids[corner], keyframe.seen.pixels[corner]
         descriptors = describe(keyframe.image, pixels)
         with self._lock:
             keyframe.described, keyframe.descriptors = ids, descriptors

@@ -36,6 +36,8 @@ class BundleProblem:
         row_slope: (M, 2) change of an ideal pixel per second of the shutter's readout time; None
             where the readout time is known.
         priors: given poses of cameras; None for none.
+        whitener: (M, 2, 2) that turns pixel errors into those across and along edges; None: all
+            are corners.
 
     Example:
         Two cameras see the same points. The second stands 0.1 m to the left of the first, and its
@@ -74,6 +76,7 @@ class BundleProblem:
     pixel_sigma: float
     row_slope: Floats | None = None
     priors: PosePriors | None = None
+    whitener: Floats | None = None
 
 
 def shapes_alone(problem: BundleProblem, held: npt.NDArray[np.bool_]) -> BundleProblem:

@@ -34,6 +34,8 @@ def residuals(
     if problem.row_slope is not None:
         pixels = pixels + shift * problem.row_slope
     residual[:, :2] = (uv - pixels) / problem.pixel_sigma
+    if problem.whitener is not None:
+        residual[:, :2] = (problem.whitener @ residual[:, :2, None])[..., 0]
     measured = np.isfinite(problem.inverse_depth)
     error = (inverse - problem.inverse_depth) / problem.inverse_depth_sigma
     residual[:, 2] = np.where(measured, error, 0.0)
@@ -51,6 +53,8 @@ def jacobians(
     by_local = np.zeros((len(local), 3, 3))
     by_local[:, 0, 0], by_local[:, 0, 2] = fx * inverse, -fx * x * inverse
     by_local[:, 1, 1], by_local[:, 1, 2] = fy * inverse, -fy * y * inverse
+    if problem.whitener is not None:
+        by_local[:, :2] = problem.whitener @ by_local[:, :2]
     measured = np.isfinite(problem.inverse_depth)
     by_local[:, 2, 2] = np.where(measured, -(inverse**2) / problem.inverse_depth_sigma, 0.0)
     by_local[behind] = 0.0

@@ -44,7 +44,7 @@ def detect_corners(
     mask = np.full(image.shape, 255, np.uint8)
     for x, y in np.round(existing).astype(int):
         cv2.circle(mask, (int(x), int(y)), int(distance_px), 0, -1)
-    mask[_on_edge(image)] = 0
+    mask[structure(image)[0]] = 0
     found, strength = cv2.goodFeaturesToTrackWithQuality(
         image, count, _QUALITY, distance_px, mask=mask, blockSize=_BLOCK_PX
     )
@@ -54,23 +54,24 @@ def detect_corners(
     return np.asarray(found, dtype=np.float64).reshape(-1, 2)[strong]
 
 
-def _on_edge(image: Image) -> npt.NDArray[np.bool_]:
-    """Return (H, W), true where the grey value changes in one direction only.
+def structure(image: Image) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+    """Return where the grey value changes in one direction only, and how much it changes.
 
-    The ratio of the eigenvalues of the structure tensor, by determinant and trace (Lowe, IJCV
-    2004, section 4.1).
+    The first, (H, W), by the ratio of the eigenvalues of the structure tensor, from determinant
+    and trace (Lowe, IJCV 2004, section 4.1). The second, (H, W), is the mean squared gradient as
+    Sobel scales it: 64 times that in grey values a pixel.
     """
     x, y = (cv2.Sobel(image, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     size = (_BLOCK_PX, _BLOCK_PX)
     xy = cv2.boxFilter(x * y, -1, size)
     # In place: fresh memory costs more here than arithmetic.
     xx, yy = (cv2.boxFilter(np.multiply(one, one, out=one), -1, size, dst=one) for one in (x, y))
-    trace = xx + yy
+    trace = np.asarray(xx + yy, dtype=np.float32)
     determinant = np.multiply(xx, yy, out=xx)
     determinant -= np.multiply(xy, xy, out=xy)
     bound = np.multiply(trace, _EDGE / (1.0 + _EDGE) ** 2, out=yy)
     bound *= trace
-    return np.asarray(determinant < bound)
+    return np.asarray(determinant < bound), trace
 
 
 def describe(image: Image, pixels: Floats) -> Descriptors:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking.corners import Image
+from e2e_slam_ros.tracking.edges import edge_normals, slide
 from e2e_slam_ros.tracking.rigid import Floats
 
 _WINDOW = (21, 21)
@@ -16,7 +17,11 @@ _FARTHEST_BACK_PX = 0.7
 
 
 def follow(
-    before: Image, now: Image, pixels: Floats, expected: Floats
+    before: Image,
+    now: Image,
+    pixels: Floats,
+    expected: Floats,
+    edge: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the corners' pixels in the second image, and which of them are reliable.
 
@@ -27,6 +32,7 @@ def follow(
         before, now: (H, W) uint8 grey.
         pixels: (N, 2) corners in the first image.
         expected: (N, 2) their predicted pixels in the second.
+        edge: (N,) points on straight edges, which count across the edge only; None: none is.
 
     Returns:
         (N, 2) pixels in the second image and (N,) bool.
@@ -48,7 +54,13 @@ def follow(
     )  # fmt: skip
     height, width = now.shape
     arrived = there[:, 0].astype(np.float64)
-    off = np.linalg.norm(back[:, 0] - start[:, 0], axis=1)
+    returned_by = back[:, 0] - start[:, 0]
+    off = np.linalg.norm(returned_by, axis=1)
+    if edge is not None and edge.any():
+        across = edge_normals(before, pixels[edge])
+        off[edge] = np.abs((returned_by[edge] * across).sum(1))
+        across = edge_normals(now, arrived[edge])
+        arrived[edge] = slide(arrived[edge], expected[edge], across)
     inside = (arrived >= 0.0).all(1) & (arrived[:, 0] < width) & (arrived[:, 1] < height)
     good = (found[:, 0] == 1) & (returned[:, 0] == 1) & (off < _FARTHEST_BACK_PX) & inside
     return arrived, good

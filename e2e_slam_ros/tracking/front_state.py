@@ -141,8 +141,17 @@ class FrontState:
     ) -> TrackingKeyframe | None:
         """Make a keyframe and queue it for the back end."""
         turning = self.motion.turning.copy()
+        measured = view.depth is not None or self.scale.source == "depth_topic"
         keyframe = make_keyframe(
-            self.map, view.lens, self.config, frame, view.image, T_map_camera, turning, tracks
+            self.map,
+            view.lens,
+            self.config,
+            frame,
+            view.image,
+            T_map_camera,
+            turning,
+            tracks,
+            measured,
         )
         if keyframe is None:
             return None

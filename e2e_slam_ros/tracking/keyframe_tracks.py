@@ -53,6 +53,7 @@ def refine_tracks(
         image_levels(keyframe.image, 1),
         seen.pixels[rows],
         0,
+        landmarks.edge[ids],
     )
     drift = np.linalg.norm(found.pixels - seen.pixels[rows], axis=1)
     better = (found.similarity > _REFINED_SIMILARITY) & (drift < _MOST_DRIFT_PX)
@@ -76,7 +77,7 @@ def triangulate_tracks(
         lock: held during writes to the map only.
     """
     landmarks, seen = local_map.landmarks, keyframe.seen
-    unknown = landmarks.alive[seen.ids] & ~landmarks.known(seen.ids)
+    unknown = landmarks.alive[seen.ids] & ~landmarks.known(seen.ids) & ~landmarks.edge[seen.ids]
     rows = np.flatnonzero(unknown & (landmarks.anchor[seen.ids] != keyframe.index))
     if not len(rows):
         return

@@ -20,6 +20,7 @@ class Landmarks:
         position: (N, 3) in the map, metres; NaN while unknown.
         anchor: (N,) the keyframe that first saw it; its patch is the landmark's appearance.
         anchor_pixel: (N, 2) its pixel in that keyframe, as recorded.
+        edge: (N,) bool; True for a point on a straight edge, found across it only.
         alive: (N,) bool; False once culled or merged into another.
         searched: (N,) number of keyframes that looked for it.
         found: (N,) number of those that found it.
@@ -39,6 +40,7 @@ class Landmarks:
         self._anchor = np.full(_FIRST_CAPACITY, -1, np.int64)
         self._anchor_pixel = np.zeros((_FIRST_CAPACITY, 2))
         self._alive = np.zeros(_FIRST_CAPACITY, np.bool_)
+        self._edge = np.zeros(_FIRST_CAPACITY, np.bool_)
         self._searched = np.zeros(_FIRST_CAPACITY, np.int64)
         self._found = np.zeros(_FIRST_CAPACITY, np.int64)
         self._observers: list[list[int]] = []
@@ -60,6 +62,11 @@ class Landmarks:
     def anchor_pixel(self) -> Floats:
         """(N, 2) recorded pixel in that keyframe."""
         return self._anchor_pixel[: self._count]
+
+    @property
+    def edge(self) -> npt.NDArray[np.bool_]:
+        """(N,), a view that can be written to."""
+        return self._edge[: self._count]
 
     @property
     def alive(self) -> npt.NDArray[np.bool_]:
@@ -91,6 +98,7 @@ class Landmarks:
         self._anchor[ids] = anchor
         self._anchor_pixel[ids] = pixels
         self._alive[ids] = True
+        self._edge[ids] = False
         self._observers.extend([] for _ in range(count))
         return ids
 
@@ -131,5 +139,6 @@ class Landmarks:
         self._anchor = np.concatenate([self._anchor, np.full(more, -1, np.int64)])
         self._anchor_pixel = np.concatenate([self._anchor_pixel, np.zeros((more, 2))])
         self._alive = np.concatenate([self._alive, np.zeros(more, np.bool_)])
+        self._edge = np.concatenate([self._edge, np.zeros(more, np.bool_)])
         self._searched = np.concatenate([self._searched, np.zeros(more, np.int64)])
         self._found = np.concatenate([self._found, np.zeros(more, np.int64)])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.bundle import BundleSolution
 from e2e_slam_ros.tracking.bundle_problem import BundleProblem, shapes_alone
+from e2e_slam_ros.tracking.edges import whiteners
 from e2e_slam_ros.tracking.landmarks import Ids, Landmarks
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.pose_priors import PosePriors
@@ -136,7 +137,7 @@ class LocalMap:
             parts.append(
                 (np.full(int(use.sum()), position), point[use], keyframe.seen.chosen(use))
             )
-        slope = None
+        edge, slope = self.landmarks.edge, None
         if readout:
             slope = np.concatenate(
                 [
@@ -160,6 +161,12 @@ class LocalMap:
             pixel_sigma=pixel_sigma,
             row_slope=slope,
             priors=priors,
+            whitener=whiteners(
+                [
+                    (self.keyframes[k].image, seen_there.pixels, edge[seen_there.ids])
+                    for k, (_, _, seen_there) in zip(cameras, parts, strict=True)
+                ]
+            ),
         )
         given = np.array([self.keyframes[k].given is not None for k in cameras])
         if given.any():

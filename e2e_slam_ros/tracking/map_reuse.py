@@ -152,7 +152,7 @@ def _merge_same(
     for i in np.flatnonzero(distance.min(1) < _SAME_PX):
         kept, other = int(found.ids[i]), int(seen.ids[nearest[i]])
         left[i] = False
-        if not landmarks.alive[other] or not landmarks.alive[kept]:
+        if not landmarks.alive[other] or not landmarks.alive[kept] or landmarks.edge[other]:
             continue
         points = landmarks.position[[kept, other]]
         depth = rigid.transform_points(T_camera_map, points)[:, 2]
@@ -166,7 +166,7 @@ def _candidates(local_map: LocalMap, keyframe: TrackingKeyframe, lens: Lens) -> 
     """Return the landmarks that project into the keyframe and are not tracked there."""
     landmarks = local_map.landmarks
     every = np.arange(len(landmarks))
-    every = every[landmarks.known(every)]
+    every = every[landmarks.known(every) & ~landmarks.edge]
     every = every[landmarks.observer_counts(every) > 1]
     every = every[~np.isin(every, keyframe.seen.ids)]
     local = rigid.transform_points(rigid.inverse(keyframe.T_map_camera), landmarks.position[every])

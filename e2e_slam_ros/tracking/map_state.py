@@ -96,11 +96,13 @@ def to_state(tracked: TrackingMap) -> StateDict:
     keyframes, landmarks = local_map.keyframes, local_map.landmarks
     if not keyframes:
         return {}
-    kept = np.flatnonzero(landmarks.alive)
+    # A point on an edge is found again across it only: it is no help to a camera that is lost.
+    corner = landmarks.alive & ~landmarks.edge
+    kept = np.flatnonzero(corner)
     number = np.full(len(landmarks) + 1, -1, np.int64)
     number[kept] = np.arange(len(kept))
-    seen = [k.seen.chosen(landmarks.alive[k.seen.ids]) for k in keyframes]
-    described = [landmarks.alive[k.described] for k in keyframes]
+    seen = [k.seen.chosen(corner[k.seen.ids]) for k in keyframes]
+    described = [corner[k.described] for k in keyframes]
     camera, lens = tracked.camera, tracked.lens.camera
     intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion)
     arrays: dict[str, object] = {

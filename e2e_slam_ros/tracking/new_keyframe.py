@@ -9,6 +9,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.corners import Image, detect_corners
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.edges import detect_edges
 from e2e_slam_ros.tracking.floor_height import find_floor_view
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.local_map import LocalMap
@@ -18,6 +19,8 @@ from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyfra
 from e2e_slam_ros.tracking.tracks import Tracks
 
 FEWEST_CORNERS = 40
+# Share of the corners wanted, under which points on edges are added.
+_FEW = 0.5
 # Depth this certain is a sensor's: its scale is the map's.
 _MEASURED_SIGMA = 0.05
 _FEWEST_RATIOS = 15
@@ -50,21 +53,37 @@ def make_keyframe(
     T_map_camera: Floats,
     turning: Floats,
     tracks: Tracks,
+    with_edges: bool = False,
 ) -> TrackingKeyframe | None:
     """Add a keyframe to the map, with the tracks and new corners.
+
+    Where corners are few, points on straight edges are added: only with measured depth, because
+    motion along an edge shows no depth.
 
     Returns:
         The keyframe; None where it would be the first and the image has too few corners.
     """
-    wanted = config.corners - len(tracks.ids)
-    more = detect_corners(image, tracks.pixels, wanted, config.corner_distance_px)
-    ideal = lens.ideal(more, turning)
-    inside = np.isfinite(ideal).all(1)
-    more, ideal = more[inside], ideal[inside]
+    on_edge = local_map.landmarks.edge[tracks.ids]
+    corners = len(on_edge) - int(on_edge.sum())
+    more = detect_corners(
+        image, tracks.pixels, config.corners - corners, config.corner_distance_px
+    )
+    every = np.concatenate([tracks.pixels, more])
+    wanted = min(
+        config.edges - int(on_edge.sum()),
+        int(_FEW * config.corners) - corners - len(more),
+    )
+    edges = detect_edges(image, every, wanted if with_edges else 0)
     if not local_map.keyframes and len(more) < FEWEST_CORNERS:
         return None
+    edge = np.arange(len(more) + len(edges)) >= len(more)
+    more = np.concatenate([more, edges])
+    ideal = lens.ideal(more, turning)
+    inside = np.isfinite(ideal).all(1)
+    more, ideal, edge = more[inside], ideal[inside], edge[inside]
     index = len(local_map.keyframes)
     ids = local_map.landmarks.add(more, index)
+    local_map.landmarks.edge[ids] = edge
     seen = Observations.without_depth(
         np.concatenate([tracks.ids, ids]),
         np.concatenate([tracks.pixels, more]),

@@ -90,6 +90,8 @@ class NormalEquations:
         if problem.row_slope is not None:
             slope = np.zeros_like(residual)
             slope[:, :2] = -problem.row_slope / problem.pixel_sigma
+            if problem.whitener is not None:
+                slope[:, :2] = (problem.whitener @ slope[:, :2, None])[..., 0]
             slope = slope * root
             shift_by_point = _sums(
                 (transposed @ slope[..., None])[..., 0], problem.point_of, self._count

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking.corners import Image
+from e2e_slam_ros.tracking.edges import strongest_change
 from e2e_slam_ros.tracking.rigid import Floats
 
 _HALF = 5
@@ -66,6 +67,7 @@ def align(
     image: Sequence[npt.NDArray[np.float32]],
     starts: Floats,
     coarsest: int = 1,
+    edge: npt.NDArray[np.bool_] | None = None,
 ) -> PatchAlignment:
     """Align patches of reference images with an image.
 
@@ -77,6 +79,7 @@ def align(
         image: level images of the image to search.
         starts: (N, 2) expected position of each patch in it.
         coarsest: level to start at; each level doubles the reach of about 4 pixels.
+        edge: (N,) patches on a straight edge, which move across it only; None: none is.
 
     Returns:
         The positions at full resolution and the correlation there.
@@ -87,7 +90,7 @@ def align(
         scale = 0.5**level
         at = (pixels + 0.5) * scale - 0.5
         template = _templates(references, which, (centres + 0.5) * scale - 0.5, warps, level)
-        at, similarity = _align_level(template, image[level], at)
+        at, similarity = _align_level(template, image[level], at, edge)
         pixels = (at + 0.5) / scale - 0.5
     return PatchAlignment(pixels, similarity)
 
@@ -127,7 +130,10 @@ def _templates(
 
 
 def _align_level(
-    template: npt.NDArray[np.float32], image: npt.NDArray[np.float32], at: Floats
+    template: npt.NDArray[np.float32],
+    image: npt.NDArray[np.float32],
+    at: Floats,
+    edge: npt.NDArray[np.bool_] | None,
 ) -> tuple[Floats, Floats]:
     inner = template[:, 1:-1, 1:-1].reshape(len(template), -1)
     dx = 0.5 * (template[:, 1:-1, 2:] - template[:, 1:-1, :-2]).reshape(inner.shape)
@@ -135,13 +141,18 @@ def _align_level(
     mean = inner.mean(1, keepdims=True)
     centred = inner - mean
     variance = (centred * centred).mean(1)
-    # Unknowns of a patch: shift in x and y, gain, offset.
-    jacobian = np.stack([dx, dy, centred, np.ones_like(inner)], axis=1)
+    # Unknowns of a patch: shift in x and y, gain, offset. On an edge: shift across it alone.
+    axes = np.tile(np.eye(2, dtype=np.float32), (len(template), 1, 1))
+    if edge is not None and edge.any():
+        axes[edge, 0] = strongest_change(dx[edge], dy[edge])
+        axes[edge, 1] = 0.0
+    shift = axes @ np.stack([dx, dy], axis=1)
+    jacobian = np.concatenate([shift, np.stack([centred, np.ones_like(inner)], axis=1)], axis=1)
     hessian = jacobian @ jacobian.transpose(0, 2, 1)
     trace = np.trace(hessian, axis1=1, axis2=2)
     hessian = hessian + (1e-6 * trace + 1e-3)[:, None, None] * np.eye(4, dtype=np.float32)
     solver = np.linalg.inv(hessian.astype(np.float64)) @ jacobian
-    solver = solver[:, :2].astype(np.float32)
+    solver = (np.swapaxes(axes, 1, 2) @ solver[:, :2]).astype(np.float32)
     grid = _grid(_HALF)
     at = at.copy()
     active = np.arange(len(at))

@@ -16,6 +16,7 @@ from e2e_slam_ros.tracking.tracks import (
     Tracks,
     follow_tracks,
     pose_of_sightings,
+    slid_back,
 )
 
 # Share of the tracks that must agree with a pose, or the prediction is taken to be wrong.
@@ -43,7 +44,8 @@ class PoseFinder:
     @property
     def least_inliers(self) -> float:
         """Landmarks that must agree with a pose, or the prediction is taken to be wrong."""
-        return max(self._config.min_inliers, _WEAK * len(self._front.tracks.ids))
+        edge = self._front.map.landmarks.edge[self._front.tracks.ids]
+        return max(self._config.min_inliers, _WEAK * (len(edge) - 0.5 * int(edge.sum())))
 
     def carried(self, T_map_before: Floats, given: GivenPose | None) -> Floats | None:
         """Return the last pose moved as the given poses moved; None without two of these."""
@@ -117,17 +119,19 @@ class PoseFinder:
             ideal = view.lens.ideal(tracks.pixels[known], self._front.motion.turning)
             again = pose_of_sightings(
                 self._front.map.landmarks,
-                tracks.ids[known],
+                tracks.chosen(known),
                 ideal,
                 view,
                 rigid.inverse(pose.T_camera_map),
                 self._config.min_inliers,
                 1.0,
             )
-            if again is not None and int(again.inliers.sum()) >= self._config.min_inliers:
+            if again is not None and again.support >= self._config.min_inliers:
                 pose = again
                 self._moved(T_map_before, pose, seconds)
-        return pose, Followed(tracks, known, pose).agreeing()
+        agreeing = Followed(tracks, known, pose).agreeing()
+        landmarks, turning = self._front.map.landmarks, self._front.motion.turning
+        return pose, slid_back(landmarks, agreeing, view, pose.T_camera_map, turning)
 
     def _moved(self, T_map_before: Floats, pose: PoseEstimate, seconds: float) -> None:
         motion = rigid.inverse(pose.T_camera_map @ T_map_before)

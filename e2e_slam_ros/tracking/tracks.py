@@ -11,6 +11,7 @@ from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.absolute_pose import PoseEstimate, Sightings, find_pose, refine_pose
 from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.depth_prior import DepthImage
+from e2e_slam_ros.tracking.edges import edge_normals, slide, whiteners
 from e2e_slam_ros.tracking.flow import follow
 from e2e_slam_ros.tracking.landmarks import Ids, Landmarks
 from e2e_slam_ros.tracking.lens import Lens
@@ -18,6 +19,8 @@ from e2e_slam_ros.tracking.rigid import Floats
 
 # Share of sightings that agree with the predicted pose's neighbourhood, under which all are tried.
 _TRUSTED = 0.6
+# A point on an edge farther along it from where the pose puts it has come off its edge.
+_MOST_SLID_PX = 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +95,8 @@ class Followed:
 
     @property
     def inliers(self) -> int:
-        """Number of landmarks that agree with the pose."""
-        return 0 if self.pose is None else int(self.pose.inliers.sum())
+        """Number of landmarks that agree with the pose, see `PoseEstimate.support`."""
+        return 0 if self.pose is None else self.pose.support
 
     def agreeing(self) -> Tracks:
         """Return the tracks without those that contradict the pose."""
@@ -125,34 +128,37 @@ def follow_tracks(
         fewest: smallest number of sightings for a pose.
     """
     start = expected_pixels(landmarks, tracks, view.lens, T_map_before, T_map_expected, turning)
-    pixels, good = follow(last_image, view.image, tracks.pixels, start)
+    edge = landmarks.edge[tracks.ids]
+    pixels, good = follow(last_image, view.image, tracks.pixels, start, edge)
     arrived = Tracks(tracks.ids, pixels).chosen(good)
     ideal = view.lens.ideal(arrived.pixels, turning)
     finite = np.asarray(np.isfinite(ideal).all(1))
     arrived, ideal = arrived.chosen(finite), ideal[finite]
     known = landmarks.known(arrived.ids)
     pose = pose_of_sightings(
-        landmarks, arrived.ids[known], ideal[known], view, T_map_expected, fewest
+        landmarks, arrived.chosen(known), ideal[known], view, T_map_expected, fewest
     )
     return Followed(arrived, known, pose)
 
 
 def pose_of_sightings(
     landmarks: Landmarks,
-    ids: Ids,
+    tracks: Tracks,
     ideal: Floats,
     view: TrackedView,
     T_map_expected: Floats,
     fewest: int,
     widest: float = 8.0,
 ) -> PoseEstimate | None:
-    """Return the pose that landmarks ``ids`` at ``ideal`` pixels agree on; None with too few."""
+    """Return the pose that tracks with ``ideal`` pixels agree on; None with too few."""
+    ids = tracks.ids
     if len(ids) < fewest:
         return None
     inverse_depth, sigma = np.full(len(ids), np.nan), np.full(len(ids), np.inf)
     if view.depth is not None:
         inverse_depth, sigma = view.depth.sample(view.lens, ideal)
-    sightings = Sightings(landmarks.position[ids], ideal, inverse_depth, sigma)
+    whitener = whiteners([(view.image, tracks.pixels, landmarks.edge[ids])])
+    sightings = Sightings(landmarks.position[ids], ideal, inverse_depth, sigma, whitener)
     guess = rigid.inverse(T_map_expected)
     pose = refine_pose(sightings, view.lens, guess, view.pixel_sigma, widest)
     if pose.inliers.mean() > _TRUSTED:
@@ -161,6 +167,22 @@ def pose_of_sightings(
     if other is not None and other.inliers.sum() > pose.inliers.sum():
         return other
     return pose
+
+
+def slid_back(
+    landmarks: Landmarks, tracks: Tracks, view: TrackedView, T_camera_map: Floats, turning: Floats
+) -> Tracks:
+    """Return the tracks with points on edges moved along these to where the pose puts them."""
+    rows = np.flatnonzero(landmarks.edge[tracks.ids] & landmarks.known(tracks.ids))
+    if not len(rows):
+        return tracks
+    local = rigid.transform_points(T_camera_map, landmarks.position[tracks.ids[rows]])
+    there = view.lens.recorded(view.lens.project(local), turning)
+    pixels = tracks.pixels.copy()
+    slid = slide(pixels[rows], there, edge_normals(view.image, pixels[rows]))
+    near = np.linalg.norm(slid - pixels[rows], axis=1) < _MOST_SLID_PX
+    pixels[rows[near]] = slid[near]
+    return Tracks(tracks.ids, pixels)
 
 
 def expected_pixels(

@@ -74,14 +74,37 @@ def test_a_gross_outlier_hardly_pulls() -> None:
     assert np.abs(solution.T_camera_map - truth.T_camera_map).max() < 5e-3
 
 
-def test_reaches_the_cost_that_gtsam_reaches() -> None:
+def half_on_edges(start: BundleProblem) -> tuple[BundleProblem, np.ndarray]:
+    """Every second point lies on an edge, and was seen up to 10 pixels off along it."""
+    generator = np.random.default_rng(3)
+    angle = generator.uniform(0.0, np.pi, len(start.points))[start.point_of]
+    across = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    along = np.stack([-across[:, 1], across[:, 0]], axis=1)
+    edge = start.point_of % 2 == 0
+    split = np.where(edge[:, None, None], np.stack([across, 0.05 * along], axis=1), np.eye(2))
+    slid = generator.uniform(-10.0, 10.0, (len(angle), 1)) * along * edge[:, None]
+    return replace(start, pixels=start.pixels + slid, whitener=split), split
+
+
+def test_points_that_slid_along_edges_hardly_pull() -> None:
+    truth, start = problem()
+    slid, _ = half_on_edges(start)
+    error = np.abs(adjust(slid, 30).T_camera_map - truth.T_camera_map).max()
+    as_corners = adjust(replace(slid, whitener=None), 30)
+    assert error < 4e-3
+    assert error < 0.3 * np.abs(as_corners.T_camera_map - truth.T_camera_map).max()
+
+
+@pytest.mark.parametrize("on_edges", [False, True])
+def test_reaches_the_cost_that_gtsam_reaches(on_edges: bool) -> None:
     gtsam = pytest.importorskip("gtsam", reason="GTSAM is the reference; it is not installed")
     _, start = problem(noise=0.7, depth=False)
+    split = np.tile(np.eye(2), (len(start.pixels), 1, 1))
+    if on_edges:
+        start, split = half_on_edges(start)
     calibration = gtsam.Cal3_S2(500.0, 500.0, 0.0, 319.5, 239.5)
     graph, values = gtsam.NonlinearFactorGraph(), gtsam.Values()
-    robust = gtsam.noiseModel.Robust.Create(
-        gtsam.noiseModel.mEstimator.Huber.Create(2.447), gtsam.noiseModel.Isotropic.Sigma(2, 1.0)
-    )
+    huber = gtsam.noiseModel.mEstimator.Huber.Create(2.447)
     for c, T in enumerate(start.T_camera_map):
         pose = gtsam.Pose3(rigid.inverse(T))
         values.insert(gtsam.symbol("x", c), pose)
@@ -89,7 +112,11 @@ def test_reaches_the_cost_that_gtsam_reaches() -> None:
             graph.add(gtsam.NonlinearEqualityPose3(gtsam.symbol("x", c), pose))
     for p, point in enumerate(start.points):
         values.insert(gtsam.symbol("l", p), point)
-    for c, p, pixel in zip(start.camera_of, start.point_of, start.pixels, strict=True):
+    rows = zip(start.camera_of, start.point_of, start.pixels, split, strict=True)
+    for c, p, pixel, information_root in rows:
+        robust = gtsam.noiseModel.Robust.Create(
+            huber, gtsam.noiseModel.Gaussian.SqrtInformation(information_root)
+        )
         graph.add(
             gtsam.GenericProjectionFactorCal3_S2(
                 pixel, robust, gtsam.symbol("x", int(c)), gtsam.symbol("l", int(p)), calibration
