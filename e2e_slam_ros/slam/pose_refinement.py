@@ -104,7 +104,11 @@ class PoseRefinement:
             return self._tracking.track(frame)
         if not np.isfinite(given).all():
             return TrackedPose(frame.stamp_ns, given, None, self.state)
-        check = self._agreement.observe(frame, given)
+        check = None
+        if self._tracking is None or self._course.is_odd(frame.stamp_ns, given):
+            check = self._agreement.observe(frame, given)
+        else:
+            self._agreement.skip(frame, given)
         notice = self._course.follow(frame.stamp_ns, given, check, self._agreement.limit_px)
         if notice:
             self.on_notice("given_pose", notice)

@@ -9,14 +9,14 @@ import numpy.typing as npt
 from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.rigid import Floats
 
-_WINDOW = (21, 21)
+_WINDOW_PX = 21
 _LEVELS = 3
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 _FARTHEST_BACK_PX = 0.7
 
 
 def follow(
-    before: Image, now: Image, pixels: Floats, expected: Floats
+    before: Image, now: Image, pixels: Floats, expected: Floats, window_px: int = _WINDOW_PX
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the corners' pixels in the second image, and which of them are reliable.
 
@@ -27,6 +27,7 @@ def follow(
         before, now: (H, W) uint8 grey.
         pixels: (N, 2) corners in the first image.
         expected: (N, 2) their predicted pixels in the second.
+        window_px: side of the square that is compared.
 
     Returns:
         (N, 2) pixels in the second image and (N,) bool.
@@ -35,15 +36,15 @@ def follow(
         return np.zeros((0, 2)), np.zeros(0, np.bool_)
     start = np.ascontiguousarray(pixels, np.float32).reshape(-1, 1, 2)
     guess = np.ascontiguousarray(expected, np.float32).reshape(-1, 1, 2)
-    flags = cv2.OPTFLOW_USE_INITIAL_FLOW
+    flags, window = cv2.OPTFLOW_USE_INITIAL_FLOW, (window_px, window_px)
     there, found, _ = cv2.calcOpticalFlowPyrLK(
-        before, now, start, guess.copy(), winSize=_WINDOW, maxLevel=_LEVELS,
+        before, now, start, guess.copy(), winSize=window, maxLevel=_LEVELS,
         criteria=_STEPS, flags=flags,
     )  # fmt: skip
     # Back from where it was found by the expected way, not from the answer: a blind start.
     back_guess = there - (guess - start)
     back, returned, _ = cv2.calcOpticalFlowPyrLK(
-        now, before, there, back_guess, winSize=_WINDOW, maxLevel=1,
+        now, before, there, back_guess, winSize=window, maxLevel=1,
         criteria=_STEPS, flags=flags,
     )  # fmt: skip
     height, width = now.shape
