@@ -87,7 +87,8 @@ class FrontEnd(FrontState):
         if self.state == TrackingState.INITIALISING and not followed.known.any():
             return self._wait_for_depth(frame, view, followed.tracks, given)
         reason = ""
-        if followed.inliers < self._finder.least_inliers:
+        # A given pose has put the flow where it belongs: recognising a place would only cost time.
+        if carried is None and followed.inliers < self._finder.least_inliers:
             followed, reason = self._finder.second_attempt(view, T_map_before, seconds, followed)
         if followed.pose is None or followed.inliers < self.config.min_inliers:
             expected = T_map_before @ motion if carried is None else carried
