@@ -141,9 +141,7 @@ def test_what_waits_is_forgotten_at_a_restart(rooms: FrameReader) -> None:
 
 def test_an_error_costs_one_frame_and_is_told(rooms: FrameReader) -> None:
     told: list[Exception] = []
-    thread = TrackerThread(
-        lambda: PoseTracking(Config(), None, refines=True), False, told.append
-    )
+    thread = TrackerThread(lambda: PoseTracking(Config(), None, refines=True), False, told.append)
     bad = replace(rooms[100], image=np.zeros((4, 4), np.uint8))
     thread.submit(TrackerJob(bad, prior(bad)))
     assert thread.answer(bad.stamp_ns, 60.0) is None and len(told) == 1
