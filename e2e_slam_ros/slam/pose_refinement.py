@@ -152,6 +152,9 @@ class PoseRefinement:
             return replace(tracked, T_map_camera=prior.T_map_camera)
         return tracked
 
+    def finish(self) -> None:
+        """Do nothing: the tracker's thread does it."""
+
     def chosen(self, frame: Frame) -> None:
         """Learn that a frame is going to be mapped."""
         if self._thread is not None:

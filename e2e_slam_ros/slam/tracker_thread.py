@@ -194,9 +194,6 @@ class TrackerThread:
             assert self.tracking is not None
             try:
                 tracked = self.tracking.track(job.frame, job.prior)
-                for keyframe, depth in job.mapped:
-                    self.tracking.chosen(job.frame)
-                    self.tracking.mapped(keyframe, depth)
             except Exception as error:
                 # One bad frame must not end the thread: nothing would be refined any more.
                 self._on_error(error)
@@ -204,10 +201,17 @@ class TrackerThread:
                 if job in self._jobs:
                     self._jobs.remove(job)
                     self._note(job, tracked)
-                is_chosen = job.is_chosen
+                is_chosen = job.is_chosen or bool(job.mapped)
                 self._condition.notify_all()
-            if is_chosen:
-                self.tracking.chosen(job.frame)
+            # The pose is out: what follows delays no image.
+            try:
+                self.tracking.finish()
+                if is_chosen:
+                    self.tracking.chosen(job.frame)
+                for keyframe, depth in job.mapped:
+                    self.tracking.mapped(keyframe, depth)
+            except Exception as error:
+                self._on_error(error)
 
     def _note(self, job: TrackerJob, tracked: TrackedPose | None) -> None:
         self._last = tracked

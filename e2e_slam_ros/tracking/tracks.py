@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.absolute_pose import PoseEstimate, Sightings, find_pose, refine_pose
+from e2e_slam_ros.tracking.absolute_pose import (
+    STILL,
+    PoseEstimate,
+    Sightings,
+    find_pose,
+    refine_pose,
+)
 from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.flow import follow
@@ -18,6 +24,8 @@ from e2e_slam_ros.tracking.rigid import Floats
 
 # Share of sightings that agree with the predicted pose's neighbourhood, under which all are tried.
 _TRUSTED = 0.6
+# Steps that move a pixel by half at most.
+_ROUGH = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +139,10 @@ def follow_tracks(
     finite = np.asarray(np.isfinite(ideal).all(1))
     arrived, ideal = arrived.chosen(finite), ideal[finite]
     known = landmarks.known(arrived.ids)
+    # Under a rolling shutter a second, exact pose follows with the turning that this one finds.
+    still = _ROUGH if view.lens.readout_s > 0.0 else STILL
     pose = pose_of_sightings(
-        landmarks, arrived.ids[known], ideal[known], view, T_map_expected, fewest
+        landmarks, arrived.ids[known], ideal[known], view, T_map_expected, fewest, still=still
     )
     return Followed(arrived, known, pose)
 
@@ -145,6 +155,7 @@ def pose_of_sightings(
     T_map_expected: Floats,
     fewest: int,
     widest: float = 8.0,
+    still: float = STILL,
 ) -> PoseEstimate | None:
     """Return the pose that landmarks ``ids`` at ``ideal`` pixels agree on; None with too few."""
     if len(ids) < fewest:
@@ -154,7 +165,7 @@ def pose_of_sightings(
         inverse_depth, sigma = view.depth.sample(view.lens, ideal)
     sightings = Sightings(landmarks.position[ids], ideal, inverse_depth, sigma)
     guess = rigid.inverse(T_map_expected)
-    pose = refine_pose(sightings, view.lens, guess, view.pixel_sigma, widest)
+    pose = refine_pose(sightings, view.lens, guess, view.pixel_sigma, widest, still)
     if pose.inliers.mean() > _TRUSTED:
         return pose
     other = find_pose(sightings, view.lens, view.pixel_sigma)

@@ -31,8 +31,13 @@ def rooms(shared_data: Path) -> FrameReader:
 
 @pytest.fixture
 def live() -> Iterator[SlamPipeline]:
+    """A live pipeline whose tracker adjusts at once: how busy the machine is changes no pose."""
     values = {"pose.refine": "on", "depth.source": "sensor"}
-    pipeline = SlamPipeline(Config().with_values(values), torch.device("cpu"))
+    config = Config().with_values(values)
+    at_once = config.with_values({"runtime.offline": True})
+    pipeline = SlamPipeline(config, torch.device("cpu"))
+    assert pipeline.refinement is not None
+    pipeline.refinement._build = lambda: PoseTracking(at_once, None, refines=True)
     yield pipeline
     pipeline.close()
 
