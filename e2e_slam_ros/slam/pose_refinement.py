@@ -28,7 +28,7 @@ Matrix = npt.NDArray[np.float64]
 # Images kept until disagreement is seen; noise of a quarter of 3 cm and 1 degree takes as many.
 _KEPT = 6
 # TF waits so long for the tracker. After that the image goes out with the last pose that was
-# found, moved as the given poses say; what is found for it later counts from then on.
+# found, carried on; what is found for it later counts from then on.
 _PATIENCE_S = 0.012
 # Mapping waits so long for the pose of its keyframe.
 _MAPPING_PATIENCE_S = 0.5
@@ -145,7 +145,7 @@ class PoseRefinement:
         waits = prior is None or self._offline
         tracked = thread.answer(frame.stamp_ns, None if waits else _PATIENCE_S)
         if tracked is None:
-            there = None if prior is None else thread.carried(prior)
+            there = None if prior is None else thread.carried(frame.stamp_ns, prior)
             return TrackedPose(frame.stamp_ns, there, None, self.state, reason="not tracked yet")
         if tracked.T_map_camera is None and prior is not None:
             # An image without corners: the given pose is all there is.

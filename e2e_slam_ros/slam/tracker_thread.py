@@ -12,8 +12,8 @@ import torch
 
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
+from e2e_slam_ros.slam.carried_pose import CarriedPose
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
-from e2e_slam_ros.tracking import rigid
 from e2e_slam_ros.tracking.given_pose import GivenPose
 from e2e_slam_ros.tracking.state import TrackedPose
 
@@ -84,8 +84,7 @@ class TrackerThread:
         # The first one is at work. Guarded by the condition, as the last answer is.
         self._jobs: list[TrackerJob] = []
         self._last: TrackedPose | None = None
-        # The last given pose and what it became: (4, 4) each.
-        self._moved: tuple[Matrix, Matrix] | None = None
+        self._carried = CarriedPose()
         self._stopping = False
         self._thread: threading.Thread | None = None
         if offline:
@@ -126,14 +125,10 @@ class TrackerThread:
         with self._condition:
             self._condition.wait_for(lambda: not self._waits(stamp_ns), patience_s)
 
-    def carried(self, prior: GivenPose) -> Matrix:
-        """Return the pose (4, 4) of a given one that is moved as the last tracked frame was."""
+    def carried(self, stamp_ns: int, prior: GivenPose) -> Matrix:
+        """Return the last tracked pose (4, 4) carried on to an image with a given pose."""
         with self._condition:
-            moved = self._moved
-        if moved is None:
-            return prior.T_map_camera
-        given, found = moved
-        return rigid.orthonormal(found @ rigid.inverse(given) @ prior.T_map_camera)
+            return self._carried.at(stamp_ns, prior.T_map_camera)
 
     def chosen(self, frame: Frame) -> None:
         """Learn that the newest frame is going to be mapped."""
@@ -152,7 +147,7 @@ class TrackerThread:
             self._jobs = self._jobs[:1] if self._thread is not None else []
         with self._at_work:
             with self._condition:
-                self._jobs, self._last, self._moved = [], None, None
+                self._jobs, self._last, self._carried = [], None, CarriedPose()
                 self._condition.notify_all()
             if self.tracking is not None:
                 self.tracking.reset()
@@ -216,4 +211,5 @@ class TrackerThread:
     def _note(self, job: TrackerJob, tracked: TrackedPose | None) -> None:
         self._last = tracked
         if tracked is not None and tracked.T_map_camera is not None and job.prior is not None:
-            self._moved = job.prior.T_map_camera, tracked.T_map_camera
+            stamp_ns, given = job.frame.stamp_ns, job.prior.T_map_camera
+            self._carried.found(stamp_ns, given, tracked.T_map_camera)

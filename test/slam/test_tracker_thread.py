@@ -17,6 +17,7 @@ from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.evaluation.trajectory.errors import ate_rmse
 from e2e_slam_ros.evaluation.trajectory.noisy_poses import NoisyPoses
 from e2e_slam_ros.slam import pose_refinement
+from e2e_slam_ros.slam.carried_pose import CarriedPose
 from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.pose_tracking import PoseTracking
 from e2e_slam_ros.slam.tracker_thread import TrackerJob, TrackerThread
@@ -82,15 +83,40 @@ def test_a_pose_is_carried_on_as_the_given_ones_move(rooms: FrameReader) -> None
     thread = TrackerThread(lambda: PoseTracking(config, None, refines=True), True, print)
     first, second = rooms[100], rooms[101]
     assert first.T_map_camera is not None and second.T_map_camera is not None
-    np.testing.assert_array_equal(thread.carried(prior(second)), second.T_map_camera)
+    np.testing.assert_array_equal(
+        thread.carried(second.stamp_ns, prior(second)), second.T_map_camera
+    )
     thread.submit(TrackerJob(first, prior(first)))
     answer = thread.answer(first.stamp_ns, None)
     assert answer is not None and answer.T_map_camera is not None
     motion = np.linalg.inv(first.T_map_camera) @ second.T_map_camera
     np.testing.assert_allclose(
-        thread.carried(prior(second)), answer.T_map_camera @ motion, atol=1e-9
+        thread.carried(second.stamp_ns, prior(second)), answer.T_map_camera @ motion, atol=1e-9
     )
     thread.close()
+
+
+@pytest.mark.parametrize("noise_m", [0.0, 0.05])
+def test_of_two_ways_to_carry_on_the_better_one_is_used(noise_m: float) -> None:
+    """The camera turns and speeds up; given poses have an offset, and noise or none."""
+    generator, carried, offset = np.random.default_rng(0), CarriedPose(), np.eye(4)
+    offset[:3, 3] = 1.0, 2.0, 3.0
+    wrong: dict[str, list[float]] = {"carried": [], "given": []}
+    last_given, last_true = np.eye(4), np.eye(4)
+    for i in range(60):
+        true = np.eye(4)
+        true[0, 3] = 0.3 * np.sin(i / 10.0)
+        given = offset @ true
+        given[:3, 3] += generator.normal(0.0, noise_m, 3)
+        there = carried.at(33_000_000 * i, given)
+        if i > 20:
+            wrong["carried"].append(np.linalg.norm((there - true)[:3, 3]))
+            as_given = last_true @ np.linalg.inv(last_given) @ given
+            wrong["given"].append(np.linalg.norm((as_given - true)[:3, 3]))
+        carried.found(33_000_000 * i, given, true)
+        last_given, last_true = given, true
+    assert np.mean(wrong["carried"]) < (0.006 if noise_m else 1e-9)
+    assert noise_m == 0.0 or np.mean(wrong["given"]) > 0.1
 
 
 class Held:
@@ -167,7 +193,7 @@ def test_a_tracker_that_cannot_be_built_is_told_and_given_poses_go_on(rooms: Fra
     one = rooms[100]
     thread.submit(TrackerJob(one, prior(one)))
     assert thread.answer(one.stamp_ns, 60.0) is None
-    np.testing.assert_array_equal(thread.carried(prior(one)), one.T_map_camera)
+    np.testing.assert_array_equal(thread.carried(one.stamp_ns, prior(one)), one.T_map_camera)
     thread.chosen(one)
     thread.close()
     assert [str(error) for error in told] == ["no weights"]
