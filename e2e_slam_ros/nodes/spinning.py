@@ -34,6 +34,9 @@ from e2e_slam_ros.nodes.transport import make_room_for_images
 
 _TICK_S = 0.2
 _LOG_EVERY_S = 5.0
+# A thread that waits for Python's lock gets it after so long; 5 ms is Python's own value. An image
+# needs the lock again after each call of OpenCV, while mapping and adjustment hold it.
+_LOCK_S = 0.001
 
 
 class Told(Protocol):
@@ -69,6 +72,7 @@ def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> 
     if answered is not None:
         return answered
     stop = threading.Event()
+    sys.setswitchinterval(_LOCK_S)
     make_room_for_images()
     try:
         start_ros(args)

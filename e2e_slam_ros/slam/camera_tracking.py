@@ -48,6 +48,10 @@ class CameraTracking(Protocol):
         """Return the pose of a frame in the map; the pose is None while the camera is lost."""
         ...
 
+    def finish(self) -> None:
+        """Do what the pose of the last frame did not wait for."""
+        ...
+
     def chosen(self, frame: Frame) -> None:
         """Learn that a frame is going to be mapped."""
         ...

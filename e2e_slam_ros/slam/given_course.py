@@ -33,6 +33,8 @@ class GivenCourse:
         >>> course.follow(0, np.eye(4), None, limit_px=2.0)
         ''
         >>> there[0, 3] = 2.0
+        >>> course.is_odd(100_000_000, there)
+        True
         >>> course.follow(100_000_000, there, check, limit_px=2.0)[:28]
         'given poses jumped by 2.00 m'
         >>> course.is_trusted
@@ -54,6 +56,21 @@ class GivenCourse:
         self._last: tuple[int, Matrix] | None = None
         self._stuck = 0
 
+    def is_odd(self, stamp_ns: int, given: Matrix) -> bool:
+        """Whether the next given pose (4, 4) jumps or stands still: images must say which."""
+        if self._last is None or not stamp_ns > self._last[0]:
+            return False
+        motion, aside = self._motions(stamp_ns, given, self._last)
+        return float(np.linalg.norm(aside[:3, 3])) > self._jump_m or _stands(motion)
+
+    def _motions(
+        self, stamp_ns: int, given: Matrix, last: tuple[int, Matrix]
+    ) -> tuple[Matrix, Matrix]:
+        """Return the motion since the last pose, and what of it was not to be expected."""
+        motion = rigid.inverse(last[1]) @ given
+        expected = self._motion.predict((stamp_ns - last[0]) * 1e-9)
+        return motion, rigid.inverse(expected) @ motion
+
     def follow(
         self, stamp_ns: int, given: Matrix, check: MotionCheck | None, limit_px: float
     ) -> str:
@@ -62,18 +79,19 @@ class GivenCourse:
         Args:
             stamp_ns: image time.
             given: as it came.
-            check: of the images against it, if there is one.
+            check: of the images against it, if there is one; needed where the pose `is_odd`.
             limit_px: error from which on images disagree.
         """
         last, self._last = self._last, (stamp_ns, given)
         if last is None or not stamp_ns > last[0]:
             return ""
         seconds = (stamp_ns - last[0]) * 1e-9
-        motion = rigid.inverse(last[1]) @ given
-        aside = rigid.inverse(self._motion.predict(seconds)) @ motion
+        motion, aside = self._motions(stamp_ns, given, last)
         self.is_trusted = self._stuck < _STUCK
         if check is None:
             self._motion.moved(motion, seconds)
+            if not _stands(motion):
+                self._stuck, self.is_trusted = 0, True
             return ""
         jump_m = float(np.linalg.norm(aside[:3, 3]))
         if jump_m > self._jump_m and check.error_px > limit_px:
@@ -95,9 +113,7 @@ class GivenCourse:
             self.is_trusted = True
 
     def _watch_still(self, motion: Matrix, check: MotionCheck) -> str:
-        metres = float(np.linalg.norm(motion[:3, 3]))
-        stands = metres < _STILL_M and rigid.angle_deg(motion) < _STILL_DEG
-        if not stands:
+        if not _stands(motion):
             self._stuck = 0
         elif check.flow_px > _MOVING_PX:
             self._stuck += 1
@@ -109,3 +125,8 @@ class GivenCourse:
                 "move (check the odometry, or set pose.source: visual)"
             )
         return ""
+
+
+def _stands(motion: Matrix) -> bool:
+    metres = float(np.linalg.norm(motion[:3, 3]))
+    return metres < _STILL_M and rigid.angle_deg(motion) < _STILL_DEG

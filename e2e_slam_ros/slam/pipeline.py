@@ -132,6 +132,8 @@ class SlamPipeline:
         Raises:
             PoseError: there is no pose, or it is not finite or not rigid.
         """
+        if self._poses is not None:
+            self._poses.finish()
         if self.tracking is not None and self.tracking.localizes_only:
             return KeyframeDecision(wanted, "depth for the tracker")
         decision = self.selector.choose_keyframe(frame, wanted)

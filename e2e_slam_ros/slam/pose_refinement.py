@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from e2e_slam_ros.slam.depth_sources import depth_traits
 from e2e_slam_ros.slam.given_course import GivenCourse
 from e2e_slam_ros.slam.pose_tracking import PoseTracking, no_notice
 from e2e_slam_ros.slam.result import PoseFacts
+from e2e_slam_ros.slam.tracker_thread import TrackerJob, TrackerThread
 from e2e_slam_ros.tracking.given_pose import GivenPose, PoseSigma
 from e2e_slam_ros.tracking.image_agreement import ImageAgreement
 from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
@@ -25,6 +27,11 @@ from e2e_slam_ros.tracking.state import TrackedPose, TrackingState
 Matrix = npt.NDArray[np.float64]
 # Images kept until disagreement is seen; noise of a quarter of 3 cm and 1 degree takes as many.
 _KEPT = 6
+# TF waits so long for the tracker. After that the image goes out with the last pose that was
+# found, carried on; what is found for it later counts from then on.
+_PATIENCE_S = 0.012
+# Mapping waits so long for the pose of its keyframe.
+_MAPPING_PATIENCE_S = 0.5
 
 
 class PoseRefinement:
@@ -32,7 +39,8 @@ class PoseRefinement:
 
     As long as images agree with the given poses, these are passed on unchanged. From the moment
     that images disagree, a visual tracker finds the poses; the given ones are its prediction and
-    its priors. It is built at that moment and not before.
+    its priors. It is built at that moment and not before. It works in a thread of its own, and an
+    image with a given pose waits for it 12 ms at most; offline it waits as long as it takes.
 
     Args:
         config: ``pose`` and ``runtime``.
@@ -57,7 +65,8 @@ class PoseRefinement:
         self._build = build
         self._agreement = ImageAgreement(config.pose.disagreement_px)
         self._course = GivenCourse(config.pose.jump_m)
-        self._tracking: PoseTracking | None = None
+        self._offline = config.runtime.offline
+        self._thread: TrackerThread | None = None
         # The last frames and mapped keyframes of before the tracker is built.
         self._frames: deque[Frame] = deque(maxlen=_KEPT)
         self._mapped: deque[tuple[Keyframe, torch.Tensor]] = deque(maxlen=_KEPT)
@@ -67,7 +76,11 @@ class PoseRefinement:
     @property
     def refines(self) -> bool:
         """Whether the tracker is at work."""
-        return self._tracking is not None
+        return self._thread is not None
+
+    @property
+    def _tracking(self) -> PoseTracking | None:
+        return None if self._thread is None else self._thread.tracking
 
     @property
     def needs_mapping(self) -> bool:
@@ -99,50 +112,65 @@ class PoseRefinement:
         """Return the pose of a frame: the given one, or a better one."""
         given = frame.T_map_camera
         if given is None:
-            if self._tracking is None:
+            if self._thread is None:
                 return TrackedPose(frame.stamp_ns, None, None, self.state, reason="no pose yet")
-            return self._tracking.track(frame)
+            return self._found(self._thread, frame, None)
         if not np.isfinite(given).all():
             return TrackedPose(frame.stamp_ns, given, None, self.state)
-        check = self._agreement.observe(frame, given)
+        check = None
+        if self._thread is None or self._course.is_odd(frame.stamp_ns, given):
+            check = self._agreement.observe(frame, given)
+        else:
+            self._agreement.skip(frame, given)
         notice = self._course.follow(frame.stamp_ns, given, check, self._agreement.limit_px)
         if notice:
             self.on_notice("given_pose", notice)
-        tracking = self._tracker(given)
-        if tracking is None:
+        thread = self._tracker(given)
+        if thread is None:
             self._frames.append(frame)
             return TrackedPose(frame.stamp_ns, self._placed(given), None, TrackingState.TRACKING)
-        prior, trusted = None, self._course.is_trusted
-        if trusted:
-            prior = GivenPose(self._placed(given), self._sigma(frame))
-        elif notice and tracking.state is TrackingState.INITIALISING:
+        if self._course.is_trusted:
+            return self._found(thread, frame, GivenPose(self._placed(given), self._sigma(frame)))
+        if notice and self.state is TrackingState.INITIALISING:
             # It waits for depth at places that are not true: begin with this image.
-            tracking.reset()
-            tracking.begin_at(self._placed(given))
-        tracked = tracking.track(frame, prior)
-        if tracked.T_map_camera is None:
-            if prior is None:
-                return tracked
-            # An image without corners: the given pose is all there is.
-            return replace(tracked, T_map_camera=prior.T_map_camera)
-        if not trusted:
+            thread.restart(self._placed(given))
+        tracked = self._found(thread, frame, None)
+        if tracked.T_map_camera is not None:
             self._course.join(tracked.T_map_camera, given)
         return tracked
 
+    def _found(self, thread: TrackerThread, frame: Frame, prior: GivenPose | None) -> TrackedPose:
+        """Return what the tracker finds, or where the given pose puts the camera."""
+        thread.submit(TrackerJob(frame, prior))
+        waits = prior is None or self._offline
+        tracked = thread.answer(frame.stamp_ns, None if waits else _PATIENCE_S)
+        if tracked is None:
+            there = None if prior is None else thread.carried(frame.stamp_ns, prior)
+            return TrackedPose(frame.stamp_ns, there, None, self.state, reason="not tracked yet")
+        if tracked.T_map_camera is None and prior is not None:
+            # An image without corners: the given pose is all there is.
+            return replace(tracked, T_map_camera=prior.T_map_camera)
+        return tracked
+
+    def finish(self) -> None:
+        """Do nothing: the tracker's thread does it."""
+
     def chosen(self, frame: Frame) -> None:
         """Learn that a frame is going to be mapped."""
-        if self._tracking is not None:
-            self._tracking.chosen(frame)
+        if self._thread is not None:
+            self._thread.chosen(frame)
 
     def refreshed(self, frame: Frame) -> Frame:
         """Return a frame at its pose as the last adjustment left it."""
+        if self._thread is not None:
+            self._thread.settle(frame.stamp_ns, _MAPPING_PATIENCE_S)
         return frame if self._tracking is None else self._tracking.refreshed(frame)
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
         """Learn that a keyframe is in the map, with its depth (1, 1, H, W) in metres."""
         if self._tracking is not None:
             self._tracking.mapped(keyframe, depth)
-        else:
+        elif self._thread is None:
             self._mapped.append((keyframe, depth))
 
     def corrections(self, poses: Mapping[int, torch.Tensor]) -> dict[int, torch.Tensor]:
@@ -164,42 +192,51 @@ class PoseRefinement:
         self._course.reset()
         self._frames.clear()
         self._mapped.clear()
-        if self._tracking is not None:
-            self._tracking.reset()
+        if self._thread is not None:
+            self._thread.restart()
 
     def close(self) -> None:
-        """End the tracker's thread."""
-        if self._tracking is not None:
-            self._tracking.close()
+        """End the tracker's threads."""
+        if self._thread is not None:
+            self._thread.close()
 
-    def _tracker(self, given: Matrix) -> PoseTracking | None:
-        """Return the tracker; build it when it is needed for the first time."""
-        if self._tracking is None and (self._always or self._agreement.disagree):
-            self._tracking = self._build()
+    def _tracker(self, given: Matrix) -> TrackerThread | None:
+        """Return the tracker's thread; begin when it is needed for the first time."""
+        if self._thread is None and (self._always or self._agreement.disagree):
             first = self._frames[0].T_map_camera if self._frames else given
             assert first is not None
-            self._tracking.begin_at(self._placed(first))
-            self._tracking.on_problem = self.on_problem
-            self._tracking.on_notice = self.on_notice
-            self._catch_up(self._tracking)
+            build = partial(self._built, self._placed(first))
+            self._thread = TrackerThread(build, self._offline, self._on_error)
+            self._catch_up(self._thread)
             if not self._always:
                 self.on_notice(
                     "given_pose",
                     "images disagree with the given poses: they are refined from here on "
                     "(pose.refine: off keeps them as they are)",
                 )
-        return self._tracking
+        return self._thread
 
-    def _catch_up(self, tracking: PoseTracking) -> None:
+    def _built(self, T_map_first: Matrix) -> PoseTracking:
+        tracking = self._build()
+        tracking.begin_at(T_map_first)
+        tracking.on_problem = self.on_problem
+        tracking.on_notice = self.on_notice
+        return tracking
+
+    def _on_error(self, error: Exception) -> None:
+        if self.on_problem is not None:
+            self.on_problem(error)
+
+    def _catch_up(self, thread: TrackerThread) -> None:
         """Track the images that were needed to see the disagreement: the map corrects them too."""
         mapped = deque(self._mapped)
         for frame in self._frames:
             assert frame.T_map_camera is not None
             given = self._placed(frame.T_map_camera)
-            tracking.track(frame, GivenPose(given, self._sigma(frame)))
+            job = TrackerJob(frame, GivenPose(given, self._sigma(frame)))
             while mapped and mapped[0][0].stamp_ns <= frame.stamp_ns:
-                tracking.chosen(frame)
-                tracking.mapped(*mapped.popleft())
+                job.mapped.append(mapped.popleft())
+            thread.submit(job)
         self._frames.clear()
         self._mapped.clear()
 

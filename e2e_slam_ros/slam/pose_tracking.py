@@ -80,6 +80,8 @@ class PoseTracking:
         self.on_problem: Callable[[Exception], None] | None = None
         self.on_notice: Callable[[str, str], None] = no_notice
         self._stopped = ""
+        # The last frame with a pose, and its keyframe, until `finish`.
+        self._unfinished: tuple[Frame, int | None] | None = None
         self._poses = MappedPoses(self._tracker, self._T_map_tracker)
         self._adjustment = AdjustmentThread(
             self._give_depth,
@@ -146,19 +148,31 @@ class PoseTracking:
         """Return the pose of a frame in the map; the pose is None while the camera is lost."""
         if self._stopped:
             return TrackedPose(frame.stamp_ns, None, None, self.state, 0, self._stopped)
+        self.finish()
         depth = frame.depth if self.needs_depth else None
         tracked = self._tracker.track(replace(frame, depth=depth, T_map_camera=None), given)
         if tracked.T_map_camera is None:
             return tracked
-        relative = self._tracker.relative
-        assert relative is not None
-        self._poses.remember(frame.stamp_ns, relative)
-        if tracked.keyframe is not None and not self.needs_depth:
-            self._adjustment.submit(frame)
+        self._unfinished = frame, tracked.keyframe
         return replace(tracked, T_map_camera=self._T_map_tracker @ tracked.T_map_camera)
+
+    def finish(self) -> None:
+        """Do what the pose of the last frame did not wait for; `track` begins with it.
+
+        Call it once the pose is out: a new keyframe of the tracker gets its corners here.
+        """
+        unfinished, self._unfinished = self._unfinished, None
+        relative = None if unfinished is None else self._tracker.relative
+        if unfinished is None or relative is None:
+            return
+        frame, keyframe = unfinished
+        self._poses.remember(frame.stamp_ns, relative)
+        if keyframe is not None and not self.needs_depth:
+            self._adjustment.submit(frame)
 
     def chosen(self, frame: Frame) -> None:
         """Learn that a frame is going to be mapped: its depth helps the tracker."""
+        self.finish()
         if self._refines and self._depth_of is None and self._visual is not None:
             self._visual.keep_last(frame)
 
@@ -260,7 +274,7 @@ class PoseTracking:
         return 0 if self._visual is None else self._visual.guess_failures
 
     def _forget(self) -> None:
-        self._stopped = ""
+        self._stopped, self._unfinished = "", None
         self._adjustment.clear()
         self._poses.clear()
 

@@ -13,6 +13,8 @@ from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.rigid import Floats
 
 _STEPS = 12
+# Steps that move a pixel by a fiftieth at most.
+STILL = 3e-5
 # 95 % of squared errors with two degrees of freedom.
 _CHI2_PIXEL = 5.99
 _CHI2_DEPTH = 3.84
@@ -107,6 +109,7 @@ def refine_pose(
     T_camera_map: Floats,
     pixel_sigma: float,
     widest: float = 8.0,
+    still: float = STILL,
 ) -> PoseEstimate:
     """Return the pose that most landmarks agree on, starting from a first guess.
 
@@ -121,6 +124,7 @@ def refine_pose(
         T_camera_map: (4, 4) first guess.
         pixel_sigma: standard deviation of a pixel.
         widest: first width over last width; 1 for a good guess.
+        still: the step that is small enough to be the last one, metres and radians.
     """
     T = T_camera_map.copy()
     for step in range(_STEPS):
@@ -134,7 +138,7 @@ def refine_pose(
         least = 1e-9 * np.trace(hessian) + 1e-12
         delta = -np.linalg.solve(hessian + least * np.eye(6), gradient)
         T = rigid.exp(delta) @ T
-        if width == 1.0 and np.abs(delta).max() < 3e-5:
+        if width == 1.0 and np.abs(delta).max() < still:
             break
     residual, jacobian = _linearised(sightings, lens, T, pixel_sigma)
     square = (residual[:, :2] ** 2).sum(1)

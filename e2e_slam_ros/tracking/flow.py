@@ -10,7 +10,7 @@ from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.edges import edge_normals, slide
 from e2e_slam_ros.tracking.rigid import Floats
 
-_WINDOW = (21, 21)
+_WINDOW_PX = 21
 _LEVELS = 3
 _STEPS = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 _FARTHEST_BACK_PX = 0.7
@@ -22,6 +22,7 @@ def follow(
     pixels: Floats,
     expected: Floats,
     edge: npt.NDArray[np.bool_] | None = None,
+    window_px: int = _WINDOW_PX,
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the corners' pixels in the second image, and which of them are reliable.
 
@@ -33,6 +34,7 @@ def follow(
         pixels: (N, 2) corners in the first image.
         expected: (N, 2) their predicted pixels in the second.
         edge: (N,) points on straight edges, which count across the edge only; None: none is.
+        window_px: side of the square that is compared.
 
     Returns:
         (N, 2) pixels in the second image and (N,) bool.
@@ -41,15 +43,15 @@ def follow(
         return np.zeros((0, 2)), np.zeros(0, np.bool_)
     start = np.ascontiguousarray(pixels, np.float32).reshape(-1, 1, 2)
     guess = np.ascontiguousarray(expected, np.float32).reshape(-1, 1, 2)
-    flags = cv2.OPTFLOW_USE_INITIAL_FLOW
+    flags, window = cv2.OPTFLOW_USE_INITIAL_FLOW, (window_px, window_px)
     there, found, _ = cv2.calcOpticalFlowPyrLK(
-        before, now, start, guess.copy(), winSize=_WINDOW, maxLevel=_LEVELS,
+        before, now, start, guess.copy(), winSize=window, maxLevel=_LEVELS,
         criteria=_STEPS, flags=flags,
     )  # fmt: skip
     # Back from where it was found by the expected way, not from the answer: a blind start.
     back_guess = there - (guess - start)
     back, returned, _ = cv2.calcOpticalFlowPyrLK(
-        now, before, there, back_guess, winSize=_WINDOW, maxLevel=1,
+        now, before, there, back_guess, winSize=window, maxLevel=1,
         criteria=_STEPS, flags=flags,
     )  # fmt: skip
     height, width = now.shape

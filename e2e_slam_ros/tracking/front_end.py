@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 
@@ -87,7 +88,8 @@ class FrontEnd(FrontState):
         if self.state == TrackingState.INITIALISING and not followed.known.any():
             return self._wait_for_depth(frame, view, followed.tracks, given)
         reason = ""
-        if followed.inliers < self._finder.least_inliers:
+        # A given pose has put the flow where it belongs: recognising a place would only cost time.
+        if carried is None and followed.inliers < self._finder.least_inliers:
             followed, reason = self._finder.second_attempt(view, T_map_before, seconds, followed)
         if followed.pose is None or followed.inliers < self.config.min_inliers:
             expected = T_map_before @ motion if carried is None else carried
@@ -102,14 +104,26 @@ class FrontEnd(FrontState):
         was_lost = self.state == TrackingState.LOST
         self.state = TrackingState.RELOCALISED if was_lost else TrackingState.TRACKING
         self.tracks, inliers = tracks, int(pose.inliers.sum())
-        made = None
+        index = None
         if was_lost or is_wanted(self.map, self.config.keyframe, T_map_camera, inliers):
-            made = self.keep(frame, view, T_map_camera, tracks, given)
-        self.remember(frame, view, T_map_camera, given)
-        index = None if made is None else made.index
+            index = len(self.map.keyframes)
+        self.leave(T_map_camera, partial(self._settle, frame, view, given, index is not None))
         return TrackedPose(
             frame.stamp_ns, T_map_camera, pose.covariance, self.state, inliers, reason, index
         )
+
+    def _settle(
+        self,
+        frame: Frame,
+        view: TrackedView,
+        given: GivenPose | None,
+        is_keyframe: bool,
+        T_map_camera: Floats,
+    ) -> None:
+        """Make a keyframe where one is due, and remember the frame."""
+        if is_keyframe:
+            self.keep(frame, view, T_map_camera, self.tracks, given)
+        self.remember(frame, view, T_map_camera, given)
 
     def _carry_on(
         self,
@@ -126,18 +140,17 @@ class FrontEnd(FrontState):
         moved = rigid.inverse(keyframe.T_map_camera) @ T_map_camera
         rule = self.config.keyframe
         self.tracks = tracks
-        made = None
+        index = None
         if (
             len(tracks.ids) < (1.0 - rule.lost) * len(keyframe.seen.ids)
             or float(np.linalg.norm(moved[:3, 3])) > _CARRIED_M
             or rigid.angle_deg(moved) > rule.rotation_deg
         ):
-            made = self.keep(frame, view, T_map_camera, tracks, given)
+            index = len(self.map.keyframes)
         seconds = (frame.stamp_ns - self.last.stamp_ns) * 1e-9
         before = self.pose_of(self.last.keyframe, self.last.T_keyframe_camera)
         self.motion.moved(rigid.inverse(before) @ T_map_camera, seconds)
-        self.remember(frame, view, T_map_camera, given)
-        index = None if made is None else made.index
+        self.leave(T_map_camera, partial(self._settle, frame, view, given, index is not None))
         return TrackedPose(
             frame.stamp_ns, T_map_camera, None, self.state, followed.inliers, reason, index
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -109,6 +111,7 @@ class FrontState:
         self.motion = MotionModel()
         self.tracks = Tracks.none()
         self.last: LastFrame | None = None
+        self._rest: Callable[[], None] | None = None
         self.search.begin()
         loaded = local_map is not None
         self.state = TrackingState.LOST if loaded else TrackingState.INITIALISING
@@ -119,10 +122,46 @@ class FrontState:
 
     def forget_pose(self) -> None:
         """Forget where the camera is; the map stays."""
-        self.last, self.tracks = None, Tracks.none()
+        self.last, self.tracks, self._rest = None, Tracks.none(), None
         self.motion.reset()
         self.search.begin()
         self.state = TrackingState.LOST
+
+    def leave(self, T_map_camera: Floats, rest: Callable[[Floats], None]) -> None:
+        """Leave what the pose of a frame need not wait for to the next call of `finish`.
+
+        Args:
+            T_map_camera: (4, 4) of the frame.
+            rest: called with that pose as adjustments have moved it until then.
+        """
+        keyframe = self.map.keyframes[-1]
+        self._rest = partial(
+            self._rejoin,
+            keyframe,
+            keyframe.T_map_camera.copy(),
+            keyframe.scale,
+            T_map_camera,
+            rest,
+        )
+
+    def _rejoin(
+        self,
+        keyframe: TrackingKeyframe,
+        before: Floats,
+        scale: float,
+        T_map_camera: Floats,
+        rest: Callable[[Floats], None],
+    ) -> None:
+        if scale != keyframe.scale or not np.array_equal(before, keyframe.T_map_camera):
+            relative = _stretched(rigid.inverse(before) @ T_map_camera, keyframe.scale / scale)
+            T_map_camera = keyframe.T_map_camera @ relative
+        rest(T_map_camera)
+
+    def finish(self) -> None:
+        """Do what the last frame left."""
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            rest()
 
     def use_lens(self, lens: Lens) -> None:
         """Build what depends on the lens."""

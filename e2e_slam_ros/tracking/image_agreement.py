@@ -16,13 +16,13 @@ from e2e_slam_ros.tracking.flow import follow
 from e2e_slam_ros.tracking.lens import Lens
 from e2e_slam_ros.tracking.rigid import Floats
 
-_CORNERS, _APART_PX = 150, 15.0
+# Width of the images that errors are stated for, and of those that are compared: finding corners
+# in images twice as wide takes six times as long, for each frame, before its TF.
+_WIDTH_PX, _COMPARED_PX = 640, 320
+_CORNERS, _APART_PX, _WINDOW_PX = 150, 8.0, 15
 _FEWEST = 20
 # Nearest surface: a corner may lie anywhere between its place at this depth and far away.
 _NEAREST_M = 0.3
-# Width of the images that errors are stated for. Images twice as wide or wider are reduced, as
-# finding corners in the full size takes four times as long, for each frame, before its TF.
-_WIDTH_PX = 640
 _LONGEST_NS = 1_000_000_000
 # One pair counts at most this often, and so much evidence is enough.
 _MOST, _ENOUGH = 3.0, 3.0
@@ -82,7 +82,7 @@ class ImageAgreement:
     def reset(self) -> None:
         """Forget the images and the evidence."""
         self.evidence = 0.0
-        self._last: tuple[int, Image, Floats] | None = None
+        self._last: tuple[Frame, Image | None, Floats] | None = None
         self._camera: PinholeCamera | None = None
 
     def observe(self, frame: Frame, T_map_camera: Floats) -> MotionCheck | None:
@@ -92,26 +92,34 @@ class ImageAgreement:
             frame: the next one.
             T_map_camera: (4, 4) its given pose.
         """
-        grey = _reduced(frame.image)
-        last, self._last = self._last, (frame.stamp_ns, grey, T_map_camera)
+        last, self._last = self._last, (frame, None, T_map_camera)
         if frame.camera != self._camera:
             self._camera = frame.camera
-            self._lens = Lens(frame.camera.resized(grey.shape[1], grey.shape[0]))
+            height, width = _reduced(frame.image).shape
+            self._lens = Lens(frame.camera.resized(width, height))
+        if last is None or last[0].camera != frame.camera:
             return None
-        if last is None or not 0 < frame.stamp_ns - last[0] < _LONGEST_NS:
+        if not 0 < frame.stamp_ns - last[0].stamp_ns < _LONGEST_NS:
             return None
-        check = compare(self._lens, last[1], grey, rigid.inverse(T_map_camera) @ last[2])
+        before = _reduced(last[0].image) if last[1] is None else last[1]
+        now = _reduced(frame.image)
+        self._last = frame, now, T_map_camera
+        check = compare(self._lens, before, now, rigid.inverse(T_map_camera) @ last[2])
         if check is not None:
             more = min(check.error_px / self.limit_px, _MOST) - 1.0
             self.evidence = max(0.0, self.evidence + more)
         return check
 
+    def skip(self, frame: Frame, T_map_camera: Floats) -> None:
+        """Keep a frame as `observe` does, without a comparison."""
+        self._last = frame, None, T_map_camera
+
 
 def _reduced(image: npt.NDArray[np.uint8]) -> Image:
-    """Return an RGB image as grey, reduced by a whole number to a width of 640 to 1279 pixels."""
+    """Return an RGB image as grey, reduced by a whole number to a width of 320 to 639 pixels."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
-    times = width // _WIDTH_PX
+    times = width // _COMPARED_PX
     if times > 1:
         size = (width // times, height // times)
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
@@ -126,11 +134,10 @@ def compare(lens: Lens, before: Image, now: Image, T_now_before: Floats) -> Moti
     far = lens.rays(lens.ideal(pixels)) @ T_now_before[:3, :3].T
     start = lens.recorded(lens.project(far))
     start = np.where(np.isfinite(start).all(1, keepdims=True), start, pixels)
-    found, good = follow(before, now, pixels, start)
-    again, good_again = follow(before, now, pixels, pixels)
+    found, good = follow(before, now, pixels, start, window_px=_WINDOW_PX)
     # The given motion may be the wrong one: flow must not depend on it.
-    found = np.where(good[:, None], found, again)
-    good = good | good_again
+    lost = ~good
+    found[lost], good[lost] = follow(before, now, pixels[lost], pixels[lost], window_px=_WINDOW_PX)
     ideal = lens.ideal(found)
     near = lens.project(far + T_now_before[:3, 3] / _NEAREST_M)
     error = _distance(ideal, lens.project(far), near)

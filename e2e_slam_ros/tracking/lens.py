@@ -20,6 +20,7 @@ _NEAREST_M = 1e-3
 _MARGIN_PX = 8.0
 _STEP_S = 1e-3
 _INVERSIONS, _INVERTED_PX = 25, 0.02
+_CELL_PX = 4
 
 
 class Lens:
@@ -71,9 +72,15 @@ class Lens:
 
     @cached_property
     def _bend(self) -> npt.NDArray[np.float32]:
-        """Ideal minus recorded pixel (H, W, 2) of every pixel; smooth, so a table will do."""
-        v, u = np.indices((self.camera.height, self.camera.width), dtype=np.float64)
-        pixels = np.stack([u, v], axis=-1)
+        """Ideal minus recorded pixel (H, W, 2) of every pixel.
+
+        It is smooth, so a table will do, and one point for each 4x4 pixels: 0.005 pixels off
+        with the distortion of freiburg1. A table of all pixels takes 0.7 s, on the first image.
+        """
+        rows, columns = (-(-side // _CELL_PX) for side in (self.camera.height, self.camera.width))
+        # One cell more on each side: no pixel lies beyond the outermost centres.
+        v, u = np.indices((rows + 2, columns + 2), dtype=np.float64) * _CELL_PX
+        pixels = np.stack([u, v], axis=-1) - 0.5 * (_CELL_PX + 1)
         ideal = pixels.copy()
         # Fixed point: what the lens adds at the estimate is taken off the recorded pixel. It
         # contracts wherever the lens model is one-to-one and not extreme.
@@ -82,7 +89,10 @@ class Lens:
                 ideal += pixels - self._with_distortion(ideal)
             error = np.linalg.norm(pixels - self._with_distortion(ideal), axis=-1)
             ideal[~(error < _INVERTED_PX)] = np.nan
-        return np.asarray(ideal - pixels, dtype=np.float32)
+        size = ((columns + 2) * _CELL_PX, (rows + 2) * _CELL_PX)
+        bend = cv2.resize((ideal - pixels).astype(np.float32), size)
+        inside = slice(_CELL_PX, _CELL_PX + self.camera.height)
+        return np.ascontiguousarray(bend[inside, _CELL_PX : _CELL_PX + self.camera.width])
 
     def recorded(self, ideal: Floats, turning: Floats | None = None) -> Floats:
         """Return the recorded pixels (N, 2) of ideal ones; the inverse of `ideal`."""

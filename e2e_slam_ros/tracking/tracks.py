@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from e2e_slam_ros.tracking import rigid
-from e2e_slam_ros.tracking.absolute_pose import PoseEstimate, Sightings, find_pose, refine_pose
+from e2e_slam_ros.tracking.absolute_pose import (
+    STILL,
+    PoseEstimate,
+    Sightings,
+    find_pose,
+    refine_pose,
+)
 from e2e_slam_ros.tracking.corners import Image
 from e2e_slam_ros.tracking.depth_prior import DepthImage
 from e2e_slam_ros.tracking.edges import edge_normals, slide, whiteners
@@ -21,6 +27,8 @@ from e2e_slam_ros.tracking.rigid import Floats
 _TRUSTED = 0.6
 # A point on an edge farther along it from where the pose puts it has come off its edge.
 _MOST_SLID_PX = 8.0
+# Steps that move a pixel by half at most.
+_ROUGH = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +143,16 @@ def follow_tracks(
     finite = np.asarray(np.isfinite(ideal).all(1))
     arrived, ideal = arrived.chosen(finite), ideal[finite]
     known = landmarks.known(arrived.ids)
+    # Under a rolling shutter a second, exact pose follows with the turning that this one finds.
+    still = _ROUGH if view.lens.readout_s > 0.0 else STILL
     pose = pose_of_sightings(
-        landmarks, arrived.chosen(known), ideal[known], view, T_map_expected, fewest
+        landmarks,
+        arrived.chosen(known),
+        ideal[known],
+        view,
+        T_map_expected,
+        fewest,
+        still=still,
     )
     return Followed(arrived, known, pose)
 
@@ -149,6 +165,7 @@ def pose_of_sightings(
     T_map_expected: Floats,
     fewest: int,
     widest: float = 8.0,
+    still: float = STILL,
 ) -> PoseEstimate | None:
     """Return the pose that tracks with ``ideal`` pixels agree on; None with too few."""
     ids = tracks.ids
@@ -160,7 +177,7 @@ def pose_of_sightings(
     whitener = whiteners([(view.image, tracks.pixels, landmarks.edge[ids])])
     sightings = Sightings(landmarks.position[ids], ideal, inverse_depth, sigma, whitener)
     guess = rigid.inverse(T_map_expected)
-    pose = refine_pose(sightings, view.lens, guess, view.pixel_sigma, widest)
+    pose = refine_pose(sightings, view.lens, guess, view.pixel_sigma, widest, still)
     if pose.inliers.mean() > _TRUSTED:
         return pose
     other = find_pose(sightings, view.lens, view.pixel_sigma)

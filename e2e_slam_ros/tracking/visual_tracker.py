@@ -55,6 +55,7 @@ class VisualTracker:
     @property
     def map(self) -> LocalMap:
         """Keyframes and landmarks."""
+        self.finish()
         return self._front.map
 
     @property
@@ -92,6 +93,7 @@ class VisualTracker:
                 pose on where images cannot, and holds the adjustment.
         """
         with self._lock:
+            self._front.finish()
             if self._front.last is not None and frame.stamp_ns <= self._newest_ns:
                 return self._front.no_pose(frame, "its stamp is not after the last one")
             if self._front.map.keyframes and frame.camera != self._camera:
@@ -107,6 +109,14 @@ class VisualTracker:
             self._front.take_updates()
             return self._front.follow(frame, view, given)
 
+    def finish(self) -> None:
+        """Do what the last pose did not wait for: a new keyframe's corners and their depth.
+
+        Each other call does it first. It is for a caller that has time once the pose is out.
+        """
+        with self._lock:
+            self._front.finish()
+
     def adjust(self) -> bool:
         """Work on the oldest new keyframe; return whether there was one.
 
@@ -114,6 +124,7 @@ class VisualTracker:
         the newest moves it too.
         """
         with self._lock:
+            self._front.finish()
             back_end = self._front.back_end
             if not self._front.pending or back_end is None:
                 return False
@@ -123,6 +134,7 @@ class VisualTracker:
         if self._config.localize_only:
             rejoin_loaded(self._front, keyframe, back_end, self._lock)
         with self._lock:
+            self._front.finish()
             if back_end is self._front.back_end:
                 self._front.updates.append(update)
                 if self._config.localize_only and forget_temporary(self._front):
@@ -136,6 +148,7 @@ class VisualTracker:
             frame: the one that `track` was called with last; an older one is refused.
         """
         with self._lock:
+            self._front.finish()
             last = self._front.last
             if last is None or last.stamp_ns != frame.stamp_ns or self._front.lens is None:
                 return False
@@ -151,6 +164,7 @@ class VisualTracker:
     def give_depth(self, stamp_ns: int, depth: DepthImage) -> bool:
         """Store the depth of the tracking keyframe with a stamp; return whether there is one."""
         with self._lock:
+            self._front.finish()
             for keyframe in reversed(self._front.map.keyframes):
                 if keyframe.stamp_ns == stamp_ns:
                     self._front.give_depth(keyframe, depth)
@@ -164,6 +178,7 @@ class VisualTracker:
         """
         front = self._front
         with self._lock:
+            front.finish()
             if self._camera is None or front.lens is None or front.back_end is None:
                 return {}
             if self._config.localize_only:
@@ -196,6 +211,7 @@ class VisualTracker:
     def look(self, guess: PoseGuess | None = None) -> None:
         """Forget where the camera is and look for it in the map, first near a guess."""
         with self._lock:
+            self._front.finish()
             if self._front.map.keyframes:
                 self._newest_ns = 0
                 self._front.forget_pose()
@@ -212,11 +228,13 @@ class VisualTracker:
     def placed(self, keyframe: int, T_keyframe_camera: Floats) -> tuple[Floats, float]:
         """Return `pose_of`, and the metres of the map there per metre of when it was made."""
         with self._lock:
+            self._front.finish()
             return self._front.placed(keyframe, T_keyframe_camera)
 
     def sigma_of(self, keyframe: int) -> tuple[float, float]:
         """Return the standard deviations of a keyframe's position (m) and rotation (rad)."""
         with self._lock:
+            self._front.finish()
             return self._front.map.keyframes[keyframe].sigma
 
     def points(self) -> Floats:
@@ -228,7 +246,9 @@ class VisualTracker:
     @property
     def relative(self) -> tuple[int, Floats] | None:
         """The keyframe that the last frame was tracked against, and the pose relative to it."""
-        last = self._front.last
+        with self._lock:
+            self._front.finish()
+            last = self._front.last
         return None if last is None else (last.keyframe, last.T_keyframe_camera)
 
     @property

@@ -143,11 +143,13 @@ def test_an_error_in_the_thread_is_told_and_the_thread_goes_on(frames: list[Fram
     plain = replace(frames[0], T_map_camera=None)
     try:
         tracking.track(plain)
+        tracking.finish()
         wait_until(lambda: len(told) == 1)
         assert str(told[0]) == "no depth of this one"
         # A new map: its first keyframe is worked on by the same thread.
         tracking.reset()
         tracking.track(plain)
+        tracking.finish()
         wait_until(lambda: len(asked) == 2)
     finally:
         tracking.close()

@@ -59,7 +59,7 @@ def test_large_images_are_judged_as_small_ones_are() -> None:
         frames = [reader[index] for index in range(0, 8, 2)]
         agreement = ImageAgreement(limit_px=2.0)
         checks[width] = [agreement.observe(one, one.T_map_camera) for one in frames][-1]
-        assert not agreement.disagree and agreement._lens.camera.width < 1280
+        assert not agreement.disagree and agreement._lens.camera.width < 640
         assert verdict([replace(one, T_map_camera=np.eye(4)) for one in frames]).disagree
     small, large = checks.values()
     assert small is not None and large is not None and large.error_px < 0.5
@@ -83,6 +83,26 @@ def test_a_gap_in_time_and_another_camera_say_nothing(wall: np.ndarray) -> None:
     assert agreement.observe(late, np.eye(4)) is None
     other = replace(second, stamp_ns=late.stamp_ns + 1, camera=replace(late.camera, fx=300.0))
     assert agreement.observe(other, np.eye(4)) is None
+
+
+def test_a_frame_that_was_not_compared_is_the_last_one_all_the_same(wall: np.ndarray) -> None:
+    poses = walk(3)
+    first, second, third = (frame(wall, i, T) for i, T in enumerate(poses))
+    agreement, whole = ImageAgreement(limit_px=2.0), ImageAgreement(limit_px=2.0)
+    agreement.observe(first, poses[0])
+    agreement.skip(second, poses[1])
+    expected = [
+        whole.observe(one, T) for one, T in zip((first, second, third), poses, strict=True)
+    ]
+    assert agreement.observe(third, poses[2]) == expected[2]
+    # Another camera in between: two images of different cameras are never compared.
+    narrow = replace(second.camera, width=160)
+    other = replace(
+        second, image=second.image[:, :160], camera=narrow, stamp_ns=third.stamp_ns + 1
+    )
+    agreement.skip(other, poses[1])
+    back = replace(third, stamp_ns=other.stamp_ns + 1)
+    assert agreement.observe(back, poses[2]) is None
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.2])
