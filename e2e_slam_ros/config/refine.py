@@ -157,8 +157,8 @@ class ScaleConfig:
     )
     max_change: float = leaf(
         0.3,
-        "largest relative difference of a scale from motion from the median of the last nine; 0: "
-        "any",
+        "largest relative difference of a scale from motion from the usual one of the last "
+        "keyframes; 0: any",
         low=0.0,
         live=True,
     )

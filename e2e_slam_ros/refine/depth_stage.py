@@ -145,6 +145,9 @@ class DepthStage:
         cue = plan.cue(keyframe, views, self._typical_m(raw))
         refine_views = self._views(keyframe, raw, views, plan, map_points, cue)
         found = self._scale(refine_views, raw, plan)
+        if found.contradicted:
+            cue = DepthCue()
+            refine_views = replace(refine_views, labels=None)
         if found.scale is None and plan.traits.unit is DepthUnit.UNKNOWN:
             return only_a_view(keyframe, raw, found, config, plan.traits.shifted)
         metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
@@ -188,7 +191,11 @@ class DepthStage:
             metric: returned by a call.
             counted: count the refinement; false for a keyframe that is refined again.
         """
-        self._history, self._untold = metric.history, ()
+        history = metric.history
+        if not counted:
+            # Keyframes in a row contradict the usual scale, not keyframes that are refined again.
+            history = replace(history, refused=self._history.refused)
+        self._history, self._untold = history, ()
         if metric.outcome is not None:
             self._refiners.of(metric.config).keep(metric.outcome)
             if counted:

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.multiview.fill import fill
+from e2e_slam_ros.refine.label_errors import LabelErrors
 from e2e_slam_ros.refine.ratio_field import ratio_field
 from e2e_slam_ros.refine.views import SparseLabels
 
@@ -16,8 +17,9 @@ from e2e_slam_ros.refine.views import SparseLabels
 _CHANCE = 0.2
 # A chosen plane of this weight is a label.
 _LABEL = _CHANCE**2
-# Mean weight beyond chance of an image that counts as one independent label.
-_ONE_LABEL = 2e-4
+# Share of motion's own error that all labels have in common. Of the scales that this gives, 72 %
+# lie within one standard deviation and 97 % within two (docs/adaptation.md).
+_COMMON = 0.8
 # Mean weight beyond chance at which half the correction is believed.
 _HALF_BELIEVED = 0.002
 # Smoothing is at most this multiple of the mean weight beyond chance.
@@ -69,10 +71,12 @@ class MotionEvidence:
     def labels(self, height: int, width: int) -> SparseLabels:
         """Return the pixels that motion alone is sure of, at a keyframe's size."""
         sure = self.weight >= _LABEL
-        both = torch.cat([self.depth * sure, self.weight * sure], dim=1)
-        enlarged = functional.interpolate(both, (height, width), mode="nearest-exact")
-        independent = float((self._beyond_chance * sure).mean()) / _ONE_LABEL
-        return SparseLabels(enlarged[:, :1], enlarged[:, 1:], independent)
+        all_three = [self.depth * sure, self.weight * sure, self._beyond_chance * sure]
+        enlarged = functional.interpolate(
+            torch.cat(all_three, dim=1), (height, width), mode="nearest-exact"
+        )
+        depth, weight, evidence = enlarged.split(1, dim=1)
+        return SparseLabels(depth, weight, LabelErrors(evidence, _COMMON * self.own_error))
 
     @property
     def _beyond_chance(self) -> torch.Tensor:

@@ -7,7 +7,7 @@ import math
 import torch
 
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.geometry.masks import known
+from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.views import SparseLabels
 
@@ -15,9 +15,6 @@ from e2e_slam_ros.refine.views import SparseLabels
 _ROUNDS = 20
 # Residual of inverse depth under which L1 is treated as quadratic, relative to its median.
 _SOFT = 1e-3
-# Standard deviation of a scale from labels with errors: at best, and over the mean error of an
-# independent label. Found on rooms_000, frames 120-249, and rendered rooms with faint textures.
-_LEAST_SIGMA, _SURPRISE = 0.03, 3.0
 
 
 def weighted_median(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -58,7 +55,8 @@ def fit_scale(depth: torch.Tensor, labels: SparseLabels, min_points: int = 1) ->
     logarithm = weighted_median((there / here).log(), weight)
     scale = float(logarithm.exp())
     error = _error(scale * here, there, weight)
-    return Scale(scale, points=here.numel(), error=error, sigma=_sigma(labels, error))
+    sigma = _sigma(depth, labels, float(logarithm))
+    return Scale(scale, points=here.numel(), error=error, sigma=sigma)
 
 
 @torch.no_grad()
@@ -121,11 +119,13 @@ def _common(
     return depth[both], labels.depth[both], labels.weight[both]
 
 
-def _sigma(labels: SparseLabels, error: float) -> float:
-    """Return the standard deviation of the logarithm of a scale with this mean error."""
-    if labels.independent is None:
+def _sigma(depth: torch.Tensor, labels: SparseLabels, found: float) -> float:
+    """Return the standard deviation of the logarithm of a scale; 0 for exact labels."""
+    if labels.errors is None:
         return 0.0
-    return math.hypot(_LEAST_SIGMA, _SURPRISE * error / math.sqrt(labels.independent + 1e-3))
+    both = known(depth) & known(labels.depth)
+    ratio = (or_one(labels.depth, both) / or_one(depth, both)).log()
+    return labels.errors.scale_sigma(ratio, labels.weight * both, found)
 
 
 def _error(aligned: torch.Tensor, there: torch.Tensor, weight: torch.Tensor) -> float:

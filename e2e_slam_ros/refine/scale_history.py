@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from dataclasses import dataclass, replace
 
 from e2e_slam_ros.config.errors import DepthError
@@ -11,43 +10,57 @@ from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.scale_estimators import ScaleEstimator
 from e2e_slam_ros.refine.views import RefineViews
 
-# Scales that a new one is compared with, itself among them: five must agree on a change.
-_COMPARED = 9
-# Standard deviation of the logarithm of a keyframe's scale around the usual one, and around 1 for
-# the first scale of a network that roughly knows metres.
-_CHANGE, _ROUGHLY = 0.1, 0.3
+# Standard deviation of the logarithm of a keyframe's scale around the usual one, of the usual
+# one's change from keyframe to keyframe, and of the usual one around 1 before any scale is found,
+# for a network that roughly knows metres.
+_CHANGE, _DRIFT, _ROUGHLY = 0.12, 0.04, 0.3
+# The usual scale of such a network returns to 1 by this factor where nothing holds it, and is then
+# known to within this deviation. One that is farther off than the last number shows that poses and
+# network have different units, and stays.
+_RETURN, _METRIC, _OTHER_UNIT = 0.85, 0.12, 0.4
+# A scale farther from the usual one than so many standard deviations is refused, until so many
+# keyframes in a row say the same.
+_GROSS, _AGREED = 3.0, 3
 
 
 @dataclass(frozen=True)
 class ScaleHistory:
     """The scales of the last keyframes. Immutable: a new keyframe makes a new history.
 
+    The logarithm of the usual scale is a random walk, and a keyframe's scale scatters around it
+    (Kalman 1960). See also `passed`.
+
     Attributes:
         last: scale of the keyframe before; None: none is known.
-        logarithms: natural logarithms of the last factors found, the oldest first.
+        mean: natural logarithm of the usual factor; None: no factor was found.
+        variance: of ``mean``.
+        refused: logarithms of the last scales, the oldest first, that contradicted the usual one;
+            empty if the last one did not.
 
     Example:
         >>> history = ScaleHistory().with_found(Scale(2.0), max_change=0.3)
-        >>> history.last.factor, history.usual.factor
+        >>> history.last.factor, round(history.usual.factor, 6)
         (2.0, 2.0)
     """
 
     last: Scale | None = None
-    logarithms: tuple[float, ...] = ()
+    mean: float | None = None
+    variance: float = 0.0
+    refused: tuple[float, ...] = ()
 
     @staticmethod
     def starting_from(scale: Scale | None) -> ScaleHistory:
         """Return the history that knows one scale, or none."""
         if scale is None or scale.inverse:
             return ScaleHistory(scale)
-        return ScaleHistory(scale, (math.log(scale.factor),))
+        return ScaleHistory(scale, math.log(scale.factor), _CHANGE**2)
 
     @property
     def usual(self) -> Scale | None:
-        """The median of the last scales, for a keyframe without a scale of its own."""
-        if self.last is None or self.last.inverse or not self.logarithms:
+        """The usual scale, for a keyframe without a scale of its own."""
+        if self.last is None or self.last.inverse or self.mean is None:
             return self.last
-        return replace(self.last, factor=math.exp(statistics.median(self.logarithms)))
+        return replace(self.last, factor=math.exp(self.mean))
 
     def with_found(
         self, found: Scale, max_change: float = 0.0, roughly_metric: bool = False
@@ -56,33 +69,48 @@ class ScaleHistory:
 
         Few neighbours, a short baseline or a wall without texture give a scale that is far off. A
         new scale and the usual one are therefore averaged, each weighted by its inverse variance,
-        and the mean is limited. On recorded rooms the limit reduced the worst error of 118
-        keyframes from 64 % to 20 %, and the mean from 3.5 % to 3.0 %; the average reduced the
-        mean from 6 to 5 % in rendered rooms with faint textures.
+        and the mean is limited. A scale that contradicts the usual one is refused, and the
+        keyframe gets the usual one, until several keyframes in a row agree.
 
         Args:
             found: of the newest keyframe.
-            max_change: largest relative difference from the median; 0: any, and no average.
+            max_change: largest relative difference from the usual scale; 0: any, and no average.
             roughly_metric: the usual factor is 1 as long as no other is known.
         """
         most = math.log1p(max_change)
         if most == 0.0 or found.inverse:
-            return replace(self, last=found)
-        newest = self._averaged(math.log(found.factor), found.sigma, roughly_metric)
-        logarithms = (*self.logarithms, newest)[-_COMPARED:]
-        usual = statistics.median(logarithms)
-        held = min(max(logarithms[-1], usual - most), usual + most)
-        return ScaleHistory(replace(found, factor=math.exp(held)), logarithms)
+            return replace(self, last=found, refused=())
+        if self.mean is None and not roughly_metric:
+            return ScaleHistory(found, math.log(found.factor), _CHANGE**2 + found.sigma**2)
+        before = self.passed() if roughly_metric else self
+        mean, variance = (
+            (0.0, _ROUGHLY**2) if before.mean is None else (before.mean, before.variance)
+        )
+        apart, noise, agreed = math.log(found.factor) - mean, found.sigma**2, False
+        if self.mean is not None and apart**2 > _GROSS**2 * (variance + _CHANGE**2 + noise):
+            refused = (*self.refused, mean + apart)[-_AGREED:]
+            if not _agree(refused, mean, _GROSS * math.sqrt(2.0 * (_CHANGE**2 + noise))):
+                return replace(self, last=replace(found, factor=math.exp(mean)), refused=refused)
+            variance, agreed = _ROUGHLY**2, True
+        own = variance + _CHANGE**2
+        usual = mean + apart * variance / (own + noise)
+        newest = mean + apart * own / (own + noise)
+        middle = usual if agreed or self.mean is None else mean
+        held = min(max(newest, middle - most), middle + most)
+        left = variance * (1.0 - variance / (own + noise)) + _DRIFT**2
+        return ScaleHistory(replace(found, factor=math.exp(held)), usual, left)
 
-    def _averaged(self, found: float, sigma: float, roughly_metric: bool) -> float:
-        """Return the mean of a found logarithm and the usual one, by inverse variance."""
-        if self.logarithms:
-            usual, spread = statistics.median(self.logarithms[1 - _COMPARED :]), _CHANGE
-        elif roughly_metric:
-            usual, spread = 0.0, _ROUGHLY
-        else:
-            return found
-        return usual + (found - usual) * spread**2 / (spread**2 + sigma**2)
+    def passed(self) -> ScaleHistory:
+        """Return the history after a keyframe, for a network that roughly knows metres.
+
+        Its usual scale returns towards 1: a few wrong scales do not hold for long. This is an
+        Ornstein-Uhlenbeck process (Uhlenbeck and Ornstein 1930) in place of the random walk.
+        """
+        if self.mean is None or abs(self.mean) > _OTHER_UNIT:
+            return self
+        kept = _RETURN**2
+        variance = kept * self.variance + (1.0 - kept) * _METRIC**2
+        return replace(self, mean=_RETURN * self.mean, variance=variance)
 
     def followed(self, factor: float) -> ScaleHistory:
         """Return the history for a network whose depth became ``factor`` times as large."""
@@ -91,7 +119,16 @@ class ScaleHistory:
         if last is not None:
             changed = last.factor * factor if last.inverse else last.factor / factor
             last = replace(last, factor=changed)
-        return ScaleHistory(last, tuple(value - moved for value in self.logarithms))
+        mean = None if self.mean is None else self.mean - moved
+        return replace(
+            self, last=last, mean=mean, refused=tuple(value - moved for value in self.refused)
+        )
+
+
+def _agree(refused: tuple[float, ...], usual: float, reach: float) -> bool:
+    """Return whether several scales lie together on one side of the usual one."""
+    one_side = max(refused) < usual or min(refused) > usual
+    return len(refused) == _AGREED and one_side and max(refused) - min(refused) < reach
 
 
 @dataclass(frozen=True)
@@ -103,6 +140,7 @@ class FoundScale:
         words: the origin of the metres, for `DepthEstimate.scale_source`.
         history: including this keyframe.
         notice: the reason that this keyframe has no scale of its own; or None.
+        contradicted: its labels contradict the scales of the last keyframes: they are not used.
 
     Example:
         >>> history = ScaleHistory().with_found(Scale(2.0))
@@ -115,6 +153,7 @@ class FoundScale:
     words: str
     history: ScaleHistory
     notice: str | None = None
+    contradicted: bool = False
 
 
 def find_scale(
@@ -140,9 +179,19 @@ def find_scale(
     try:
         found = estimator.fit(views, history.last)
     except DepthError as error:
+        if roughly_metric and max_change > 0.0:
+            history = history.passed()
         usual = history.usual
         if usual is None:
             return FoundScale(None, unit, history, str(error))
         return FoundScale(usual, f"{estimator.words} (of earlier keyframes)", history, str(error))
-    history = history.with_found(found, max_change, roughly_metric)
-    return FoundScale(history.last, estimator.words, history)
+    after = history.with_found(found, max_change, roughly_metric)
+    if not after.refused:
+        return FoundScale(after.last, estimator.words, after)
+    usual = after.usual or Scale()
+    notice = (
+        f"its scale of {found.factor:.2f} contradicts the scale of the keyframes before, "
+        f"{usual.factor:.2f}, which is used"
+    )
+    words = f"{estimator.words} (of earlier keyframes)"
+    return FoundScale(usual, words, after, notice, contradicted=True)

@@ -11,6 +11,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.resize import resize_depth
 from e2e_slam_ros.geometry.se3 import inverse
+from e2e_slam_ros.refine.label_errors import LabelErrors
 from e2e_slam_ros.refine.scale import Scale
 
 
@@ -21,7 +22,7 @@ class SparseLabels:
     Attributes:
         depth: (1, 1, H, W) metres, 0 = unknown.
         weight: (1, 1, H, W) >= 0, the confidence.
-        independent: number of labels with independent errors; None: they count as exact.
+        errors: what is known of their errors; None: they count as exact.
 
     Example:
         >>> depth = torch.tensor([[[[0.0, 2.0]]]])
@@ -31,7 +32,7 @@ class SparseLabels:
 
     depth: torch.Tensor
     weight: torch.Tensor
-    independent: float | None = None
+    errors: LabelErrors | None = None
 
 
 @dataclass(frozen=True, eq=False)

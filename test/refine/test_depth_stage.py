@@ -90,7 +90,7 @@ def test_too_few_labels_leave_the_last_scale_and_say_so() -> None:
     # Without the depth of other keyframes: a black image has no evidence of its own.
     staged.configure(**{"refine.motion.earlier": 0.0})
     metric = staged.step(black)
-    assert error(metric.estimate.depth) < 0.03
+    assert error(metric.estimate.depth) < 0.06  # the network alone: 0.15
     assert metric.estimate.scale_source == "motion (of earlier keyframes)"
     assert "labels" in metric.notices[0]
     fresh = said(2.3)
@@ -108,7 +108,7 @@ def test_one_scale_that_is_far_off_is_held_back_and_a_lasting_change_is_not() ->
     T = wrong.T_map_camera.clone()
     T[0, 3] += 0.1  # The pose says twice the way: twice as far.
     metric = staged.step(replace(wrong, T_map_camera=T))
-    assert 1.05 < float(metric.estimate.depth.median()) / WALL_M < 1.13
+    assert 1.05 < float(metric.estimate.depth.median()) / WALL_M < 1.17
     staged.memory.clear()
     source.depth = torch.full(SHAPE, 4.0)
     errors = [error(staged.step(keyframe(0.1 * i, i)).estimate.depth) for i in range(5, 13)]

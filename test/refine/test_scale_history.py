@@ -24,17 +24,32 @@ def last(history: ScaleHistory) -> float:
     return history.last.factor
 
 
-def test_the_usual_scale_is_the_median() -> None:
-    usual = after(2.0, 2.0, 2.5).usual
-    assert usual is not None and usual.factor == pytest.approx(2.0)
+def test_the_usual_scale_follows_the_last_ones() -> None:
+    usual = after(*[2.0] * 5, 2.2).usual
+    assert usual is not None and 2.0 < usual.factor < 2.15
     assert ScaleHistory().usual is None
 
 
-def test_an_outlier_is_held_and_a_lasting_change_is_not() -> None:
+def test_a_gross_outlier_is_refused_and_a_lasting_change_is_not() -> None:
     history = after(*[2.0] * 5)
-    assert last(history.with_found(Scale(8.0), LIMIT)) == pytest.approx(2.0 * 1.3)
-    assert last(history.with_found(Scale(0.5), LIMIT)) == pytest.approx(2.0 / 1.3)
-    assert last(after(*[2.0] * 4, *[8.0] * 5)) == pytest.approx(8.0)
+    for factor in (8.0, 0.5):
+        refused = history.with_found(Scale(factor), LIMIT)
+        assert last(refused) == pytest.approx(2.0)
+        assert refused.refused == (pytest.approx(math.log(factor)),)
+        assert refused.with_found(Scale(2.0), LIMIT).refused == ()
+    assert last(after(*[2.0] * 5, 8.0, 8.0)) == pytest.approx(2.0)
+    assert last(after(*[2.0] * 5, *[8.0] * 3)) == pytest.approx(8.0, rel=0.1)
+    assert last(after(*[2.0] * 5, *[8.0] * 6)) == pytest.approx(8.0, rel=0.01)
+
+
+def test_outliers_that_contradict_each_other_stay_refused() -> None:
+    assert last(after(*[2.0] * 5, 8.0, 0.5, 9.0, 0.4, 30.0)) == pytest.approx(2.0)
+
+
+def test_an_outlier_with_a_large_deviation_is_averaged_not_refused() -> None:
+    history = after(*[2.0] * 5).with_found(Scale(8.0, sigma=1.0), LIMIT)
+    assert history.refused == ()
+    assert 2.0 < last(history) < 2.1
 
 
 def test_without_a_limit_the_newest_scale_holds() -> None:
@@ -53,7 +68,7 @@ def test_a_history_is_a_value() -> None:
     history = after(2.0)
     history.with_found(Scale(4.0), LIMIT)
     assert history == after(2.0)
-    assert ScaleHistory.starting_from(Scale(2.0)).logarithms == (math.log(2.0),)
+    assert ScaleHistory.starting_from(Scale(2.0)).mean == math.log(2.0)
     assert ScaleHistory.starting_from(None) == ScaleHistory()
 
 
@@ -63,7 +78,7 @@ def test_an_uncertain_scale_moves_the_usual_one_by_its_share() -> None:
     even = last(history.with_found(Scale(2.2, sigma=0.1), LIMIT))
     vague = last(history.with_found(Scale(2.2, sigma=2.0), LIMIT))
     assert sure == pytest.approx(2.2, rel=1e-3)
-    assert even == pytest.approx(2.0 * math.sqrt(1.1), rel=1e-3)
+    assert 2.08 < even < 2.15
     assert vague == pytest.approx(2.0, rel=1e-3)
 
 
@@ -71,4 +86,18 @@ def test_a_first_scale_is_held_near_one_only_where_the_network_roughly_knows_met
     vague = Scale(2.0, sigma=0.3)
     assert last(ScaleHistory().with_found(vague, LIMIT)) == 2.0
     rough = ScaleHistory().with_found(vague, LIMIT, roughly_metric=True)
-    assert last(rough) == pytest.approx(math.sqrt(2.0), rel=1e-6)
+    assert last(rough) == pytest.approx(math.sqrt(2.0), rel=0.05)
+
+
+def test_the_usual_scale_of_a_metric_network_returns_to_one() -> None:
+    history = ScaleHistory().with_found(Scale(1.2), LIMIT, roughly_metric=True)
+    for _ in range(10):
+        history = history.passed()
+    assert history.usual is not None and 1.0 < history.usual.factor < 1.05
+
+
+def test_poses_in_another_unit_than_metres_keep_their_scale() -> None:
+    history = ScaleHistory.starting_from(Scale(3.0))
+    for _ in range(10):
+        history = history.passed()
+    assert history.usual is not None and history.usual.factor == pytest.approx(3.0)
