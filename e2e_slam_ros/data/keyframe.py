@@ -81,6 +81,8 @@ class RawDepth:
         source: name of the depth source: "sensor", "motion_stereo" or "network".
         unit: the origin of its unit, in words ("sensor", "motion", "network (learned metric
             scale)").
+        sigma: (1, 1, H, W) float32 > 0, relative standard deviation of depth (that of its natural
+            logarithm) as the source states it; None: it states none.
 
     Example:
         >>> RawDepth(torch.ones(1, 1, 6, 8), None, "sensor", "sensor").unit
@@ -91,6 +93,7 @@ class RawDepth:
     confidence: torch.Tensor | None
     source: str
     unit: str
+    sigma: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,8 @@ class DepthEstimate:
         confidence: (1, 1, H, W) float32 in [0, 1]; None: all pixels alike.
         source: name of the depth source.
         scale_source: the origin of the metres, in words ("sensor", "motion", "fixed factor").
+        sigma: (1, 1, H, W) float32 > 0, relative standard deviation of ``depth`` (that of its
+            natural logarithm), compared with truth in docs/adaptation.md; None: unknown.
 
     Example:
         >>> estimate = DepthEstimate(torch.ones(1, 1, 6, 8), None, "network", "fixed factor")
@@ -113,6 +118,7 @@ class DepthEstimate:
     confidence: torch.Tensor | None
     source: str
     scale_source: str
+    sigma: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)

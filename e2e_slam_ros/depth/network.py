@@ -83,7 +83,8 @@ class NetworkDepth:
         confidence = None
         if self._config.network.confidence and answer.log_uncertainty is not None:
             confidence = confidence_of(answer.log_uncertainty)
-        return RawDepth(answer.depth, confidence, self.traits.name, self._unit)
+        sigma = None if answer.log_uncertainty is None else answer.log_uncertainty.exp()
+        return RawDepth(answer.depth, confidence, self.traits.name, self._unit, sigma)
 
     def predict(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
         """Return only the depth of `answer`, (B, 1, H, W). Gradients flow through it."""

@@ -9,6 +9,7 @@ from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
+from e2e_slam_ros.geometry.masks import known, or_one
 
 
 class SensorDepth:
@@ -49,4 +50,8 @@ class SensorDepth:
                 f"{expected}, the image's size",
                 "register the depth to the colour camera",
             )
-        return RawDepth(depth.float(), None, self.traits.name, "sensor")
+        depth = depth.float()
+        noise = self._config.sensor
+        constant = noise.sigma_m / or_one(depth, known(depth))
+        sigma = torch.hypot(torch.full_like(depth, noise.sigma), constant)
+        return RawDepth(depth, None, self.traits.name, "sensor", sigma)

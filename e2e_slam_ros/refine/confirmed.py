@@ -9,13 +9,20 @@ import torch
 from e2e_slam_ros.config.support import SupportConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.data.keyframes import KeyframeViews
-from e2e_slam_ros.refine.depth_support import FEWEST, depth_support, reduced
+from e2e_slam_ros.refine.depth_support import (
+    FEWEST,
+    depth_support,
+    reduced,
+    unchecked_sigma_factor,
+)
 
 
 def confirmed(
     keyframe: Keyframe, estimate: DepthEstimate, views: KeyframeViews, config: SupportConfig
 ) -> DepthEstimate:
     """Return the same depth; its confidence is 0 where it must not be mapped.
+
+    Its standard deviation is smaller where other keyframes agree, and larger where none does.
 
     The depth itself stays whole: later keyframes compare theirs with it, and may confirm it.
 
@@ -48,15 +55,22 @@ def confirmed(
     """
     if not config.enabled:
         return estimate
+    unchecked = _with_sigma(estimate, unchecked_sigma_factor())
     others = views.with_depth(keyframe, config.keyframes)
     if len(others) < FEWEST:
         # A map has to begin somewhere. These keyframes are judged when they are looked back at.
-        return estimate
+        return unchecked
     support = depth_support(keyframe, estimate.depth, others, config)
     if support is None:
-        return estimate
+        return unchecked
     is_last = all(other.keyframe.index < keyframe.index for other in others)
     kept = support.kept(config, is_last)
     confidence = torch.where(kept, support.confidence, torch.zeros_like(support.confidence))
     size = (estimate.depth.shape[-2], estimate.depth.shape[-1])
-    return replace(estimate, confidence=reduced(confidence, size))
+    sure = replace(estimate, confidence=reduced(confidence, size))
+    return _with_sigma(sure, reduced(support.sigma_factor, size))
+
+
+def _with_sigma(estimate: DepthEstimate, factor: torch.Tensor | float) -> DepthEstimate:
+    """Return the estimate with its standard deviation multiplied, if it has one."""
+    return estimate if estimate.sigma is None else replace(estimate, sigma=estimate.sigma * factor)

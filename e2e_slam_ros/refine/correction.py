@@ -9,6 +9,7 @@ import torch
 
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.depth.gate import gate_depth
+from e2e_slam_ros.refine.depth_sigma import corrected_sigma
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
 
 
@@ -20,6 +21,8 @@ class CorrectedDepth:
         depth: (1, 1, H, W) metres, 0 = invalid.
         confidence: (1, 1, H, W) in [0, 1]; None: the source's confidence stays valid.
         motion_weight: (1, 1, H, W) >= 0, support of ``depth`` by known motion; or None.
+        sigma: (1, 1, H, W), relative standard deviation of ``depth``; None: motion tells none.
+        surprise: see `SigmaFactor.seen`.
 
     Example:
         >>> CorrectedDepth(torch.ones(1, 1, 2, 2)).motion_weight is None
@@ -29,17 +32,26 @@ class CorrectedDepth:
     depth: torch.Tensor
     confidence: torch.Tensor | None = None
     motion_weight: torch.Tensor | None = None
+    sigma: torch.Tensor | None = None
+    surprise: float | None = None
 
 
 class Correction(Protocol):
     """Corrects metric depth by the sweep over a keyframe's neighbours, and gates it."""
 
-    def correct(self, metric: torch.Tensor, sweep: MotionSweep | None) -> CorrectedDepth:
+    def correct(
+        self,
+        metric: torch.Tensor,
+        sweep: MotionSweep | None,
+        stated: torch.Tensor | None = None,
+    ) -> CorrectedDepth:
         """Return the corrected depth within range.
 
         Args:
             metric: (1, 1, H, W) metres of any range, 0 = unknown.
             sweep: over the neighbours; None: they show no parallax.
+            stated: (1, 1, H, W), relative standard deviation that the depth source states; None:
+                none.
         """
         ...
 
@@ -56,7 +68,12 @@ class RangeGate:
 
     depth: DepthConfig
 
-    def correct(self, metric: torch.Tensor, sweep: MotionSweep | None) -> CorrectedDepth:
+    def correct(
+        self,
+        metric: torch.Tensor,
+        sweep: MotionSweep | None,
+        stated: torch.Tensor | None = None,
+    ) -> CorrectedDepth:
         """Return the depth within range."""
         return CorrectedDepth(gate_depth(metric, self.depth))
 
@@ -75,7 +92,12 @@ class MotionCorrection:
 
     depth: DepthConfig
 
-    def correct(self, metric: torch.Tensor, sweep: MotionSweep | None) -> CorrectedDepth:
+    def correct(
+        self,
+        metric: torch.Tensor,
+        sweep: MotionSweep | None,
+        stated: torch.Tensor | None = None,
+    ) -> CorrectedDepth:
         """Return the corrected depth within range. Without a sweep the depth is only gated."""
         gated = CorrectedDepth(gate_depth(metric, self.depth))
         if sweep is None:
@@ -86,4 +108,5 @@ class MotionCorrection:
         if not bool((depth > 0).any()):
             return gated
         weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])
-        return CorrectedDepth(depth, confidence, weight)
+        sigma, surprise = corrected_sigma(metric, evidence, stated)
+        return CorrectedDepth(depth, confidence, weight, sigma, surprise)

@@ -20,6 +20,7 @@ from e2e_slam_ros.refine.confirmed import confirmed
 from e2e_slam_ros.refine.correction import RangeGate
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_plan import DepthPlan
+from e2e_slam_ros.refine.depth_sigma import SigmaFactor, predicted_sigma
 from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
 from e2e_slam_ros.refine.motion_cue import DepthCue
 from e2e_slam_ros.refine.refiner import check_strategy, network_notices, sized_as_predicted
@@ -67,7 +68,7 @@ class DepthStage:
 
     def __init__(self, config: Config, source: DepthSource, device: torch.device) -> None:
         self._depth, self._source = config.depth, source
-        self._history = ScaleHistory()
+        self._history, self._factor = ScaleHistory(), SigmaFactor()
         self._refiners = Refiners(config.depth, source.network, device)
         self._untold = network_notices(config.refine, source.network)
         self.counts = RefinementCounts()
@@ -130,6 +131,9 @@ class DepthStage:
         if not plan.corrects:
             return metric
         estimate = confirmed(keyframe, metric.estimate, views, config.support)
+        if metric.motion_weight is None:
+            # What others say of depth that nothing corrected is mostly their scale.
+            estimate = replace(estimate, sigma=metric.estimate.sigma)
         return replace(metric, estimate=estimate)
 
     def _metric(
@@ -149,11 +153,16 @@ class DepthStage:
             cue = DepthCue()
             refine_views = replace(refine_views, labels=None)
         if found.scale is None and plan.traits.unit is DepthUnit.UNKNOWN:
-            return only_a_view(keyframe, raw, found, config, plan.traits.shifted)
+            view = only_a_view(keyframe, raw, found, config, plan.traits.shifted)
+            return replace(view, sigma_factor=self._factor)
         metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
-        corrected = plan.correction.correct(metric, cue.sweep)
+        corrected = plan.correction.correct(metric, cue.sweep, raw.sigma)
+        factor = self._factor.seen(corrected.surprise)
+        sigma = corrected.sigma
+        if sigma is None and plan.traits.has_network:
+            sigma = predicted_sigma(metric, raw.sigma, factor.value)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
-        unrefined = DepthEstimate(corrected.depth, confidence, raw.source, found.words)
+        unrefined = DepthEstimate(corrected.depth, confidence, raw.source, found.words, sigma)
         self._require(unrefined, keyframe)
         # A first keyframe has no neighbours: nothing to report.
         told = found.notice is not None and bool(refine_views.sources)
@@ -167,16 +176,29 @@ class DepthStage:
             notices=(str(found.notice),) if told else (),
             history=found.history,
             config=config,
+            sigma_factor=factor,
         )
         return self._refined(result, raw, refine_views, plan, cue)
 
     def _as_given(self, keyframe: Keyframe, raw: RawDepth, config: RefineConfig) -> MetricDepth:
         """Return depth that only the range gate has changed: neither scaled nor refined."""
         gated = RangeGate(self._depth).correct(raw.depth, None).depth
-        estimate = DepthEstimate(gated, raw.confidence, raw.source, raw.unit)
+        sigma = raw.sigma
+        if self._source.traits.has_network:
+            sigma = predicted_sigma(gated, raw.sigma, self._factor.value)
+        estimate = DepthEstimate(gated, raw.confidence, raw.source, raw.unit, sigma)
         self._require(estimate, keyframe)
         return MetricDepth(
-            keyframe, estimate, estimate, None, None, None, (), self._history, config
+            keyframe=keyframe,
+            unrefined=estimate,
+            estimate=estimate,
+            motion_weight=None,
+            scale=None,
+            outcome=None,
+            notices=(),
+            history=self._history,
+            config=config,
+            sigma_factor=self._factor,
         )
 
     def _require(self, estimate: DepthEstimate, keyframe: Keyframe) -> None:
@@ -196,6 +218,7 @@ class DepthStage:
             # Keyframes in a row contradict the usual scale, not keyframes that are refined again.
             history = replace(history, refused=self._history.refused)
         self._history, self._untold = history, ()
+        self._factor = metric.sigma_factor
         if metric.outcome is not None:
             self._refiners.of(metric.config).keep(metric.outcome)
             if counted:
@@ -212,7 +235,7 @@ class DepthStage:
     def forget_learned(self) -> None:
         """Go back to the first weights; forget scales and counts."""
         self._refiners.reset()
-        self._history = ScaleHistory()
+        self._history, self._factor = ScaleHistory(), SigmaFactor()
         self.counts = RefinementCounts()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -298,7 +321,7 @@ class DepthStage:
         if refiner.changes_source:
             ratio = _median_ratio(outcome.depth, anchor(raw.depth))
             result = replace(result, history=result.history.followed(ratio))
-            corrected = plan.correction.correct(outcome.depth, cue.sweep)
+            corrected = plan.correction.correct(outcome.depth, cue.sweep, raw.sigma)
         else:
             corrected = RangeGate(self._depth).correct(outcome.depth, None)
         if not bool((corrected.depth > 0).any()):
@@ -306,6 +329,8 @@ class DepthStage:
         estimate = replace(result.unrefined, depth=corrected.depth)
         if corrected.confidence is not None:
             estimate = replace(estimate, confidence=corrected.confidence)
+        if corrected.sigma is not None:
+            estimate = replace(estimate, sigma=corrected.sigma)
         weight = corrected.motion_weight
         weight = result.motion_weight if weight is None else weight
         return replace(result, estimate=estimate, motion_weight=weight)

@@ -28,6 +28,9 @@ _CLEARLY = 1.1
 # A depth is the more precise the nearer it is; nearer than this it makes no difference, metres.
 _NEAREST_M = 0.3
 _LEAST_Z_M = 0.1
+# Errors fall with the share of the keyframes that agree, to this power, and are larger where fewer
+# than two see the pixel; fitted with the constants of `refine/depth_sigma.py`.
+_AGREEMENT, _UNCHECKED = 0.37, 1.55
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +60,12 @@ class DepthSupport:
         """Share of the keyframes that confirm a pixel, in (0, 1]; 0.5 if none sees it."""
         return _share(self.confirmed, self.seen)
 
+    @property
+    def sigma_factor(self) -> torch.Tensor:
+        """How much other keyframes change the standard deviation of the depth, > 0."""
+        few = torch.where(self.seen < FEWEST, _UNCHECKED, 1.0)
+        return few * self.confidence.pow(-_AGREEMENT)
+
     def kept(self, config: SupportConfig, is_last: bool) -> torch.Tensor:
         """Return the pixels to map, bool.
 
@@ -67,6 +76,11 @@ class DepthSupport:
         few = self.seen < FEWEST
         enough = self.confirmed >= config.min_share * self.seen
         return torch.where(few, torch.full_like(few, not is_last), enough) & ~self.beaten
+
+
+def unchecked_sigma_factor() -> float:
+    """Return `DepthSupport.sigma_factor` where no other keyframe was compared."""
+    return float(_UNCHECKED * 0.5**-_AGREEMENT)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import MappedKeyframe
+from e2e_slam_ros.refine.depth_sigma import SigmaFactor
 from e2e_slam_ros.refine.result import RefineOutcome
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.scale_history import FoundScale, ScaleHistory
@@ -28,6 +29,7 @@ class MetricDepth:
         notices: sentences for the user.
         history: scales including this keyframe's, for `DepthStage.keep`.
         config: of the refinement, as it was for this keyframe.
+        sigma_factor: including this keyframe, for `DepthStage.keep`.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -51,6 +53,7 @@ class MetricDepth:
     notices: tuple[str, ...]
     history: ScaleHistory
     config: RefineConfig
+    sigma_factor: SigmaFactor = SigmaFactor()
 
     def remembered(self, raw: RawDepth, between: tuple[Keyframe, ...]) -> MappedKeyframe:
         """Return the entry for the memory of keyframes."""

@@ -71,7 +71,7 @@ class MotionEvidence:
     def labels(self, height: int, width: int) -> SparseLabels:
         """Return the pixels that motion alone is sure of, at a keyframe's size."""
         sure = self.weight >= _LABEL
-        all_three = [self.depth * sure, self.weight * sure, self._beyond_chance * sure]
+        all_three = [self.depth * sure, self.weight * sure, self.beyond_chance * sure]
         enlarged = functional.interpolate(
             torch.cat(all_three, dim=1), (height, width), mode="nearest-exact"
         )
@@ -79,7 +79,8 @@ class MotionEvidence:
         return SparseLabels(depth, weight, LabelErrors(evidence, _COMMON * self.own_error))
 
     @property
-    def _beyond_chance(self) -> torch.Tensor:
+    def beyond_chance(self) -> torch.Tensor:
+        """The part of the weight that chance does not explain, (1, 1, h, w)."""
         return self.weight if self.by_chance is None else self.weight - self.by_chance
 
     def weight_at(self, height: int, width: int) -> torch.Tensor:
@@ -121,7 +122,7 @@ class MotionEvidence:
         small = resized(depth.reciprocal(), size).reciprocal()
         ratio = (self.depth / small).log().clamp(-_MOST, _MOST)
         # Planes that agree no better than by chance are noise, however many there are.
-        beyond = self._beyond_chance
+        beyond = self.beyond_chance
         believed = beyond.mean()
         smoothing = (_SMOOTHEST * believed + 1e-6).clamp_max(self.smoothing)
         field, _ = fill(ratio, beyond + smoothing)

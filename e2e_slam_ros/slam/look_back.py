@@ -75,6 +75,8 @@ class LookBack:
         if item is None or item.estimate is None or not refine.support.enabled:
             return
         estimate = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
+        # The agreement of others is in the standard deviation already.
+        estimate = replace(estimate, sigma=item.estimate.sigma)
         self._surfels.revise(*self._view(item.keyframe, estimate))
         self._keyframes.revise(replace(item, estimate=estimate))
 

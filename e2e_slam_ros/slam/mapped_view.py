@@ -48,9 +48,10 @@ class MappedView:
             return keyframe, estimate
         size = (camera.height, camera.width)
         image = functional.interpolate(keyframe.image, size, mode="area")
-        confidence = estimate.confidence
+        confidence, sigma = estimate.confidence, estimate.sigma
         return replace(keyframe, image=image, camera=camera, sensor_depth=None), replace(
             estimate,
             depth=reduced(estimate.depth, size),
             confidence=None if confidence is None else reduced(confidence, size),
+            sigma=None if sigma is None else reduced(sigma, size),
         )

@@ -27,6 +27,7 @@ from e2e_slam_ros.evaluation.run.measured_views import (
     quality_of_map,
 )
 from e2e_slam_ros.evaluation.run.pose_residuals import PoseResiduals, PoseVerdict
+from e2e_slam_ros.evaluation.run.sigma_ratio import sigma_ratio
 from e2e_slam_ros.evaluation.run.summary import (
     KeyframeRecord,
     KeyframeSample,
@@ -239,11 +240,14 @@ class RunRecorder(RunObserver):
         """Replace the figures of an earlier keyframe by those of its new depth."""
         truth = self._true_depth(revision.keyframe, revision.estimate)
         depth = self._metrics(revision.estimate, truth)
+        ratio = self._sigma_ratio(revision.estimate, truth)
         with self._lock:
             self._revised += 1
             for place in range(len(self._records) - 1, -1, -1):
                 if self._records[place].index == revision.keyframe.index:
-                    self._records[place] = replace(self._records[place], depth=depth)
+                    self._records[place] = replace(
+                        self._records[place], depth=depth, sigma_ratio=ratio
+                    )
                     return
 
     def _pose_source(self) -> str:
@@ -292,6 +296,7 @@ class RunRecorder(RunObserver):
             scale=None if result.scale is None else result.scale.factor,
             loss_first=None if result.outcome is None else result.outcome.first_total,
             loss_last=None if result.outcome is None else result.outcome.best_total,
+            sigma_ratio=self._sigma_ratio(result.estimate, truth),
         )
 
     def _metrics(self, estimate: DepthEstimate, truth: torch.Tensor | None) -> DepthMetrics | None:
@@ -299,6 +304,13 @@ class RunRecorder(RunObserver):
             return None
         limits = self._config.depth
         return depth_metrics(estimate.depth[0, 0], truth, limits.min_m, limits.max_m)
+
+    def _sigma_ratio(self, estimate: DepthEstimate, truth: torch.Tensor | None) -> float | None:
+        """Return how much larger errors are than stated; None for depth that is the truth."""
+        if truth is None or is_measured(estimate.source):
+            return None
+        limits = self._config.depth
+        return sigma_ratio(estimate, truth, limits.min_m, limits.max_m)
 
     def _trajectory(
         self, stamps: list[int], poses: list[npt.NDArray[np.float64] | None]

@@ -14,6 +14,7 @@ from e2e_slam_ros.config.pose import TRACKED_SOURCES
 from e2e_slam_ros.evaluation.depth.metrics import DepthMetrics
 from e2e_slam_ros.evaluation.run.map_fit import MapMetrics
 from e2e_slam_ros.evaluation.run.map_quality import MapQuality
+from e2e_slam_ros.evaluation.run.sigma_ratio import mean_ratio
 from e2e_slam_ros.evaluation.run.tracking_history import TrackingHistory
 from e2e_slam_ros.evaluation.trajectory.errors import TrajectoryMetrics
 from e2e_slam_ros.geometry.camera import PinholeCamera
@@ -56,6 +57,8 @@ class KeyframeRecord:
         scale: factor from the depth source's unit to metres; None where none was found.
         loss_first, loss_last: total loss before and after its refinement; None where there was
             none.
+        sigma_ratio: errors of the fused depth over its stated standard deviation, at the quantile
+            that is 1 for right ones; None without truth or stated deviations.
 
     >>> record = KeyframeRecord(0, 4, 10**9, "first", np.eye(4), None, None, 90, 0, 0, 90)
     >>> record.loss_first is None
@@ -76,6 +79,7 @@ class KeyframeRecord:
     scale: float | None = None
     loss_first: float | None = None
     loss_last: float | None = None
+    sigma_ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -283,6 +287,7 @@ class RunSummary:
                 "pose_scale": self._pose_scale(),
                 "depth": _fields(self.depth, DepthMetrics),
                 "depth_unrefined": _fields(self.depth_unrefined, DepthMetrics),
+                "depth_sigma_ratio": mean_ratio(r.sigma_ratio for r in self.records),
                 "trajectory": {
                     **_fields(self.trajectory_metrics, TrajectoryMetrics, but="pairs"),
                     "alignment": "se3",
