@@ -9,7 +9,7 @@ import torch
 
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.depth.gate import gate_depth
-from e2e_slam_ros.refine.depth_sigma import corrected_sigma
+from e2e_slam_ros.refine.depth_sigma import NetworkErrors, corrected_sigma
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
 
 
@@ -43,15 +43,14 @@ class Correction(Protocol):
         self,
         metric: torch.Tensor,
         sweep: MotionSweep | None,
-        stated: torch.Tensor | None = None,
+        network: NetworkErrors | None = None,
     ) -> CorrectedDepth:
         """Return the corrected depth within range.
 
         Args:
             metric: (1, 1, H, W) metres of any range, 0 = unknown.
             sweep: over the neighbours; None: they show no parallax.
-            stated: (1, 1, H, W), relative standard deviation that the depth source states; None:
-                none.
+            network: what is known of the errors of ``metric``; None: nothing.
         """
         ...
 
@@ -72,7 +71,7 @@ class RangeGate:
         self,
         metric: torch.Tensor,
         sweep: MotionSweep | None,
-        stated: torch.Tensor | None = None,
+        network: NetworkErrors | None = None,
     ) -> CorrectedDepth:
         """Return the depth within range."""
         return CorrectedDepth(gate_depth(metric, self.depth))
@@ -96,17 +95,18 @@ class MotionCorrection:
         self,
         metric: torch.Tensor,
         sweep: MotionSweep | None,
-        stated: torch.Tensor | None = None,
+        network: NetworkErrors | None = None,
     ) -> CorrectedDepth:
         """Return the corrected depth within range. Without a sweep the depth is only gated."""
         gated = CorrectedDepth(gate_depth(metric, self.depth))
         if sweep is None:
             return gated
         evidence = sweep.given(metric)
-        depth, confidence = evidence.complete(metric)
+        network = network or NetworkErrors()
+        depth, confidence = evidence.complete(metric, network.sigma(metric))
         depth = gate_depth(sweep.sharpened(depth), self.depth)
         if not bool((depth > 0).any()):
             return gated
         weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])
-        sigma, surprise = corrected_sigma(metric, evidence, stated)
+        sigma, surprise = corrected_sigma(metric, evidence, network.stated)
         return CorrectedDepth(depth, confidence, weight, sigma, surprise)

@@ -65,18 +65,31 @@ class SigmaFactor:
         return replace(self, logarithm=_MEMORY * self.logarithm + share * math.log(newest))
 
 
-def predicted_sigma(
-    depth: torch.Tensor, stated: torch.Tensor | None, factor: float
-) -> torch.Tensor:
-    """Return the relative standard deviation of a network's depth, scaled as usual.
+@dataclass(frozen=True, eq=False)
+class NetworkErrors:
+    """What is known of the errors of a network's depth.
 
-    Args:
-        depth: (1, 1, H, W).
-        stated: (1, 1, H, W), what the network states; None: nothing.
-        factor: see `SigmaFactor`.
+    Attributes:
+        stated: (1, 1, H, W), the relative standard deviation that the network states; None: none.
+        factor: by how much more it errs.
+
+    Example:
+        >>> NetworkErrors(torch.full((1, 1, 1, 1), 0.1)).sigma(torch.ones(1, 1, 1, 1))
+        tensor([[[[0.1750]]]])
     """
-    said = torch.full_like(depth, _UNSAID) if stated is None else stated
-    return torch.hypot(factor * said, torch.full_like(said, _SCALE))
+
+    stated: torch.Tensor | None = None
+    factor: SigmaFactor = SigmaFactor()
+
+    def sigma(self, depth: torch.Tensor) -> torch.Tensor:
+        """Return the relative standard deviation of its shape, (1, 1, H, W) as ``depth``."""
+        said = torch.full_like(depth, _UNSAID) if self.stated is None else self.stated
+        return self.factor.value * said
+
+    def with_scale(self, depth: torch.Tensor) -> torch.Tensor:
+        """Return that of its depth, with the scale that is usual for the last keyframes."""
+        shape = self.sigma(depth)
+        return torch.hypot(shape, torch.full_like(shape, _SCALE))
 
 
 @torch.no_grad()

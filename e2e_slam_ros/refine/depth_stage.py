@@ -20,7 +20,7 @@ from e2e_slam_ros.refine.confirmed import confirmed
 from e2e_slam_ros.refine.correction import RangeGate
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_plan import DepthPlan
-from e2e_slam_ros.refine.depth_sigma import SigmaFactor, predicted_sigma
+from e2e_slam_ros.refine.depth_sigma import NetworkErrors, SigmaFactor
 from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
 from e2e_slam_ros.refine.motion_cue import DepthCue
 from e2e_slam_ros.refine.refiner import check_strategy, network_notices, sized_as_predicted
@@ -156,11 +156,12 @@ class DepthStage:
             view = only_a_view(keyframe, raw, found, config, plan.traits.shifted)
             return replace(view, sigma_factor=self._factor)
         metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
-        corrected = plan.correction.correct(metric, cue.sweep, raw.sigma)
+        errors = NetworkErrors(raw.sigma, self._factor)
+        corrected = plan.correction.correct(metric, cue.sweep, errors)
         factor = self._factor.seen(corrected.surprise)
         sigma = corrected.sigma
         if sigma is None and plan.traits.has_network:
-            sigma = predicted_sigma(metric, raw.sigma, factor.value)
+            sigma = replace(errors, factor=factor).with_scale(metric)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
         unrefined = DepthEstimate(corrected.depth, confidence, raw.source, found.words, sigma)
         self._require(unrefined, keyframe)
@@ -185,7 +186,7 @@ class DepthStage:
         gated = RangeGate(self._depth).correct(raw.depth, None).depth
         sigma = raw.sigma
         if self._source.traits.has_network:
-            sigma = predicted_sigma(gated, raw.sigma, self._factor.value)
+            sigma = NetworkErrors(raw.sigma, self._factor).with_scale(gated)
         estimate = DepthEstimate(gated, raw.confidence, raw.source, raw.unit, sigma)
         self._require(estimate, keyframe)
         return MetricDepth(
@@ -321,7 +322,8 @@ class DepthStage:
         if refiner.changes_source:
             ratio = _median_ratio(outcome.depth, anchor(raw.depth))
             result = replace(result, history=result.history.followed(ratio))
-            corrected = plan.correction.correct(outcome.depth, cue.sweep, raw.sigma)
+            errors = NetworkErrors(raw.sigma, result.sigma_factor)
+            corrected = plan.correction.correct(outcome.depth, cue.sweep, errors)
         else:
             corrected = RangeGate(self._depth).correct(outcome.depth, None)
         if not bool((corrected.depth > 0).any()):

@@ -25,6 +25,10 @@ _HALF_BELIEVED = 0.002
 # Smoothing is at most this multiple of the mean weight beyond chance.
 _SMOOTHEST = 0.25
 _FEWEST_LABELS = 50
+# Standard deviation of planes without evidence; evidence nearby at which half of it is left.
+_BLIND, _HALF_NEARBY = 0.15, 0.003
+# Relative standard deviation of a network's depth of which nothing is known.
+_USUAL_SIGMA = 0.14
 # Evidence at which a depth deserves half the confidence.
 _HALF_SURE = 0.01
 # Confidence where only the network gives a depth.
@@ -105,7 +109,9 @@ class MotionEvidence:
         return torch.lerp(-smooth.clamp_min(_FARTHEST).log(), shaped, share).exp()
 
     @torch.no_grad()
-    def complete(self, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def complete(
+        self, depth: torch.Tensor, network_sigma: torch.Tensor | float = _USUAL_SIGMA
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return depth with the planes' large shapes and the network's small ones.
 
         The ratio of the two depths is filled in, not the depth itself. Where images do not agree,
@@ -113,6 +119,7 @@ class MotionEvidence:
 
         Args:
             depth: (1, 1, H, W) metres, a network's; 0 = unknown.
+            network_sigma: its relative standard deviation, (1, 1, H, W) or one for all pixels.
 
         Returns:
             Depth (1, 1, H, W) in metres, known everywhere, and confidence in [0, 1].
@@ -127,15 +134,33 @@ class MotionEvidence:
         smoothing = (_SMOOTHEST * believed + 1e-6).clamp_max(self.smoothing)
         field, _ = fill(ratio, beyond + smoothing)
         field = field * believed / (believed + _HALF_BELIEVED)
-        # A network that fits as well as motion can tell is better left alone: the correction is
-        # shrunk as by James and Stein (1961).
-        spread = field.abs().mean().clamp_min(1e-6)
-        field = field * (1.0 - (self.own_error / spread).square()).clamp_min(0.0)
+        field = field * self._share(ratio, field, network_sigma)
         _, evidence = fill(ratio, self.weight)
         evidence = resized(evidence, native)
         share = evidence / (evidence + _HALF_SURE)
         confidence = _LEAST_CONFIDENCE + (1.0 - _LEAST_CONFIDENCE) * share
         return depth * resized(field, native).exp(), confidence
+
+    def _share(
+        self, ratio: torch.Tensor, field: torch.Tensor, network_sigma: torch.Tensor | float
+    ) -> torch.Tensor:
+        """Return the share of a correction that is believed, in [0, 1] (Wiener 1949).
+
+        It is the variance of the network's error over that and the variance of motion's. A network
+        that fits as well as motion can tell is left alone, most of all where the planes around a
+        pixel have no evidence. Where the whole correction is larger than the network's deviation,
+        the network is worse than it was.
+        """
+        sigma = _at_size(network_sigma, size_of(self.depth))
+        network = field.abs().mean().square().clamp_min(1e-12).expand_as(field)
+        network = torch.maximum(network, torch.as_tensor(sigma).to(field).square())
+        _, nearby = fill(ratio, self.beyond_chance)
+        blind = _BLIND * _HALF_NEARBY / (nearby + _HALF_NEARBY)
+        return network / (network + self.own_error**2 + blind.square())
+
+
+def _at_size(sigma: torch.Tensor | float, size: tuple[int, int]) -> torch.Tensor | float:
+    return resized(sigma, size) if isinstance(sigma, torch.Tensor) else sigma
 
 
 def chance(agreement: torch.Tensor) -> torch.Tensor:

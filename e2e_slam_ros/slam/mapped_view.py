@@ -19,6 +19,7 @@ class MappedView:
 
     Attributes:
         width: largest image width; 0: any.
+        max_sigma: pixels with a larger relative standard deviation are not mapped; 0: all are.
 
     Example:
         >>> camera = PinholeCamera(width=320, height=240, fx=300.0, fy=300.0, cx=159.5, cy=119.5)
@@ -27,11 +28,13 @@ class MappedView:
     """
 
     width: int
+    max_sigma: float = 0.0
 
     @staticmethod
     def of(config: MapConfig, traits: DepthTraits) -> MappedView:
         """Return the view for the depth of a source."""
-        return MappedView(0 if traits.needs_sensor else config.unmeasured.width)
+        rough = config.unmeasured
+        return MappedView(0) if traits.needs_sensor else MappedView(rough.width, rough.max_sigma)
 
     def camera(self, camera: PinholeCamera) -> PinholeCamera:
         """Return the reduced intrinsics."""
@@ -43,6 +46,7 @@ class MappedView:
         self, keyframe: Keyframe, estimate: DepthEstimate
     ) -> tuple[Keyframe, DepthEstimate]:
         """Return a keyframe and its depth at the reduced size; colours are averaged."""
+        estimate = self._sure(estimate)
         camera = self.camera(keyframe.camera)
         if camera == keyframe.camera:
             return keyframe, estimate
@@ -55,3 +59,11 @@ class MappedView:
             confidence=None if confidence is None else reduced(confidence, size),
             sigma=None if sigma is None else reduced(sigma, size),
         )
+
+    def _sure(self, estimate: DepthEstimate) -> DepthEstimate:
+        """Return the estimate with a confidence of 0 where its deviation is too large."""
+        if self.max_sigma == 0.0 or estimate.sigma is None:
+            return estimate
+        sure = (estimate.sigma <= self.max_sigma).to(estimate.depth)
+        confidence = sure if estimate.confidence is None else sure * estimate.confidence
+        return replace(estimate, confidence=confidence)

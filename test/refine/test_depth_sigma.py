@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from e2e_slam_ros.data.keyframe import DepthEstimate
-from e2e_slam_ros.refine.depth_sigma import SigmaFactor, corrected_sigma, predicted_sigma
+from e2e_slam_ros.refine.depth_sigma import NetworkErrors, SigmaFactor, corrected_sigma
 from e2e_slam_ros.refine.depth_support import DepthSupport
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence
 
@@ -44,7 +44,7 @@ def test_unknown_pixels_and_silent_networks_get_finite_deviations() -> None:
     metric[..., :100] = 0.0
     sigma, _ = corrected_sigma(metric, evidence(2.0 * EVERY, 0.1), None)
     assert bool(torch.isfinite(sigma).all()) and float(sigma.min()) > 0
-    alone = predicted_sigma(metric, None, factor=1.75)
+    alone = NetworkErrors().with_scale(metric)
     assert mean(alone) == pytest.approx(math.hypot(0.14, 0.12), rel=1e-3)
 
 

@@ -289,7 +289,7 @@ def test_a_network_without_a_scale_waits_for_one(monkeypatch: pytest.MonkeyPatch
         metric = staged.step(keyframe(0.001 * i, i))
         assert (metric.estimate.depth == 0).all()
         assert "Move the camera sideways" in metric.notices[0]
-    assert error(staged.step(keyframe(0.1, 3)).estimate.depth) < 0.03
+    assert error(staged.step(keyframe(0.1, 3)).estimate.depth) < 0.04
     # From here on the last scale will do.
     assert error(staged.step(keyframe(0.1, 4)).estimate.depth) < 0.03
 
