@@ -103,8 +103,8 @@ def test_scale_from_motion_is_the_default_for_a_network(make: Make) -> None:
 def test_bad_keyframes_are_fused_unrefined_with_the_reason(
     make: Make, strategy: dict[str, object]
 ) -> None:
-    # The usual scale, which a keyframe without labels gets, is a few per cent off: no other keyframe
-    # would confirm its depth.
+    # The usual scale, which a keyframe without labels gets, is a few per cent off: no other
+    # keyframe would confirm its depth.
     system = make(**strategy, **{"refine.support.enabled": False})
     walk(system, 3)
     black = integrate(system, wall_frame(3, 0.3, black=True))
