@@ -77,7 +77,7 @@ class CoopNetConfig(TrainConfig):
         choices=("mode", "min"),
     )
     eta: float = leaf(
-        0.5, "half the width of the neighbourhood of the mode, in deviations of Delta", low=0.01
+        0.15, "half the width of the neighbourhood of the mode, in deviations of Delta", low=0.01
     )
     mean_over: str = leaf(
         "valid",
