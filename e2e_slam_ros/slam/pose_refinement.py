@@ -17,6 +17,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.slam.depth_sources import depth_traits
 from e2e_slam_ros.slam.given_course import GivenCourse
+from e2e_slam_ros.slam.lens_check import LensCheck
 from e2e_slam_ros.slam.pose_tracking import PoseTracking, no_notice
 from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.slam.tracker_thread import TrackerJob, TrackerThread
@@ -64,6 +65,7 @@ class PoseRefinement:
         self._measured = depth_traits(config).needs_sensor
         self._build = build
         self._agreement = ImageAgreement(config.pose.disagreement_px)
+        self._lens = LensCheck() if config.keyframe.check_lens else None
         self._course = GivenCourse(config.pose.jump_m)
         self._offline = config.runtime.offline
         self._thread: TrackerThread | None = None
@@ -119,7 +121,9 @@ class PoseRefinement:
             return TrackedPose(frame.stamp_ns, given, None, self.state)
         check = None
         if self._thread is None or self._course.is_odd(frame.stamp_ns, given):
-            check = self._agreement.observe(frame, given)
+            # The edge of what covers a lens stands still in the image, whatever the camera does.
+            if self._lens is None or self._lens.look(frame.image).problem is None:
+                check = self._agreement.observe(frame, given)
         else:
             self._agreement.skip(frame, given)
         notice = self._course.follow(frame.stamp_ns, given, check, self._agreement.limit_px)
@@ -189,6 +193,8 @@ class PoseRefinement:
     def reset(self) -> None:
         """Forget everything; given poses count as right again."""
         self._agreement.reset()
+        if self._lens is not None:
+            self._lens.reset()
         self._course.reset()
         self._frames.clear()
         self._mapped.clear()
