@@ -24,6 +24,8 @@ from e2e_slam_ros.nodes.status_output import StatusOutput
 from e2e_slam_ros.nodes.trigger_services import TriggerServices
 from e2e_slam_ros.slam.worker import KeyframeWorker
 
+# Rounds of the executor after a clean-up in which memory is freed again.
+_ROUNDS = 3
 _DONE, _REFUSED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -113,11 +115,17 @@ class ConfiguredNode(LifecycleNode, ABC):  # type: ignore[misc]
         self.close()
         self._configured = False
         self._contents.remove()
-        _free_memory()
-        if self.executor is not None:
-            # Until its next round it knows the topics of before, and what they lead to.
-            self.executor.create_task(_free_memory)
+        self._free_memory(_ROUNDS)
         return _DONE
+
+    def _free_memory(self, rounds: int) -> None:
+        """Free memory now and in each of the executor's next ``rounds``.
+
+        Until a round is over the executor knows the topics of before, and what they lead to.
+        """
+        _free_memory()
+        if rounds and self.executor is not None:
+            self.executor.create_task(self._free_memory, rounds - 1)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End the process."""
