@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -38,6 +39,7 @@ from e2e_slam_ros.simulation.generate import generate_scene
 from e2e_slam_ros.simulation.reader import ProceduralReader
 from e2e_slam_ros.simulation.trajectory import smooth_trajectory
 from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.slam.result import KeyframeResult
 
 CPU = torch.device("cpu")
 
@@ -81,10 +83,8 @@ class Frames(Protocol):
         ...
 
 
-def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict[str, float]:
-    """Map a sequence; return mean abs_rel of both halves, and of other frames afterwards."""
-    system = SlamPipeline(Config().with_values(values), CPU)
-    raw, fused, blends = [], [], []
+def mapped(system: SlamPipeline, reader: Frames) -> Iterator[tuple[np.ndarray, KeyframeResult]]:
+    """Map a sequence without its depth; yield each keyframe's measured depth and result."""
     for index in range(len(reader)):
         frame = reader[index]
         image = replace(frame, depth=None)
@@ -100,8 +100,16 @@ def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict
         except E2ESlamError as problem:
             print("refused:", str(problem)[:120])
             continue
+        yield frame.depth, result
+
+
+def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict[str, float]:
+    """Map a sequence; return mean abs_rel of both halves, and of other frames afterwards."""
+    system = SlamPipeline(Config().with_values(values), CPU)
+    raw, fused, blends = [], [], []
+    for depth, result in mapped(system, reader):
         blends.append(system.learning.blend)
-        truth = measured(frame.depth, result.raw.depth)
+        truth = measured(depth, result.raw.depth)
         raw.append(abs_rel(result.raw.depth, truth))
         fused.append(abs_rel(result.estimate.depth, truth))
     half = len(raw) // 2

@@ -15,17 +15,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from background_adaptation import Frames, PlainWalk, measured
+from background_adaptation import Frames, PlainWalk, mapped, measured
 
 from e2e_slam_ros.config import Config
-from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.data.keyframe import DepthEstimate
 from e2e_slam_ros.data.open import open_reader
 from e2e_slam_ros.data.slice import FrameSlice
@@ -43,23 +41,9 @@ def run(reader: Frames, values: dict[str, object]) -> tuple[np.ndarray, np.ndarr
     system = SlamPipeline(Config().with_values(values), CPU)
     truths: dict[int, torch.Tensor] = {}
     found: dict[int, tuple[DepthEstimate, bool]] = {}
-    for index in range(len(reader)):
-        frame = reader[index]
-        if frame.T_map_camera is None or frame.depth is None:
-            continue
-        image = replace(frame, depth=None)
-        if system.refinement is not None:
-            image = replace(image, T_map_camera=system.refinement.track(image).T_map_camera)
-        try:
-            decision = system.choose_keyframe(image)
-            if not decision.is_keyframe:
-                continue
-            result = system.map_keyframe(image, decision)
-        except E2ESlamError as problem:
-            print("refused:", str(problem)[:120])
-            continue
+    for depth, result in mapped(system, reader):
         number = result.keyframe.index
-        truths[number] = measured(frame.depth, result.estimate.depth)
+        truths[number] = measured(depth, result.estimate.depth)
         item = system.keyframes.from_newest(0)
         by_motion = item is not None and item.motion_weight is not None
         found[number] = result.estimate, by_motion

@@ -147,21 +147,6 @@ class DeepV2DConfig:
 
 
 @dataclass(frozen=True)
-class SensorNoiseConfig:
-    """The noise of measured depth.
-
-    Example:
-        >>> SensorNoiseConfig().sigma
-        0.01
-    """
-
-    sigma: float = leaf(0.01, "relative standard deviation of a sensor's depth", low=0.0)
-    sigma_m: float = leaf(
-        0.005, "constant part of the standard deviation of a sensor's depth, metres", low=1e-6
-    )
-
-
-@dataclass(frozen=True)
 class DepthConfig:
     """The source of a keyframe's depth.
 
@@ -193,7 +178,6 @@ class DepthConfig:
         high=10.0,
         live=True,
     )
-    sensor: SensorNoiseConfig = field(default_factory=SensorNoiseConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     dro: DroConfig = field(default_factory=DroConfig)

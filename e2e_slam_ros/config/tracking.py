@@ -57,9 +57,7 @@ class AdjustmentConfig:
     network_sigma: float = leaf(
         0.6, "relative standard deviation of a network's depth at a corner", low=0.001
     )
-    sensor_sigma: float = leaf(
-        0.003, "relative standard deviation of a sensor's depth at a corner", low=0.0
-    )
+    sensor_sigma: float = leaf(0.003, "relative standard deviation of a sensor's depth", low=0.0)
     sensor_sigma_m: float = leaf(
         0.01, "constant part of the standard deviation of a sensor's depth, metres", low=0.0
     )

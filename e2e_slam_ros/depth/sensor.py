@@ -6,6 +6,7 @@ import torch
 
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.config.tracking import AdjustmentConfig
 from e2e_slam_ros.data.keyframe import Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
@@ -15,6 +16,10 @@ from e2e_slam_ros.geometry.masks import known, or_one
 class SensorDepth:
     """Depth source that returns the keyframe's own depth image.
 
+    Args:
+        config: the range of depth.
+        noise: the standard deviation of measured depth, as the tracker's adjustment has it.
+
     >>> SensorDepth(DepthConfig()).traits.needs_sensor
     True
     """
@@ -22,8 +27,8 @@ class SensorDepth:
     traits = DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True)
     network = None
 
-    def __init__(self, config: DepthConfig) -> None:
-        self._config = config
+    def __init__(self, config: DepthConfig, noise: AdjustmentConfig | None = None) -> None:
+        self._config, self._noise = config, noise or AdjustmentConfig()
 
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
@@ -51,7 +56,6 @@ class SensorDepth:
                 "register the depth to the colour camera",
             )
         depth = depth.float()
-        noise = self._config.sensor
-        constant = noise.sigma_m / or_one(depth, known(depth))
-        sigma = torch.hypot(torch.full_like(depth, noise.sigma), constant)
+        noise = self._noise
+        sigma = noise.sensor_sigma + noise.sensor_sigma_m / or_one(depth, known(depth))
         return RawDepth(depth, None, self.traits.name, "sensor", sigma)

@@ -23,9 +23,9 @@ _LOWEST, _HIGHEST = 0.3, 6.0
 # Standard deviation of the logarithm of a keyframe's scale that only earlier keyframes tell.
 _SCALE = 0.12
 # The errors of corrected depth on rooms_000 0-249 (also darkened) and in rendered rooms are close
-# to a weighted geometric mean, found by least absolute deviations. The exponents are those of what
-# the network states, of the distance of planes and network, and of motion's own error; the last
-# number is the fall from no evidence to much.
+# to a weighted geometric mean, found by least absolute deviations. The exponents are those of the
+# network's stated deviation, of the distance of planes and network, and of motion's own error; the
+# last number is the fall from no evidence to much.
 _STATED, _APART, _OWN, _EVIDENCE = 0.45, 0.37, 0.30, 0.38
 _CONSTANT, _LEAST_APART, _LEAST_OWN, _HALF_EVIDENCE = 0.96, 0.03, 0.01, 0.003
 
@@ -98,9 +98,9 @@ def corrected_sigma(
 ) -> tuple[torch.Tensor, float | None]:
     """Return the relative standard deviation of depth that motion has corrected.
 
-    It grows with what the network states, with the distance between the planes and the network's
-    depth, and with motion's own error (errors of the poses over the parallax); it falls with the
-    evidence of the images.
+    It grows with the network's stated deviation, with the distance between the planes and the
+    network's depth, and with motion's own error (errors of the poses over the parallax); it falls
+    with the evidence of the images.
 
     Args:
         metric: (1, 1, H, W) metres, the network's depth before the correction; 0 = unknown.

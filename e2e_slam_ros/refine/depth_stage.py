@@ -153,8 +153,7 @@ class DepthStage:
             cue = DepthCue()
             refine_views = replace(refine_views, labels=None)
         if found.scale is None and plan.traits.unit is DepthUnit.UNKNOWN:
-            view = only_a_view(keyframe, raw, found, config, plan.traits.shifted)
-            return replace(view, sigma_factor=self._factor)
+            return only_a_view(keyframe, raw, found, config, self._factor, plan.traits.shifted)
         metric = torch.where(known(raw.depth), (found.scale or Scale())(raw.depth), 0.0)
         errors = NetworkErrors(raw.sigma, self._factor)
         corrected = plan.correction.correct(metric, cue.sweep, errors)
@@ -173,7 +172,6 @@ class DepthStage:
             estimate=unrefined,
             motion_weight=corrected.motion_weight,
             scale=None if plan.estimator is None else found.scale,
-            outcome=None,
             notices=(str(found.notice),) if told else (),
             history=found.history,
             config=config,
@@ -189,18 +187,7 @@ class DepthStage:
             sigma = NetworkErrors(raw.sigma, self._factor).with_scale(gated)
         estimate = DepthEstimate(gated, raw.confidence, raw.source, raw.unit, sigma)
         self._require(estimate, keyframe)
-        return MetricDepth(
-            keyframe=keyframe,
-            unrefined=estimate,
-            estimate=estimate,
-            motion_weight=None,
-            scale=None,
-            outcome=None,
-            notices=(),
-            history=self._history,
-            config=config,
-            sigma_factor=self._factor,
-        )
+        return MetricDepth(keyframe, estimate, estimate, self._history, config, self._factor)
 
     def _require(self, estimate: DepthEstimate, keyframe: Keyframe) -> None:
         """Refuse depth without a pixel in range, unless the source needs views first."""

@@ -23,13 +23,13 @@ class MetricDepth:
         keyframe: the keyframe.
         unrefined: metric depth before refinement.
         estimate: the depth to fuse; ``unrefined`` itself where refinement changed nothing.
+        history: scales including this keyframe's, for `DepthStage.keep`.
+        config: of the refinement, as it was for this keyframe.
+        sigma_factor: including this keyframe, for `DepthStage.keep`.
         motion_weight: (1, 1, H, W) support of ``estimate`` by known motion; or None.
         scale: from the source's unit to metres; None: none was needed.
         outcome: of the refinement; None: none is configured.
         notices: sentences for the user.
-        history: scales including this keyframe's, for `DepthStage.keep`.
-        config: of the refinement, as it was for this keyframe.
-        sigma_factor: including this keyframe, for `DepthStage.keep`.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -39,7 +39,7 @@ class MetricDepth:
         >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, KeyframeDecision(True, "first"))
         >>> raw = RawDepth(torch.ones(1, 1, 6, 8), None, "network", "network")
         >>> unknown = FoundScale(None, "network", ScaleHistory(), "0 labels")
-        >>> metric = only_a_view(seen, raw, unknown, RefineConfig())
+        >>> metric = only_a_view(seen, raw, unknown, RefineConfig(), SigmaFactor())
         >>> metric.scale is None, float(metric.estimate.depth.max())
         (True, 0.0)
     """
@@ -47,13 +47,13 @@ class MetricDepth:
     keyframe: Keyframe
     unrefined: DepthEstimate
     estimate: DepthEstimate
-    motion_weight: torch.Tensor | None
-    scale: Scale | None
-    outcome: RefineOutcome | None
-    notices: tuple[str, ...]
     history: ScaleHistory
     config: RefineConfig
-    sigma_factor: SigmaFactor = SigmaFactor()
+    sigma_factor: SigmaFactor
+    motion_weight: torch.Tensor | None = None
+    scale: Scale | None = None
+    outcome: RefineOutcome | None = None
+    notices: tuple[str, ...] = ()
 
     def remembered(self, raw: RawDepth, between: tuple[Keyframe, ...]) -> MappedKeyframe:
         """Return the entry for the memory of keyframes."""
@@ -65,6 +65,7 @@ def only_a_view(
     raw: RawDepth,
     found: FoundScale,
     config: RefineConfig,
+    sigma_factor: SigmaFactor,
     shifted: bool = False,
 ) -> MetricDepth:
     """Return a result without depth: a keyframe without a scale only serves others as a view.
@@ -79,13 +80,5 @@ def only_a_view(
         + ("" if shifted else ", or set refine.scale.source: fixed")
     )
     return MetricDepth(
-        keyframe=keyframe,
-        unrefined=nothing,
-        estimate=nothing,
-        motion_weight=None,
-        scale=None,
-        outcome=None,
-        notices=(notice,),
-        history=found.history,
-        config=config,
+        keyframe, nothing, nothing, found.history, config, sigma_factor, notices=(notice,)
     )

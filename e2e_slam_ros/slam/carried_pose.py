@@ -16,8 +16,8 @@ _KEPT = 0.8
 class CarriedPose:
     """Carries the last tracked pose on: as the given poses move, or at constant velocity.
 
-    Whichever has been nearer to what the tracker then found is used: given poses with independent
-    noise are poor motions, however good they are as places.
+    Of the two ways the one is used that has been nearer to the tracked poses. Given poses with
+    independent noise make poor motions, however good each single pose is.
 
     Example:
         >>> carried, given, found = CarriedPose(), np.eye(4), np.eye(4)

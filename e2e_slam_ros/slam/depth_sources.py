@@ -32,7 +32,10 @@ class _Entry:
 
 
 _SOURCES: Mapping[str, _Entry] = {
-    "sensor": _Entry(SensorDepth.traits, lambda config, _: SensorDepth(config.depth)),
+    "sensor": _Entry(
+        SensorDepth.traits,
+        lambda config, _: SensorDepth(config.depth, config.tracking.adjustment),
+    ),
     "motion_stereo": _Entry(
         MotionStereoDepth.traits, lambda config, device: MotionStereoDepth(config.depth, device)
     ),

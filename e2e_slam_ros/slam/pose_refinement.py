@@ -144,7 +144,7 @@ class PoseRefinement:
         return tracked
 
     def _found(self, thread: TrackerThread, frame: Frame, prior: GivenPose | None) -> TrackedPose:
-        """Return what the tracker finds, or where the given pose puts the camera."""
+        """Return the tracked pose, or the given one carried on while the tracker is at work."""
         thread.submit(TrackerJob(frame, prior))
         waits = prior is None or self._offline
         tracked = thread.answer(frame.stamp_ns, None if waits else _PATIENCE_S)

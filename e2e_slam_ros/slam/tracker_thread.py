@@ -109,7 +109,7 @@ class TrackerThread:
             self._condition.notify_all()
 
     def answer(self, stamp_ns: int, patience_s: float | None) -> TrackedPose | None:
-        """Return what was found for the newest frame; None: it takes longer than ``patience_s``.
+        """Return the newest frame's tracked pose; None: it takes longer than ``patience_s``.
 
         Args:
             stamp_ns: of the frame.

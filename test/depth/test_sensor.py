@@ -23,6 +23,8 @@ def test_depth_comes_as_it_was_measured(make_keyframe: MakeKeyframe) -> None:
     raw = SensorDepth(CONFIG).estimate(make_keyframe(sensor_depth=depth), NO_VIEWS)
     assert torch.equal(raw.depth, depth) and raw.depth.dtype == torch.float32
     assert (raw.source, raw.unit, raw.confidence) == ("sensor", "sensor", None)
+    assert raw.sigma is not None
+    assert torch.allclose(raw.sigma, torch.full_like(depth, 0.003 + 0.01 / 9.0))
 
 
 def test_refuses_a_keyframe_without_depth(make_keyframe: MakeKeyframe) -> None:

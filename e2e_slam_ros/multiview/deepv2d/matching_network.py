@@ -22,8 +22,8 @@ _LEAST_WEIGHT = 1e-12
 class MatchingNetwork(nn.Module):
     """Convolutions of each view's volume, their mean over the views, stacked 3-D hourglasses.
 
-    The mean is a weighted one where the architecture says so: a view counts by what the network
-    says of the sample, and hardly where the sample is outside its image.
+    The mean is a weighted one where the architecture says so: the weight of a view at a sample
+    comes from the network, and is nearly 0 where the sample is outside the view's image.
 
     Args:
         architecture: sizes.
