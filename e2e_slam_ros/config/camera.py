@@ -31,4 +31,9 @@ class CameraConfig:
         "topic>/compressedDepth; CompressedImage may be JPEG, PNG or, with PyAV, a video (H.264)",
         choices=("raw", "compressed"),
     )
+    correct_focal: bool = leaf(
+        True,
+        "correct the stated focal length by the images where poses are given and depth is not "
+        "measured",
+    )
     undistort: bool = leaf(True, "remove lens distortion given in camera_info")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from e2e_slam_ros.config.errors import E2ESlamError
@@ -37,6 +39,25 @@ class KeyframeDecision:
 
 
 @dataclass(frozen=True, eq=False)
+class LensCorrection:
+    """What was corrected of a keyframe's camera and image.
+
+    Attributes:
+        focal_factor: focal length of the keyframe's camera over the stated one.
+        readout_s: readout time of the rolling shutter that was undone, seconds.
+        turning: (3,) angular velocity that it was undone with, camera frame, rad/s.
+
+    Example:
+        >>> LensCorrection().focal_factor
+        1.0
+    """
+
+    focal_factor: float = 1.0
+    readout_s: float = 0.0
+    turning: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
+
+
+@dataclass(frozen=True, eq=False)
 class Keyframe:
     """One keyframe at the working size, on the device.
 
@@ -50,6 +71,7 @@ class Keyframe:
         sensor_depth: (1, 1, H, W) float32, z in metres, 0 = invalid; or None.
         decision: why it became a keyframe.
         tracked_sigma: see `Frame`.
+        lens: how ``image`` and ``camera`` differ from those that were stated.
 
     Example:
         >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
@@ -68,6 +90,12 @@ class Keyframe:
     sensor_depth: torch.Tensor | None
     decision: KeyframeDecision
     tracked_sigma: tuple[float, float] | None = None
+    lens: LensCorrection = field(default_factory=LensCorrection)
+
+    @property
+    def stated_camera(self) -> PinholeCamera:
+        """``camera`` with the focal length that was stated; that of ``sensor_depth``."""
+        return self.camera.scaled_focal(1.0 / self.lens.focal_factor)
 
 
 @dataclass(frozen=True, eq=False)

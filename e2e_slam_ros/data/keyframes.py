@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -223,6 +223,13 @@ class Keyframes:
                 self._kept[index] = _moved_keyframe(self._kept[index], T, scale)
         # No keyframe follows the newest frames yet: they would keep their old poses.
         self.restart()
+
+    def change(self, changed: Callable[[Keyframe], Keyframe]) -> None:
+        """Replace each view that is kept, frames between keyframes too; poses must stay."""
+        for index, item in self._kept.items():
+            between = tuple(changed(view) for view in item.between)
+            self._kept[index] = replace(item, keyframe=changed(item.keyframe), between=between)
+        self.refresh_between()
 
     def restart(self) -> None:
         """Forget the camera frames between keyframes: time jumped."""

@@ -125,6 +125,10 @@ class PinholeCamera:
             cy=(self.cy + 0.5) * sy - 0.5,
         )
 
+    def scaled_focal(self, factor: float) -> PinholeCamera:
+        """Return the camera with both focal lengths times a positive factor."""
+        return self if factor == 1.0 else replace(self, fx=self.fx * factor, fy=self.fy * factor)
+
     def undistorted(self) -> PinholeCamera:
         """Return the same pinhole without distortion (`Undistorter` renders its images)."""
         return replace(self, distortion=())

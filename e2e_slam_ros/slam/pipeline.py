@@ -15,12 +15,14 @@ from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
 from e2e_slam_ros.refine.depth_stage import DepthStage
+from e2e_slam_ros.slam.angular_velocity import AngularVelocity
 from e2e_slam_ros.slam.build_map import kept_keyframes, map_config
 from e2e_slam_ros.slam.build_tracking import build_refinement, build_tracking
 from e2e_slam_ros.slam.camera_tracking import CameraTracking
 from e2e_slam_ros.slam.depth_sources import build_depth_source
 from e2e_slam_ros.slam.keyframe_selector import KeyframeSelector
 from e2e_slam_ros.slam.learning import Learning
+from e2e_slam_ros.slam.lens_correction import build_lens_corrector
 from e2e_slam_ros.slam.look_back import LookBack, map_points
 from e2e_slam_ros.slam.map_follower import MapFollower
 from e2e_slam_ros.slam.mapped_view import MappedView
@@ -93,6 +95,8 @@ class SlamPipeline:
         self.is_pressed: Callable[[], bool] = lambda: False
         self._preprocess = Preprocessor(config.camera, device)
         self._prepared = prepared
+        self._lens = build_lens_corrector(config, self.source.traits)
+        self._turning = AngularVelocity()
         self._config = config
         between = None
         if self.source.traits.unit is not DepthUnit.METRES:
@@ -137,6 +141,7 @@ class SlamPipeline:
         if self.tracking is not None and self.tracking.localizes_only:
             return KeyframeDecision(wanted, "depth for the tracker")
         decision = self.selector.choose_keyframe(frame, wanted)
+        self._turning.observe(frame)
         if not decision.is_keyframe:
             # Nothing may learn from a picture that shows nothing.
             if decision.problem is None:
@@ -168,6 +173,9 @@ class SlamPipeline:
         self.depth_stage.keep(metric)
         self.selector.mapped(keyframe, metric.estimate.depth)
         refused = self._follower.follow(keyframe, metric.estimate.depth)
+        refined = self.refinement is not None and self.refinement.refines
+        if not refined and self._lens.observe(frame, self._turning.at(frame.stamp_ns)):
+            self.keyframes.change(self._lens.corrected)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
         self.learning.offer(keyframe, revision)
@@ -182,7 +190,10 @@ class SlamPipeline:
             scale=metric.scale,
             revision=revision,
             poses=None if self._poses is None else self._poses.facts,
-            notices=(*metric.notices, *(text for text in (refused, problem) if text is not None)),
+            notices=(
+                *metric.notices,
+                *(text for text in (self._lens.notice(), refused, problem) if text),
+            ),
         )
 
     def measure_keyframe(self, frame: Frame, decision: KeyframeDecision) -> None:
@@ -261,6 +272,7 @@ class SlamPipeline:
         self.forget_keyframes()
         self.learning.forget()
         self.surfels.clear()
+        self._lens.reset()
 
     def close(self) -> None:
         """End the threads."""
@@ -269,13 +281,17 @@ class SlamPipeline:
         self.learning.close()
 
     def _prepare(self, frame: Frame, decision: KeyframeDecision) -> Keyframe:
-        keyframe = self._preprocess.keyframe(frame, decision, self.keyframes.next_index)
+        keyframe = self._corrected(frame, decision, self.keyframes.next_index)
         return keyframe if self._prepared is None else self._prepared(keyframe)
 
     def _as_view(self, frame: Frame) -> Keyframe:
         if self._poses is not None:
             frame = self._poses.refreshed(frame)
-        return self._preprocess.keyframe(frame, _BETWEEN, -1)
+        return self._corrected(frame, _BETWEEN, -1)
+
+    def _corrected(self, frame: Frame, decision: KeyframeDecision, index: int) -> Keyframe:
+        keyframe = self._preprocess.keyframe(frame, decision, index)
+        return self._lens.corrected(keyframe, self._turning.at(frame.stamp_ns))
 
     def _revise(self) -> tuple[Revision | None, str | None]:
         """Look back; return the revision, or the reason why there is none.

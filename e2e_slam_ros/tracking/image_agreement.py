@@ -95,14 +95,14 @@ class ImageAgreement:
         last, self._last = self._last, (frame, None, T_map_camera)
         if frame.camera != self._camera:
             self._camera = frame.camera
-            height, width = _reduced(frame.image).shape
+            height, width = reduced_grey(frame.image).shape
             self._lens = Lens(frame.camera.resized(width, height))
         if last is None or last[0].camera != frame.camera:
             return None
         if not 0 < frame.stamp_ns - last[0].stamp_ns < _LONGEST_NS:
             return None
-        before = _reduced(last[0].image) if last[1] is None else last[1]
-        now = _reduced(frame.image)
+        before = reduced_grey(last[0].image) if last[1] is None else last[1]
+        now = reduced_grey(frame.image)
         self._last = frame, now, T_map_camera
         check = compare(self._lens, before, now, rigid.inverse(T_map_camera) @ last[2])
         if check is not None:
@@ -115,7 +115,7 @@ class ImageAgreement:
         self._last = frame, None, T_map_camera
 
 
-def _reduced(image: npt.NDArray[np.uint8]) -> Image:
+def reduced_grey(image: npt.NDArray[np.uint8]) -> Image:
     """Return an RGB image as grey, reduced by a whole number to a width of 320 to 639 pixels."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
@@ -128,20 +128,14 @@ def _reduced(image: npt.NDArray[np.uint8]) -> Image:
 
 def compare(lens: Lens, before: Image, now: Image, T_now_before: Floats) -> MotionCheck | None:
     """Compare two images with the motion between them; None with too few corners."""
-    pixels = detect_corners(before, np.zeros((0, 2)), _CORNERS, _APART_PX)
-    if len(pixels) < _FEWEST:
+    corners = followed_corners(lens, before, now, T_now_before)
+    if corners is None:
         return None
+    pixels, found = corners
     far = lens.rays(lens.ideal(pixels)) @ T_now_before[:3, :3].T
-    start = lens.recorded(lens.project(far))
-    start = np.where(np.isfinite(start).all(1, keepdims=True), start, pixels)
-    found, good = follow(before, now, pixels, start, window_px=_WINDOW_PX)
-    # The given motion may be the wrong one: flow must not depend on it.
-    lost = ~good
-    found[lost], good[lost] = follow(before, now, pixels[lost], pixels[lost], window_px=_WINDOW_PX)
-    ideal = lens.ideal(found)
     near = lens.project(far + T_now_before[:3, 3] / _NEAREST_M)
-    error = _distance(ideal, lens.project(far), near)
-    usable = good & np.isfinite(error)
+    error = _distance(lens.ideal(found), lens.project(far), near)
+    usable = np.isfinite(error)
     if usable.sum() < _FEWEST:
         return None
     scale = _WIDTH_PX / lens.camera.width
@@ -149,6 +143,25 @@ def compare(lens: Lens, before: Image, now: Image, T_now_before: Floats) -> Moti
     return MotionCheck(
         scale * float(np.median(error[usable])), scale * float(np.median(flow[usable]))
     )
+
+
+def followed_corners(
+    lens: Lens, before: Image, now: Image, T_now_before: Floats
+) -> tuple[Floats, Floats] | None:
+    """Return the corners (N, 2) of an image and where they are in the next, recorded pixels.
+
+    None with too few of them. The search begins where the given motion puts a point far away.
+    """
+    pixels = detect_corners(before, np.zeros((0, 2)), _CORNERS, _APART_PX)
+    if len(pixels) < _FEWEST:
+        return None
+    start = lens.recorded(lens.project(lens.rays(lens.ideal(pixels)) @ T_now_before[:3, :3].T))
+    start = np.where(np.isfinite(start).all(1, keepdims=True), start, pixels)
+    found, good = follow(before, now, pixels, start, window_px=_WINDOW_PX)
+    # The given motion may be the wrong one: flow must not depend on it.
+    lost = ~good
+    found[lost], good[lost] = follow(before, now, pixels[lost], pixels[lost], window_px=_WINDOW_PX)
+    return (pixels[good], found[good]) if good.sum() >= _FEWEST else None
 
 
 def _distance(points: Floats, first: Floats, second: Floats) -> Floats:

@@ -52,7 +52,7 @@ def measured_depth(keyframe: Keyframe, truth: torch.Tensor) -> MeasuredDepth:
     return MeasuredDepth(
         keyframe.stamp_ns,
         small[0, 0].cpu().numpy(),
-        keyframe.camera.resized(width, height),
+        keyframe.stated_camera.resized(width, height),
         keyframe.T_map_camera.detach().cpu().numpy().astype(np.float64),
     )
 

@@ -1,0 +1,55 @@
+"""Images of a rolling shutter as a camera would take them that exposes all rows at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from e2e_slam_ros.geometry.camera import PinholeCamera
+
+
+def unrolled(
+    image: torch.Tensor, camera: PinholeCamera, turning: npt.NDArray[np.float64], readout_s: float
+) -> torch.Tensor:
+    """Return an image as the camera saw it when its middle row was taken.
+
+    The camera turns while rows are read. Each pixel is taken from where its ray was seen at the
+    time of its row (Forssén and Ringaby, CVPR 2010, for small angles). A camera that moves without
+    turning changes nothing here: that would need depth.
+
+    Args:
+        image: (1, C, H, W) float32.
+        camera: its intrinsics, without distortion.
+        turning: (3,) angular velocity of the camera in its own frame, rad/s.
+        readout_s: time from the first row to the last, seconds; negative undoes a correction.
+
+    Returns:
+        An image of the same size. Pixels from outside repeat the edge.
+
+    Example:
+        >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
+        >>> image = torch.rand(1, 3, 6, 8)
+        >>> bool((unrolled(image, camera, np.zeros(3), 0.02) - image).abs().max() < 1e-5)
+        True
+    """
+    height, width = image.shape[-2:]
+    options = {"device": image.device, "dtype": image.dtype}
+    v, u = torch.meshgrid(
+        torch.arange(height, **options), torch.arange(width, **options), indexing="ij"
+    )
+    x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy
+    wx, wy, wz = (float(w) for w in turning)
+    row = v
+    # The row that a pixel was taken on decides when, and so where: two steps are enough.
+    for _ in range(2):
+        seconds = readout_s * ((row + 0.5) / height - 0.5)
+        # (1 - [seconds * turning]x) (x, y, 1)
+        ahead = 1.0 - seconds * (wx * y - wy * x)
+        column = (x - seconds * (wy - wz * y)) / ahead * camera.fx + camera.cx
+        row = (y - seconds * (wz * x - wx)) / ahead * camera.fy + camera.cy
+    grid = torch.stack([(column + 0.5) * 2.0 / width - 1.0, (row + 0.5) * 2.0 / height - 1.0], -1)
+    return functional.grid_sample(
+        image, grid[None], mode="bilinear", padding_mode="border", align_corners=False
+    )
