@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.projection import pixel_grid
+from e2e_slam_ros.geometry.sampling import sample_bilinear
 
 
 def unrolled(
@@ -20,7 +21,7 @@ def unrolled(
     turning changes nothing here: that would need depth.
 
     Args:
-        image: (1, C, H, W) float32.
+        image: (B, C, H, W) float32.
         camera: its intrinsics, without distortion.
         turning: (3,) angular velocity of the camera in its own frame, rad/s.
         readout_s: time from the first row to the last, seconds; negative undoes a correction.
@@ -31,25 +32,22 @@ def unrolled(
     Example:
         >>> camera = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
         >>> image = torch.rand(1, 3, 6, 8)
-        >>> bool((unrolled(image, camera, np.zeros(3), 0.02) - image).abs().max() < 1e-5)
+        >>> bool(torch.equal(unrolled(image, camera, np.zeros(3), 0.02), image))
         True
     """
+    if not np.any(turning):
+        return image
     height, width = image.shape[-2:]
-    options = {"device": image.device, "dtype": image.dtype}
-    v, u = torch.meshgrid(
-        torch.arange(height, **options), torch.arange(width, **options), indexing="ij"
-    )
+    u, v = pixel_grid(height, width, image.device, image.dtype)
     x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy
     wx, wy, wz = (float(w) for w in turning)
     row = v
     # The row that a pixel was taken on decides when, and so where: two steps are enough.
     for _ in range(2):
         seconds = readout_s * ((row + 0.5) / height - 0.5)
-        # (1 - [seconds * turning]x) (x, y, 1)
-        ahead = 1.0 - seconds * (wx * y - wy * x)
-        column = (x - seconds * (wy - wz * y)) / ahead * camera.fx + camera.cx
-        row = (y - seconds * (wz * x - wx)) / ahead * camera.fy + camera.cy
-    grid = torch.stack([(column + 0.5) * 2.0 / width - 1.0, (row + 0.5) * 2.0 / height - 1.0], -1)
-    return functional.grid_sample(
-        image, grid[None], mode="bilinear", padding_mode="border", align_corners=False
-    )
+        # Ray minus seconds times the cross product of angular velocity and ray.
+        z = 1.0 - seconds * (wx * y - wy * x)
+        column = (x - seconds * (wy - wz * y)) / z * camera.fx + camera.cx
+        row = (y - seconds * (wz * x - wx)) / z * camera.fy + camera.cy
+    uv = torch.stack([column.clamp(0, width - 1), row.clamp(0, height - 1)])[None]
+    return sample_bilinear(image, uv.expand(len(image), -1, -1, -1))

@@ -13,6 +13,7 @@ from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, LensCorrection
 from e2e_slam_ros.depth.source import DepthTraits
 from e2e_slam_ros.geometry.rolling_shutter import unrolled
+from e2e_slam_ros.slam.result import PoseFacts
 from e2e_slam_ros.tracking.given_lens import GivenLens, LensFit
 
 # A focal length counts when it is this certain, and this far from the stated one: in standard
@@ -28,7 +29,8 @@ class LensCorrector:
     """Decides which focal length and readout time keyframes have, and applies them.
 
     Args:
-        learns_focal, learns_readout: whether they follow the images.
+        learns_focal, learns_readout: whether they follow the images. False for both: keyframes
+            stay as they are.
         readout_s: readout time to begin with, seconds.
 
     Attributes:
@@ -57,18 +59,27 @@ class LensCorrector:
         self.focal_factor, self.readout_s = 1.0, self._first_readout_s
         self._told = False
 
-    def observe(self, frame: Frame, turning: npt.NDArray[np.float64]) -> bool:
-        """Learn from a keyframe's frame at its given pose; return whether anything changed.
+    def observe(
+        self, frame: Frame, turning: npt.NDArray[np.float64], poses: PoseFacts | None
+    ) -> bool:
+        """Learn from a keyframe's frame at its pose; return whether anything changed.
 
         Args:
             frame: with its pose.
             turning: (3,) angular velocity of the camera, rad/s.
+            poses: how they come about; None: they are given.
         """
         if not (self._learns_focal or self._learns_readout):
             return False
-        self._given.observe(frame, turning)
-        fit = self._given.fit
-        return fit is not None and self.decide(fit)
+        if poses is None or poses.poses == "given":
+            self._given.observe(frame, turning)
+            fit = self._given.fit
+            return fit is not None and self.decide(fit)
+        # The tracker knows the shutter; what images and its poses agree on is not news.
+        before = self.readout_s
+        if self._learns_readout and abs(poses.readout_s - before) > _READOUT_STEP_S:
+            self.readout_s = max(0.0, poses.readout_s)
+        return before != self.readout_s
 
     def decide(self, fit: LensFit) -> bool:
         """Take over what is certain enough of a fit; return whether anything changed."""
@@ -121,7 +132,7 @@ class LensCorrector:
             return keyframe
         camera = keyframe.stated_camera.scaled_focal(self.focal_factor)
         image, more_s = keyframe.image, self.readout_s - lens.readout_s
-        if more_s != 0.0 and np.any(turning):
+        if more_s != 0.0:
             image = unrolled(image, camera, turning, more_s)
         lens = LensCorrection(self.focal_factor, self.readout_s, turning)
         return replace(keyframe, image=image, camera=camera, lens=lens)
@@ -131,10 +142,9 @@ def build_lens_corrector(config: Config, traits: DepthTraits) -> LensCorrector:
     """Return the corrector of a configuration.
 
     Measured depth is registered with the stated focal length, and with the rows as they are.
-    Where poses come from images there is nothing to compare with.
     """
     camera = config.camera
-    if config.pose.is_tracked or traits.needs_sensor or not camera.undistort:
+    if traits.needs_sensor or not camera.undistort:
         return LensCorrector(learns_focal=False, learns_readout=False)
     readout_s = config.tracking.readout_s
     return LensCorrector(camera.correct_focal, readout_s < 0.0, max(0.0, readout_s))

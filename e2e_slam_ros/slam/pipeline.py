@@ -173,8 +173,8 @@ class SlamPipeline:
         self.depth_stage.keep(metric)
         self.selector.mapped(keyframe, metric.estimate.depth)
         refused = self._follower.follow(keyframe, metric.estimate.depth)
-        refined = self.refinement is not None and self.refinement.refines
-        if not refined and self._lens.observe(frame, self._turning.at(frame.stamp_ns)):
+        facts = None if self._poses is None else self._poses.facts
+        if self._lens.observe(frame, self._turning.at(frame.stamp_ns), facts):
             self.keyframes.change(self._lens.corrected)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
@@ -189,7 +189,7 @@ class SlamPipeline:
             outcome=metric.outcome,
             scale=metric.scale,
             revision=revision,
-            poses=None if self._poses is None else self._poses.facts,
+            poses=facts,
             notices=(
                 *metric.notices,
                 *(text for text in (self._lens.notice(), refused, problem) if text),

@@ -126,7 +126,8 @@ class PoseTracking:
         """How the poses come about."""
         # Dense odometry has measured depth alone.
         scale = MapScale.by_sensor() if self._visual is None else self._visual.scale
-        return PoseFacts(self.state.value, "images", scale.source, scale.sigma)
+        readout_s = self._tracker.readout_s
+        return PoseFacts(self.state.value, "images", scale.source, scale.sigma, readout_s)
 
     @property
     def loops(self) -> int:

@@ -18,6 +18,7 @@ class PoseFacts:
         poses: "given", "refined" or "images".
         scale_source: where the metre of the poses comes from, see `MapScale`.
         scale_sigma: its standard deviation, relative; infinite where nothing measures it.
+        readout_s: readout time of the shutter that tracking uses, seconds.
 
     Example:
         >>> PoseFacts("tracking", "refined", "poses", 0.01).scale_sigma
@@ -28,6 +29,7 @@ class PoseFacts:
     poses: str
     scale_source: str
     scale_sigma: float
+    readout_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,8 +112,8 @@ class GivenLens:
     def _solved(self) -> tuple[Floats, Floats]:
         """Return the estimate (2,) and the inverse (2, 2) of the information."""
         usual = np.diag(_HUBER_PX**2 / _USUAL**2)
-        inverse = np.linalg.inv(sum(self._h, usual))
-        return inverse @ sum(self._b, np.zeros(2)), inverse
+        inverse = np.asarray(np.linalg.inv(sum(self._h, usual)), dtype=np.float64)
+        return np.asarray(inverse @ sum(self._b, np.zeros(2))), inverse
 
     def observe(self, frame: Frame, turning: Floats) -> None:
         """Compare a frame with the one before.
