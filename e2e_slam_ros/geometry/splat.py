@@ -157,10 +157,12 @@ def splat_depth(
     share = share * (1.0 - (x - column).abs()) * (1.0 - (y - row).abs())
     inside = used.repeat(4) & (column >= 0) & (column < target.width)
     inside &= (row >= 0) & (row < target.height) & (share > 0)
-    place = (row * target.width + column)[inside].long()
-    z, share = z[inside], share[inside]
+    # Indices, found once: a mask is turned into them at each use.
+    kept = torch.nonzero(inside).squeeze(1)
+    place = (row * target.width + column).index_select(0, kept).long()
+    z, share = z.index_select(0, kept), share.index_select(0, kept)
     nearest = nearest_depth(place, z, target.height * target.width)
-    share = share * (z <= nearest[place] * (1.0 + _SAME_SURFACE))
+    share = share * (z <= nearest.index_select(0, place) * (1.0 + _SAME_SURFACE))
     total = torch.zeros_like(nearest).scatter_add_(0, place, share)
     logarithm = torch.zeros_like(nearest).scatter_add_(0, place, share * z.log())
     some = total > 1e-4
