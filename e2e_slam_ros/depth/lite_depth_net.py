@@ -51,7 +51,9 @@ class LiteDepthNet(DepthNetwork):
         # One pass over the features for both heads. Full precision even under autocast, because
         # bfloat16 has steps of 0.4 %.
         heads = (self.disparity, self.log_uncertainty)
-        weight, bias = (torch.cat([getattr(h, name) for h in heads]) for name in ("weight", "bias"))
+        weight, bias = (
+            torch.cat([getattr(h, name) for h in heads]) for name in ("weight", "bias")
+        )
         both = functional.conv2d(features, weight, bias, padding=1).float()
         raw, log_uncertainty = both.split(1, dim=1)
         disparity = _GAIN * torch.sigmoid(raw) + _OFFSET
