@@ -7,7 +7,7 @@ import math
 import torch
 
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.geometry.masks import known, or_one
+from e2e_slam_ros.geometry.masks import indices, known, or_one
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.views import SparseLabels
 
@@ -26,7 +26,7 @@ def weighted_median(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor
         values: (N,), N >= 1, finite.
         weights: (N,) >= 0, not all 0.
     """
-    used = torch.nonzero(weights > 0).squeeze(1)
+    used = indices(weights > 0)
     ordered, order = values[used].sort()
     below = weights[used[order]].double().cumsum(0)
     half = 0.5 * below[-1]
@@ -113,7 +113,7 @@ def _common(
     depth: torch.Tensor, labels: SparseLabels, min_points: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     both = known(depth) & known(labels.depth) & known(labels.weight)
-    used = torch.nonzero(both.flatten()).squeeze(1)
+    used = indices(both.flatten())
     if used.numel() < max(min_points, 1):
         raise too_few_labels(used.numel(), min_points)
     here, there, weight = (x.flatten()[used] for x in (depth, labels.depth, labels.weight))
