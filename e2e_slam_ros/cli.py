@@ -23,6 +23,7 @@ from e2e_slam_ros.commands import (
     train,
 )
 from e2e_slam_ros.commands.terminal import FAILED, INTERRUPTED, say, show_error
+from e2e_slam_ros.config.allocator import keep_freed_memory
 from e2e_slam_ros.config.errors import E2ESlamError
 
 
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     ``argv`` without the program's name; None takes the process's arguments.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    keep_freed_memory()
     parsed = _parser().parse_args(arguments)
     try:
         with _ended_like_ctrl_c():

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from e2e_slam_ros.depth.normed_convolution import normed_convolution
+
 # The seven stages: repeats, kernel, stride of the first block, expansion, channels.
 _STAGES = (
     (1, 3, 1, 1, 16),
@@ -89,8 +91,7 @@ class _ConvNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.pad is not None:
             x = functional.pad(x, self.pad)
-        normed: torch.Tensor = self.norm(self.conv(x))
-        return normed
+        return normed_convolution(self.conv, self.norm, x)
 
 
 class _Block(nn.Module):

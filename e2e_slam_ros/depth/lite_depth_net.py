@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction, check_size
 from e2e_slam_ros.depth.efficientnet_lite import CHANNELS, EfficientNetLite0
+from e2e_slam_ros.depth.normed_convolution import normed_convolution
 
 # Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
 _DECODER_CHANNELS = (32, 48, 64, 96, 128)
@@ -47,9 +48,15 @@ class LiteDepthNet(DepthNetwork):
         """Return disparity between 0.02 and 10.02 and log uncertainty; see `DepthNetwork`."""
         check_size(image.shape[-1], image.shape[-2])
         features = self.decoder(self.encoder(2.0 * image - 1.0))
-        # Full precision even under autocast, because bfloat16 has steps of 0.4 %.
-        disparity = _GAIN * torch.sigmoid(self.disparity(features).float()) + _OFFSET
-        log_uncertainty = self.log_uncertainty(features).float()
+        # One pass over the features for both heads. Full precision even under autocast, because
+        # bfloat16 has steps of 0.4 %.
+        heads = (self.disparity, self.log_uncertainty)
+        weight, bias = (
+            torch.cat([getattr(h, name) for h in heads]) for name in ("weight", "bias")
+        )
+        both = functional.conv2d(features, weight, bias, padding=1).float()
+        raw, log_uncertainty = both.split(1, dim=1)
+        disparity = _GAIN * torch.sigmoid(raw) + _OFFSET
         return Prediction(_doubled(disparity), _doubled(log_uncertainty))
 
 
@@ -88,7 +95,7 @@ class _ConvNorm(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.relu(self.norm(self.conv(x)), inplace=True)
+        return functional.relu(normed_convolution(self.conv, self.norm, x), inplace=True)
 
 
 def _head(bias: float) -> nn.Conv2d:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 
@@ -28,7 +29,20 @@ def masked_mean(
 
 def known(depth: torch.Tensor) -> torch.Tensor:
     """Return where a depth (or inverse depth) is a positive, finite number; bool, its shape."""
-    return torch.isfinite(depth) & (depth > 0)
+    # Two comparisons: half the time of `isfinite`. No NaN passes either of them.
+    return (depth > 0) & (depth < torch.inf)
+
+
+def indices(mask: torch.Tensor) -> torch.Tensor:
+    """Return (K,) int64, where a (N,) bool mask is true.
+
+    >>> indices(torch.tensor([False, True, True]))
+    tensor([1, 2])
+    """
+    if mask.device.type == "cpu":
+        # A seventh of the time of torch's `nonzero`.
+        return torch.from_numpy(np.flatnonzero(mask.numpy()))
+    return torch.nonzero(mask).squeeze(1)
 
 
 def or_one(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

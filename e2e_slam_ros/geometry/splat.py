@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.geometry.masks import known
+from e2e_slam_ros.geometry.masks import indices, known
 from e2e_slam_ros.geometry.projection import pixel_grid
 
 # Of points that fall on one pixel only those this near to the nearest count, relative.
@@ -157,10 +157,12 @@ def splat_depth(
     share = share * (1.0 - (x - column).abs()) * (1.0 - (y - row).abs())
     inside = used.repeat(4) & (column >= 0) & (column < target.width)
     inside &= (row >= 0) & (row < target.height) & (share > 0)
-    place = (row * target.width + column)[inside].long()
-    z, share = z[inside], share[inside]
+    # Found once: a mask is turned into indices at each use.
+    kept = indices(inside)
+    place = (row * target.width + column).index_select(0, kept).long()
+    z, share = z.index_select(0, kept), share.index_select(0, kept)
     nearest = nearest_depth(place, z, target.height * target.width)
-    share = share * (z <= nearest[place] * (1.0 + _SAME_SURFACE))
+    share = share * (z <= nearest.index_select(0, place) * (1.0 + _SAME_SURFACE))
     total = torch.zeros_like(nearest).scatter_add_(0, place, share)
     logarithm = torch.zeros_like(nearest).scatter_add_(0, place, share * z.log())
     some = total > 1e-4

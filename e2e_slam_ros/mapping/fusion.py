@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from e2e_slam_ros.geometry.masks import indices
 from e2e_slam_ros.mapping.observation import Observation
 from e2e_slam_ros.mapping.surfel_store import Surfels
 
@@ -51,33 +52,28 @@ def gather_evidence(
         matches: (HW,) int64, the cell each pixel merges with, -1 for none.
         radius_at_cell: (HW,) radius of the cells' surfels, metres.
     """
-    pixels = torch.nonzero(matches >= 0).squeeze(1)
-    cell = matches[pixels]
-    weight, radius = observation.confidence[pixels], observation.radius[pixels]
-    shaping = torch.where(radius > _COARSER * radius_at_cell[cell], 0.0, weight)
-    columns = torch.cat(
-        [
-            weight[:, None],
-            shaping[:, None],
-            observation.points[pixels] * shaping[:, None],
-            observation.normals[pixels] * shaping[:, None],
-            observation.colors[pixels] * shaping[:, None],
-        ],
-        dim=1,
-    )
-    sums = columns.new_zeros((matches.numel(), columns.shape[1])).index_add(0, cell, columns)
+    pixels = indices(matches >= 0)
+    cell = matches.index_select(0, pixels)
+    weight = observation.confidence.index_select(0, pixels)
+    radius = observation.radius.index_select(0, pixels)
+    shaping = weight * (radius <= _COARSER * radius_at_cell.index_select(0, cell))
+    seen = (observation.points, observation.normals, observation.colors)
+    vectors = [column.T.index_select(1, pixels) * shaping for column in seen]
+    rows = torch.cat([weight[None], shaping[None], *vectors])
+    sums = rows.new_zeros((len(rows), matches.numel()))
+    sums = sums.scatter_add(1, cell.expand(len(rows), -1), rows)
     finest = radius.new_full((matches.numel(),), torch.inf)
     finest = finest.scatter_reduce(0, cell, radius.detach(), reduce="amin")
-    touched = torch.nonzero(torch.isfinite(finest)).squeeze(1)
-    rows = sums[touched]
+    touched = indices(finest < torch.inf)
+    sums = sums.index_select(1, touched)
     return Evidence(
         cell=touched,
-        weight=rows[:, 0],
-        shaping=rows[:, 1],
-        positions=rows[:, 2:5],
-        normals=rows[:, 5:8],
-        colors=rows[:, 8:11],
-        radius=finest[touched],
+        weight=sums[0],
+        shaping=sums[1],
+        positions=sums[2:5].T,
+        normals=sums[5:8].T,
+        colors=sums[8:11].T,
+        radius=finest.index_select(0, touched),
     )
 
 
@@ -120,11 +116,11 @@ def as_surfels(
     """
     stamp = torch.full((pixels.numel(),), fusion, dtype=torch.int32, device=pixels.device)
     return Surfels(
-        positions=observation.points[pixels],
-        normals=observation.normals[pixels],
-        colors=observation.colors[pixels],
-        confidence=observation.confidence[pixels],
-        radius=observation.radius[pixels],
+        positions=observation.points.T.index_select(1, pixels).T,
+        normals=observation.normals.T.index_select(1, pixels).T,
+        colors=observation.colors.T.index_select(1, pixels).T,
+        confidence=observation.confidence.index_select(0, pixels),
+        radius=observation.radius.index_select(0, pixels),
         keyframe=torch.full_like(stamp, keyframe),
         created=stamp,
         updated=stamp,

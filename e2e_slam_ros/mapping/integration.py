@@ -8,6 +8,7 @@ import torch
 
 from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.masks import indices
 from e2e_slam_ros.mapping.association import (
     Projection,
     ShownSurfels,
@@ -82,7 +83,7 @@ class Integration:
         self, observation: Observation, camera: PinholeCamera, T_map_camera: torch.Tensor
     ) -> tuple[torch.Tensor, Projection]:
         """Return the pages a keyframe has to look at, and their surfels inside its image."""
-        measured = torch.where(observation.valid, observation.depth, 0.0)
+        measured = observation.depth * observation.valid
         pyramid = DepthPyramid.of(measured.reshape(1, 1, camera.height, camera.width))
         # Association reaches this far behind the surface it measures.
         margin = self.config.distance_m * (measured.amax() / 2.0).clamp_min(1.0)
@@ -130,6 +131,6 @@ class Integration:
 
     def _add(self, observation: Observation, mask: torch.Tensor, keyframe: int) -> Change:
         """Give every measured pixel in ``mask`` a surfel of its own."""
-        pixels = torch.nonzero(mask).squeeze(1)
+        pixels = indices(mask)
         surfels = as_surfels(observation, pixels, keyframe, self.number)
         return insert(self.store, self.blocks, surfels, surfels.updated.long())

@@ -40,10 +40,22 @@ def fill(values: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torc
         size = (level_sum.shape[-2], level_sum.shape[-1])
         above = functional.interpolate(result, size, mode="bilinear", align_corners=False)
         result = (level_sum + _PRIOR * above) / (level_weight + _PRIOR)
-    near = weights[min(2, len(weights) - 1)]
-    size = (values.shape[-2], values.shape[-1])
+    return result, evidence_around(weight)
+
+
+def evidence_around(weight: torch.Tensor) -> torch.Tensor:
+    """Return the mean weight in the surroundings of each pixel, as the evidence of `fill`.
+
+    >>> evidence_around(torch.full((1, 1, 8, 8), 0.5)).unique()
+    tensor([0.5000])
+    """
+    near = weight
+    for _ in range(2):
+        if min(near.shape[-2:]) > 2:
+            near = _halved(near)
+    size = (weight.shape[-2], weight.shape[-1])
     evidence = functional.interpolate(near, size, mode="bilinear", align_corners=False)
-    return result, evidence.clamp(0.0, 1.0)
+    return evidence.clamp(0.0, 1.0)
 
 
 def _halved(image: torch.Tensor) -> torch.Tensor:

@@ -23,6 +23,7 @@ from rclpy.executors import (
 from rclpy.node import Node
 
 from e2e_slam_ros.config import parameters
+from e2e_slam_ros.config.allocator import keep_freed_memory
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.config.input import in_ros
 from e2e_slam_ros.config.leaf import ParameterInfo
@@ -73,6 +74,7 @@ def run_node(make: Callable[[], ConfiguredNode], args: Sequence[str] | None) -> 
         return answered
     stop = threading.Event()
     sys.setswitchinterval(_LOCK_S)
+    keep_freed_memory()
     make_room_for_images()
     try:
         start_ros(args)

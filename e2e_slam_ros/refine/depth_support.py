@@ -120,8 +120,9 @@ def depth_support(
     moved = (T_other_own[:, :3, :3] @ points + T_other_own[:, :3, 3:]).reshape(-1, 3, *size)
     uv, z = project(moved, intrinsics)
     visible = inside(uv, *size) & (z > _LEAST_Z_M) & known(own)
-    uv = torch.where(visible, uv, torch.zeros_like(uv))
-    there = torch.where(visible, sample_nearest(theirs, uv), torch.zeros_like(z))
+    uv = torch.where(visible, uv, 0.0)
+    sampled, founded = sample_nearest(torch.cat([theirs, quality], dim=1), uv).split(1, dim=1)
+    there = torch.where(visible, sampled, 0.0)
     visible &= known(there)
     # Positive: the pixel lies before what the other keyframe sees.
     apart = or_one(there, visible).log() - or_one(z, visible).log()
@@ -130,7 +131,7 @@ def depth_support(
     confirmed = confirms.sum(0, keepdim=True).to(depth)
     seen = sees.sum(0, keepdim=True).to(depth)
     excludes = (apart > _BEFORE) | ((apart < -config.tolerance) & (apart > -_HIDDEN))
-    better = sample_nearest(quality, uv) > _CLEARLY * _quality(_share(confirmed, seen), own)
+    better = founded > _CLEARLY * _quality(_share(confirmed, seen), own)
     return DepthSupport(confirmed, seen, (visible & excludes & better).any(0, keepdim=True))
 
 

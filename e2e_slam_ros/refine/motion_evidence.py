@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.geometry.masks import known
-from e2e_slam_ros.multiview.fill import fill
+from e2e_slam_ros.multiview.fill import evidence_around, fill
 from e2e_slam_ros.refine.label_errors import LabelErrors
 from e2e_slam_ros.refine.ratio_field import ratio_field
 from e2e_slam_ros.refine.views import SparseLabels
@@ -134,16 +134,13 @@ class MotionEvidence:
         smoothing = (_SMOOTHEST * believed + 1e-6).clamp_max(self.smoothing)
         field, _ = fill(ratio, beyond + smoothing)
         field = field * believed / (believed + _HALF_BELIEVED)
-        field = field * self._share(ratio, field, network_sigma)
-        _, evidence = fill(ratio, self.weight)
-        evidence = resized(evidence, native)
+        field = field * self._share(field, network_sigma)
+        evidence = resized(evidence_around(self.weight), native)
         share = evidence / (evidence + _HALF_SURE)
         confidence = _LEAST_CONFIDENCE + (1.0 - _LEAST_CONFIDENCE) * share
         return depth * resized(field, native).exp(), confidence
 
-    def _share(
-        self, ratio: torch.Tensor, field: torch.Tensor, network_sigma: torch.Tensor | float
-    ) -> torch.Tensor:
+    def _share(self, field: torch.Tensor, network_sigma: torch.Tensor | float) -> torch.Tensor:
         """Return the share of a correction that is believed, in [0, 1] (Wiener 1949).
 
         It is the variance of the network's error over that and the variance of motion's. A network
@@ -154,7 +151,7 @@ class MotionEvidence:
         sigma = _at_size(network_sigma, size_of(self.depth))
         network = field.abs().mean().square().clamp_min(1e-12).expand_as(field)
         network = torch.maximum(network, torch.as_tensor(sigma).to(field).square())
-        _, nearby = fill(ratio, self.beyond_chance)
+        nearby = evidence_around(self.beyond_chance)
         blind = _BLIND * _HALF_NEARBY / (nearby + _HALF_NEARBY)
         return network / (network + self.own_error**2 + blind.square())
 

@@ -78,9 +78,10 @@ class MotionSweep:
         if self.config.prior == 0.0:
             return self.first
         prior = self.first.expected(network_depth, self.config.network_share)
-        apart = (self.volume.inverse_depth.log()[:, None, None] + prior[0, 0].log()).abs()
-        prior_cost = self.config.prior * (apart / self.config.prior_reach).clamp_max(1.0)
-        return _chosen(self.volume, self.cost + prior_cost, self.seen_again, self.config)
+        apart = _apart_from(prior[0, 0], self.volume).clamp_max_(self.config.prior_reach)
+        share = self.config.prior / self.config.prior_reach
+        cost = torch.add(self.cost, apart, alpha=share, out=apart)
+        return _chosen(self.volume, cost, self.seen_again, self.config)
 
     @torch.no_grad()
     def sharpened(self, depth: torch.Tensor) -> torch.Tensor:
@@ -132,7 +133,7 @@ def sweep_neighbours(
     views = tuple(sweep_view(keyframe, width) for keyframe in (target, *others))
     volume = _volume(target, others, views, depth, config)
     seen_again = tuple(_seen_again(target, volume, elsewhere))
-    cost = match_cost(volume) + _cost_of(seen_again, volume, config)
+    cost = match_cost(volume).add_(_cost_of(seen_again, volume, config))
     parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
     pose_error = _pose_error([target, *others], typical_m) / parallax
     config = replace(config, own_error=math.hypot(config.own_error, pose_error))
@@ -209,11 +210,12 @@ def _seen_again(
             continue
         pose = other.keyframe.T_map_camera.double()
         T_target_other = inverse(target.T_map_camera.double()) @ pose
-        depth = other.estimate.depth
-        both = torch.cat([depth, other.motion_weight], dim=1)
-        both = torch.where(known(depth), both, torch.zeros_like(both))
-        small = functional.interpolate(both, size, mode="nearest-exact")
-        moved = splat_depth(small[:, :1], small[:, 1:], camera, T_target_other, camera)
+        depth, weight = (
+            functional.interpolate(image, size, mode="nearest-exact")
+            for image in (other.estimate.depth, other.motion_weight)
+        )
+        depth, weight = (torch.where(known(depth), image, 0.0) for image in (depth, weight))
+        moved = splat_depth(depth, weight, camera, T_target_other, camera)
         result.append(SparseLabels(*moved))
     return result
 
@@ -223,12 +225,21 @@ def _cost_of(
 ) -> torch.Tensor:
     """Return (D, h, w), the cost of a distance from other keyframes' depth."""
     cost = torch.zeros_like(volume.correlation)
-    planes = volume.inverse_depth.log()[:, None, None]
+    apart = torch.empty_like(cost)
     for labels in seen_again:
-        there = or_one(labels.depth, known(labels.depth))[0, 0].log()
-        apart = ((planes + there).abs() / config.earlier_reach).clamp_max(1.0)
-        cost = cost + config.earlier / len(seen_again) * labels.weight[0, 0] * apart
+        there = or_one(labels.depth, known(labels.depth))[0, 0]
+        _apart_from(there, volume, apart).clamp_max_(config.earlier_reach)
+        share = config.earlier / len(seen_again) / config.earlier_reach
+        cost.addcmul_(apart, labels.weight[0, 0] * share)
     return cost
+
+
+def _apart_from(
+    depth: torch.Tensor, volume: CostVolume, out: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return (D, h, w), the difference of log depth between each plane and a depth (h, w)."""
+    planes = volume.inverse_depth.log()[:, None, None]
+    return torch.add(planes, depth.log(), out=out).abs_()
 
 
 def _chosen(

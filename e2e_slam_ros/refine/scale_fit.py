@@ -7,7 +7,7 @@ import math
 import torch
 
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.geometry.masks import known, or_one
+from e2e_slam_ros.geometry.masks import indices, known, or_one
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.views import SparseLabels
 
@@ -26,9 +26,9 @@ def weighted_median(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor
         values: (N,), N >= 1, finite.
         weights: (N,) >= 0, not all 0.
     """
-    used = weights > 0
+    used = indices(weights > 0)
     ordered, order = values[used].sort()
-    below = weights[used].double()[order].cumsum(0)
+    below = weights[used[order]].double().cumsum(0)
     half = 0.5 * below[-1]
     tolerance = 1e-9 * below[-1]
     first = int(torch.searchsorted(below, half - tolerance))
@@ -113,10 +113,11 @@ def _common(
     depth: torch.Tensor, labels: SparseLabels, min_points: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     both = known(depth) & known(labels.depth) & known(labels.weight)
-    count = int(both.sum())
-    if count < max(min_points, 1):
-        raise too_few_labels(count, min_points)
-    return depth[both], labels.depth[both], labels.weight[both]
+    used = indices(both.flatten())
+    if used.numel() < max(min_points, 1):
+        raise too_few_labels(used.numel(), min_points)
+    here, there, weight = (x.flatten()[used] for x in (depth, labels.depth, labels.weight))
+    return here, there, weight
 
 
 def _sigma(depth: torch.Tensor, labels: SparseLabels, found: float) -> float:
