@@ -110,6 +110,12 @@ class MotionEvidenceConfig:
         high=20,
         live=True,
     )
+    local_width: int = leaf(
+        320,
+        "image width of the fine step in pixels; the fine step is no coarser than the sweep",
+        low=32,
+        live=True,
+    )
     local_reach: float = leaf(
         0.1,
         "largest change of the fine step, as a share of the inverse depth",

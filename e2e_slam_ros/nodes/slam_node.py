@@ -138,6 +138,8 @@ class SlamNode(MappingNode):
             self.diagnostics.latency(stage, ms)
         for notice in result.notices:
             self.diagnostics.problem("refine", notice)
+        if result.calibration is not None:
+            self.diagnostics.problem("calibration", result.calibration)
         self._observer.on_keyframe(result)
         keyframe, name = result.keyframe, job.frame_id
         self._keyframe_output.publish(self._keyframe_output.parts(keyframe, name))

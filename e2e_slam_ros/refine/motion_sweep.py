@@ -35,8 +35,8 @@ class MotionSweep:
     """A sweep over a keyframe's neighbours, from which planes are chosen.
 
     Attributes:
-        target: the keyframe at the size of the sweep.
-        sources: its neighbours at that size.
+        target: the keyframe.
+        sources: its neighbours.
         volume: of the sweep.
         cost: (D, h, w) cost of each plane, from images and other keyframes' depth.
         seen_again: other keyframes' depth, projected into this one.
@@ -60,8 +60,8 @@ class MotionSweep:
         2.0
     """
 
-    target: SweepView
-    sources: tuple[SweepView, ...]
+    target: Keyframe
+    sources: tuple[Keyframe, ...]
     volume: CostVolume
     cost: torch.Tensor
     seen_again: tuple[SparseLabels, ...]
@@ -95,9 +95,11 @@ class MotionSweep:
             return depth
         some = known(depth)
         whole = torch.where(some, depth, depth[some].median() if bool(some.any()) else 1.0)
-        before = resized(whole.reciprocal(), size_of(self.target.image))[0, 0]
+        width = min(max(config.local_width, config.width), self.target.camera.width)
+        views = [sweep_view(keyframe, width) for keyframe in (self.target, *self.sources)]
+        before = resized(whole.reciprocal(), size_of(views[0].image))[0, 0]
         steps = 2 * config.local_steps + 1
-        found = local_sweep(self.target, self.sources, before, steps, config.local_reach)
+        found = local_sweep(views[0], views[1:], before, steps, config.local_reach)
         change = (before / found.inverse_depth).log()[None, None]
         return depth * resized(change, size_of(depth)).exp()
 
@@ -145,7 +147,7 @@ def sweep_neighbours(
     information = parallax * float(first.weight.mean()) / (1.0 + (pose_error / _WORTHLESS) ** 2)
     if typical_m is not None and information < config.min_information:
         return None
-    return MotionSweep(views[0], views[1:], volume, cost, seen_again, first, config)
+    return MotionSweep(target, tuple(others), volume, cost, seen_again, first, config)
 
 
 def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> list[Keyframe]:

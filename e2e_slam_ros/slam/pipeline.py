@@ -190,10 +190,8 @@ class SlamPipeline:
             scale=metric.scale,
             revision=revision,
             poses=facts,
-            notices=(
-                *metric.notices,
-                *(text for text in (self._lens.notice(), refused, problem) if text),
-            ),
+            notices=(*metric.notices, *(text for text in (refused, problem) if text is not None)),
+            calibration=self._lens.notice(),
         )
 
     def measure_keyframe(self, frame: Frame, decision: KeyframeDecision) -> None:

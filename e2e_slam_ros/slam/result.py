@@ -78,6 +78,7 @@ class KeyframeResult:
         scale: from the source's unit to metres; None: none was needed.
         revision: of an earlier keyframe; None: there was none.
         notices: sentences for the user.
+        calibration: a sentence about the calibration of the camera; None: nothing new.
         poses: how they come about; None: they are given and stay as they are.
 
     Example:
@@ -105,4 +106,5 @@ class KeyframeResult:
     scale: Scale | None = None
     revision: Revision | None = None
     notices: tuple[str, ...] = ()
+    calibration: str | None = None
     poses: PoseFacts | None = None
