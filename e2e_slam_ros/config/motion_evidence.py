@@ -103,7 +103,7 @@ class MotionEvidenceConfig:
         live=True,
     )
     local_steps: int = leaf(
-        5,
+        4,
         "depths tried on either side of the corrected depth, for the last fine step to where the "
         "images agree best; 0 leaves the step out",
         low=0,
