@@ -39,10 +39,11 @@ def normals_from_points(
     area = (cross * cross).sum(1, keepdim=True)
     # A pixel step of a micrometre each way: below that, rounding decides the direction.
     known = known & (area > 1e-24)
-    # Products with 0 and 1 take a quarter of the time of torch.where. Here all numbers are finite.
-    length = (area * known + ~known).sqrt()
-    turned = 1.0 - 2.0 * ((cross * clean).sum(1, keepdim=True) > 0).to(points.dtype)
-    return cross / length * (turned * known), known
+    # Products with 0 and 1 take a fraction of the time of torch.where. All numbers are finite.
+    there = known.to(points.dtype)
+    length = (area * there + (1.0 - there)).sqrt()
+    turned = 1.0 - 2.0 * (cross * clean).sum(1, keepdim=True).detach().gt_(0.0)
+    return cross / length * (turned * there), known
 
 
 def smoothed_depth(depth: torch.Tensor, valid: torch.Tensor, side: int) -> torch.Tensor:
@@ -52,14 +53,13 @@ def smoothed_depth(depth: torch.Tensor, valid: torch.Tensor, side: int) -> torch
     closer together than the noise is high (Keller et al. 2013 smooth depth for the same reason).
 
     Args:
-        depth: (B, 1, H, W) metres; depths that are not valid are returned as they are.
+        depth: (B, 1, H, W) metres, 0 where it is not valid; that stays 0.
         valid: (B, 1, H, W) bool.
         side: odd number of pixels.
     """
     known = valid.to(depth.dtype)
-    total = torch.cat([torch.where(valid, depth, torch.zeros_like(depth)), known], dim=1)
-    total = _box_sum(total, side)
-    return torch.where(valid, total[:, :1] / total[:, 1:].clamp_min(1.0), depth)
+    total = _box_sum(torch.cat([depth, known], dim=1), side)
+    return total[:, :1] / total[:, 1:].clamp_min(1.0) * known
 
 
 def _box_sum(image: torch.Tensor, side: int) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -141,14 +142,9 @@ def associate(
         camera: the image.
         config: the limits.
     """
-    # Rows of x, y and z: sums over three rows are five times faster than over three columns.
     size = (camera.height, camera.width)
     points, normals = (x.T.reshape(3, *size) for x in (observation.points, observation.normals))
-    positions, directions = (torch.stack(x.unbind(1)) for x in (shown.positions, shown.normals))
-    # Nothing fits to an empty cell or one outside the image: it is far away.
-    positions[0] += (cells < 0) * _ELSEWHERE_M
-    bordered = functional.pad(positions.view(3, *size), (1, 1, 1, 1), value=_ELSEWHERE_M)
-    facing = functional.pad(directions.view(3, *size), (1, 1, 1, 1))
+    positions, facing = _bordered(cells, shown, size)
     depth = observation.depth.view(size)
     along_limit = config.distance_m * (depth / 2.0).clamp_min(1.0)
     across_limit = _REACH_PIXELS * depth * (2.0 / (camera.fx + camera.fy))
@@ -156,26 +152,47 @@ def associate(
     footprint = _REACH_PIXELS * math.sqrt(2.0) * observation.radius.view(size)
     reach = torch.maximum(across_limit, footprint).square()
     min_cos = math.cos(math.radians(config.angle_deg))
-    best = torch.full_like(depth, torch.inf)
-    chosen = torch.full_like(cells, -1, dtype=torch.int8).view(size)
+    best, chosen = torch.full_like(depth, torch.inf), torch.full_like(depth, -1.0)
+    passes = torch.empty_like(depth)
     # The whole image moves by a pixel: slices, where looking up each pixel's neighbour takes
-    # twice the time. Arithmetic in place of torch.where, which is ten times slower on a CPU.
+    # twice the time. What a comparison writes into floats is 0 or 1; bools take five times as
+    # long on a CPU, and torch.where longer still.
     for neighbour in range(9):
         dy, dx = divmod(neighbour, 3)
-        there = (slice(None), slice(dy, dy + camera.height), slice(dx, dx + camera.width))
-        offset = bordered[there] - points
-        along = (offset * normals).sum(0)
-        across = offset.square_().sum(0).sub_(along.square()).clamp_min_(_TINY)
-        fits = (along.abs_() < along_limit) & (across < reach)
-        fits &= (facing[there] * normals).sum(0) > min_cos
-        cost = across / fits
-        chosen += (neighbour - chosen) * (cost < best)
+        part = (slice(dy, dy + camera.height), slice(dx, dx + camera.width))
+        offset = [there[part] - here for there, here in zip(positions, points, strict=True)]
+        along = _dot(offset, normals)
+        across = _dot(offset, offset).sub_(along.square()).clamp_min_(_TINY)
+        fits = along.abs_().lt_(along_limit).mul_(torch.lt(across, reach, out=passes))
+        fits.mul_(_dot([row[part] for row in facing], normals).gt_(min_cos))
+        cost = across.div_(fits)
+        chosen.lerp_(depth.new_tensor(float(neighbour)), torch.lt(cost, best, out=passes))
         torch.minimum(best, cost, out=best)
     pixels = indices((chosen.view(-1) >= 0) & observation.valid)
     chosen = chosen.view(-1).index_select(0, pixels).long()
     step = torch.div(chosen, 3, rounding_mode="floor") * camera.width + chosen % 3
     matches = torch.full_like(cells, -1)
     return matches.index_copy_(0, pixels, pixels + step - (camera.width + 1))
+
+
+def _bordered(
+    cells: torch.Tensor, shown: ShownSurfels, size: tuple[int, int]
+) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
+    """Return x, y and z of the cells' surfels and normals, (H + 2, W + 2), one pixel around.
+
+    Nothing fits to an empty cell, or to one outside the image: it is far away.
+    """
+    # Rows of x, y and z: sums over three rows are five times faster than over three columns.
+    positions, normals = (torch.stack(x.unbind(1)) for x in (shown.positions, shown.normals))
+    positions[0] += (cells < 0) * _ELSEWHERE_M
+    around = (1, 1, 1, 1)
+    bordered = functional.pad(positions.view(3, *size), around, value=_ELSEWHERE_M)
+    return bordered.unbind(), functional.pad(normals.view(3, *size), around).unbind()
+
+
+def _dot(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the scalar products of vectors given as rows of x, y and z."""
+    return (a[0] * b[0]).addcmul_(a[1], b[1]).addcmul_(a[2], b[2])
 
 
 def outdated(

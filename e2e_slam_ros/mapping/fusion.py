@@ -61,7 +61,7 @@ def gather_evidence(
     vectors = [column.T.index_select(1, pixels) * shaping for column in seen]
     rows = torch.cat([weight[None], shaping[None], *vectors])
     sums = rows.new_zeros((len(rows), matches.numel()))
-    sums = sums.scatter_add(1, cell.expand(len(rows), -1), rows)
+    sums.scatter_add_(1, cell.expand(len(rows), -1), rows)
     finest = radius.new_full((matches.numel(),), torch.inf)
     finest = finest.scatter_reduce(0, cell, radius.detach(), reduce="amin")
     touched = indices(finest < torch.inf)
@@ -116,9 +116,9 @@ def as_surfels(
     """
     stamp = torch.full((pixels.numel(),), fusion, dtype=torch.int32, device=pixels.device)
     return Surfels(
-        positions=observation.points.T.index_select(1, pixels).T,
-        normals=observation.normals.T.index_select(1, pixels).T,
-        colors=observation.colors.T.index_select(1, pixels).T,
+        positions=observation.points.T.index_select(1, pixels).T.contiguous(),
+        normals=observation.normals.T.index_select(1, pixels).T.contiguous(),
+        colors=observation.colors.T.index_select(1, pixels).T.contiguous(),
         confidence=observation.confidence.index_select(0, pixels),
         radius=observation.radius.index_select(0, pixels),
         keyframe=torch.full_like(stamp, keyframe),

@@ -126,15 +126,13 @@ def _is_edge(depth: torch.Tensor, ratio: float) -> torch.Tensor:
 
     Sensors and networks interpolate across depth edges; such points float in the air.
     """
-    padded = functional.pad(depth, (1, 1, 1, 1), mode="replicate")
+    height, width = depth.shape[-2:]
+    padded = functional.pad(depth.detach(), (1, 1, 1, 1), mode="replicate")
+    there = padded.clone().gt_(0.0)
     centre = padded[..., 1:-1, 1:-1]
-    largest = torch.zeros_like(depth)
-    for neighbour in (
-        padded[..., 1:-1, :-2],
-        padded[..., 1:-1, 2:],
-        padded[..., :-2, 1:-1],
-        padded[..., 2:, 1:-1],
-    ):
-        step = (neighbour - centre).abs() * (neighbour > 0)
-        largest = torch.maximum(largest, step)
-    return largest > ratio * depth
+    largest = torch.zeros_like(centre)
+    for row, column in ((1, 0), (1, 2), (0, 1), (2, 1)):
+        part = (..., slice(row, row + height), slice(column, column + width))
+        step = (padded[part] - centre).abs_().mul_(there[part])
+        torch.maximum(largest, step, out=largest)
+    return largest > ratio * centre

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from e2e_slam_ros.geometry.masks import indices
+
 # Surfels of a page. Pages are copied whole, which makes the surfels of a block cheap to read. The
 # last page of a block is half empty on average, a few per cent of its surfels.
 PAGE = 32
@@ -61,7 +63,7 @@ class Surfels:
 
     def columns(self) -> tuple[torch.Tensor, ...]:
         """Return the arrays in the order of the attributes."""
-        return tuple(getattr(self, item.name) for item in fields(self))
+        return tuple(getattr(self, name) for name in _COLUMNS)
 
     def to(self, device: torch.device) -> Surfels:
         """Return the surfels on a device."""
@@ -79,6 +81,9 @@ class Surfels:
             *(column() for _ in range(2)),
             *(column(dtype=torch.int32) for _ in range(3)),
         )
+
+
+_COLUMNS = tuple(item.name for item in fields(Surfels))
 
 
 class SurfelStore:
@@ -119,15 +124,15 @@ class SurfelStore:
 
     def live(self) -> torch.Tensor:
         """Return (N,) int64: the slots that hold a surfel."""
-        return torch.nonzero(self.slots.confidence > 0).squeeze(1)
+        return indices(self.slots.confidence > 0)
 
     def page_confidence(self) -> torch.Tensor:
         """Return (P, PAGE) confidence, as a view."""
-        return self.slots.confidence.view(-1, PAGE)
+        return self._slots.confidence[: self._used_pages * PAGE].view(-1, PAGE)
 
     def add_pages(self, blocks: torch.Tensor) -> torch.Tensor:
         """Give each of (K,) blocks a page, abandoned pages first; returns (K,) page numbers."""
-        free = torch.nonzero(self.page_block < 0).squeeze(1)[: blocks.numel()]
+        free = indices(self.page_block < 0)[: blocks.numel()]
         fresh = blocks.numel() - free.numel()
         self._reserve(self._used_pages + fresh)
         start = self._used_pages
@@ -142,7 +147,7 @@ class SurfelStore:
         owner = self.page_block
         if blocks.numel() == 0:
             return owner[:0]
-        return torch.nonzero((owner >= 0) & blocks[owner.clamp_min(0)]).squeeze(1)
+        return indices((owner >= 0) & blocks.index_select(0, owner.clamp_min(0)))
 
     def take_slots(self, owners: torch.Tensor, rank: torch.Tensor, blocks: int) -> torch.Tensor:
         """Return (K,) free slots, one in the pages of each wanted block; pages are added.
@@ -154,16 +159,20 @@ class SurfelStore:
         """
         wanted = torch.bincount(owners, minlength=blocks)
         pages = self.pages_of(wanted > 0)
-        vacant = (self.page_confidence()[pages] <= 0).sum(1)
-        free = torch.zeros_like(wanted).index_add_(0, self.page_block[pages], vacant)
+        vacant = (self.page_confidence().index_select(0, pages) <= 0).sum(1)
+        owner = self.page_block.index_select(0, pages)
+        free = torch.zeros_like(wanted).index_add_(0, owner, vacant)
         missing = (wanted - free).clamp_min(0)
         number = torch.arange(blocks, device=self._device)
         added = self.add_pages(number.repeat_interleave((missing + PAGE - 1) // PAGE))
         pages = torch.cat([pages, added])
-        pages = pages[torch.argsort(self.page_block[pages], stable=True)]
-        slots = page_slots(pages)
-        slots = slots[self.slots.confidence[slots] <= 0]
-        available = torch.bincount(self.page_block[slots // PAGE], minlength=blocks)
+        owner = self.page_block.index_select(0, pages)
+        pages = pages.index_select(0, torch.argsort(owner, stable=True))
+        vacant = self.page_confidence().index_select(0, pages).flatten() <= 0
+        slots = page_slots(pages).index_select(0, indices(vacant))
+        available = torch.bincount(
+            self.page_block.index_select(0, slots // PAGE), minlength=blocks
+        )
         first = available.cumsum(0) - available
         return slots[first[owners] + rank]
 
@@ -188,8 +197,8 @@ class SurfelStore:
     def release_empty_pages(self, pages: torch.Tensor) -> None:
         """Take pages without a surfel from their blocks."""
         if pages.numel():
-            empty = self.page_confidence()[pages].amax(1) <= 0
-            self._block[pages[empty]] = -1
+            empty = self.page_confidence().index_select(0, pages).amax(1) <= 0
+            self._block.index_fill_(0, pages.index_select(0, indices(empty)), -1)
 
     def compact(self, blocks: torch.Tensor) -> None:
         """Close the gaps in (B,) bool ``blocks`` and release the pages this frees."""
