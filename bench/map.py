@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from e2e_slam_ros.config import CameraConfig, DepthConfig, MapConfig
+from e2e_slam_ros.config.allocator import keep_freed_memory
 from e2e_slam_ros.config.device import resolve_device
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
 from e2e_slam_ros.data.open import open_reader
@@ -103,6 +104,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     """Grow a map to ``options.size`` surfels and time the last keyframes."""
     device = resolve_device(options.device)
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as every node and command does
     keyframes = Keyframes(options.data, options.width, device)
     first = len(keyframes) - options.timed
     timed = [keyframes.load(index) for index in range(first, len(keyframes))]
