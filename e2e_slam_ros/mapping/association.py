@@ -143,7 +143,8 @@ def associate(
         config: the limits.
     """
     size = (camera.height, camera.width)
-    points, normals = (x.T.reshape(3, *size) for x in (observation.points, observation.normals))
+    seen = (observation.points, observation.normals)
+    points, normals = (columns.T.reshape(3, *size).unbind() for columns in seen)
     positions, facing = _bordered(cells, shown, size)
     depth = observation.depth.view(size)
     along_limit = config.distance_m * (depth / 2.0).clamp_min(1.0)
