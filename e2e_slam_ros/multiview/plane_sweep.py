@@ -19,7 +19,8 @@ _RADIUS = 3
 # because aggregation along whole lines can use even the faint texture of a wall.
 _NOISE = 1e-6
 _LUMA = (0.299, 0.587, 0.114)
-_PLANES_AT_ONCE = 8
+# Planes that are compared at once, more of small images: what they need stays in the cache.
+_PLANES_AT_ONCE, _PIXELS_AT_ONCE = 8, 140_000
 # What `sweep_view` has made, by width. A keyframe and its image never change.
 _VIEWS: WeakKeyDictionary[Keyframe, dict[int, SweepView]] = WeakKeyDictionary()
 
@@ -132,8 +133,12 @@ def correlate(
     correlation = target.image.new_empty((planes, height, width))
     views = torch.empty_like(correlation)
     courses = _courses(target, sources)
-    # What a few planes need stays in a processor's cache. On a GPU every call costs a launch.
-    tile = planes if target.image.is_cuda else _PLANES_AT_ONCE
+    # On a GPU every call costs a launch: all planes at once.
+    tile = (
+        planes
+        if target.image.is_cuda
+        else max(_PLANES_AT_ONCE, _PIXELS_AT_ONCE // (height * width))
+    )
     for start in range(0, planes, tile):
         part = slice(start, min(start + tile, planes))
         total = target.image.new_zeros((part.stop - start, 2, height, width))
