@@ -109,9 +109,7 @@ class BackgroundAdaptation:
         if self._learner is not None:
             self._hand_over(keyframe.index, room_image(keyframe, self._size))
 
-    def offer(
-        self, keyframe: Keyframe, estimate: DepthEstimate, usual_scale: float = 1.0
-    ) -> None:
+    def offer(self, keyframe: Keyframe, estimate: DepthEstimate, usual_scale: float = 1.0) -> None:
         """Judge by a keyframe that was looked back at, then learn from it.
 
         Args:
