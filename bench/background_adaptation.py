@@ -47,6 +47,8 @@ CPU = torch.device("cpu")
 
 # A walk must not become worse by more than this.
 _WORSE = 0.03
+# A keyframe whose fused depth has a larger error than this times the raw prediction's is worse.
+_HARMED = 1.05
 
 
 class PlainWalk:
@@ -123,6 +125,7 @@ def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict
         print("share of the learned weights in use, by keyframe:", shares)
     figures = {
         "keyframes": float(len(raw)),
+        "worse": float(sum(one > _HARMED * other for one, other in zip(fused, raw, strict=True))),
         "taken_over": float(system.learning.taken_over),
         "raw_first_half": float(np.nanmean(raw[:half])),
         "raw_second_half": float(np.nanmean(raw[half:])),
@@ -204,7 +207,7 @@ def compare(name: str, reader: Frames, again: Frames | None, values: dict[str, o
     change = {
         key: learned[key] / never[key] - 1.0
         for key in never
-        if key not in ("keyframes", "taken_over")
+        if key not in ("keyframes", "worse", "taken_over")
     }
     worse = change["raw_second_half"] > _WORSE
     told = ", ".join(f"{key} {value:+.1%}" for key, value in change.items())

@@ -90,7 +90,7 @@ class MotionEvidenceConfig:
         live=True,
     )
     preference: float = leaf(
-        0.05,
+        0.01,
         "difference of the images' correlation at a chosen plane and at the network's depth from "
         "which on only the plane counts; where the plane is no better, the network's depth stays; "
         "0: the plane always counts",
