@@ -89,6 +89,15 @@ class MotionEvidenceConfig:
         low=1e-3,
         live=True,
     )
+    preference: float = leaf(
+        0.01,
+        "difference of the images' correlation at a chosen plane and at the network's depth from "
+        "which on only the plane counts; where the plane is no better, the network's depth stays; "
+        "0: the plane always counts",
+        low=0.0,
+        high=2.0,
+        live=True,
+    )
     smoothing: float = leaf(
         0.05,
         "weight added to the chosen plane of every pixel, against the 0.02 of its surroundings",

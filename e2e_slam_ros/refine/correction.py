@@ -103,7 +103,9 @@ class MotionCorrection:
             return gated
         evidence = sweep.given(metric)
         network = network or NetworkErrors()
-        depth, confidence = evidence.complete(metric, network.sigma(metric))
+        sigma = network.sigma(metric)
+        preferred = sweep.preferred(evidence, metric, sigma)
+        depth, confidence = preferred.complete(metric, sigma)
         depth = gate_depth(sweep.sharpened(depth), self.depth)
         if not bool((depth > 0).any()):
             return gated

@@ -79,6 +79,12 @@ class DepthStage:
         """The last scale that was found, or None."""
         return self._history.last
 
+    @property
+    def usual_factor(self) -> float:
+        """Metres of one of the source's units, as is usual for the last keyframes; 1: unknown."""
+        usual = self._history.usual
+        return 1.0 if usual is None or usual.inverse else usual.factor
+
     def check(self, config: RefineConfig) -> None:
         """Refuse settings that the depth source cannot follow.
 

@@ -91,6 +91,10 @@ class MotionEvidence:
         """Return `weight` at a keyframe's size."""
         return resized(self.weight, (height, width))
 
+    def at_size(self, depth: torch.Tensor) -> torch.Tensor:
+        """Return depth (1, 1, H, W), 0 = unknown, at the size of the sweep, known everywhere."""
+        return resized(_whole(depth).reciprocal(), size_of(self.depth)).reciprocal()
+
     def expected(self, network_depth: torch.Tensor, share: float) -> torch.Tensor:
         """Return the depth to expect everywhere, (1, 1, h, w) metres.
 
@@ -102,7 +106,7 @@ class MotionEvidence:
             network_depth: (1, 1, H, W) metres or the network's units, 0 = unknown.
             share: weight of the network in the mean of the two logarithms, in [0, 1].
         """
-        small = resized(_whole(network_depth).reciprocal(), size_of(self.depth)).reciprocal()
+        small = self.at_size(network_depth)
         field = ratio_field(small, SparseLabels(self.depth, self.weight), _FEWEST_LABELS)
         shaped = (small * field.scale).log() + field.logarithm
         smooth, _ = fill(self.depth.reciprocal(), self.weight)
@@ -125,8 +129,8 @@ class MotionEvidence:
             Depth (1, 1, H, W) in metres, known everywhere, and confidence in [0, 1].
         """
         depth = _whole(depth)
-        size, native = size_of(self.depth), size_of(depth)
-        small = resized(depth.reciprocal(), size).reciprocal()
+        native = size_of(depth)
+        small = self.at_size(depth)
         ratio = (self.depth / small).log().clamp(-_MOST, _MOST)
         # Planes that agree no better than by chance are noise, however many there are.
         beyond = self.beyond_chance

@@ -20,6 +20,7 @@ from e2e_slam_ros.multiview.local_sweep import local_sweep
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
 from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence, chance, resized, size_of
+from e2e_slam_ros.refine.preferred_planes import preferred_depth
 from e2e_slam_ros.refine.views import SparseLabels
 
 # Relative error of depth from which on a sweep tells no more than a network does.
@@ -82,6 +83,28 @@ class MotionSweep:
         share = self.config.prior / self.config.prior_reach
         cost = torch.add(self.cost, apart, alpha=share, out=apart)
         return _chosen(self.volume, cost, self.seen_again, self.config)
+
+    @torch.no_grad()
+    def preferred(
+        self,
+        evidence: MotionEvidence,
+        network_depth: torch.Tensor,
+        network_sigma: torch.Tensor,
+    ) -> MotionEvidence:
+        """Return the evidence with the network's depth where the images do not prefer a plane.
+
+        Args:
+            evidence: of the planes that `given` chose.
+            network_depth: (1, 1, H, W) metres, with the keyframe's scale; 0 = unknown.
+            network_sigma: (1, 1, H, W), its relative standard deviation.
+        """
+        if self.config.preference == 0.0:
+            return evidence
+        small = evidence.at_size(network_depth)
+        sigma = resized(network_sigma, size_of(small))
+        margin = self.config.preference
+        depth = preferred_depth(self.volume, evidence.depth, small, sigma, margin)
+        return replace(evidence, depth=depth)
 
     @torch.no_grad()
     def sharpened(self, depth: torch.Tensor) -> torch.Tensor:

@@ -68,7 +68,8 @@ class Learning:
             return
         self._adaptation.see(keyframe)
         if revision is not None:
-            self._adaptation.offer(revision.keyframe, revision.estimate)
+            usual = self._depth_stage.usual_factor
+            self._adaptation.offer(revision.keyframe, revision.estimate, usual)
 
     def take_over(self) -> None:
         """Use what the network has learned of the room; call it between keyframes."""

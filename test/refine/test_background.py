@@ -27,8 +27,13 @@ QUICK = BackgroundConfig(learning_rate=1e-2)
 LATER = 3
 
 
+# The wall is seen in the left part of the image, and a floor at 2 m in the larger right part: the
+# scale of a keyframe is that of the floor.
+EDGE = 28
+
+
 class OneNumber(DepthNetwork):
-    """Says 2 m everywhere."""
+    """Says 2 m everywhere; the left part can be learned."""
 
     metric = True
 
@@ -37,7 +42,13 @@ class OneNumber(DepthNetwork):
         self.level = torch.nn.Parameter(torch.tensor(0.5))
 
     def predict(self, image: torch.Tensor) -> Prediction:
-        return Prediction(self.level.clamp_min(1e-3).expand_as(image[:, :1]), None)
+        return Prediction(beside_floor(self.level.clamp_min(1e-3).expand_as(image[:, :1])), None)
+
+
+def beside_floor(disparity: torch.Tensor) -> torch.Tensor:
+    """Return the disparity with that of the floor in the right part."""
+    left = torch.arange(disparity.shape[-1]) < EDGE
+    return torch.where(left, disparity, 0.5)
 
 
 class BrightNumber(OneNumber):
@@ -46,7 +57,7 @@ class BrightNumber(OneNumber):
     def predict(self, image: torch.Tensor) -> Prediction:
         brightness = image.mean(1, keepdim=True)
         level = 0.5 + 2.0 * (self.level - 0.5) * (4.0 * brightness - 1.5)
-        return Prediction(level.clamp_min(1e-3), None)
+        return Prediction(beside_floor(level.clamp_min(1e-3)), None)
 
 
 def keyframe(index: int) -> Keyframe:
@@ -55,7 +66,8 @@ def keyframe(index: int) -> Keyframe:
 
 
 def wall(depth_m: float = 1.6, confirmed: float = 1.0) -> DepthEstimate:
-    depth = torch.full((1, 1, 64, 64), depth_m)
+    depth = torch.full((1, 1, 64, 64), 2.0)
+    depth[..., :EDGE] = depth_m
     confidence = torch.zeros_like(depth)
     confidence[..., : round(64 * confirmed)] = 0.8
     return DepthEstimate(depth, confidence, "network", "motion")
@@ -93,8 +105,42 @@ def test_a_room_is_learned_and_taken_over_between_keyframes() -> None:
     learned = adaptation.take_over()
     assert learned is not None and learned.blend == adaptation.blend == 1.0
     assert 1.0 / network.level.item() < 1.7
-    assert learned.ratio == pytest.approx(0.5 / network.level.item(), rel=1e-3)
+    assert learned.ratio == 1.0, "most of the image shows the floor"
     assert adaptation.take_over() is None and adaptation.taken_over == 1
+
+
+def test_the_ratio_is_that_of_the_median_depth() -> None:
+    class Everywhere(OneNumber):
+        def predict(self, image: torch.Tensor) -> Prediction:
+            return Prediction(self.level.expand_as(image[:, :1]), None)
+
+    label = room_label(keyframe(0), wall(), SIZE)
+    learner = RoomLearner(Everywhere(), QUICK)
+    assert learner.ratio(label, {"level": torch.tensor(0.625)}, {}) == pytest.approx(0.8)
+
+
+def test_a_scale_that_is_usual_is_not_learned() -> None:
+    """All depths are 1.25 times as large as the network's; a scale says so already."""
+    adaptation = in_lockstep(OneNumber())
+    for index in range(24):
+        adaptation.see(keyframe(index))
+        if index >= LATER:
+            estimate = replace(wall(2.0), depth=torch.full((1, 1, 64, 64), 2.5))
+            adaptation.offer(keyframe(index - LATER), estimate, usual_scale=1.25)
+    assert adaptation.take_over() is None
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.4])
+def test_shapes_are_judged_at_any_scale(scale: float) -> None:
+    """Weights that learned the shape are used, wherever the scale of the labels lies."""
+    unseen = UnseenErrors(min_gain=0.05)
+    shape = torch.linspace(1.0, 2.0, 64).expand(1, 1, 64, 64)
+    label = replace(room_label(keyframe(0), wall(), SIZE), depth=scale * shape)
+    label = replace(label, weight=torch.ones_like(shape))
+    for index in range(4):
+        unseen.foresee(index, Foreseen(shape.square(), shape))
+        unseen.judge(index, label)
+    assert unseen.blend == 1.0
 
 
 def test_what_is_learned_is_judged_by_keyframes_that_came_before_they_were_learned() -> None:
@@ -173,7 +219,7 @@ def test_what_is_known_already_is_not_learned() -> None:
 
 
 def test_a_small_gain_is_not_worth_a_change() -> None:
-    adaptation = in_lockstep(OneNumber())
+    adaptation = in_lockstep(OneNumber(), replace(QUICK, min_gain=0.2))
     # Wherever the wall is expected, it is elsewhere.
     assert not any(walk(adaptation, [1.7, 2.3] * 15))
 
@@ -200,7 +246,7 @@ def test_a_loss_that_is_not_finite_begins_again() -> None:
     sound = room_label(keyframe(0), wall(), SIZE)
     learner.step([sound])
     assert learner.foreseen(sound).change > 0.0
-    learner.step([room_label(keyframe(0), wall(float("nan")), SIZE)])
+    learner.step([replace(sound, weight=torch.full_like(sound.weight, float("nan")))])
     assert learner.foreseen(sound).change == 0.0
     assert network.level.item() == 0.5
 
@@ -317,6 +363,6 @@ def test_the_memory_is_bounded_and_a_sample_of_the_whole_walk() -> None:
     labels = RoomLabels(capacity=16, seed=0)
     for index in range(400):
         labels.add(room_label(keyframe(index), wall(1.0 + 0.01 * index), SIZE))
-    depths = [float(label.depth.mean()) for label in labels.batch(16)]
+    depths = [float(label.depth[0, 0, 0, 0]) for label in labels.batch(16)]
     assert len(labels) == 16
     assert min(depths) < 3.0 and max(depths) > 4.9

@@ -178,3 +178,49 @@ def test_other_keyframes_speak_where_images_do_not() -> None:
         errors.append(float((depth / WALL_M - 1).abs()[..., 110:].mean()))
     assert errors[1] < 0.03
     assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("preference", [0.05, 0.0])
+def test_where_images_do_not_prefer_a_plane_the_network_stays(preference: float) -> None:
+    """The right half of the wall has no texture. Its planes are wrong, the network is right."""
+    sources = [view(i + 1, pose(x=x)) for i, x in enumerate([-0.2, 0.2])]
+    config = MotionEvidenceConfig(preference=preference)
+    sweep = sweep_neighbours(view(0, pose()), sources, DepthConfig(), config)
+    assert sweep is not None
+    correlation = sweep.volume.correlation.clone()
+    correlation[..., 80:] = 0.3
+    sweep = replace(sweep, volume=replace(sweep.volume, correlation=correlation))
+    network = torch.full((1, 1, 120, 160), WALL_M)
+    planes = network.clone()
+    planes[..., 80:] = 2.6
+    evidence = replace(sweep.first, depth=planes)
+    preferred = sweep.preferred(evidence, network, torch.full_like(network, 0.02))
+    right = float(preferred.depth[..., 84:].median())
+    assert right == pytest.approx(WALL_M if preference else 2.6, rel=0.02)
+
+
+def test_where_images_prefer_a_plane_it_stays() -> None:
+    sources = [view(i + 1, pose(x=x)) for i, x in enumerate([-0.2, 0.2])]
+    sweep = sweep_neighbours(view(0, pose()), sources, DepthConfig(), MotionEvidenceConfig())
+    assert sweep is not None
+    wrong = torch.full((1, 1, 120, 160), 1.4 * WALL_M)
+    evidence = sweep.given(wrong)
+    preferred = sweep.preferred(evidence, wrong, torch.full_like(wrong, 0.02))
+    middle = (preferred.depth / WALL_M)[..., 20:-20, 40:-40]
+    assert float((middle - 1.0).abs().median()) < 0.03
+
+
+def test_a_network_of_large_errors_takes_the_planes_that_are_no_worse() -> None:
+    sources = [view(i + 1, pose(x=x)) for i, x in enumerate([-0.2, 0.2])]
+    sweep = sweep_neighbours(view(0, pose()), sources, DepthConfig(), MotionEvidenceConfig())
+    assert sweep is not None
+    flat = replace(sweep.volume, correlation=torch.full_like(sweep.volume.correlation, 0.3))
+    sweep = replace(sweep, volume=flat)
+    network = torch.full((1, 1, 120, 160), 1.4 * WALL_M)
+    evidence = replace(sweep.first, depth=torch.full_like(network, WALL_M))
+    depths = [
+        float(sweep.preferred(evidence, network, torch.full_like(network, sigma)).depth.median())
+        for sigma in (0.02, 0.15, 1.0)
+    ]
+    assert depths[0] > 2.7 and depths[2] < 2.05
+    assert depths[0] > depths[1] > depths[2]

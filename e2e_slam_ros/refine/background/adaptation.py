@@ -109,9 +109,15 @@ class BackgroundAdaptation:
         if self._learner is not None:
             self._hand_over(keyframe.index, room_image(keyframe, self._size))
 
-    def offer(self, keyframe: Keyframe, estimate: DepthEstimate) -> None:
-        """Judge by a keyframe that was looked back at, then learn from it."""
-        label = room_label(keyframe, estimate, self._size)
+    def offer(self, keyframe: Keyframe, estimate: DepthEstimate, usual_scale: float = 1.0) -> None:
+        """Judge by a keyframe that was looked back at, then learn from it.
+
+        Args:
+            keyframe: its image.
+            estimate: its depth, metres.
+            usual_scale: metres of one of the network's metres, see `room_label`.
+        """
+        label = room_label(keyframe, estimate, self._size, usual_scale)
         if label.is_useful:
             self._hand_over(keyframe.index, label)
 

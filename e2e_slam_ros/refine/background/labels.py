@@ -38,7 +38,7 @@ class RoomLabel(RoomImage):
     """A keyframe's image, and the depth that motion has established.
 
     Attributes:
-        depth: (1, 1, h, w) metres.
+        depth: (1, 1, h, w), in the network's metres.
         weight: (1, 1, h, w) in [0, 1], 0 where the depth is not confirmed.
 
     Example:
@@ -78,7 +78,10 @@ def room_image(keyframe: Keyframe, size: tuple[int, int] | None) -> RoomImage:
 
 
 def room_label(
-    keyframe: Keyframe, estimate: DepthEstimate, size: tuple[int, int] | None
+    keyframe: Keyframe,
+    estimate: DepthEstimate,
+    size: tuple[int, int] | None,
+    usual_scale: float = 1.0,
 ) -> RoomLabel:
     """Return the label of a keyframe at the network's input size (height, width).
 
@@ -86,11 +89,14 @@ def room_label(
         keyframe: the image.
         estimate: its depth; the confidence is 0 where no other keyframe confirms it.
         size: of the network's input; None: that of the image.
+        usual_scale: metres of one of the network's metres. What is left to learn are shapes, and
+            scales that change from view to view: the usual one is known, and changes sooner than
+            weights can.
     """
     seen = room_image(keyframe, size)
     size = (seen.image.shape[-2], seen.image.shape[-1])
     with torch.inference_mode(False), torch.no_grad():
-        depth = estimate.depth.clone()
+        depth = estimate.depth / usual_scale
         sure = torch.ones_like(depth) if estimate.confidence is None else estimate.confidence
         sure = sure.clone() * (depth > 0)
         return RoomLabel(

@@ -54,15 +54,17 @@ class Foreseen:
     def errors(self, label: RoomLabel) -> tuple[float, ...]:
         """Return the weighted mean error of log depth of each blend of the weights.
 
-        A blend of weights predicts nearly the geometric mean of both depths: no blend needs a
-        prediction of its own.
+        Each blend is compared at the scale that fits the label best: the scale of a keyframe is
+        found by motion, and the usual one by the scales of the last keyframes. A blend of weights
+        predicts nearly the geometric mean of both depths: no blend needs a prediction of its own.
         """
         weight = label.weight * known(label.depth)
         true = or_one(label.depth, known(label.depth)).log()
         first, learned = self.first.log() - true, self.learned.log() - true
         # The first weights by themselves: NaN of the learned ones would spread to blend 0.
         apart = [torch.lerp(first, learned, blend) if blend else first for blend in _BLENDS]
-        sums = (weight * torch.stack(apart).abs()).flatten(1).sum(1)
+        shapes = torch.stack([blend - blend[weight > 0].median() for blend in apart])
+        sums = (weight * shapes.abs()).flatten(1).sum(1)
         return tuple((sums / weight.sum().clamp_min(1e-6)).tolist())
 
 
@@ -119,19 +121,18 @@ class UnseenErrors:
             before.
 
     Example:
-        >>> wall = RoomLabel(
-        ...     torch.zeros(1, 3, 8, 8), torch.eye(3)[None], torch.full((1, 1, 8, 8), 1.6),
-        ...     torch.ones(1, 1, 8, 8),
-        ... )
-        >>> unseen = UnseenErrors(min_gain=0.2)
+        >>> image, rays = torch.zeros(1, 3, 8, 8), torch.eye(3)[None]
+        >>> steps = torch.linspace(1.0, 2.0, 8).expand(1, 1, 8, 8)
+        >>> room = RoomLabel(image, rays, steps, torch.ones(1, 1, 8, 8))
+        >>> unseen = UnseenErrors(min_gain=0.05)
         >>> for index in range(4):  # what is learned is right
-        ...     unseen.foresee(index, Foreseen(1.25 * wall.depth, wall.depth))
-        ...     unseen.judge(index, wall)
+        ...     unseen.foresee(index, Foreseen(steps.square(), steps))
+        ...     unseen.judge(index, room)
         >>> unseen.blend
         1.0
         >>> for index in range(4):  # what is learned is wrong here
-        ...     unseen.foresee(index, Foreseen(wall.depth, 0.8 * wall.depth))
-        ...     unseen.judge(index, wall)
+        ...     unseen.foresee(index, Foreseen(steps, steps.sqrt()))
+        ...     unseen.judge(index, room)
         >>> unseen.blend
         0.0
     """
