@@ -133,12 +133,9 @@ def correlate(
     correlation = target.image.new_empty((planes, height, width))
     views = torch.empty_like(correlation)
     courses = _courses(target, sources)
-    # On a GPU every call costs a launch: all planes at once.
-    tile = (
-        planes
-        if target.image.is_cuda
-        else max(_PLANES_AT_ONCE, _PIXELS_AT_ONCE // (height * width))
-    )
+    tile = max(_PLANES_AT_ONCE, _PIXELS_AT_ONCE // (height * width))
+    if target.image.is_cuda:
+        tile = planes  # every call costs a launch
     for start in range(0, planes, tile):
         part = slice(start, min(start + tile, planes))
         total = target.image.new_zeros((part.stop - start, 2, height, width))
