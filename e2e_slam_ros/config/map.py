@@ -27,7 +27,7 @@ class UnmeasuredConfig:
         60.0, "map.angle_deg for depth that is not measured", low=0.0, high=90.0
     )
     max_sigma: float = leaf(
-        0.07,
+        0.1,
         "where motion corrects depth, pixels with a larger relative standard deviation are not "
         "mapped; 0: all are. A smaller one leaves fewer surfels in empty space, and more holes",
         low=0.0,
