@@ -48,15 +48,9 @@ class LiteDepthNet(DepthNetwork):
         """Return disparity between 0.02 and 10.02 and log uncertainty; see `DepthNetwork`."""
         check_size(image.shape[-1], image.shape[-2])
         features = self.decoder(self.encoder(2.0 * image - 1.0))
-        # One pass over the features for both heads. Full precision even under autocast, because
-        # bfloat16 has steps of 0.4 %.
-        heads = (self.disparity, self.log_uncertainty)
-        weight, bias = (
-            torch.cat([getattr(h, name) for h in heads]) for name in ("weight", "bias")
-        )
-        both = functional.conv2d(features, weight, bias, padding=1).float()
-        raw, log_uncertainty = both.split(1, dim=1)
-        disparity = _GAIN * torch.sigmoid(raw) + _OFFSET
+        # Full precision even under autocast, because bfloat16 has steps of 0.4 %.
+        disparity = _GAIN * torch.sigmoid(self.disparity(features).float()) + _OFFSET
+        log_uncertainty = self.log_uncertainty(features).float()
         return Prediction(_doubled(disparity), _doubled(log_uncertainty))
 
 
