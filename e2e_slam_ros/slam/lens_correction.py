@@ -18,11 +18,11 @@ from e2e_slam_ros.tracking.given_lens import GivenLens, LensFit
 
 # A focal length counts when it is this certain, and this far from the stated one: in standard
 # deviations and as a share. Later fits replace it when they differ by the last share.
-_FOCAL_SIGMA, _SIGNIFICANT, _LEAST_FOCAL, _FOCAL_STEP = 0.004, 2.5, 0.003, 0.002
+_FOCAL_SIGMA, _SIGNIFICANT, _LEAST_FOCAL, _FOCAL_STEP = 0.003, 2.5, 0.003, 0.002
 # A calibration as wrong as this is not corrected: something else is wrong.
 _MOST_FOCAL = 0.1
 # The same of the readout time, seconds; cameras read an image in this time at most.
-_READOUT_SIGMA_S, _LEAST_READOUT_S, _READOUT_STEP_S, _MOST_READOUT_S = 0.004, 0.005, 0.0015, 0.05
+_READOUT_SIGMA_S, _LEAST_READOUT_S, _READOUT_STEP_S, _MOST_READOUT_S = 0.0025, 0.005, 0.0015, 0.05
 
 
 class LensCorrector:

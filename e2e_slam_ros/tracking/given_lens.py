@@ -21,6 +21,9 @@ _STEPS = np.array([1e-3, 1e-3])
 # Corners farther than this from their epipolar line are wrong ones; the error counts in full up
 # to the second, pixels of the compared image.
 _WRONG_PX, _HUBER_PX = 8.0, 0.5
+# A pair whose median error is more than this share of the median flow has too noisy a pose: noise
+# of rotations makes the focal length look shorter than it is.
+_NOISY = 0.08
 _FEWEST_PAIRS, _FEWEST_CORNERS = 12, 20
 # The newest pairs count: focusing changes the focal length.
 _KEPT_PAIRS = 200
@@ -157,7 +160,10 @@ class GivenLens:
         good = np.isfinite(start) & np.isfinite(slopes).all(1) & (np.abs(start) < _WRONG_PX)
         if good.sum() < _FEWEST_CORNERS:
             return
+        flow = np.linalg.norm((now.ideal - before.ideal)[good], axis=1)
         start, slopes = start[good], slopes[good]
+        if np.median(np.abs(start)) > _NOISY * np.median(flow):
+            return
         weighted = slopes / np.maximum(np.abs(start) / _HUBER_PX, 1.0)[:, None]
         self._h.append(weighted.T @ slopes)
         self._b.append(self._h[-1] @ x - weighted.T @ start)

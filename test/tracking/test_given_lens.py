@@ -11,8 +11,10 @@ import pytest
 
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.open import open_reader
+from e2e_slam_ros.evaluation.trajectory.noisy_poses import NoisyPoses
 from e2e_slam_ros.simulation import ProceduralReader
 from e2e_slam_ros.slam.angular_velocity import AngularVelocity
+from e2e_slam_ros.slam.lens_correction import LensCorrector
 from e2e_slam_ros.tracking.given_lens import GivenLens, LensFit
 
 
@@ -42,6 +44,16 @@ def test_a_wrong_focal_length_is_found(rendered: list[Frame], stated: float) -> 
 
 def test_few_pairs_say_nothing(rendered: list[Frame]) -> None:
     assert fitted(rendered[:8]) is None
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
+def test_noisy_poses_change_nothing(shared_data: Path, share: float) -> None:
+    """Noise of rotations would make the focal length look 2 to 3 % shorter."""
+    clean = open_reader(shared_data / "hololens" / "rooms_000")
+    reader = NoisyPoses(clean, 0.03 * share, share)
+    fit = fitted((reader[i] for i in range(100, 200)), every=2)
+    corrector = LensCorrector()
+    assert fit is None or not corrector.decide(fit)
 
 
 def test_another_camera_begins_anew(rendered: list[Frame]) -> None:
