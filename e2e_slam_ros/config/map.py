@@ -27,9 +27,9 @@ class UnmeasuredConfig:
         60.0, "map.angle_deg for depth that is not measured", low=0.0, high=90.0
     )
     max_sigma: float = leaf(
-        0.1,
-        "where motion corrects depth, pixels with a larger relative standard deviation are not "
-        "mapped; 0: all are. A smaller one leaves fewer surfels in empty space, and more holes",
+        0.0,
+        "pixels with a larger relative standard deviation are not mapped; 0: all are. With 0.1 a "
+        "map has fewer surfels in empty space and is a little less complete",
         low=0.0,
     )
 

@@ -19,8 +19,7 @@ class MappedView:
 
     Attributes:
         width: largest image width; 0: any.
-        max_sigma: pixels with a larger relative standard deviation are not mapped, where depth has
-            a confidence; 0: all are.
+        max_sigma: pixels with a larger relative standard deviation are not mapped; 0: all are.
 
     Example:
         >>> camera = PinholeCamera(width=320, height=240, fx=300.0, fy=300.0, cx=159.5, cy=119.5)
@@ -62,11 +61,9 @@ class MappedView:
         )
 
     def _sure(self, estimate: DepthEstimate) -> DepthEstimate:
-        """Return the estimate with a confidence of 0 where its deviation is too large.
-
-        Depth without a confidence comes from the network alone: it is all there is.
-        """
-        if self.max_sigma == 0.0 or estimate.sigma is None or estimate.confidence is None:
+        """Return the estimate with a confidence of 0 where its deviation is too large."""
+        if self.max_sigma == 0.0 or estimate.sigma is None:
             return estimate
         sure = (estimate.sigma <= self.max_sigma).to(estimate.depth)
-        return replace(estimate, confidence=sure * estimate.confidence)
+        confidence = sure if estimate.confidence is None else sure * estimate.confidence
+        return replace(estimate, confidence=confidence)
