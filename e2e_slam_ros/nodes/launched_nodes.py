@@ -116,7 +116,8 @@ def required(action: Any, name: str, ends: bool = True) -> RegisterEventHandler:
 
 def _ended(name: str, ends: bool, event: ProcessExited, context: LaunchContext) -> Any:
     if event.returncode == 0:
-        return Shutdown(reason=f"{name} has ended") if ends else None
+        # A second shutdown fails where the first one is nearly done.
+        return Shutdown(reason=f"{name} has ended") if ends and not context.is_shutdown else None
     if event.returncode < 0 and context.is_shutdown:  # ended by launch's own signal
         return None
     raise E2ESlamError.from_parts(
