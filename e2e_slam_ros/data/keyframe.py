@@ -43,6 +43,7 @@ class LensCorrection:
     """What was corrected of a keyframe's camera and image.
 
     Attributes:
+        stated: intrinsics as they were stated; None: those that the keyframe has.
         focal_factor: focal length of the keyframe's camera over the stated one.
         readout_s: readout time of the rolling shutter that was undone, seconds.
         turning: (3,) angular velocity that it was undone with, camera frame, rad/s.
@@ -52,6 +53,7 @@ class LensCorrection:
         1.0
     """
 
+    stated: PinholeCamera | None = None
     focal_factor: float = 1.0
     readout_s: float = 0.0
     turning: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
@@ -95,7 +97,7 @@ class Keyframe:
     @property
     def stated_camera(self) -> PinholeCamera:
         """``camera`` with the focal length that was stated; that of ``sensor_depth``."""
-        return self.camera.scaled_focal(1.0 / self.lens.focal_factor)
+        return self.camera if self.lens.stated is None else self.lens.stated
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.geometry.rolling_shutter import unrolled
 from e2e_slam_ros.simulation import ProceduralReader
 from e2e_slam_ros.slam.lens_correction import LensCorrector, build_lens_corrector
 from e2e_slam_ros.slam.pipeline import SlamPipeline
@@ -113,12 +114,16 @@ def test_a_keyframe_is_corrected_once_and_follows_later_fits() -> None:
     seen = corrector.corrected(keyframe(), turning)
     assert seen.lens.focal_factor == 1.0 and seen.camera.fx == 50.0
     corrector.decide(CERTAIN)
-    first = corrector.corrected(seen, turning)
+    first = corrector.corrected(seen)
     assert first.camera.fx == pytest.approx(49.5) and first.lens.readout_s == 0.010
+    assert torch.equal(first.image, unrolled(seen.image, first.camera, turning, 0.010))
+    assert not torch.equal(first.image, seen.image)
     assert corrector.corrected(first) is first
     corrector.decide(replace(CERTAIN, focal_factor=0.98))
     second = corrector.corrected(first)
     assert second.camera.fx == pytest.approx(49.0) and second.image is first.image
+    # Views are compared only if their cameras are equal to the last digit.
+    assert second.camera == corrector.corrected(keyframe(), turning).camera
 
 
 def test_tracked_poses_bring_the_readout_time_of_their_tracker() -> None:
