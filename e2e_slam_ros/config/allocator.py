@@ -22,9 +22,6 @@ def keep_freed_memory() -> bool:
 
     Returns:
         Whether it took effect; not on systems without glibc.
-
-    >>> keep_freed_memory() in (True, False)
-    True
     """
     if not sys.platform.startswith("linux") or any(name in os.environ for name in _ENVIRONMENT):
         return False

@@ -44,17 +44,15 @@ class LensCorrection:
 
     Attributes:
         stated: intrinsics as they were stated; None: those that the keyframe has.
-        focal_factor: focal length of the keyframe's camera over the stated one.
         readout_s: readout time of the rolling shutter that was undone, seconds.
         turning: (3,) angular velocity that it was undone with, camera frame, rad/s.
 
     Example:
-        >>> LensCorrection().focal_factor
-        1.0
+        >>> LensCorrection().readout_s
+        0.0
     """
 
     stated: PinholeCamera | None = None
-    focal_factor: float = 1.0
     readout_s: float = 0.0
     turning: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(3))
 

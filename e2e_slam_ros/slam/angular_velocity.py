@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from e2e_slam_ros.data.frame import Frame
 from e2e_slam_ros.tracking import rigid
 
-Vector = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
 
 _KEPT = 64
 _LONGEST_NS = 500_000_000
@@ -31,21 +32,25 @@ class AngularVelocity:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: Frame | None = None
-        self._known: deque[tuple[int, Vector]] = deque(maxlen=_KEPT)
+        self._poses: deque[tuple[int, Matrix]] = deque(maxlen=_KEPT)
 
     def observe(self, frame: Frame) -> None:
         """Note the pose of the next frame."""
+        assert frame.T_map_camera is not None
         with self._lock:
-            last, self._last = self._last, frame
-            if last is None or not 0 < frame.stamp_ns - last.stamp_ns < _LONGEST_NS:
-                return
-            assert last.T_map_camera is not None and frame.T_map_camera is not None
-            motion = rigid.inverse(last.T_map_camera) @ frame.T_map_camera
-            seconds = (frame.stamp_ns - last.stamp_ns) * 1e-9
-            self._known.append((frame.stamp_ns, rigid.rotation_vector(motion[:3, :3]) / seconds))
+            self._poses.append((frame.stamp_ns, frame.T_map_camera))
 
-    def at(self, stamp_ns: int) -> Vector:
+    def at(self, stamp_ns: int) -> Matrix:
         """Return (3,) rad/s in the camera's frame at a frame's stamp; zeros where unknown."""
         with self._lock:
-            return next((w for stamp, w in self._known if stamp == stamp_ns), np.zeros(3))
+            poses = list(self._poses)
+        for (before_ns, before), (now_ns, now) in pairwise(poses):
+            if now_ns == stamp_ns and 0 < now_ns - before_ns < _LONGEST_NS:
+                turn = before[:3, :3].T @ now[:3, :3]
+                return np.asarray(rigid.rotation_vector(turn) / ((now_ns - before_ns) * 1e-9))
+        return np.zeros(3)
+
+    def clear(self) -> None:
+        """Forget all poses."""
+        with self._lock:
+            self._poses.clear()

@@ -126,16 +126,15 @@ class LensCorrector:
             keyframe: maybe corrected before.
             turning: (3,) angular velocity of the camera, rad/s; None: as it was corrected with.
         """
-        lens = keyframe.lens
+        lens, camera = keyframe.lens, keyframe.stated_camera.scaled_focal(self.focal_factor)
         if turning is None:
             turning = lens.turning
-            if (lens.focal_factor, lens.readout_s) == (self.focal_factor, self.readout_s):
+            if (keyframe.camera, lens.readout_s) == (camera, self.readout_s):
                 return keyframe
-        camera = keyframe.stated_camera.scaled_focal(self.focal_factor)
         image, more_s = keyframe.image, self.readout_s - lens.readout_s
         if more_s != 0.0:
             image = unrolled(image, camera, turning, more_s)
-        lens = LensCorrection(keyframe.stated_camera, self.focal_factor, self.readout_s, turning)
+        lens = LensCorrection(keyframe.stated_camera, self.readout_s, turning)
         return replace(keyframe, image=image, camera=camera, lens=lens)
 
 

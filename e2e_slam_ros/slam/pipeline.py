@@ -247,6 +247,7 @@ class SlamPipeline:
         """Choose keyframes anew after a jump in time; the map stays."""
         self.selector.restart()
         self.keyframes.restart()
+        self._turning.clear()
 
     def forget_keyframes(self, next_index: int = 0) -> None:
         """Forget all keyframes; map and learned state stay."""
