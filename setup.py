@@ -19,6 +19,7 @@ setup(
             "multiview/deepv2d/weights/*",
             "evaluation/run/map_view.*",
             "nodes/fastdds_profile.xml",
+            "refine/learned_correction/weights/*",
             "training/recipes/*.yaml",
         ]
     },

@@ -132,3 +132,10 @@ class MotionEvidenceConfig:
         high=0.5,
         live=True,
     )
+    learned: bool = leaf(
+        True,
+        "true: a small network that has learned the errors of this correction corrects them at "
+        "last, and states a standard deviation; false: the step is left out. It needs the fine "
+        "step (local_steps)",
+        live=True,
+    )

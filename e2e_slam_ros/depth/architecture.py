@@ -47,6 +47,8 @@ class DepthNetwork(nn.Module, ABC):
         adaptable: gradients flow through it, so that it can learn.
         licence: of its weights, "" where nobody says it.
         notices: sentences for the user when it is first used.
+        room_scale: metres, in the room it is in, of one of a metric network's metres. Learned
+            with the room; `predict` and other users of the network know nothing of it.
 
     >>> class Constant(DepthNetwork):
     ...     def predict(self, image: torch.Tensor) -> Prediction:
@@ -62,6 +64,7 @@ class DepthNetwork(nn.Module, ABC):
     adaptable: bool = True
     licence: str = ""
     notices: tuple[str, ...] = ()
+    room_scale: float = 1.0
 
     def fitted(self, image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Return the image at the size that `predict` takes.

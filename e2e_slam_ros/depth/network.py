@@ -71,7 +71,7 @@ class NetworkDepth:
 
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
-        """Return the predicted depth in the network's unit.
+        """Return the predicted depth in the network's unit, with the scale that it has learned.
 
         Raises:
             DepthError: the prediction is not finite, or a foreign network's is constant.
@@ -84,7 +84,8 @@ class NetworkDepth:
         if self._config.network.confidence and answer.log_uncertainty is not None:
             confidence = confidence_of(answer.log_uncertainty)
         sigma = None if answer.log_uncertainty is None else answer.log_uncertainty.exp()
-        return RawDepth(answer.depth, confidence, self.traits.name, self._unit, sigma)
+        depth = answer.depth * self.network.room_scale
+        return RawDepth(depth, confidence, self.traits.name, self._unit, sigma)
 
     def predict(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
         """Return only the depth of `answer`, (B, 1, H, W). Gradients flow through it."""

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
-from e2e_slam_ros.multiview.plane_choice import PlaneChoice, choose_planes, match_cost
+from e2e_slam_ros.multiview.plane_choice import choose_planes, match_cost
 from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, correlate
 
 # Cost of the outermost step. It only decides where no step matches better than another.
 _FARTHEST_STEP = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class LocalSweep:
+    """The fine sweep's answer.
+
+    Attributes:
+        inverse_depth: (h, w) 1/m.
+        change: (h, w), natural logarithm of the new depth over the given one.
+        correlation: (steps, h, w), of the images at each step.
+
+    >>> wall = torch.full((2, 2), 0.5)
+    >>> LocalSweep(wall, torch.zeros(2, 2), torch.ones(9, 2, 2)).correlation.shape[0]
+    9
+    """
+
+    inverse_depth: torch.Tensor
+    change: torch.Tensor
+    correlation: torch.Tensor
 
 
 def local_sweep(
@@ -19,7 +39,7 @@ def local_sweep(
     inverse_depth: torch.Tensor,
     steps: int,
     reach: float,
-) -> PlaneChoice:
+) -> LocalSweep:
     """Choose for each pixel the best of a few inverse depths around a given one.
 
     The planes of a whole sweep are about a tenth of the depth apart in a room. They are also
@@ -55,4 +75,5 @@ def local_sweep(
     far = _FARTHEST_STEP * (offsets / reach).square()
     choice = choose_planes(volume, match_cost(volume) + far[:, None, None])
     # The volume's planes are steps, and so is what was chosen.
-    return PlaneChoice(inverse_depth * (1.0 + choice.inverse_depth), choice.agreement, choice.sure)
+    found = inverse_depth * (1.0 + choice.inverse_depth)
+    return LocalSweep(found, (inverse_depth / found).log(), correlation)

@@ -10,7 +10,12 @@ import torch
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.refine.depth_sigma import NetworkErrors, corrected_sigma
+from e2e_slam_ros.refine.learned_correction.features import correction_features
+from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedStep
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
+
+# The learned step has seen sweeps of 160 pixels. A much smaller one looks different.
+_LEAST_WIDTH = 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +86,13 @@ class RangeGate:
 class MotionCorrection:
     """Replaces depth by planes that images and other keyframes agree on.
 
-    The network's shape fills the pixels between them.
+    The depth network's shape fills the pixels between them. A last step has learned from other
+    rooms what errors remain.
+
+    Attributes:
+        depth: range of depth.
+        learned: the last step; None: there is none. It needs the fine sweep
+            (``refine.motion.local_steps``), and images of 96 pixels' width at least.
 
     Example:
         >>> correction = MotionCorrection(DepthConfig(max_m=8.0))
@@ -90,6 +101,7 @@ class MotionCorrection:
     """
 
     depth: DepthConfig
+    learned: LearnedStep | None = None
 
     def correct(
         self,
@@ -106,9 +118,15 @@ class MotionCorrection:
         sigma = network.sigma(metric)
         preferred = sweep.preferred(evidence, metric, sigma)
         depth, confidence = preferred.complete(metric, sigma)
-        depth = gate_depth(sweep.sharpened(depth), self.depth)
+        depth, local = sweep.sharpened(depth)
+        sigma, surprise = corrected_sigma(metric, evidence, network.stated)
+        is_usual = evidence.depth.shape[-1] >= _LEAST_WIDTH
+        if local is not None and self.learned is not None and is_usual:
+            features = correction_features(sweep, evidence, metric, network.stated, depth, local)
+            answer = self.learned(features, depth)
+            depth, sigma = answer.depth, sigma if answer.sigma is None else answer.sigma
+        depth = gate_depth(depth, self.depth)
         if not bool((depth > 0).any()):
             return gated
         weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])
-        sigma, surprise = corrected_sigma(metric, evidence, network.stated)
         return CorrectedDepth(depth, confidence, weight, sigma, surprise)

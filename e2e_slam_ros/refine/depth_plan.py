@@ -10,6 +10,7 @@ from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 from e2e_slam_ros.refine.correction import Correction, MotionCorrection, RangeGate
+from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedStep
 from e2e_slam_ros.refine.motion_cue import DepthCue, measured_cue, motion_cue
 from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.refine.scale_estimators import ScaleEstimator, build_scale_estimator
@@ -23,6 +24,7 @@ class DepthPlan:
         depth: range of depth.
         refine: settings of the refinement.
         traits: of the depth source.
+        learned: the last step of the correction by motion; None: there is none.
 
     Example:
         >>> sensor = DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True)
@@ -38,6 +40,7 @@ class DepthPlan:
     depth: DepthConfig
     refine: RefineConfig
     traits: DepthTraits
+    learned: LearnedStep | None = None
 
     @property
     def is_active(self) -> bool:
@@ -63,7 +66,9 @@ class DepthPlan:
     @property
     def correction(self) -> Correction:
         """The correction of metric depth, pixel by pixel, with the range gate."""
-        return MotionCorrection(self.depth) if self.corrects else RangeGate(self.depth)
+        if not self.corrects:
+            return RangeGate(self.depth)
+        return MotionCorrection(self.depth, self.learned if self.refine.motion.learned else None)
 
     @property
     def by_sensor(self) -> bool:

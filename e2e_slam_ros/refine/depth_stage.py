@@ -21,6 +21,11 @@ from e2e_slam_ros.refine.correction import RangeGate
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_plan import DepthPlan
 from e2e_slam_ros.refine.depth_sigma import NetworkErrors, SigmaFactor
+from e2e_slam_ros.refine.learned_correction.learned_correction import (
+    LearnedCorrection,
+    LearnedStep,
+)
+from e2e_slam_ros.refine.learned_correction.weights_file import load_shipped_correction
 from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
 from e2e_slam_ros.refine.motion_cue import DepthCue
 from e2e_slam_ros.refine.refiner import check_strategy, network_notices, sized_as_predicted
@@ -43,6 +48,11 @@ class DepthStage:
         config: ``refine`` and ``depth``.
         source: gave the raw depths; the network strategy adapts its network.
         device: where keyframes live.
+
+    Attributes:
+        counts: of refinements.
+        learned: the last step of the correction by motion, loaded when it is needed first. What
+            records its input, to train it, takes its place.
 
     Raises:
         ConfigError: the network strategy without a network.
@@ -67,7 +77,8 @@ class DepthStage:
     """
 
     def __init__(self, config: Config, source: DepthSource, device: torch.device) -> None:
-        self._depth, self._source = config.depth, source
+        self._depth, self._source, self._device = config.depth, source, device
+        self.learned: LearnedStep | None = None
         self._history, self._factor = ScaleHistory(), SigmaFactor()
         self._refiners = Refiners(config.depth, source.network, device)
         self._untold = network_notices(config.refine, source.network)
@@ -103,7 +114,12 @@ class DepthStage:
         return self._plan(config).corrects
 
     def _plan(self, config: RefineConfig) -> DepthPlan:
-        return DepthPlan(self._depth, config, self._source.traits)
+        plan = DepthPlan(self._depth, config, self._source.traits, self.learned)
+        if self.learned is None and plan.corrects and config.motion.learned:
+            network = load_shipped_correction(self._device)
+            self.learned = LearnedCorrection(network)
+            return replace(plan, learned=self.learned)
+        return plan
 
     @torch.inference_mode()
     def __call__(
@@ -168,7 +184,10 @@ class DepthStage:
         if sigma is None and plan.traits.has_network:
             sigma = replace(errors, factor=factor).with_scale(metric)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
-        unrefined = DepthEstimate(corrected.depth, confidence, raw.source, found.words, sigma)
+        by_motion = corrected.motion_weight is not None
+        unrefined = DepthEstimate(
+            corrected.depth, confidence, raw.source, found.words, sigma, by_motion
+        )
         self._require(unrefined, keyframe)
         # A first keyframe has no neighbours: nothing to report.
         told = found.notice is not None and bool(refine_views.sources)

@@ -16,7 +16,7 @@ from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.geometry.masks import known, or_one
 from e2e_slam_ros.geometry.se3 import inverse
 from e2e_slam_ros.geometry.splat import splat_depth
-from e2e_slam_ros.multiview.local_sweep import local_sweep
+from e2e_slam_ros.multiview.local_sweep import LocalSweep, local_sweep
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
 from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence, chance, resized, size_of
@@ -107,15 +107,18 @@ class MotionSweep:
         return replace(evidence, depth=depth)
 
     @torch.no_grad()
-    def sharpened(self, depth: torch.Tensor) -> torch.Tensor:
+    def sharpened(self, depth: torch.Tensor) -> tuple[torch.Tensor, LocalSweep | None]:
         """Return depth moved to where the images agree best, close to where it was.
 
         Args:
             depth: (1, 1, H, W) metres, corrected; 0 = unknown.
+
+        Returns:
+            The depth, and the fine sweep that found it; None: it is switched off.
         """
         config = self.config
         if config.local_steps == 0:
-            return depth
+            return depth, None
         some = known(depth)
         whole = torch.where(some, depth, depth[some].median() if bool(some.any()) else 1.0)
         width = min(max(config.local_width, config.width), self.target.camera.width)
@@ -123,8 +126,8 @@ class MotionSweep:
         before = resized(whole.reciprocal(), size_of(views[0].image))[0, 0]
         steps = 2 * config.local_steps + 1
         found = local_sweep(views[0], views[1:], before, steps, config.local_reach)
-        change = (before / found.inverse_depth).log()[None, None]
-        return depth * resized(change, size_of(depth)).exp()
+        change = resized(found.change[None, None], size_of(depth))
+        return depth * change.exp(), found
 
 
 @torch.no_grad()

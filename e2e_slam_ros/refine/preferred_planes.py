@@ -45,7 +45,7 @@ def preferred_depth(
         >>> depth[0, 0, 0, ::3].tolist()
         [2.0, 1.0]
     """
-    better = _agreement(volume, chosen) - _agreement(volume, network)
+    better = agreement_at(volume, chosen) - agreement_at(volume, network)
     mean = functional.avg_pool2d(better, _WIDTH, 1, _WIDTH // 2, count_include_pad=False)
     by_images = (mean / margin).clamp(0.0, 1.0)
     variance = torch.as_tensor(network_sigma).to(chosen).square()
@@ -54,8 +54,8 @@ def preferred_depth(
     return torch.lerp(network.log(), chosen.log(), share).exp()
 
 
-def _agreement(volume: CostVolume, depth: torch.Tensor) -> torch.Tensor:
-    """Return the correlation (1, 1, h, w) at a depth, interpolated between two planes."""
+def agreement_at(volume: CostVolume, depth: torch.Tensor) -> torch.Tensor:
+    """Return the correlation at depths (1, N, h, w) in metres, interpolated between two planes."""
     planes = volume.inverse_depth
     last = planes.numel() - 1
     at = ((depth.reciprocal() - planes[0]) / (planes[1] - planes[0])).clamp(0.0, last)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.refine.background.adaptation import BackgroundAdaptation
@@ -14,8 +16,11 @@ from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.slam.build_adaptation import build_adaptation
 from e2e_slam_ros.slam.result import Revision
 
-# Prefix of the weights that learned in the background, in the state that is saved.
-_ROOM = "room."
+# Prefix of the weights that learned in the background, in the state that is saved; and the scale.
+_ROOM, _ROOM_SCALE = "room.", "room_scale"
+# The network's metres become those of the room by this power of the usual scale: all of it gains
+# little more where it helps, and loses much where the usual scale was wrong (docs/benchmarks.md).
+_SHARE = 0.5
 
 
 class Learning:
@@ -68,7 +73,7 @@ class Learning:
             return
         self._adaptation.see(keyframe)
         if revision is not None:
-            usual = self._depth_stage.usual_factor
+            usual = self._depth_stage.usual_factor * self._room_scale
             self._adaptation.offer(revision.keyframe, revision.estimate, usual)
 
     def take_over(self) -> None:
@@ -78,11 +83,26 @@ class Learning:
         learned = self._adaptation.take_over()
         if learned is not None:
             self._depth_stage.follow_network(learned.ratio)
+        if self._depth_stage.scale is not None:
+            usual = self._depth_stage.usual_factor * self._room_scale
+            self._set_room_scale(usual**_SHARE)
+
+    @property
+    def _room_scale(self) -> float:
+        return 1.0 if self._source.network is None else self._source.network.room_scale
+
+    def _set_room_scale(self, scale: float) -> None:
+        """Scale later predictions; usual scales, relative to them, follow."""
+        assert self._source.network is not None
+        self._depth_stage.follow_network(scale / self._room_scale)
+        self._source.network.room_scale = scale
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the learned state, on the CPU."""
         state = self._depth_stage.state_dict()
         room = {} if self._adaptation is None else self._adaptation.state_dict()
+        if self._room_scale != 1.0:
+            state[_ROOM_SCALE] = torch.tensor(self._room_scale, dtype=torch.float64)
         return state | {_ROOM + name: value.cpu() for name, value in room.items()}
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor], config: Config) -> None:
@@ -91,19 +111,29 @@ class Learning:
         Weights that learned in the background are left out where nothing learns.
 
         Raises:
-            DepthError: the weights do not fit the depth network, or a value is not finite.
+            DepthError: the weights do not fit the depth network, a value is not finite, or the
+                scale is no scale.
         """
         room = {n.removeprefix(_ROOM): v for n, v in state.items() if n.startswith(_ROOM)}
         rest = {name: value for name, value in state.items() if not name.startswith(_ROOM)}
+        scale = float(rest.pop(_ROOM_SCALE, torch.ones(())))
+        if not 0.0 < scale < math.inf:
+            raise DepthError.from_parts(
+                "the learned scale", scale, "a factor above 0", "load another saved state"
+            )
         if self._adaptation is not None:
             self._adaptation.check(room)
         self._depth_stage.load_state_dict(rest, config.refine)
         if self._adaptation is not None:
             self._adaptation.load_state_dict(room)
+        if self._source.network is not None:
+            self._source.network.room_scale = scale
 
     def forget(self) -> None:
         """Go back to the network's first weights; forget scales and counts."""
         self._depth_stage.forget_learned()
+        if self._source.network is not None:
+            self._source.network.room_scale = 1.0
         if self._adaptation is not None:
             self._adaptation.reset()
 

@@ -19,7 +19,8 @@ class MappedView:
 
     Attributes:
         width: largest image width; 0: any.
-        max_sigma: pixels with a larger relative standard deviation are not mapped; 0: all are.
+        max_sigma: pixels with a larger relative standard deviation are not mapped, where motion
+            has corrected depth; 0: all are.
 
     Example:
         >>> camera = PinholeCamera(width=320, height=240, fx=300.0, fy=300.0, cx=159.5, cy=119.5)
@@ -61,8 +62,11 @@ class MappedView:
         )
 
     def _sure(self, estimate: DepthEstimate) -> DepthEstimate:
-        """Return the estimate with a confidence of 0 where its deviation is too large."""
-        if self.max_sigma == 0.0 or estimate.sigma is None:
+        """Return the estimate with a confidence of 0 where its deviation is too large.
+
+        Without motion all pixels have a large one: on the spot a rough map is better than none.
+        """
+        if self.max_sigma == 0.0 or estimate.sigma is None or not estimate.by_motion:
             return estimate
         sure = (estimate.sigma <= self.max_sigma).to(estimate.depth)
         confidence = sure if estimate.confidence is None else sure * estimate.confidence

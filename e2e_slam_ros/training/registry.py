@@ -19,6 +19,7 @@ TASKS: dict[str, str] = {
     "dro": "e2e_slam_ros.training.dro.task:DroTask",
     "deepv2d": "e2e_slam_ros.training.deepv2d.task:DeepV2DTask",
     "coopnet": "e2e_slam_ros.training.coopnet.task:CoopNetTask",
+    "correction": "e2e_slam_ros.training.correction.task:CorrectionTask",
 }
 
 

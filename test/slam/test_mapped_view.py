@@ -11,13 +11,13 @@ from e2e_slam_ros.slam.mapped_view import MappedView
 CAMERA = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
 
 
-def mapped(max_sigma: float) -> DepthEstimate:
+def mapped(max_sigma: float, by_motion: bool = True) -> DepthEstimate:
     depth = torch.full((1, 1, 6, 8), 2.0)
     sigma = torch.full_like(depth, 0.05)
     sigma[..., :2] = 0.3
     pose, decision = torch.eye(4, dtype=torch.float64), KeyframeDecision(True, "first")
     keyframe = Keyframe(0, 0, 0, torch.zeros(1, 3, 6, 8), CAMERA, pose, None, decision)
-    estimate = DepthEstimate(depth, None, "network", "motion", sigma)
+    estimate = DepthEstimate(depth, None, "network", "motion", sigma, by_motion)
     return MappedView(4, max_sigma)(keyframe, estimate)[1]
 
 
@@ -26,6 +26,10 @@ def test_depth_that_is_too_uncertain_is_left_out_where_a_limit_is_set() -> None:
     confidence = mapped(0.1).confidence
     assert confidence is not None
     assert (confidence[..., :1] == 0).all() and (confidence[..., 1:] == 1).all()
+
+
+def test_depth_of_the_network_alone_is_mapped_all_the_same() -> None:
+    assert mapped(0.1, by_motion=False).confidence is None
 
 
 def test_the_deviation_is_reduced_with_the_depth() -> None:

@@ -1,0 +1,1 @@
+"""The last step of the correction by motion: a small network that has learned its errors."""

@@ -1,0 +1,1 @@
+"""Training of the learned correction: evidence recorded from runs with known depth."""
