@@ -11,7 +11,7 @@ from e2e_slam_ros.training.correction.evidence_set import EvidenceSet, Recording
 from e2e_slam_ros.training.correction.rendered_walk import RenderedWalk
 
 SMALL = {
-    "frames": 5, "width": 64, "texture_size": 64, "rate_min_hz": 2.0, "rate_max_hz": 2.0,
+    "frames": 5, "width": 96, "texture_size": 64, "rate_min_hz": 2.0, "rate_max_hz": 2.0,
 }  # fmt: skip
 SEED = 70001
 

@@ -130,7 +130,7 @@ def test_frames_are_rendered_when_they_are_wanted(walks: list[RenderedWalk]) -> 
     walk = walks[0].frames()
     assert isinstance(walk.frames, Iterator)
     frame = next(walk.frames)
-    assert isinstance(frame, Frame) and frame.image.shape == (48, 64, 3)
+    assert isinstance(frame, Frame) and frame.image.shape == (72, 96, 3)
 
 
 def test_several_processes_record_the_same(

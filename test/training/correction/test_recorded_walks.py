@@ -28,7 +28,7 @@ class WithoutDepth(WrappedReader):
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> ProceduralReader:
     """A recording of 12 frames under the name "desk"."""
-    reader = ProceduralReader(3, 12, 64, 48, rate_hz=3.0, texture_size=64)
+    reader = ProceduralReader(3, 12, 96, 72, rate_hz=3.0, texture_size=64)
     monkeypatch.setattr(recorded_walk, "_opened", lambda path: reader)
     return reader
 
