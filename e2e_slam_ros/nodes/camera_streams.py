@@ -66,6 +66,7 @@ class CameraStreams:
             runtime.silence_s,
             lambda reason: on_notice("silence", reason),
             COMPRESSED_IMAGE if suffix else IMAGE,
+            first_only=runtime.offline,
         )
         self._image_check = StreamCheck(image, "colour", self._on_wrong_stream)
         self._videos = VideoImages(lambda text: on_notice("image", text))

@@ -25,6 +25,8 @@ class SilenceWatch:
         reliable: whether the subscription is reliable.
         limit_s: seconds of silence before a report; 0 means never.
         kind: message type of the subscription.
+        first_only: report only a silence before the first image. Later a player in lock-step waits
+            for answers, however long they take.
     """
 
     def __init__(
@@ -35,8 +37,10 @@ class SilenceWatch:
         limit_s: float,
         report: Callable[[str], None],
         kind: str = IMAGE,
+        first_only: bool = False,
     ) -> None:
         self._kind = kind
+        self._first_only, self._begun = first_only, False
         self.limit_s = limit_s
         self._node = node
         self._topic = node.resolve_topic_name(topic)
@@ -51,7 +55,7 @@ class SilenceWatch:
     def heard(self) -> None:
         """Record that an image arrived."""
         self._last_s = time.monotonic()
-        self._said = False
+        self._said, self._begun = False, True
         if self._survey is not None:
             self._survey.close()
             self._survey = None
@@ -64,6 +68,8 @@ class SilenceWatch:
         """
         if self._survey is not None:
             self._survey.poll()
+            return
+        if self._first_only and self._begun:
             return
         silent_s = time.monotonic() - self._last_s
         if self._said or self.limit_s <= 0 or silent_s < self.limit_s:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -39,6 +40,17 @@ def test_a_missing_publisher_is_named_once_for_each_silence(node: Node) -> None:
     assert len(said) == 1 and "nobody publishes /camera/image_raw" in said[0]
     silence.heard()
     wait_for(lambda: silence.check() or len(said) == 2, "a second report", 2.0)
+
+
+def test_in_lock_step_only_a_silence_before_the_first_image_is_named(node: Node) -> None:
+    said: list[str] = []
+    silence = SilenceWatch(node, "camera/image_raw", True, 1e-3, said.append, first_only=True)
+    wait_for(lambda: silence.check() or said, "a report", 2.0)
+    silence.heard()
+    for _ in range(5):
+        time.sleep(2e-3)
+        silence.check()
+    assert len(said) == 1
 
 
 def test_the_offending_qos_policy_is_named(node: Node) -> None:
