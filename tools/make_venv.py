@@ -58,8 +58,8 @@ LATER_GENERATORS = ("ament-cmake-ros-core",)
 
 # Left out of requirements.txt where ROS 2 is installed: its own OpenCV is what cv_bridge uses.
 OPENCV = "opencv-python-headless"
-# A reference for tests. Its wheels need pytest 9, which breaks the launch tests of a distribution.
-PYTEST_BESIDE_ROS = "pytest<9"  # ros2/launch#979
+# pytest 8.4 breaks some releases of launch_pytest, 9 the launch tests of some distributions.
+PYTEST_BESIDE_ROS = "pytest<8.4"  # ros2/launch#947, #979
 GTSAM = 'gtsam>=4.3; python_version >= "3.11"'
 
 
