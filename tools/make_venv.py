@@ -60,6 +60,7 @@ LATER_GENERATORS = ("ament-cmake-ros-core",)
 OPENCV = "opencv-python-headless"
 # pytest 8.4 breaks some releases of launch_pytest, 9 the launch tests of some distributions.
 PYTEST_BESIDE_ROS = "pytest<8.4"  # ros2/launch#947, #979
+# A reference for tests. Its wheels need pytest 9, which breaks the launch tests of a distribution.
 GTSAM = 'gtsam>=4.3; python_version >= "3.11"'
 
 
