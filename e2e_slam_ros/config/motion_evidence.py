@@ -135,7 +135,7 @@ class MotionEvidenceConfig:
     learned: bool = leaf(
         True,
         "true: a small network that has learned the errors of this correction corrects them at "
-        "last, and states a standard deviation; false: the step is left out. It needs the fine "
-        "step (local_steps)",
+        "last, and states a standard deviation; false: the step is left out. It needs "
+        "local_steps as they are by default, and a sweep of 96 pixels or more",
         live=True,
     )

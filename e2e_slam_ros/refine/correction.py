@@ -10,12 +10,9 @@ import torch
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.refine.depth_sigma import NetworkErrors, corrected_sigma
-from e2e_slam_ros.refine.learned_correction.features import correction_features
+from e2e_slam_ros.refine.learned_correction.features import correction_features, fits
 from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedStep
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
-
-# The learned step has seen sweeps of 160 pixels. A much smaller one looks different.
-_LEAST_WIDTH = 96
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +89,8 @@ class MotionCorrection:
     Attributes:
         depth: range of depth.
         learned: the last step; None: there is none. It needs the fine sweep
-            (``refine.motion.local_steps``), and images of 96 pixels' width at least.
+            with nine steps (``refine.motion.local_steps``), and images of 96 pixels' width at
+            least.
 
     Example:
         >>> correction = MotionCorrection(DepthConfig(max_m=8.0))
@@ -120,8 +118,7 @@ class MotionCorrection:
         depth, confidence = preferred.complete(metric, sigma)
         depth, local = sweep.sharpened(depth)
         sigma, surprise = corrected_sigma(metric, evidence, network.stated)
-        is_usual = evidence.depth.shape[-1] >= _LEAST_WIDTH
-        if local is not None and self.learned is not None and is_usual:
+        if self.learned is not None and local is not None and fits(evidence, local):
             features = correction_features(sweep, evidence, metric, network.stated, depth, local)
             answer = self.learned(features, depth)
             depth, sigma = answer.depth, sigma if answer.sigma is None else answer.sigma

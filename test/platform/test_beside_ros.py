@@ -55,7 +55,9 @@ def test_tests_are_found_beside_the_plugins_of_launch_testing(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("distribution", "pinned"), [("jazzy", True), ("", False)])
-def test_an_older_pytest_is_installed_beside_ros(distribution, pinned, monkeypatch, tmp_path) -> None:
+def test_an_older_pytest_is_installed_beside_ros(
+    distribution, pinned, monkeypatch, tmp_path
+) -> None:
     import make_venv
 
     asked: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -15,12 +16,17 @@ from e2e_slam_ros.refine.preferred_planes import agreement_at
 
 # Distances from the depth so far, natural logarithm, at which the sweep's agreement is shown.
 _OFFSETS = (-0.4, -0.18, -0.08, -0.03, 0.0, 0.03, 0.08, 0.18, 0.4)
-# Channels of the sweep's size, and of twice that.
+# Channels of the sweep's size, and of twice that: the latter show nine steps of the fine sweep.
 COARSE, FINE = 27, 13
+_STEPS = 9
+# The network has seen sweeps of 160 pixels. A much smaller one looks different.
+_LEAST_WIDTH = 96
 # A ratio of depths is shown up to a factor of 2.7.
 _MOST = 1.0
 # Weight of another keyframe's depth that motion does not support.
 _UNSUPPORTED = 1e-3
+_LEAST_PARALLAX = 1e-3
+# Relative standard deviation of a network that says nothing of its own.
 _UNSAID = 0.08
 
 
@@ -64,51 +70,65 @@ def correction_features(
         depth: (1, 1, H, W) metres > 0, corrected so far.
         local: the fine sweep that gave ``depth``.
     """
+    coarse = _coarse(sweep, evidence, network, stated, depth)
+    height, width = size_of(coarse)
+    size = (2 * height, 2 * width)
+    picture = functional.interpolate(
+        sweep.target.image, size, mode="bilinear", align_corners=False, antialias=True
+    )
+    change = resized(local.change[None, None], size)
+    steps = resized(local.correlation[None], size)
+    return CorrectionFeatures(coarse, torch.cat([picture, 10.0 * change, steps], 1))
+
+
+def fits(evidence: MotionEvidence, local: LocalSweep) -> bool:
+    """Return whether the sweeps are like those that the network has learned from."""
+    return evidence.depth.shape[-1] >= _LEAST_WIDTH and local.correlation.shape[0] == _STEPS
+
+
+def _coarse(
+    sweep: MotionSweep,
+    evidence: MotionEvidence,
+    network: torch.Tensor,
+    stated: torch.Tensor | None,
+    depth: torch.Tensor,
+) -> torch.Tensor:
+    """Return the features of the sweep's size, (1, 27, h, w)."""
     size = size_of(evidence.depth)
     small = evidence.at_size(network)
     answer = resized(depth.reciprocal(), size).reciprocal()
-    volume = sweep.volume
     said = torch.full_like(small, _UNSAID) if stated is None else resized(stated, size)
     offsets = torch.tensor(_OFFSETS, device=answer.device).view(1, -1, 1, 1)
-    around = agreement_at(volume, torch.cat([answer * offsets.exp(), evidence.depth, small], 1))
-    seen = volume.views.mean(0)[None, None] / max(len(sweep.sources), 1)
-    parallax = _parallax(sweep, float(small.median()))
-    again = _seen_again(sweep, small)
-    image = resized(sweep.target.image, size)
+    places = torch.cat([answer * offsets.exp(), evidence.depth, small], 1)
+    seen = sweep.volume.views.mean(0)[None, None] / max(len(sweep.sources), 1)
+    parallax = (_baseline_m(sweep) / small.median()).clamp_min(_LEAST_PARALLAX)
     chance = torch.zeros_like(small) if evidence.by_chance is None else evidence.by_chance
-    coarse = [
+    parts = [
         _ratio(evidence.depth, small),
         _ratio(answer, small),
         evidence.weight.clamp(0.0, 1.0),
         evidence.beyond_chance.clamp(0.0, 1.0),
         chance,
-        around,
+        agreement_at(sweep.volume, places),
         seen,
         said.clamp_min(1e-3).log(),
         small.log(),
-        torch.full_like(small, parallax).log(),
-        torch.full_like(small, evidence.own_error + 1e-3).log(),
-        again,
-        image,
+        parallax.log().expand_as(small),
+        torch.full_like(small, math.log(evidence.own_error + 1e-3)),
+        _seen_again(sweep, small),
+        resized(sweep.target.image, size),
     ]
-    native = (2 * size[0], 2 * size[1])
-    steps = resized(local.correlation[None], native)
-    change = resized(local.change[None, None], native)
-    picture = functional.interpolate(
-        sweep.target.image, native, mode="bilinear", align_corners=False, antialias=True
-    )
-    fine = torch.cat([picture, 10.0 * change, steps], 1)
-    return CorrectionFeatures(torch.cat(coarse, 1), fine)
+    return torch.cat(parts, 1)
 
 
 def _ratio(depth: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     return (depth / other).log().clamp(-_MOST, _MOST)
 
 
-def _parallax(sweep: MotionSweep, typical_m: float) -> float:
+def _baseline_m(sweep: MotionSweep) -> float:
+    """Return the distance of the farthest neighbour's camera."""
     centre = sweep.target.T_map_camera[:3, 3]
-    far = max(float((other.T_map_camera[:3, 3] - centre).norm()) for other in sweep.sources)
-    return max(far / typical_m, 1e-3)
+    return max(float((other.T_map_camera[:3, 3] - centre).norm()) for other in sweep.sources)
 
 
 def _seen_again(sweep: MotionSweep, small: torch.Tensor) -> torch.Tensor:

@@ -108,9 +108,10 @@ def test_sweeps_of_any_size_are_taken(size: tuple[int, int]) -> None:
     assert 0.99 < float(answer.depth.min()) and float(answer.depth.max()) < 4.1
 
 
-def test_without_the_fine_sweep_it_is_left_out() -> None:
+@pytest.mark.parametrize("steps", [0, 2, 5])
+def test_without_the_fine_sweep_that_it_knows_it_is_left_out(steps: int) -> None:
     recorder = Recorder()
-    corrected(recorder, sweep_of_a_wall(local_steps=0))
+    corrected(recorder, sweep_of_a_wall(local_steps=steps))
     assert not recorder.seen
 
 
