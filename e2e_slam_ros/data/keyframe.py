@@ -135,7 +135,8 @@ class DepthEstimate:
         scale_source: the origin of the metres, in words ("sensor", "motion", "fixed factor").
         sigma: (1, 1, H, W) float32 > 0, relative standard deviation of ``depth`` (that of its
             natural logarithm), compared with truth in docs/adaptation.md; None: unknown.
-        by_motion: known motion has corrected ``depth`` pixel by pixel, and tells ``sigma``.
+        pose_sigma: the part of ``sigma`` that errors of tracked poses give to all pixels alike, 0
+            for exact poses; None: motion has not corrected ``depth`` pixel by pixel.
 
     Example:
         >>> estimate = DepthEstimate(torch.ones(1, 1, 6, 8), None, "network", "fixed factor")
@@ -148,7 +149,7 @@ class DepthEstimate:
     source: str
     scale_source: str
     sigma: torch.Tensor | None = None
-    by_motion: bool = False
+    pose_sigma: float | None = None
 
 
 @dataclass(frozen=True)

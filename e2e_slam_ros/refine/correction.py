@@ -14,6 +14,9 @@ from e2e_slam_ros.refine.learned_correction.features import correction_features,
 from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedStep
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
 
+# Relative error of depth by tracked poses at which half of a learned change is believed.
+_HALF_BELIEVED = 0.04
+
 
 @dataclass(frozen=True, eq=False)
 class CorrectedDepth:
@@ -121,9 +124,20 @@ class MotionCorrection:
         if self.learned is not None and local is not None and fits(evidence, local):
             features = correction_features(sweep, evidence, metric, network.stated, depth, local)
             answer = self.learned(features, depth)
-            depth, sigma = answer.depth, sigma if answer.sigma is None else answer.sigma
+            depth = depth * (answer.depth / depth).pow(_share(sweep.pose_error))
+            if answer.sigma is not None:
+                sigma = torch.hypot(answer.sigma, answer.sigma.new_tensor(sweep.pose_error))
         depth = gate_depth(depth, self.depth)
         if not bool((depth > 0).any()):
             return gated
         weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])
         return CorrectedDepth(depth, confidence, weight, sigma, surprise)
+
+
+def _share(pose_error: float) -> float:
+    """Return the share of a learned change that is believed, in (0, 1].
+
+    It was learned with exact poses. Where tracked ones are uncertain, what looks like an error of
+    depth may be theirs.
+    """
+    return 1.0 / (1.0 + (pose_error / _HALF_BELIEVED) ** 2)

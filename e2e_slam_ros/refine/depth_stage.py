@@ -184,9 +184,14 @@ class DepthStage:
         if sigma is None and plan.traits.has_network:
             sigma = replace(errors, factor=factor).with_scale(metric)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
-        by_motion = corrected.motion_weight is not None
+        by_motion = corrected.motion_weight is not None and cue.sweep is not None
         unrefined = DepthEstimate(
-            corrected.depth, confidence, raw.source, found.words, sigma, by_motion
+            depth=corrected.depth,
+            confidence=confidence,
+            source=raw.source,
+            scale_source=found.words,
+            sigma=sigma,
+            pose_sigma=cue.sweep.pose_error if by_motion and cue.sweep is not None else None,
         )
         self._require(unrefined, keyframe)
         # A first keyframe has no neighbours: nothing to report.

@@ -43,6 +43,7 @@ class MotionSweep:
         seen_again: other keyframes' depth, projected into this one.
         first: the planes of least cost.
         config: weights.
+        pose_error: relative error of depth that errors of tracked poses cause; 0: exact poses.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -68,6 +69,7 @@ class MotionSweep:
     seen_again: tuple[SparseLabels, ...]
     first: MotionEvidence
     config: MotionEvidenceConfig
+    pose_error: float = 0.0
 
     @torch.no_grad()
     def given(self, network_depth: torch.Tensor) -> MotionEvidence:
@@ -173,7 +175,7 @@ def sweep_neighbours(
     information = parallax * float(first.weight.mean()) / (1.0 + (pose_error / _WORTHLESS) ** 2)
     if typical_m is not None and information < config.min_information:
         return None
-    return MotionSweep(target, tuple(others), volume, cost, seen_again, first, config)
+    return MotionSweep(target, tuple(others), volume, cost, seen_again, first, config, pose_error)
 
 
 def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> list[Keyframe]:

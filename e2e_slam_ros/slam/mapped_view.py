@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from torch.nn import functional
@@ -19,8 +20,8 @@ class MappedView:
 
     Attributes:
         width: largest image width; 0: any.
-        max_sigma: pixels with a larger relative standard deviation are not mapped, where motion
-            has corrected depth; 0: all are.
+        max_sigma: pixels with a larger relative standard deviation, errors of poses aside, are not
+            mapped, where motion has corrected depth; 0: all are.
 
     Example:
         >>> camera = PinholeCamera(width=320, height=240, fx=300.0, fy=300.0, cx=159.5, cy=119.5)
@@ -65,9 +66,11 @@ class MappedView:
         """Return the estimate with a confidence of 0 where its deviation is too large.
 
         Without motion all pixels have a large one: on the spot a rough map is better than none.
+        Errors of poses are common to all pixels, and tell none of them from the others.
         """
-        if self.max_sigma == 0.0 or estimate.sigma is None or not estimate.by_motion:
+        if self.max_sigma == 0.0 or estimate.sigma is None or estimate.pose_sigma is None:
             return estimate
-        sure = (estimate.sigma <= self.max_sigma).to(estimate.depth)
+        limit = math.hypot(self.max_sigma, estimate.pose_sigma)
+        sure = (estimate.sigma <= limit).to(estimate.depth)
         confidence = sure if estimate.confidence is None else sure * estimate.confidence
         return replace(estimate, confidence=confidence)

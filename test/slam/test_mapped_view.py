@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
@@ -11,13 +12,13 @@ from e2e_slam_ros.slam.mapped_view import MappedView
 CAMERA = PinholeCamera(width=8, height=6, fx=8.0, fy=8.0, cx=3.5, cy=2.5)
 
 
-def mapped(max_sigma: float, by_motion: bool = True) -> DepthEstimate:
+def mapped(max_sigma: float, pose_sigma: float | None = 0.0) -> DepthEstimate:
     depth = torch.full((1, 1, 6, 8), 2.0)
     sigma = torch.full_like(depth, 0.05)
     sigma[..., :2] = 0.3
     pose, decision = torch.eye(4, dtype=torch.float64), KeyframeDecision(True, "first")
     keyframe = Keyframe(0, 0, 0, torch.zeros(1, 3, 6, 8), CAMERA, pose, None, decision)
-    estimate = DepthEstimate(depth, None, "network", "motion", sigma, by_motion)
+    estimate = DepthEstimate(depth, None, "network", "motion", sigma, pose_sigma)
     return MappedView(4, max_sigma)(keyframe, estimate)[1]
 
 
@@ -29,7 +30,14 @@ def test_depth_that_is_too_uncertain_is_left_out_where_a_limit_is_set() -> None:
 
 
 def test_depth_of_the_network_alone_is_mapped_all_the_same() -> None:
-    assert mapped(0.1, by_motion=False).confidence is None
+    assert mapped(0.1, pose_sigma=None).confidence is None
+
+
+@pytest.mark.parametrize(("pose_sigma", "kept"), [(0.0, False), (0.2, False), (0.3, True)])
+def test_errors_of_poses_are_no_reason_to_leave_pixels_out(pose_sigma: float, kept: bool) -> None:
+    confidence = mapped(0.1, pose_sigma).confidence
+    assert confidence is not None
+    assert bool((confidence[..., :1] > 0).all()) == kept
 
 
 def test_the_deviation_is_reduced_with_the_depth() -> None:

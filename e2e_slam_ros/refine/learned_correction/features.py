@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +16,7 @@ from e2e_slam_ros.refine.preferred_planes import agreement_at
 # Distances from the depth so far, natural logarithm, at which the sweep's agreement is shown.
 _OFFSETS = (-0.4, -0.18, -0.08, -0.03, 0.0, 0.03, 0.08, 0.18, 0.4)
 # Channels of the sweep's size, and of twice that: the latter show nine steps of the fine sweep.
-COARSE, FINE = 27, 13
+COARSE, FINE = 26, 13
 _STEPS = 9
 # The network has seen sweeps of 160 pixels. A much smaller one looks different.
 _LEAST_WIDTH = 96
@@ -35,14 +34,14 @@ class CorrectionFeatures:
     """A keyframe's evidence as images. All ratios of depths are logarithms.
 
     Attributes:
-        coarse: (1, 27, h, w), at the size of the sweep: planes and depth so far, over the
+        coarse: (1, 26, h, w), at the size of the sweep: planes and depth so far, over the
             network's depth; their evidence; the images' agreement around the depth so far; the
             network's depth and deviation; parallax; other keyframes' depth; the picture.
         fine: (1, 13, 2h, 2w): the picture, the change by the fine sweep, and the images'
             agreement at each of its nine steps.
 
     Example:
-        >>> features = CorrectionFeatures(torch.zeros(1, 27, 6, 8), torch.zeros(1, 13, 12, 16))
+        >>> features = CorrectionFeatures(torch.zeros(1, 26, 6, 8), torch.zeros(1, 13, 12, 16))
         >>> features.fine.shape[-1] // features.coarse.shape[-1]
         2
     """
@@ -93,7 +92,7 @@ def _coarse(
     stated: torch.Tensor | None,
     depth: torch.Tensor,
 ) -> torch.Tensor:
-    """Return the features of the sweep's size, (1, 27, h, w)."""
+    """Return the features of the sweep's size, (1, 26, h, w)."""
     size = size_of(evidence.depth)
     small = evidence.at_size(network)
     answer = resized(depth.reciprocal(), size).reciprocal()
@@ -114,7 +113,6 @@ def _coarse(
         said.clamp_min(1e-3).log(),
         small.log(),
         parallax.log().expand_as(small),
-        torch.full_like(small, math.log(evidence.own_error + 1e-3)),
         _seen_again(sweep, small),
         resized(sweep.target.image, size),
     ]

@@ -16,8 +16,6 @@ from e2e_slam_ros.refine.motion_evidence import resized, size_of
 _MULTIPLE = 16
 # Depth changes by a factor of 2 at most.
 _MOST = 0.7
-# Standard deviation over the mean absolute error that the network states.
-_SIGMA = 1.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +56,7 @@ class LearnedCorrection:
 
     Example:
         >>> learned = LearnedCorrection(CorrectionNet().eval())
-        >>> features = CorrectionFeatures(torch.zeros(1, 27, 10, 20), torch.zeros(1, 13, 20, 40))
+        >>> features = CorrectionFeatures(torch.zeros(1, 26, 10, 20), torch.zeros(1, 13, 20, 40))
         >>> learned(features, torch.full((1, 1, 30, 60), 2.0)).depth.shape
         torch.Size([1, 1, 30, 60])
     """
@@ -68,13 +66,17 @@ class LearnedCorrection:
 
     @torch.inference_mode()
     def __call__(self, features: CorrectionFeatures, depth: torch.Tensor) -> LearnedDepth:
-        """Return the corrected depth with its standard deviation."""
+        """Return the corrected depth with its standard deviation.
+
+        The network states the mean absolute error. With the agreement of other keyframes
+        (`confirmed`), 76 % of the errors lie within that, and 97 % within twice of it.
+        """
         height, width = size_of(features.coarse)
         below, right = -height % _MULTIPLE, -width % _MULTIPLE
         coarse = _padded(features.coarse, below, right)
         change, log_sigma = self._network(coarse, _padded(features.fine, 2 * below, 2 * right))
         change = change[..., : 2 * height, : 2 * width].clamp(-_MOST, _MOST)
-        sigma = _SIGMA * log_sigma[..., :height, :width].exp()
+        sigma = log_sigma[..., :height, :width].exp()
         native = size_of(depth)
         return LearnedDepth(depth * resized(change, native).exp(), resized(sigma, native))
 

@@ -14,13 +14,13 @@ class CorrectionBatch:
     """B keyframes, or parts of them; all float32.
 
     Attributes:
-        coarse: (B, 27, h, w), see `CorrectionFeatures`.
+        coarse: (B, 26, h, w), see `CorrectionFeatures`.
         fine: (B, 13, 2h, 2w), likewise.
         depth: (B, 1, 2h, 2w) metres, before the learned correction.
         truth: (B, 1, 2h, 2w) metres, 0 = unknown.
 
     >>> depth = torch.ones(2, 1, 12, 16)
-    >>> len(CorrectionBatch(torch.zeros(2, 27, 6, 8), torch.zeros(2, 13, 12, 16), depth, depth))
+    >>> len(CorrectionBatch(torch.zeros(2, 26, 6, 8), torch.zeros(2, 13, 12, 16), depth, depth))
     2
     """
 

@@ -21,7 +21,7 @@ class KeyframeEvidence:
     """What the correction sees of one keyframe, and what is true; all float16.
 
     Attributes:
-        coarse: (27, h, w), see `CorrectionFeatures`.
+        coarse: (26, h, w), see `CorrectionFeatures`.
         fine: (13, 2h, 2w), likewise.
         depth: (2h, 2w) metres, the depth before the learned correction.
         truth: (2h, 2w) metres, 0 = unknown.

@@ -39,7 +39,7 @@ class EvidenceRecorder:
     Args:
         correction: corrects depth meanwhile; None: nothing does.
 
-    >>> features = CorrectionFeatures(torch.zeros(1, 27, 6, 8), torch.zeros(1, 13, 12, 16))
+    >>> features = CorrectionFeatures(torch.zeros(1, 26, 6, 8), torch.zeros(1, 13, 12, 16))
     >>> recorder = EvidenceRecorder()
     >>> recorder(features, torch.full((1, 1, 24, 32), 2.0)).sigma is None
     True

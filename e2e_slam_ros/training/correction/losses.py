@@ -25,7 +25,7 @@ def log_error(change: torch.Tensor, batch: CorrectionBatch) -> tuple[torch.Tenso
     Returns:
         The error of log depth, (B, 1, 2h, 2w), 0 where it is unknown; and 1.0 or 0.0.
 
-    >>> coarse, fine = torch.zeros(1, 27, 2, 2), torch.zeros(1, 13, 4, 4)
+    >>> coarse, fine = torch.zeros(1, 26, 2, 2), torch.zeros(1, 13, 4, 4)
     >>> depth = torch.full((1, 1, 4, 4), 2.0)
     >>> batch = CorrectionBatch(coarse, fine, depth, depth)
     >>> error, known = log_error(torch.full((1, 1, 4, 4), 0.1), batch)

@@ -39,7 +39,7 @@ def test_depth_and_truth_are_metres_of_one_keyframe(recorded: EvidenceSet) -> No
     ratios = []
     for index in range(sizes.count):
         item = recorded.evidence(0, index)
-        assert item.coarse.shape == (27, sizes.height, sizes.width)
+        assert item.coarse.shape == (26, sizes.height, sizes.width)
         assert item.fine.shape == (13, 2 * sizes.height, 2 * sizes.width)
         assert all(
             array.dtype == np.float16 and np.isfinite(array).all()

@@ -16,7 +16,7 @@ from e2e_slam_ros.training.correction.losses import (
 
 def batch_of(depth: torch.Tensor, truth: torch.Tensor) -> CorrectionBatch:
     height, width = depth.shape[-2] // 2, depth.shape[-1] // 2
-    coarse = torch.zeros(1, 27, height, width)
+    coarse = torch.zeros(1, 26, height, width)
     return CorrectionBatch(coarse, torch.zeros(1, 13, 2 * height, 2 * width), depth, truth)
 
 

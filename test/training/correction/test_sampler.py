@@ -30,13 +30,13 @@ def test_a_batch_depends_on_seed_and_step_alone(recorded: EvidenceSet) -> None:
 def test_parts_fit_together(recorded: EvidenceSet) -> None:
     for step in range(6):
         batch = sampler(recorded).batch(step, 0)
-        assert len(batch) == 3 and batch.coarse.shape == (3, 27, 32, 40)
+        assert len(batch) == 3 and batch.coarse.shape == (3, 26, 32, 40)
         assert batch.fine.shape == (3, 13, 64, 80)
         assert batch.depth.shape == batch.truth.shape == (3, 1, 64, 80)
         # Both hold the picture; an offset or a mirrored half would be far off.
         small = torch.nn.functional.avg_pool2d(batch.fine[:, :3], 2)
-        apart = (small - batch.coarse[:, 24:27]).abs().mean()
-        wrong = (small.flip(-1) - batch.coarse[:, 24:27]).abs().mean()
+        apart = (small - batch.coarse[:, 23:26]).abs().mean()
+        wrong = (small.flip(-1) - batch.coarse[:, 23:26]).abs().mean()
         assert apart < 0.05 and apart < 0.5 * wrong
 
 
