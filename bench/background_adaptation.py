@@ -118,7 +118,9 @@ def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict
         at_usual.append(abs_rel(usual * result.raw.depth, truth))
         fused.append(abs_rel(result.estimate.depth, truth))
         system.learning.take_over()  # as the next keyframe does: the usual scale follows
-        usual = system.depth_stage.usual_factor
+        network = system.source.network
+        scale = 1.0 if network is None else network.room_scale
+        usual = system.depth_stage.usual_factor / scale
     half = len(raw) // 2
     if values["refine.strategy"] == "auto":
         shares = " ".join(f"{blend:g}" for blend in blends)

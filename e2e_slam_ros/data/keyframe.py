@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -111,6 +111,8 @@ class RawDepth:
             scale)").
         sigma: (1, 1, H, W) float32 > 0, relative standard deviation of depth (that of its natural
             logarithm) as the source states it; None: it states none.
+        room_scale: what ``depth`` was multiplied with, because the source has learned the room's
+            scale (`DepthNetwork.room_scale`).
 
     Example:
         >>> RawDepth(torch.ones(1, 1, 6, 8), None, "sensor", "sensor").unit
@@ -122,6 +124,18 @@ class RawDepth:
     source: str
     unit: str
     sigma: torch.Tensor | None = None
+    room_scale: float = 1.0
+
+    def without_room_scale(self) -> RawDepth:
+        """Return the depth in the source's own unit, as it was before any room.
+
+        >>> raw = RawDepth(torch.full((1, 1, 1, 1), 3.0), None, "network", "m", room_scale=1.5)
+        >>> raw.without_room_scale().depth
+        tensor([[[[2.]]]])
+        """
+        if self.room_scale == 1.0:
+            return self
+        return replace(self, depth=self.depth / self.room_scale, room_scale=1.0)
 
 
 @dataclass(frozen=True, eq=False)

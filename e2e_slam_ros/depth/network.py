@@ -84,8 +84,9 @@ class NetworkDepth:
         if self._config.network.confidence and answer.log_uncertainty is not None:
             confidence = confidence_of(answer.log_uncertainty)
         sigma = None if answer.log_uncertainty is None else answer.log_uncertainty.exp()
-        depth = answer.depth * self.network.room_scale
-        return RawDepth(depth, confidence, self.traits.name, self._unit, sigma)
+        scale = self.network.room_scale
+        depth = answer.depth * scale
+        return RawDepth(depth, confidence, self.traits.name, self._unit, sigma, scale)
 
     def predict(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
         """Return only the depth of `answer`, (B, 1, H, W). Gradients flow through it."""

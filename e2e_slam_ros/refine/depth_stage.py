@@ -143,11 +143,15 @@ class DepthStage:
             ConfigError: ``refine.scale.source`` is not available.
             DepthError: no pixel is within the depth range once it is metric.
         """
-        plan = self._plan(config)
+        plan, room_scale = self._plan(config), raw.room_scale
+        # Scales of keyframes return to the network's own metres where nothing holds them.
+        raw = raw.without_room_scale()
         if plan.is_active:
             metric = self._metric(keyframe, raw, views, plan, map_points)
         else:
             metric = self._as_given(keyframe, raw, config)
+        if metric.scale is not None:
+            metric = replace(metric, scale=metric.scale.of_larger(room_scale))
         metric = replace(metric, notices=(*self._untold, *metric.notices))
         # Without correction by motion, later depth may be better than all that came before.
         if not plan.corrects:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -48,6 +48,15 @@ class Scale:
             return (self.factor / depth + self.shift).clamp_min(least).reciprocal()
         scaled = self.factor * depth
         return scaled if self.shift == 0.0 else (scaled + self.shift).clamp_min(1e-3)
+
+    def of_larger(self, ratio: float) -> Scale:
+        """Return the scale that gives the same metres of depth that is ``ratio`` times as large.
+
+        >>> Scale(3.0).of_larger(1.5)(torch.tensor([3.0]))  # of [2.0] before
+        tensor([6.])
+        """
+        changed = self.factor * ratio if self.inverse else self.factor / ratio
+        return replace(self, factor=changed)
 
     def to_tensor(self) -> torch.Tensor:
         """Return (3,) float64: factor, shift, and 1 where they apply to inverse depth."""

@@ -115,10 +115,7 @@ class ScaleHistory:
     def followed(self, factor: float) -> ScaleHistory:
         """Return the history for a network whose depth became ``factor`` times as large."""
         moved = math.log(factor)
-        last = self.last
-        if last is not None:
-            changed = last.factor * factor if last.inverse else last.factor / factor
-            last = replace(last, factor=changed)
+        last = None if self.last is None else self.last.of_larger(factor)
         mean = None if self.mean is None else self.mean - moved
         return replace(
             self, last=last, mean=mean, refused=tuple(value - moved for value in self.refused)

@@ -73,7 +73,7 @@ class Learning:
             return
         self._adaptation.see(keyframe)
         if revision is not None:
-            usual = self._depth_stage.usual_factor * self._room_scale
+            usual = self._depth_stage.usual_factor
             self._adaptation.offer(revision.keyframe, revision.estimate, usual)
 
     def take_over(self) -> None:
@@ -84,18 +84,17 @@ class Learning:
         if learned is not None:
             self._depth_stage.follow_network(learned.ratio)
         if self._depth_stage.scale is not None:
-            usual = self._depth_stage.usual_factor * self._room_scale
-            self._set_room_scale(usual**_SHARE)
+            self._room_scale = self._depth_stage.usual_factor**_SHARE
 
     @property
     def _room_scale(self) -> float:
+        """Metres in this room of one of the network's; part of its later predictions."""
         return 1.0 if self._source.network is None else self._source.network.room_scale
 
-    def _set_room_scale(self, scale: float) -> None:
-        """Scale later predictions; usual scales, relative to them, follow."""
-        assert self._source.network is not None
-        self._depth_stage.follow_network(scale / self._room_scale)
-        self._source.network.room_scale = scale
+    @_room_scale.setter
+    def _room_scale(self, scale: float) -> None:
+        if self._source.network is not None:
+            self._source.network.room_scale = scale
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return the learned state, on the CPU."""
@@ -126,14 +125,12 @@ class Learning:
         self._depth_stage.load_state_dict(rest, config.refine)
         if self._adaptation is not None:
             self._adaptation.load_state_dict(room)
-        if self._source.network is not None:
-            self._source.network.room_scale = scale
+        self._room_scale = scale
 
     def forget(self) -> None:
         """Go back to the network's first weights; forget scales and counts."""
         self._depth_stage.forget_learned()
-        if self._source.network is not None:
-            self._source.network.room_scale = 1.0
+        self._room_scale = 1.0
         if self._adaptation is not None:
             self._adaptation.reset()
 
