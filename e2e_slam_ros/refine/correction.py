@@ -91,9 +91,8 @@ class MotionCorrection:
 
     Attributes:
         depth: range of depth.
-        learned: the last step; None: there is none. It needs the fine sweep
-            with nine steps (``refine.motion.local_steps``), and images of 96 pixels' width at
-            least.
+        learned: the last step; None: there is none. It needs the fine sweep with nine steps
+            (``refine.motion.local_steps``), and images of 96 pixels' width at least.
 
     Example:
         >>> correction = MotionCorrection(DepthConfig(max_m=8.0))

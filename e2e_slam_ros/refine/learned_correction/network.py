@@ -17,8 +17,8 @@ _START_LOG_SIGMA = -2.5
 class CorrectionNet(nn.Module):
     """U-Net from `CorrectionFeatures` to a change of log depth, and its log deviation.
 
-    Depth of 2D convolutions over a cost volume and other cues as in SimpleRecon (Sayed et al.,
-    ECCV 2022), at a fortieth of its size.
+    2D convolutions over a cost volume and other cues are enough, as SimpleRecon found (Sayed et
+    al., ECCV 2022).
 
     >>> net = CorrectionNet().eval()
     >>> change, log_sigma = net(torch.zeros(1, COARSE, 24, 32), torch.zeros(1, FINE, 48, 64))
