@@ -28,6 +28,7 @@ class CorrectedDepth:
         motion_weight: (1, 1, H, W) >= 0, support of ``depth`` by known motion; or None.
         sigma: (1, 1, H, W), relative standard deviation of ``depth``; None: motion tells none.
         surprise: see `SigmaFactor.seen`.
+        pose_sigma: see `DepthEstimate`.
 
     Example:
         >>> CorrectedDepth(torch.ones(1, 1, 2, 2)).motion_weight is None
@@ -39,6 +40,7 @@ class CorrectedDepth:
     motion_weight: torch.Tensor | None = None
     sigma: torch.Tensor | None = None
     surprise: float | None = None
+    pose_sigma: float | None = None
 
 
 class Correction(Protocol):
@@ -130,7 +132,7 @@ class MotionCorrection:
         if not bool((depth > 0).any()):
             return gated
         weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])
-        return CorrectedDepth(depth, confidence, weight, sigma, surprise)
+        return CorrectedDepth(depth, confidence, weight, sigma, surprise, sweep.pose_error)
 
 
 def _share(pose_error: float) -> float:

@@ -114,12 +114,10 @@ class DepthStage:
         return self._plan(config).corrects
 
     def _plan(self, config: RefineConfig) -> DepthPlan:
-        plan = DepthPlan(self._depth, config, self._source.traits, self.learned)
+        plan = DepthPlan(self._depth, config, self._source.traits)
         if self.learned is None and plan.corrects and config.motion.learned:
-            network = load_shipped_correction(self._device)
-            self.learned = LearnedCorrection(network)
-            return replace(plan, learned=self.learned)
-        return plan
+            self.learned = LearnedCorrection(load_shipped_correction(self._device))
+        return replace(plan, learned=self.learned)
 
     @torch.inference_mode()
     def __call__(
@@ -188,14 +186,8 @@ class DepthStage:
         if sigma is None and plan.traits.has_network:
             sigma = replace(errors, factor=factor).with_scale(metric)
         confidence = raw.confidence if corrected.confidence is None else corrected.confidence
-        by_motion = corrected.motion_weight is not None and cue.sweep is not None
         unrefined = DepthEstimate(
-            depth=corrected.depth,
-            confidence=confidence,
-            source=raw.source,
-            scale_source=found.words,
-            sigma=sigma,
-            pose_sigma=cue.sweep.pose_error if by_motion and cue.sweep is not None else None,
+            corrected.depth, confidence, raw.source, found.words, sigma, corrected.pose_sigma
         )
         self._require(unrefined, keyframe)
         # A first keyframe has no neighbours: nothing to report.

@@ -36,7 +36,7 @@ class LearnedDepth:
 
 
 class LearnedStep(Protocol):
-    """Corrects depth by what is seen of a keyframe."""
+    """Corrects depth by a keyframe's features."""
 
     def __call__(self, features: CorrectionFeatures, depth: torch.Tensor) -> LearnedDepth:
         """Return the corrected depth.

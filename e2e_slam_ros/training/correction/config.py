@@ -23,9 +23,9 @@ class CorrectionStageConfig(StageConfig):
     """
 
     crop_width: int = leaf(
-        144, "width of what is cut out of a sweep, pixels; rounded down to a multiple of 8", low=16
+        144, "width of the part of a sweep, pixels; rounded down to a multiple of 8", low=16
     )
-    crop_height: int = leaf(96, "height of what is cut out of a sweep, likewise", low=16)
+    crop_height: int = leaf(96, "height of the part, likewise", low=16)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def write_evidence(path: Path, items: Sequence[KeyframeEvidence]) -> None:
 
 
 def read_sizes(path: Path) -> EvidenceSizes:
-    """Return what a file holds; the evidence itself is not read.
+    """Return the sizes of a file's evidence; the evidence itself is not read.
 
     Raises:
         TrainingError: the file is missing or damaged.

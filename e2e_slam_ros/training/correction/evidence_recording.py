@@ -66,7 +66,7 @@ class EvidenceRecorder:
         return self._correction(features, depth)
 
     def take(self, truth: torch.Tensor | None) -> KeyframeEvidence | None:
-        """Return what was seen last, and forget it.
+        """Return the evidence of the last keyframe, and forget it.
 
         Args:
             truth: (1, 1, H, W) metres of that keyframe, 0 = unknown; None: there is none.

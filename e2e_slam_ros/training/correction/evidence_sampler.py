@@ -12,7 +12,7 @@ from e2e_slam_ros.training.correction.evidence import KeyframeEvidence
 from e2e_slam_ros.training.correction.evidence_set import EvidenceSet
 from e2e_slam_ros.training.data.batch import stacked
 
-# What is cut out has sides that are multiples of this.
+# The sides of a part are multiples of this.
 _MULTIPLE = 8
 _MIRRORED = 0.5
 
@@ -36,8 +36,8 @@ class EvidenceSampler:
 
     Args:
         sets: evidence and its weight.
-        size: height and width of what is cut out, in pixels of the sweep; smaller sweeps are used
-            as they are.
+        size: height and width of the parts, in pixels of the sweep; smaller sweeps are used as
+            they are.
         world: number of processes.
 
     Raises:

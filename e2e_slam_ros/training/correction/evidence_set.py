@@ -136,7 +136,7 @@ class EvidenceSet:
         return len(numbers)
 
     def sizes(self, walk: int) -> EvidenceSizes:
-        """Return what a walk has; one that is missing or damaged is recorded.
+        """Return the sizes of a walk's evidence; a missing or damaged file is recorded.
 
         Raises:
             E2ESlamError: as `render_missing`.
