@@ -5,9 +5,10 @@ from __future__ import annotations
 from e2e_slam_ros.config.errors import ConfigError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
-from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
+from e2e_slam_ros.depth.lite_depth_net import Lite2DepthNet, LiteDepthNet
 
 ARCHITECTURES: dict[str, type[DepthNetwork]] = {
+    "efficientnet_lite2": Lite2DepthNet,
     "efficientnet_lite0": LiteDepthNet,
     "disp_resnet18": DispResNet18,
 }

@@ -21,9 +21,13 @@ _EXPECTED = "weights of {architecture} (.safetensors, or .pth/.pth.tar with a st
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _SETTING = "depth.network.architecture"
 # Where weights of an architecture come from.
+_PACKAGED = (
+    "leave depth.network.checkpoint empty for the weights of the package, "
+    "or give a file that training wrote"
+)
 _SOURCES = {
-    "efficientnet_lite0": "leave depth.network.checkpoint empty for the weights of the package, "
-    "or give a file that training wrote",
+    "efficientnet_lite2": _PACKAGED,
+    "efficientnet_lite0": _PACKAGED,
     "disp_resnet18": "use an SC-SfMLearner ResNet-18 depth checkpoint, "
     "or give a file that training wrote",
 }

@@ -1,6 +1,9 @@
-"""EfficientNet-Lite0 as an encoder of five feature maps (Tan & Le 2019, the "lite" variant)."""
+"""EfficientNet-Lite as an encoder of five feature maps (Tan & Le 2019, the "lite" variants)."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -8,7 +11,7 @@ from torch.nn import functional
 
 from e2e_slam_ros.depth.normed_convolution import normed_convolution
 
-# The seven stages: repeats, kernel, stride of the first block, expansion, channels.
+# The seven stages of Lite0: repeats, kernel, stride of the first block, expansion, channels.
 _STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -19,32 +22,73 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _STEM_CHANNELS = 32
-# Last stage at each of the sizes 1/2, 1/4, 1/8, 1/16 and 1/32, and its channels.
+# Last stage at each of the sizes 1/2, 1/4, 1/8, 1/16 and 1/32.
 _TAPS = (0, 1, 2, 4, 6)
-CHANNELS = tuple(_STAGES[tap][-1] for tap in _TAPS)
 
 # Normalisation of the image in the training of the published weights.
 _NORM_EPS, _NORM_MOMENTUM = 1e-3, 0.01
 
 
-class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 encoder: features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
+@dataclass(frozen=True)
+class LiteVariant:
+    """How much wider and deeper a variant is than Lite0.
 
-    The image is normalised to about [-1, 1]. The "lite" variant has no squeeze-and-excitation,
+    Attributes:
+        name: as in the names of published files.
+        width: factor of the channels, which are then rounded to multiples of 8.
+        depth: factor of the repeats, rounded up; the first and last stage are not repeated.
+
+    >>> LITE2.stages()[2]
+    (3, 5, 2, 6, 48)
+    """
+
+    name: str
+    width: float
+    depth: float
+
+    def stages(self) -> tuple[tuple[int, int, int, int, int], ...]:
+        """Return repeats, kernel, stride of the first block, expansion and channels of each."""
+        last = len(_STAGES) - 1
+        return tuple(
+            (
+                repeats if index in (0, last) else math.ceil(repeats * self.depth),
+                kernel,
+                stride,
+                expansion,
+                _rounded(channels * self.width),
+            )
+            for index, (repeats, kernel, stride, expansion, channels) in enumerate(_STAGES)
+        )
+
+    def channels(self) -> tuple[int, ...]:
+        """Return the channels of the five feature maps, finest first."""
+        stages = self.stages()
+        return tuple(stages[tap][-1] for tap in _TAPS)
+
+
+LITE0 = LiteVariant("lite0", 1.0, 1.0)
+LITE2 = LiteVariant("lite2", 1.1, 1.2)
+
+
+class EfficientNetLite(nn.Module):
+    """EfficientNet-Lite encoder: features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
+
+    The image is normalised to about [-1, 1]. The "lite" variants have no squeeze-and-excitation,
     ReLU6 instead of swish, and a stem and head that are not scaled. The head and the classifier
     are left out here. Weights are random until they are loaded.
 
-    >>> features = EfficientNetLite0().eval()(torch.zeros(1, 3, 64, 64))
+    >>> features = EfficientNetLite().eval()(torch.zeros(1, 3, 64, 64))
     >>> [feature.shape[-1] for feature in features]
     [32, 16, 8, 4, 2]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, variant: LiteVariant = LITE0) -> None:
         super().__init__()
+        self.variant = variant
         self.stem = _ConvNorm(3, _STEM_CHANNELS, 3, stride=2)
         self.stages = nn.ModuleList()
         coming = _STEM_CHANNELS
-        for repeats, kernel, stride, expansion, channels in _STAGES:
+        for repeats, kernel, stride, expansion, channels in variant.stages():
             blocks: list[nn.Module] = []
             for index in range(repeats):
                 first = index == 0
@@ -53,7 +97,8 @@ class EfficientNetLite0(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Return (B, C, H/s, W/s) for s = 2, 4, 8, 16, 32 with C of `CHANNELS`.
+        """Return (B, C, H/s, W/s) for s = 2, 4, 8, 16, 32 with C of
+        `LiteVariant.channels`.
 
         Args:
             image: (B, 3, H, W), H and W multiples of 32.
@@ -112,3 +157,9 @@ class _Block(nn.Module):
         inner = functional.relu6(self.depthwise(inner), inplace=True)
         projected: torch.Tensor = self.project(inner)
         return x + projected if self.residual else projected
+
+
+def _rounded(channels: float) -> int:
+    """Return the nearest multiple of 8 that is at least nine tenths of ``channels``."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest if nearest >= 0.9 * channels else nearest + 8

@@ -1,15 +1,16 @@
-"""The light depth network and default: EfficientNet-Lite0 with a small decoder."""
+"""The light depth networks, one of them the default: EfficientNet-Lite with a small decoder."""
 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from e2e_slam_ros.depth.architecture import DepthNetwork, Prediction, check_size
-from e2e_slam_ros.depth.efficientnet_lite import CHANNELS, EfficientNetLite0
+from e2e_slam_ros.depth.efficientnet_lite import LITE0, LITE2, EfficientNetLite, LiteVariant
 from e2e_slam_ros.depth.normed_convolution import normed_convolution
 
 # Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
@@ -35,11 +36,12 @@ class LiteDepthNet(DepthNetwork):
 
     focal_normalised: bool = True
     metric: bool = True
+    variant: ClassVar[LiteVariant] = LITE0
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = EfficientNetLite0()
-        self.decoder = _Decoder()
+        self.encoder = EfficientNetLite(self.variant)
+        self.decoder = _Decoder(self.variant.channels())
         start = (1.0 / _START_M - _OFFSET) / _GAIN
         self.disparity = _head(math.log(start / (1.0 - start)))
         self.log_uncertainty = _head(_START_LOG_UNCERTAINTY)
@@ -54,6 +56,16 @@ class LiteDepthNet(DepthNetwork):
         return Prediction(_doubled(disparity), _doubled(log_uncertainty))
 
 
+class Lite2DepthNet(LiteDepthNet):
+    """`LiteDepthNet` with a wider and deeper encoder, EfficientNet-Lite2.
+
+    >>> Lite2DepthNet().eval().predict(torch.zeros(1, 3, 64, 64)).disparity.shape
+    torch.Size([1, 1, 64, 64])
+    """
+
+    variant: ClassVar[LiteVariant] = LITE2
+
+
 class _Decoder(nn.Module):
     """Decoder from the coarsest features to the finest.
 
@@ -61,11 +73,12 @@ class _Decoder(nn.Module):
     ``reduce[i]`` and ``merge[i]`` belong to the encoder's feature map i, finest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, coming: tuple[int, ...]) -> None:
         super().__init__()
         own = _DECODER_CHANNELS
         self.reduce = nn.ModuleList(
-            _ConvNorm(coming, leaving, 1) for coming, leaving in zip(CHANNELS, own, strict=True)
+            _ConvNorm(channels, leaving, 1)
+            for channels, leaving in zip(coming, own, strict=True)
         )
         self.merge = nn.ModuleList(
             _ConvNorm(own[level] + own[level + 1], own[level], 3) for level in range(len(own) - 1)

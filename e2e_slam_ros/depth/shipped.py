@@ -15,7 +15,7 @@ from e2e_slam_ros.depth.checkpoint import load_weights
 if TYPE_CHECKING:  # elsewhere in Python 3.10
     from importlib.resources.abc import Traversable
 
-SHIPPED = ("efficientnet_lite0",)
+SHIPPED = ("efficientnet_lite2", "efficientnet_lite0")
 _SUMS = "SHA256SUMS"
 
 

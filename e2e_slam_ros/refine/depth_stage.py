@@ -28,6 +28,7 @@ from e2e_slam_ros.refine.learned_correction.learned_correction import (
 from e2e_slam_ros.refine.learned_correction.weights_file import load_shipped_correction
 from e2e_slam_ros.refine.metric_depth import MetricDepth, only_a_view
 from e2e_slam_ros.refine.motion_cue import DepthCue
+from e2e_slam_ros.refine.overlap_scale import overlap_scale
 from e2e_slam_ros.refine.refiner import check_strategy, network_notices, sized_as_predicted
 from e2e_slam_ros.refine.refiners import Refiners
 from e2e_slam_ros.refine.scale import Scale
@@ -36,6 +37,8 @@ from e2e_slam_ros.refine.scale_history import FoundScale, ScaleHistory, find_sca
 from e2e_slam_ros.refine.views import RefineViews
 
 _WEIGHT, _SCALE = "weight.", "alignment"
+# Keyframes whose depth tells the scale of one that has none of its own.
+_OVERLAPS = 4
 
 
 class DepthStage:
@@ -172,7 +175,7 @@ class DepthStage:
         config = plan.refine
         cue = plan.cue(keyframe, views, self._typical_m(raw))
         refine_views = self._views(keyframe, raw, views, plan, map_points, cue)
-        found = self._scale(refine_views, raw, plan)
+        found = self._scale(refine_views, raw, plan, views)
         if found.contradicted:
             cue = DepthCue()
             refine_views = replace(refine_views, labels=None)
@@ -303,14 +306,22 @@ class DepthStage:
             poses_believed=cue.sweep is not None or not plan.corrects,
         )
 
-    def _scale(self, views: RefineViews, raw: RawDepth, plan: DepthPlan) -> FoundScale:
+    def _scale(
+        self, views: RefineViews, raw: RawDepth, plan: DepthPlan, memory: KeyframeViews
+    ) -> FoundScale:
         """Return the keyframe's scale; 1 where depth is metric or keeps the source's unit."""
         estimator, history = plan.estimator, self._history
         if estimator is None:
             return FoundScale(Scale(), raw.unit, history)
         limit = plan.refine.scale.max_change if estimator.by_motion else 0.0
         roughly = plan.traits.unit is DepthUnit.ROUGH_METRES
-        return find_scale(estimator, views, history, limit, raw.unit, roughly)
+
+        def overlap() -> Scale | None:
+            if not plan.corrects:
+                return None
+            return overlap_scale(views.target, raw.depth, memory.around(views.target, _OVERLAPS))
+
+        return find_scale(estimator, views, history, limit, raw.unit, roughly, overlap)
 
     def _refined(
         self,

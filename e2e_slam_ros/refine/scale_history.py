@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from e2e_slam_ros.config.errors import DepthError
@@ -21,6 +22,8 @@ _RETURN, _METRIC, _OTHER_UNIT = 0.85, 0.12, 0.4
 # A scale farther from the usual one than so many standard deviations is refused, until so many
 # keyframes in a row say the same.
 _GROSS, _AGREED = 3.0, 3
+# Largest relative difference from the usual scale of one that other keyframes' depth gives.
+_OVERLAP_CHANGE = 1.0
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,7 @@ def find_scale(
     max_change: float,
     unit: str,
     roughly_metric: bool = False,
+    overlap: Callable[[], Scale | None] = lambda: None,
 ) -> FoundScale:
     """Return a keyframe's scale, or the usual scale if the keyframe gives none.
 
@@ -169,6 +173,8 @@ def find_scale(
         history: scales of the keyframes before.
         max_change, roughly_metric: see `ScaleHistory.with_found`.
         unit: of the raw depth, in words, for the case that no scale is known.
+        overlap: gives the scale with which the keyframe agrees with others, see `overlap_scale`;
+            asked where the keyframe gives none.
 
     Raises:
         ConfigError: the configured scale source is not available.
@@ -176,6 +182,11 @@ def find_scale(
     try:
         found = estimator.fit(views, history.last)
     except DepthError as error:
+        seen = overlap()
+        if seen is not None:
+            words = f"{estimator.words} (of earlier keyframes)"
+            after = history.with_found(seen, _OVERLAP_CHANGE, roughly_metric)
+            return FoundScale(after.last, words, after, str(error))
         if roughly_metric and max_change > 0.0:
             history = history.passed()
         usual = history.usual

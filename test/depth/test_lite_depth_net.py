@@ -8,27 +8,31 @@ import pytest
 import torch
 from torch.nn import functional
 
-from e2e_slam_ros.depth.efficientnet_lite import CHANNELS, EfficientNetLite0
+from e2e_slam_ros.depth.efficientnet_lite import LITE0, LITE2, EfficientNetLite, LiteVariant
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 
 
-def test_the_encoder_has_the_published_number_of_parameters() -> None:
-    # EfficientNet-Lite0 has 4,652,008 parameters with its head (320 x 1280 convolution and norm)
-    # and classifier (1280 x 1000 and bias), which are left out.
-    head = 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000
-    own = sum(p.numel() for p in EfficientNetLite0().parameters())
-    assert own == 4_652_008 - head
+@pytest.mark.parametrize(("variant", "published"), [(LITE0, 4_652_008), (LITE2, 6_092_072)])
+def test_the_encoder_has_the_published_number_of_parameters(
+    variant: LiteVariant, published: int
+) -> None:
+    # The head (a convolution to 1280 channels and its norm) and the classifier (1280 x 1000 and
+    # bias) are left out.
+    head = variant.channels()[-1] * 1280 + 2 * 1280 + 1280 * 1000 + 1000
+    own = sum(p.numel() for p in EfficientNetLite(variant).parameters())
+    assert own == published - head
 
 
-def test_features_halve_from_level_to_level() -> None:
-    features = EfficientNetLite0().eval()(torch.rand(1, 3, 64, 96))
+@pytest.mark.parametrize("variant", [LITE0, LITE2])
+def test_features_halve_from_level_to_level(variant: LiteVariant) -> None:
+    features = EfficientNetLite(variant).eval()(torch.rand(1, 3, 64, 96))
     sizes = [tuple(f.shape[1:]) for f in features]
-    assert sizes == [(c, 64 >> i, 96 >> i) for i, c in enumerate(CHANNELS, start=1)]
+    assert sizes == [(c, 64 >> i, 96 >> i) for i, c in enumerate(variant.channels(), start=1)]
 
 
 def test_strided_convolutions_pad_like_the_published_weights() -> None:
     # TensorFlow's "same" with stride 2 on an even size: nothing before, one after.
-    stem = EfficientNetLite0().stem.eval()
+    stem = EfficientNetLite().stem.eval()
     image = torch.rand(1, 3, 64, 64)
     ours = stem.conv(functional.pad(image, stem.pad))
     first = functional.conv2d(image[..., :3, :3], stem.conv.weight)

