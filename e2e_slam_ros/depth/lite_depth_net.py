@@ -77,8 +77,7 @@ class _Decoder(nn.Module):
         super().__init__()
         own = _DECODER_CHANNELS
         self.reduce = nn.ModuleList(
-            _ConvNorm(channels, leaving, 1)
-            for channels, leaving in zip(coming, own, strict=True)
+            _ConvNorm(channels, leaving, 1) for channels, leaving in zip(coming, own, strict=True)
         )
         self.merge = nn.ModuleList(
             _ConvNorm(own[level] + own[level + 1], own[level], 3) for level in range(len(own) - 1)

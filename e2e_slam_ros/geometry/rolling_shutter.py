@@ -7,7 +7,6 @@ import numpy.typing as npt
 import torch
 
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.geometry.projection import pixel_grid
 from e2e_slam_ros.geometry.sampling import sample_bilinear
 
 
@@ -38,16 +37,22 @@ def unrolled(
     if not np.any(turning):
         return image
     height, width = image.shape[-2:]
-    u, v = pixel_grid(height, width, image.device, image.dtype)
+    # One row and one column: together they are the rays of all pixels.
+    u = torch.arange(width, device=image.device, dtype=image.dtype)
+    v = torch.arange(height, device=image.device, dtype=image.dtype)[:, None]
     x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy
     wx, wy, wz = (float(w) for w in turning)
-    row = v
-    # The row that a pixel was taken on decides when, and so where: two steps are enough.
-    for _ in range(2):
+    # Ray minus seconds times the cross product of angular velocity and ray.
+    turn_z, turn_x, turn_y = wx * y - wy * x, wy - wz * y, wz * x - wx
+
+    def taken(row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         seconds = readout_s * ((row + 0.5) / height - 0.5)
-        # Ray minus seconds times the cross product of angular velocity and ray.
-        z = 1.0 - seconds * (wx * y - wy * x)
-        column = (x - seconds * (wy - wz * y)) / z * camera.fx + camera.cx
-        row = (y - seconds * (wz * x - wx)) / z * camera.fy + camera.cy
-    uv = torch.stack([column.clamp(0, width - 1), row.clamp(0, height - 1)])[None]
+        return seconds, 1.0 - seconds * turn_z
+
+    # The row that a pixel was taken on decides when, and so where: two steps are enough.
+    seconds, z = taken(v)
+    seconds, z = taken((y - seconds * turn_y) / z * camera.fy + camera.cy)
+    column = (x - seconds * turn_x) / z * camera.fx + camera.cx
+    row = (y - seconds * turn_y) / z * camera.fy + camera.cy
+    uv = torch.stack([column.clamp_(0, width - 1), row.clamp_(0, height - 1)])[None]
     return sample_bilinear(image, uv.expand(len(image), -1, -1, -1))

@@ -149,22 +149,23 @@ def splat_depth(
         Depth, 0 = unknown, and weight, (1, 1, target.height, target.width) each.
     """
     x, y, z = _projected(depth, camera, T_target_source, target)
-    used = known(depth).reshape(-1) & (weight.reshape(-1) > 0) & (z > _NEAREST_M)
-    corners = [(x.floor() + i, y.floor() + j) for i in (0, 1) for j in (0, 1)]
-    column = torch.cat([c for c, _ in corners])
-    row = torch.cat([r for _, r in corners])
-    x, y, z, share = x.repeat(4), y.repeat(4), z.repeat(4), weight.reshape(-1).repeat(4)
-    share = share * (1.0 - (x - column).abs()) * (1.0 - (y - row).abs())
-    inside = used.repeat(4) & (column >= 0) & (column < target.width)
-    inside &= (row >= 0) & (row < target.height) & (share > 0)
+    weight = weight.reshape(-1)
+    used = known(depth).reshape(-1) & (weight > 0) & (z > _NEAREST_M)
+    # Of the four pixels around, those to the left and right, and those above and below.
+    left, top = x.floor(), y.floor()
+    column, row = torch.stack([left, left + 1.0]), torch.stack([top, top + 1.0])
+    inside = ((column >= 0) & (column < target.width))[:, None]
+    inside = inside & ((row >= 0) & (row < target.height) & used)
+    share = (weight * (1.0 - (x - column).abs_()))[:, None] * (1.0 - (y - row).abs_())
     # Found once: a mask is turned into indices at each use.
-    kept = indices(inside)
-    place = (row * target.width + column).index_select(0, kept).long()
-    z, share = z.index_select(0, kept), share.index_select(0, kept)
-    nearest = nearest_depth(place, z, target.height * target.width)
-    share = share * (z <= nearest.index_select(0, place) * (1.0 + _SAME_SURFACE))
+    kept = indices((inside & (share > 0)).flatten())
+    place = (row * target.width + column[:, None]).flatten().index_select(0, kept).long()
+    logarithms, distance = (x.repeat(4).index_select(0, kept) for x in (z.log(), z))
+    share = share.flatten().index_select(0, kept)
+    nearest = nearest_depth(place, distance, target.height * target.width)
+    share *= distance <= nearest.index_select(0, place) * (1.0 + _SAME_SURFACE)
     total = torch.zeros_like(nearest).scatter_add_(0, place, share)
-    logarithm = torch.zeros_like(nearest).scatter_add_(0, place, share * z.log())
+    logarithm = torch.zeros_like(nearest).scatter_add_(0, place, share * logarithms)
     some = total > 1e-4
     result = torch.where(some, (logarithm / torch.where(some, total, 1.0)).exp(), 0.0)
     shape = (1, 1, target.height, target.width)

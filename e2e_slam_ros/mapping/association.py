@@ -93,13 +93,17 @@ def project_surfels(
     inverse = z.reciprocal()
     u, v = (x * inverse).round_(), (y * inverse).round_()
     across, down = (camera.width - 1) / 2, (camera.height - 1) / 2
-    # Comparisons take longer than sums: one for both axes, one for depth and confidence.
-    outside = torch.maximum((u - across).abs_().sub_(across), (v - down).abs_().sub_(down))
-    index = indices((outside <= 0) & (torch.minimum(z - _NEAR_M, confidence) > 0))
-    row, column = v.index_select(0, index).long(), u.index_select(0, index).long()
+    # Comparisons take longer than sums: one for both axes, depth and confidence. Whole pixels are
+    # inside up to half a pixel beyond the last.
+    beside, above = (u - across).abs_().sub_(across + 0.5), (v - down).abs_().sub_(down + 0.5)
+    within = torch.maximum(beside, above, out=beside).neg_()
+    torch.minimum(within, torch.minimum(z - _NEAR_M, confidence), out=within)
+    index = indices(within > 0)
+    row, column = v.index_select(0, index), u.index_select(0, index)
     return Projection(
         slot=slots.index_select(0, index),
-        pixel=row * camera.width + column,
+        # Exact up to 16 million pixels, and faster than with whole numbers.
+        pixel=column.add_(row, alpha=camera.width).long(),
         depth=z.index_select(0, index),
         confidence=confidence.index_select(0, index),
     )
@@ -114,7 +118,8 @@ def index_map(projection: Projection, camera: PinholeCamera, bin_m: float) -> to
     """
     layer = (projection.depth / bin_m).clamp_(0, 2**15 - 1).int()
     doubt = (2**14 - 1) - (projection.confidence * 32).clamp_(0, 2**14 - 1).int()
-    key = (((layer << 14) | doubt).long() << 32) | projection.slot
+    key = layer.bitwise_left_shift_(14).bitwise_or_(doubt).long()
+    key.bitwise_left_shift_(32).bitwise_or_(projection.slot)
     return winners(projection.pixel, key, camera.height * camera.width)
 
 

@@ -12,7 +12,7 @@ from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.geometry.normals import normals_from_points, smoothed_depth
-from e2e_slam_ros.geometry.projection import pixel_grid, pixel_rays
+from e2e_slam_ros.geometry.projection import pixel_rays
 
 # Window for normals, pixels. On the tuning frames 5 saves an eighth of the surfels of 1 for 0.4
 # points of completeness, and a standing camera with 4 mm of noise adds none (bench/map_bounds.py).
@@ -113,8 +113,8 @@ def radial_weight(
     g is the distance to it over the distance of the farthest image corner, so that the weight
     does not depend on resolution or depth (the published code measured g in metres).
     """
-    uv = pixel_grid(height, width, device=like.device, dtype=like.dtype)
-    distance = torch.hypot(uv[0] - camera.cx, uv[1] - camera.cy).reshape(-1)
+    u, v = (torch.arange(n, device=like.device, dtype=like.dtype) for n in (width, height))
+    distance = torch.hypot(u - camera.cx, v[:, None] - camera.cy).reshape(-1)
     corner = math.hypot(
         max(camera.cx, width - 1 - camera.cx), max(camera.cy, height - 1 - camera.cy)
     )

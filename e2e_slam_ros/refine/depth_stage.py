@@ -15,7 +15,7 @@ from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.gate import require_depth
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
-from e2e_slam_ros.geometry.masks import known
+from e2e_slam_ros.geometry.masks import known, known_median
 from e2e_slam_ros.refine.confirmed import confirmed
 from e2e_slam_ros.refine.correction import RangeGate
 from e2e_slam_ros.refine.counts import RefinementCounts
@@ -173,8 +173,9 @@ class DepthStage:
     ) -> MetricDepth:
         """Return depth that is scaled, corrected and refined as the plan says."""
         config = plan.refine
-        cue = plan.cue(keyframe, views, self._typical_m(raw))
-        refine_views = self._views(keyframe, raw, views, plan, map_points, cue)
+        typical_m = self._typical_m(raw)
+        cue = plan.cue(keyframe, views, typical_m)
+        refine_views = self._views(keyframe, raw, views, plan, map_points, cue, typical_m)
         found = self._scale(refine_views, raw, plan, views)
         if found.contradicted:
             cue = DepthCue()
@@ -286,10 +287,11 @@ class DepthStage:
         plan: DepthPlan,
         map_points: torch.Tensor | None,
         cue: DepthCue,
+        typical_m: float | None,
     ) -> RefineViews:
         """Return the keyframe with its neighbours, labels and map points."""
         config = plan.refine
-        least_m = config.guard.min_parallax * (self._typical_m(raw) or 0.0)
+        least_m = config.guard.min_parallax * (typical_m or 0.0)
         count = config.neighbours
         neighbours = [
             *views.after(keyframe, count, least_m),
@@ -366,10 +368,9 @@ class DepthStage:
         unit, last = self._source.traits.unit, self._history.last
         if last is None and unit is DepthUnit.UNKNOWN:
             return None
-        used = known(raw.depth)
-        if not bool(used.any()):
+        median = known_median(raw.depth)
+        if median is None:
             return None
-        median = raw.depth[used].median()
         scaled = unit is not DepthUnit.METRES and last is not None
         return float(last(median) if scaled and last is not None else median)
 

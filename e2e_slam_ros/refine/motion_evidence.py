@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from e2e_slam_ros.geometry.masks import known
+from e2e_slam_ros.geometry.masks import without_gaps
 from e2e_slam_ros.multiview.fill import evidence_around, fill
 from e2e_slam_ros.refine.label_errors import LabelErrors
 from e2e_slam_ros.refine.ratio_field import ratio_field
@@ -93,7 +93,7 @@ class MotionEvidence:
 
     def at_size(self, depth: torch.Tensor) -> torch.Tensor:
         """Return depth (1, 1, H, W), 0 = unknown, at the size of the sweep, known everywhere."""
-        return resized(_whole(depth).reciprocal(), size_of(self.depth)).reciprocal()
+        return resized(without_gaps(depth).reciprocal(), size_of(self.depth)).reciprocal()
 
     def expected(self, network_depth: torch.Tensor, share: float) -> torch.Tensor:
         """Return the depth to expect everywhere, (1, 1, h, w) metres.
@@ -128,7 +128,7 @@ class MotionEvidence:
         Returns:
             Depth (1, 1, H, W) in metres, known everywhere, and confidence in [0, 1].
         """
-        depth = _whole(depth)
+        depth = without_gaps(depth)
         native = size_of(depth)
         small = self.at_size(depth)
         ratio = (self.depth / small).log().clamp(-_MOST, _MOST)
@@ -177,9 +177,3 @@ def size_of(image: torch.Tensor) -> tuple[int, int]:
 def resized(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Return (B, C, H, W) at another size, bilinear."""
     return functional.interpolate(image, size, mode="bilinear", align_corners=False)
-
-
-def _whole(depth: torch.Tensor) -> torch.Tensor:
-    """Return depth with the median of its known pixels in the unknown ones."""
-    some = known(depth)
-    return torch.where(some, depth, depth[some].median() if bool(some.any()) else 1.0)

@@ -13,7 +13,7 @@ from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.keyframes import MappedKeyframe
-from e2e_slam_ros.geometry.masks import known, or_one
+from e2e_slam_ros.geometry.masks import known, or_one, without_gaps
 from e2e_slam_ros.geometry.se3 import inverse
 from e2e_slam_ros.geometry.splat import splat_depth
 from e2e_slam_ros.multiview.local_sweep import LocalSweep, local_sweep
@@ -121,11 +121,9 @@ class MotionSweep:
         config = self.config
         if config.local_steps == 0:
             return depth, None
-        some = known(depth)
-        whole = torch.where(some, depth, depth[some].median() if bool(some.any()) else 1.0)
         width = min(max(config.local_width, config.width), self.target.camera.width)
         views = [sweep_view(keyframe, width) for keyframe in (self.target, *self.sources)]
-        before = resized(whole.reciprocal(), size_of(views[0].image))[0, 0]
+        before = resized(without_gaps(depth).reciprocal(), size_of(views[0].image))[0, 0]
         steps = 2 * config.local_steps + 1
         found = local_sweep(views[0], views[1:], before, steps, config.local_reach)
         change = resized(found.change[None, None], size_of(depth))

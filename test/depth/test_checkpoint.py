@@ -245,7 +245,9 @@ def test_weights_that_are_not_finite(network: DispResNet18, tmp_path: Path, valu
 
 
 def test_unknown_architecture(weights: Path) -> None:
-    with pytest.raises(ConfigError, match="one of efficientnet_lite2, efficientnet_lite0, disp_resnet18"):
+    with pytest.raises(
+        ConfigError, match="one of efficientnet_lite2, efficientnet_lite0, disp_resnet18"
+    ):
         load_weights(weights, "disp_resnet50")
 
 
