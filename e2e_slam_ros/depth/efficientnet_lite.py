@@ -97,8 +97,7 @@ class EfficientNetLite(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
 
     def forward(self, image: torch.Tensor) -> list[torch.Tensor]:
-        """Return (B, C, H/s, W/s) for s = 2, 4, 8, 16, 32 with C of
-        `LiteVariant.channels`.
+        """Return (B, C, H/s, W/s) for s = 2, 4, 8, 16, 32, C as `LiteVariant.channels` says.
 
         Args:
             image: (B, 3, H, W), H and W multiples of 32.

@@ -15,12 +15,13 @@ from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.gate import require_depth
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
-from e2e_slam_ros.geometry.masks import known, known_median
+from e2e_slam_ros.geometry.masks import known
 from e2e_slam_ros.refine.confirmed import confirmed
 from e2e_slam_ros.refine.correction import RangeGate
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_plan import DepthPlan
 from e2e_slam_ros.refine.depth_sigma import NetworkErrors, SigmaFactor
+from e2e_slam_ros.refine.gathered_views import gathered_views, typical_depth
 from e2e_slam_ros.refine.learned_correction.learned_correction import (
     LearnedCorrection,
     LearnedStep,
@@ -173,9 +174,9 @@ class DepthStage:
     ) -> MetricDepth:
         """Return depth that is scaled, corrected and refined as the plan says."""
         config = plan.refine
-        typical_m = self._typical_m(raw)
+        typical_m = typical_depth(raw.depth, plan.traits.unit, self.scale)
         cue = plan.cue(keyframe, views, typical_m)
-        refine_views = self._views(keyframe, raw, views, plan, map_points, cue, typical_m)
+        refine_views = gathered_views(keyframe, raw, views, plan, cue, map_points, typical_m)
         found = self._scale(refine_views, raw, plan, views)
         if found.contradicted:
             cue = DepthCue()
@@ -279,35 +280,6 @@ class DepthStage:
         self._refiners.load_state_dict(weights, config)
         self._history = ScaleHistory.starting_from(scale)
 
-    def _views(
-        self,
-        keyframe: Keyframe,
-        raw: RawDepth,
-        views: KeyframeViews,
-        plan: DepthPlan,
-        map_points: torch.Tensor | None,
-        cue: DepthCue,
-        typical_m: float | None,
-    ) -> RefineViews:
-        """Return the keyframe with its neighbours, labels and map points."""
-        config = plan.refine
-        least_m = config.guard.min_parallax * (typical_m or 0.0)
-        count = config.neighbours
-        neighbours = [
-            *views.after(keyframe, count, least_m),
-            *views.before(keyframe, count, least_m),
-        ]
-        depths = (None if n.estimate is None else n.estimate.depth for n in neighbours)
-        return RefineViews(
-            target=keyframe,
-            sources=tuple(other.keyframe for other in neighbours),
-            depth=raw.depth,
-            source_depths=tuple(depths),
-            map_points=map_points,
-            labels=cue.labels,
-            poses_believed=cue.sweep is not None or not plan.corrects,
-        )
-
     def _scale(
         self, views: RefineViews, raw: RawDepth, plan: DepthPlan, memory: KeyframeViews
     ) -> FoundScale:
@@ -362,17 +334,6 @@ class DepthStage:
         weight = corrected.motion_weight
         weight = result.motion_weight if weight is None else weight
         return replace(result, estimate=estimate, motion_weight=weight)
-
-    def _typical_m(self, raw: RawDepth) -> float | None:
-        """Return the median depth in metres; None where the unit is not known yet."""
-        unit, last = self._source.traits.unit, self._history.last
-        if last is None and unit is DepthUnit.UNKNOWN:
-            return None
-        median = known_median(raw.depth)
-        if median is None:
-            return None
-        scaled = unit is not DepthUnit.METRES and last is not None
-        return float(last(median) if scaled and last is not None else median)
 
 
 def _median_ratio(depth: torch.Tensor, other: torch.Tensor) -> float:

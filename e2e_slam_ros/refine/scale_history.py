@@ -186,6 +186,9 @@ def find_scale(
         if seen is not None:
             words = f"{estimator.words} (of earlier keyframes)"
             after = history.with_found(seen, _OVERLAP_CHANGE, roughly_metric)
+            if after.refused:
+                # Far from the usual one: it holds for this keyframe alone.
+                return FoundScale(seen, words, replace(history, last=seen), str(error))
             return FoundScale(after.last, words, after, str(error))
         if roughly_metric and max_change > 0.0:
             history = history.passed()

