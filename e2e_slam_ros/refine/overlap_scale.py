@@ -19,8 +19,9 @@ from e2e_slam_ros.refine.scale import Scale
 _WIDTH = 80
 # Least share of the image that another keyframe sees too.
 _LEAST_SHARE = 0.15
-# Standard deviation of a scale of one overlap, of its logarithm: shapes are never exact.
-_SHAPES = 0.08
+# Standard deviations of the logarithm: of a median ratio, as shapes are never exact, and of the
+# scale that motion gave one keyframe, which may be off by more than it knows.
+_SHAPES, _ONE = 0.08, 0.15
 
 
 @torch.no_grad()
@@ -33,8 +34,8 @@ def overlap_scale(
     the depth that motion gave its neighbours tells more than their scales do.
 
     The logarithm of the scale is the mean over the others of the median ratio, weighted by the
-    share of the image that they see. Its variance is that of one overlap plus the spread of the
-    others.
+    share of the image that they see. Its variance is that of a ratio, the spread of the others,
+    and that of their own scales: several keyframes that agree are surer than one.
 
     Args:
         keyframe: whose scale is wanted.
@@ -84,5 +85,6 @@ def overlap_scale(
         return None
     mean = math.fsum(r * s for r, s in zip(ratios, shares, strict=True)) / math.fsum(shares)
     spread = math.fsum(s * (r - mean) ** 2 for r, s in zip(ratios, shares, strict=True))
-    sigma = math.sqrt(_SHAPES**2 + spread / math.fsum(shares))
+    variance = _SHAPES**2 + spread / math.fsum(shares) + _ONE**2 / len(ratios)
+    sigma = math.sqrt(variance)
     return Scale(math.exp(mean), points=len(ratios), sigma=sigma)

@@ -22,8 +22,6 @@ _RETURN, _METRIC, _OTHER_UNIT = 0.85, 0.12, 0.4
 # A scale farther from the usual one than so many standard deviations is refused, until so many
 # keyframes in a row say the same.
 _GROSS, _AGREED = 3.0, 3
-# Largest relative difference from the usual scale of one that other keyframes' depth gives.
-_OVERLAP_CHANGE = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,6 +113,21 @@ class ScaleHistory:
         variance = kept * self.variance + (1.0 - kept) * _METRIC**2
         return replace(self, mean=_RETURN * self.mean, variance=variance)
 
+    def averaged_with(self, seen: Scale, roughly_metric: bool = False) -> Scale:
+        """Return the mean of a scale and the usual one, weighted by their inverse variances.
+
+        Args:
+            seen: of the newest keyframe, from other keyframes' depth. It holds no news of the
+                network's scale: the usual one does not follow it.
+            roughly_metric: the usual factor is 1 as long as no other is known.
+        """
+        if self.mean is None and not roughly_metric:
+            return seen
+        mean, variance = (0.0, _ROUGHLY**2) if self.mean is None else (self.mean, self.variance)
+        own, noise = variance + _CHANGE**2, seen.sigma**2
+        apart = math.log(seen.factor) - mean
+        return replace(seen, factor=math.exp(mean + apart * own / (own + noise)))
+
     def followed(self, factor: float) -> ScaleHistory:
         """Return the history for a network whose depth became ``factor`` times as large."""
         moved = math.log(factor)
@@ -182,16 +195,13 @@ def find_scale(
     try:
         found = estimator.fit(views, history.last)
     except DepthError as error:
-        seen = overlap()
-        if seen is not None:
-            words = f"{estimator.words} (of earlier keyframes)"
-            after = history.with_found(seen, _OVERLAP_CHANGE, roughly_metric)
-            if after.refused:
-                # Far from the usual one: it holds for this keyframe alone.
-                return FoundScale(seen, words, replace(history, last=seen), str(error))
-            return FoundScale(after.last, words, after, str(error))
         if roughly_metric and max_change > 0.0:
             history = history.passed()
+        seen = overlap()
+        if seen is not None:
+            scale = history.averaged_with(seen, roughly_metric)
+            words = f"{estimator.words} (of earlier keyframes)"
+            return FoundScale(scale, words, replace(history, last=scale), str(error))
         usual = history.usual
         if usual is None:
             return FoundScale(None, unit, history, str(error))

@@ -33,7 +33,7 @@ def test_the_scale_is_the_one_that_agrees(factor: float) -> None:
     raw = torch.full(SHAPE, WALL_M / factor)
     found = overlap_scale(keyframe(0.0), raw, [neighbour(0.2), neighbour(-0.3)])
     assert found is not None and found.factor == pytest.approx(factor, rel=1e-3)
-    assert found.points == 2 and 0.0 < found.sigma < 0.1
+    assert found.points == 2 and 0.0 < found.sigma < 0.15
 
 
 def test_a_thing_in_front_that_one_of_them_sees_does_not_matter() -> None:
@@ -41,6 +41,12 @@ def test_a_thing_in_front_that_one_of_them_sees_does_not_matter() -> None:
     raw[..., :20] = 0.5
     found = overlap_scale(keyframe(0.0), raw, [neighbour(0.0)])
     assert found is not None and found.factor == pytest.approx(1.0, rel=1e-3)
+
+
+def test_one_neighbour_is_less_sure_than_several() -> None:
+    raw = torch.full(SHAPE, WALL_M)
+    one, four = (overlap_scale(keyframe(0.0), raw, [neighbour(0.0)] * n) for n in (1, 4))
+    assert one is not None and four is not None and four.sigma < 0.7 * one.sigma
 
 
 def test_neighbours_that_disagree_give_a_large_deviation() -> None:
@@ -101,4 +107,4 @@ def test_a_network_whose_scale_jumps_where_motion_tells_nothing() -> None:
     metric = staged.step(black)
     assert "labels" in metric.notices[0]
     depth = float(metric.estimate.depth.median())
-    assert depth == pytest.approx(WALL_M, rel=0.1)  # at the usual scale: 0.6 of it
+    assert depth == pytest.approx(WALL_M, rel=0.15)  # at the usual scale: 0.6 of it
