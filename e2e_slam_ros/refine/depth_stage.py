@@ -289,13 +289,10 @@ class DepthStage:
             return FoundScale(Scale(), raw.unit, history)
         limit = plan.refine.scale.max_change if estimator.by_motion else 0.0
         roughly = plan.traits.unit is DepthUnit.ROUGH_METRES
-
-        def overlap() -> Scale | None:
-            if not plan.corrects:
-                return None
-            return overlap_scale(views.target, raw.depth, memory.around(views.target, _OVERLAPS))
-
-        return find_scale(estimator, views, history, limit, raw.unit, roughly, overlap)
+        target, seen = views.target, None
+        if plan.corrects:
+            seen = overlap_scale(target, raw.depth, memory.around(target, _OVERLAPS))
+        return find_scale(estimator, views, history, limit, raw.unit, roughly, seen)
 
     def _refined(
         self,

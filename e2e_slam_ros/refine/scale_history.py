@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from e2e_slam_ros.config.errors import DepthError
@@ -22,6 +21,8 @@ _RETURN, _METRIC, _OTHER_UNIT = 0.85, 0.12, 0.4
 # A scale farther from the usual one than so many standard deviations is refused, until so many
 # keyframes in a row say the same.
 _GROSS, _AGREED = 3.0, 3
+# Degrees of freedom of the errors of scales.
+_TAILS = 4.0
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,26 @@ class ScaleHistory:
         return replace(self.last, factor=math.exp(self.mean))
 
     def with_found(
-        self, found: Scale, max_change: float = 0.0, roughly_metric: bool = False
+        self,
+        found: Scale,
+        max_change: float = 0.0,
+        roughly_metric: bool = False,
+        seen: Scale | None = None,
     ) -> ScaleHistory:
         """Return the history with a new scale, held near the last ones.
 
         Few neighbours, a short baseline or a wall without texture give a scale that is far off. A
-        new scale and the usual one are therefore averaged, each weighted by its inverse variance,
-        and the mean is limited. A scale that contradicts the usual one is refused, and the
-        keyframe gets the usual one, until several keyframes in a row agree.
+        new scale and the expected one are therefore averaged, each weighted by its inverse
+        variance, and the mean is limited. The farther a scale is off, the less it counts: errors
+        have long tails (Student's t, Lange et al. 1989). A scale that contradicts the expected
+        one is refused, and the keyframe gets the expected one, until several keyframes in a row
+        agree.
 
         Args:
             found: of the newest keyframe.
-            max_change: largest relative difference from the usual scale; 0: any, and no average.
+            max_change: largest relative difference from the expected scale; 0: any, and no average.
             roughly_metric: the usual factor is 1 as long as no other is known.
+            seen: its scale from other keyframes' depth; None: the usual one is expected.
         """
         most = math.log1p(max_change)
         if most == 0.0 or found.inverse:
@@ -84,22 +92,51 @@ class ScaleHistory:
         if self.mean is None and not roughly_metric:
             return ScaleHistory(found, math.log(found.factor), _CHANGE**2 + found.sigma**2)
         before = self.passed() if roughly_metric else self
-        mean, variance = (
-            (0.0, _ROUGHLY**2) if before.mean is None else (before.mean, before.variance)
-        )
-        apart, noise, agreed = math.log(found.factor) - mean, found.sigma**2, False
-        if self.mean is not None and apart**2 > _GROSS**2 * (variance + _CHANGE**2 + noise):
-            refused = (*self.refused, mean + apart)[-_AGREED:]
-            if not _agree(refused, mean, _GROSS * math.sqrt(2.0 * (_CHANGE**2 + noise))):
-                return replace(self, last=replace(found, factor=math.exp(mean)), refused=refused)
+        usual, variance = before._usual_or_rough()
+        here, noise = math.log(found.factor), found.sigma**2
+        center, own = before._expected(seen)
+        off, agreed = here - center, False
+        if self.mean is not None and off**2 > _GROSS**2 * (own + noise):
+            refused = (*self.refused, here)[-_AGREED:]
+            if not _agree(refused, center, _GROSS * math.sqrt(2.0 * (_CHANGE**2 + noise))):
+                return replace(self, last=replace(found, factor=math.exp(center)), refused=refused)
             variance, agreed = _ROUGHLY**2, True
-        own = variance + _CHANGE**2
-        usual = mean + apart * variance / (own + noise)
-        newest = mean + apart * own / (own + noise)
-        middle = usual if agreed or self.mean is None else mean
+            center, own, off = usual, variance + _CHANGE**2, here - usual
+        trust = 1.0 if agreed or self.mean is None else _trust(off**2 / (own + noise))
+        newest = center + trust * off * own / (own + noise)
+        share = trust * variance / (variance + _CHANGE**2 + noise)
+        middle = usual + share * (here - usual) if agreed or self.mean is None else center
         held = min(max(newest, middle - most), middle + most)
-        left = variance * (1.0 - variance / (own + noise)) + _DRIFT**2
-        return ScaleHistory(replace(found, factor=math.exp(held)), usual, left)
+        left = variance * (1.0 - share) + _DRIFT**2
+        return ScaleHistory(
+            replace(found, factor=math.exp(held)), usual + share * (here - usual), left
+        )
+
+    def expected(self, seen: Scale) -> Scale:
+        """Return the scale to expect of a keyframe that has none of its own.
+
+        The usual one does not follow it: other keyframes' depth holds no news of the network.
+
+        Args:
+            seen: its scale from other keyframes' depth.
+        """
+        return replace(seen, factor=math.exp(self._expected(seen)[0]))
+
+    def _expected(self, seen: Scale | None) -> tuple[float, float]:
+        """Return mean and variance of the logarithm of a keyframe's scale before it is found.
+
+        The usual scale and ``seen`` are averaged, each weighted by its inverse variance.
+        """
+        mean, variance = self._usual_or_rough()
+        own = variance + _CHANGE**2
+        if seen is None:
+            return mean, own
+        gain = own / (own + seen.sigma**2)
+        return mean + gain * (math.log(seen.factor) - mean), own * (1.0 - gain)
+
+    def _usual_or_rough(self) -> tuple[float, float]:
+        """Return mean and variance of the logarithm of the usual scale."""
+        return (0.0, _ROUGHLY**2) if self.mean is None else (self.mean, self.variance)
 
     def passed(self) -> ScaleHistory:
         """Return the history after a keyframe, for a network that roughly knows metres.
@@ -113,21 +150,6 @@ class ScaleHistory:
         variance = kept * self.variance + (1.0 - kept) * _METRIC**2
         return replace(self, mean=_RETURN * self.mean, variance=variance)
 
-    def averaged_with(self, seen: Scale, roughly_metric: bool = False) -> Scale:
-        """Return the mean of a scale and the usual one, weighted by their inverse variances.
-
-        Args:
-            seen: of the newest keyframe, from other keyframes' depth. It holds no news of the
-                network's scale: the usual one does not follow it.
-            roughly_metric: the usual factor is 1 as long as no other is known.
-        """
-        if self.mean is None and not roughly_metric:
-            return seen
-        mean, variance = (0.0, _ROUGHLY**2) if self.mean is None else (self.mean, self.variance)
-        own, noise = variance + _CHANGE**2, seen.sigma**2
-        apart = math.log(seen.factor) - mean
-        return replace(seen, factor=math.exp(mean + apart * own / (own + noise)))
-
     def followed(self, factor: float) -> ScaleHistory:
         """Return the history for a network whose depth became ``factor`` times as large."""
         moved = math.log(factor)
@@ -136,6 +158,11 @@ class ScaleHistory:
         return replace(
             self, last=last, mean=mean, refused=tuple(value - moved for value in self.refused)
         )
+
+
+def _trust(square: float) -> float:
+    """Return the weight of a scale, 1 at most, by the square of its normalised distance."""
+    return min(1.0, (_TAILS + 1.0) / (_TAILS + square))
 
 
 def _agree(refused: tuple[float, ...], usual: float, reach: float) -> bool:
@@ -176,7 +203,7 @@ def find_scale(
     max_change: float,
     unit: str,
     roughly_metric: bool = False,
-    overlap: Callable[[], Scale | None] = lambda: None,
+    seen: Scale | None = None,
 ) -> FoundScale:
     """Return a keyframe's scale, or the usual scale if the keyframe gives none.
 
@@ -186,8 +213,7 @@ def find_scale(
         history: scales of the keyframes before.
         max_change, roughly_metric: see `ScaleHistory.with_found`.
         unit: of the raw depth, in words, for the case that no scale is known.
-        overlap: gives the scale with which the keyframe agrees with others, see `overlap_scale`;
-            asked where the keyframe gives none.
+        seen: the scale with which the keyframe agrees with others, see `overlap_scale`; or None.
 
     Raises:
         ConfigError: the configured scale source is not available.
@@ -197,16 +223,15 @@ def find_scale(
     except DepthError as error:
         if roughly_metric and max_change > 0.0:
             history = history.passed()
-        seen = overlap()
         if seen is not None:
-            scale = history.averaged_with(seen, roughly_metric)
+            scale = history.expected(seen) if roughly_metric or history.mean is not None else seen
             words = f"{estimator.words} (of earlier keyframes)"
             return FoundScale(scale, words, replace(history, last=scale), str(error))
         usual = history.usual
         if usual is None:
             return FoundScale(None, unit, history, str(error))
         return FoundScale(usual, f"{estimator.words} (of earlier keyframes)", history, str(error))
-    after = history.with_found(found, max_change, roughly_metric)
+    after = history.with_found(found, max_change, roughly_metric, seen)
     if not after.refused:
         return FoundScale(after.last, estimator.words, after)
     usual = after.usual or Scale()

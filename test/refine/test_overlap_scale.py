@@ -81,7 +81,7 @@ def found_with(estimator: ScaleEstimator, seen: Scale | None) -> float:
     for _ in range(6):
         history = history.with_found(Scale(2.0), LIMIT, roughly_metric=True)
     views = RefineViews(keyframe(), (), torch.ones(SHAPE))
-    found = find_scale(estimator, views, history, LIMIT, "said", True, lambda: seen)
+    found = find_scale(estimator, views, history, LIMIT, "said", True, seen)
     assert found.scale is not None
     return found.scale.factor
 
