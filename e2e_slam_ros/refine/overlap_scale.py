@@ -22,6 +22,8 @@ _LEAST_SHARE = 0.15
 # Standard deviations of the logarithm: of a median ratio, as shapes are never exact, and of the
 # scale that motion gave one keyframe, which may be off by more than it knows.
 _SHAPES, _ONE = 0.08, 0.15
+# One keyframe alone would hand on what is wrong with its scale.
+_FEWEST = 2
 
 
 @torch.no_grad()
@@ -43,7 +45,7 @@ def overlap_scale(
         others: keyframes whose depth motion supports; those without are left out.
 
     Returns:
-        The scale; None where no other sees enough of the image.
+        The scale; None where fewer than two others see enough of the image.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import DepthEstimate, KeyframeDecision
@@ -55,9 +57,9 @@ def overlap_scale(
         >>> other = MappedKeyframe(
         ...     seen, None, DepthEstimate(wall, None, "network", "motion"), torch.ones_like(wall)
         ... )
-        >>> round(overlap_scale(seen, torch.full_like(wall, 2.0), [other]).factor, 3)
+        >>> round(overlap_scale(seen, torch.full_like(wall, 2.0), [other, other]).factor, 3)
         1.5
-        >>> overlap_scale(seen, wall, []) is None
+        >>> overlap_scale(seen, wall, [other]) is None
         True
     """
     width = min(_WIDTH, keyframe.camera.width)
@@ -81,7 +83,7 @@ def overlap_scale(
             continue
         ratios.append(float((there.flatten()[both] / here.flatten()[both]).log().median()))
         shares.append(share)
-    if not ratios:
+    if len(ratios) < _FEWEST:
         return None
     mean = math.fsum(r * s for r, s in zip(ratios, shares, strict=True)) / math.fsum(shares)
     spread = math.fsum(s * (r - mean) ** 2 for r, s in zip(ratios, shares, strict=True))

@@ -82,7 +82,7 @@ class ScaleHistory:
 
         Args:
             found: of the newest keyframe.
-            max_change: largest relative difference from the expected scale; 0: any, and no average.
+            max_change: largest relative difference from the expected scale; 0: any, no average.
             roughly_metric: the usual factor is 1 as long as no other is known.
             seen: its scale from other keyframes' depth; None: the usual one is expected.
         """

@@ -39,14 +39,15 @@ def test_the_scale_is_the_one_that_agrees(factor: float) -> None:
 def test_a_thing_in_front_that_one_of_them_sees_does_not_matter() -> None:
     raw = torch.full(SHAPE, WALL_M)
     raw[..., :20] = 0.5
-    found = overlap_scale(keyframe(0.0), raw, [neighbour(0.0)])
+    found = overlap_scale(keyframe(0.0), raw, [neighbour(0.0)] * 2)
     assert found is not None and found.factor == pytest.approx(1.0, rel=1e-3)
 
 
-def test_one_neighbour_is_less_sure_than_several() -> None:
+def test_two_neighbours_are_less_sure_than_several_and_one_does_not_count() -> None:
     raw = torch.full(SHAPE, WALL_M)
-    one, four = (overlap_scale(keyframe(0.0), raw, [neighbour(0.0)] * n) for n in (1, 4))
-    assert one is not None and four is not None and four.sigma < 0.7 * one.sigma
+    two, eight = (overlap_scale(keyframe(0.0), raw, [neighbour(0.0)] * n) for n in (2, 8))
+    assert two is not None and eight is not None and eight.sigma < 0.8 * two.sigma
+    assert overlap_scale(keyframe(0.0), raw, [neighbour(0.0)]) is None
 
 
 def test_neighbours_that_disagree_give_a_large_deviation() -> None:
@@ -57,9 +58,9 @@ def test_neighbours_that_disagree_give_a_large_deviation() -> None:
 
 def test_without_enough_overlap_there_is_none() -> None:
     raw = torch.full(SHAPE, WALL_M)
-    assert overlap_scale(keyframe(0.0), raw, [neighbour(2.0)]) is None
-    assert overlap_scale(keyframe(0.0), raw, [neighbour(0.0, by_motion=False)]) is None
-    assert overlap_scale(keyframe(0.0), torch.zeros(SHAPE), [neighbour(0.0)]) is None
+    assert overlap_scale(keyframe(0.0), raw, [neighbour(2.0)] * 2) is None
+    assert overlap_scale(keyframe(0.0), raw, [neighbour(0.0, by_motion=False)] * 2) is None
+    assert overlap_scale(keyframe(0.0), torch.zeros(SHAPE), [neighbour(0.0)] * 2) is None
 
 
 class NoLabels:
