@@ -18,7 +18,7 @@ class Weights:
     """A network and the SHA-256 of the file its weights came from; of all weights of a folder.
 
     >>> weights_of(Config().with_values({"depth.source": "network"})).architecture
-    'efficientnet_lite0'
+    'efficientnet_lite2'
     """
 
     architecture: str

@@ -23,7 +23,7 @@ Refused = Callable[..., str]
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A light network with random weights."""
     torch.manual_seed(3)
-    network = build_network("efficientnet_lite0").eval()
+    network = build_network("efficientnet_lite2").eval()
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     return save_weights(network, path, {}, half=False)
 
@@ -62,7 +62,7 @@ def test_a_network_is_evaluated_by_default(
             assert found[name][metric] >= 0.0
     assert set(found["baselines"]) == {"constant depth", "median of frames"}
     assert found["uncertainty"]["random_area"] >= 0.0
-    assert found["weights"]["architecture"] == "efficientnet_lite0"
+    assert found["weights"]["architecture"] == "efficientnet_lite2"
     assert len(found["weights"]["sha256"]) == 64
     assert "cores" in found["machine"]
     assert sorted(p.name for p in folder.iterdir()) == [

@@ -38,7 +38,7 @@ def wall(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    return save_weights(build_network("efficientnet_lite0").eval(), path, {}, half=False)
+    return save_weights(build_network("efficientnet_lite2").eval(), path, {}, half=False)
 
 
 def argv(protocol: str, data: Path, *more: object) -> list[str]:
@@ -74,7 +74,7 @@ def test_pair_adapts_the_network_by_default(
     assert set(found["before"]) == METRICS
     assert found["worse_than_5pct"] in (0, 1) and found["rolled_back"] in (0, 1)
     assert found["refused"] == {} and found["seconds_per_keyframe"] > 0.0
-    assert found["weights"]["architecture"] == "efficientnet_lite0"
+    assert found["weights"]["architecture"] == "efficientnet_lite2"
     assert "cores" in found["machine"]
     names = ["before_after.png", "keyframes.png", "report.html", "table.md"]
     assert sorted(p.name for p in folder.iterdir()) == names

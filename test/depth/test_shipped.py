@@ -106,27 +106,21 @@ def test_the_default_architecture_is_one_with_weights() -> None:
     assert architecture.choices == (*ARCHITECTURES, *FOREIGN)
 
 
-@pytest.fixture
-def real() -> Path:
-    """The file of the package itself."""
-    path = Path(str(weights_folder() / NAME))
-    if not path.is_file():
-        pytest.skip(f"no weights are shipped yet: {path} is missing")
-    return path
-
-
-def test_the_shipped_file_is_the_one_that_is_vouched_for(real: Path) -> None:
+@pytest.mark.parametrize("architecture", SHIPPED)
+def test_the_shipped_file_is_the_one_that_is_vouched_for(architecture: str) -> None:
+    real = Path(str(weights_folder() / f"{architecture}.safetensors"))
     assert real.stat().st_size <= 16_000_000
     lines = (real.parent / "SHA256SUMS").read_text().splitlines()
-    assert f"{hashlib.sha256(real.read_bytes()).hexdigest()}  {NAME}" in lines
-    assert read_metadata(real)["architecture"] == "efficientnet_lite0"
+    assert f"{hashlib.sha256(real.read_bytes()).hexdigest()}  {real.name}" in lines
+    assert read_metadata(real)["architecture"] == architecture
 
 
+@pytest.mark.parametrize("architecture", SHIPPED)
 def test_the_shipped_weights_say_depths_of_rooms(
-    real: Path, make_keyframe: Callable[..., Keyframe]
+    architecture: str, make_keyframe: Callable[..., Keyframe]
 ) -> None:
-    assert real.is_file()
-    source = build_depth_source(Config().with_values({"depth.source": "network"}), CPU)
+    chosen = {"depth.source": "network", "depth.network.architecture": architecture}
+    source = build_depth_source(Config().with_values(chosen), CPU)
     estimate = source.estimate(make_keyframe(320, 256), Keyframes(1))
     assert estimate.unit == "network (learned metric scale)"
     assert float((estimate.depth > 0).float().mean()) > 0.5

@@ -42,7 +42,7 @@ class SCSfMTask(Task[PairBatch]):
     >>> device = torch.device("cpu")
     >>> context = RunContext(Group(), device, Precision("cpu", None), print, progress=False)
     >>> SCSfMTask(SCSfMConfig(), context).name
-    'efficientnet_lite0'
+    'efficientnet_lite2'
     """
 
     config_type = SCSfMConfig

@@ -40,7 +40,7 @@ POOR = {
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    return save_weights(build_network("efficientnet_lite0").eval(), path, {}, half=False)
+    return save_weights(build_network("efficientnet_lite2").eval(), path, {}, half=False)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def measure(
         source=config.depth.source,
         scores=tuple(outcome.scores),
         machine="here",
-        weights=Weights("efficientnet_lite0", "0" * 64),
+        weights=Weights("efficientnet_lite2", "0" * 64),
     )
     return report, outcome
 
@@ -231,7 +231,7 @@ def test_motion_stereo_gets_every_frame_with_a_pose_in_order(
 def network_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A light network with random weights."""
     torch.manual_seed(3)
-    network = build_network("efficientnet_lite0").eval()
+    network = build_network("efficientnet_lite2").eval()
     assert isinstance(network, DepthNetwork)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     return save_weights(network, path, {}, half=False)
