@@ -16,7 +16,8 @@ from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.depth import shipped
-from e2e_slam_ros.depth.architectures import ARCHITECTURES
+from e2e_slam_ros.depth.architectures import ARCHITECTURES, build_network
+from e2e_slam_ros.depth.checkpoint import save_weights
 from e2e_slam_ros.depth.foreign import FOREIGN
 from e2e_slam_ros.depth.lite_depth_net import LiteDepthNet
 from e2e_slam_ros.depth.network import NetworkDepth
@@ -28,9 +29,9 @@ CPU = torch.device("cpu")
 NAME = "efficientnet_lite0.safetensors"
 
 
-def write_sums(folder: Path) -> None:
-    digest = hashlib.sha256((folder / NAME).read_bytes()).hexdigest()
-    (folder / "SHA256SUMS").write_text(f"{digest}  {NAME}\n")
+def write_sums(folder: Path, name: str = NAME) -> None:
+    digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "SHA256SUMS").write_text(f"{digest}  {name}\n")
 
 
 @pytest.fixture
@@ -52,12 +53,16 @@ def refused(*words: str) -> None:
 
 
 def test_the_network_works_without_any_setting(
-    folder: Path, lite: LiteDepthNet, make_keyframe: Callable[..., Keyframe]
+    folder: Path, make_keyframe: Callable[..., Keyframe]
 ) -> None:
+    default = SHIPPED[0]
+    random = build_network(default).eval()
+    save_weights(random, folder / f"{default}.safetensors", {}, half=False)
+    write_sums(folder, f"{default}.safetensors")
     config = Config().with_values({"depth.source": "network", "depth.min_m": 0.01})
     source = build_depth_source(config, CPU)
     assert isinstance(source, NetworkDepth) and isinstance(source.network, LiteDepthNet)
-    own = lite.state_dict()
+    own = random.state_dict()
     assert all(torch.equal(v, own[k]) for k, v in source.network.state_dict().items())
     assert float(source.estimate(make_keyframe(), Keyframes(1)).depth.max()) > 0
 
