@@ -223,7 +223,8 @@ def find_scale(
     except DepthError as error:
         if roughly_metric and max_change > 0.0:
             history = history.passed()
-        if seen is not None:
+        # A factor says nothing of a network whose depth needs a shift, too.
+        if seen is not None and not (history.last is not None and history.last.inverse):
             scale = history.expected(seen) if roughly_metric or history.mean is not None else seen
             words = f"{estimator.words} (of earlier keyframes)"
             return FoundScale(scale, words, replace(history, last=scale), str(error))
@@ -234,10 +235,10 @@ def find_scale(
     after = history.with_found(found, max_change, roughly_metric, seen)
     if not after.refused:
         return FoundScale(after.last, estimator.words, after)
-    usual = after.usual or Scale()
+    expected = after.last or Scale()
     notice = (
         f"its scale of {found.factor:.2f} contradicts the scale of the keyframes before, "
-        f"{usual.factor:.2f}, which is used"
+        f"{expected.factor:.2f}, which is used"
     )
     words = f"{estimator.words} (of earlier keyframes)"
-    return FoundScale(usual, words, after, notice, contradicted=True)
+    return FoundScale(expected, words, after, notice, contradicted=True)

@@ -92,9 +92,22 @@ def test_it_stands_in_for_a_scale_that_motion_does_not_give() -> None:
     assert usual > 1.5
     assert found_with(NoLabels(), Scale(1.2, sigma=0.08)) == pytest.approx(1.2, rel=0.15)
     assert found_with(NoLabels(), Scale(1.2, sigma=2.0)) == pytest.approx(usual, rel=0.05)
-    # The keyframe's own motion tells more.
+    # The keyframe's own motion and the usual scale together outweigh it.
     own = NoLabels(Scale(2.0, sigma=0.05))
-    assert found_with(own, Scale(1.2, sigma=0.08)) == pytest.approx(2.0, rel=0.05)
+    assert 1.6 < found_with(own, Scale(1.2, sigma=0.13)) < 2.0
+
+
+def test_a_scale_that_contradicts_gives_way_to_what_others_see() -> None:
+    far = NoLabels(Scale(8.0, sigma=0.05))
+    assert found_with(far, None) == pytest.approx(2.0, rel=0.15)
+    assert found_with(far, Scale(1.2, sigma=0.08)) == pytest.approx(1.35, rel=0.1)
+
+
+def test_a_network_that_needs_a_shift_is_left_alone() -> None:
+    history = ScaleHistory(Scale(2.0, 0.1, inverse=True))
+    views = RefineViews(keyframe(), (), torch.ones(SHAPE))
+    found = find_scale(NoLabels(), views, history, LIMIT, "said", False, Scale(1.2, sigma=0.08))
+    assert found.scale is not None and found.scale.inverse
 
 
 def test_a_network_whose_scale_jumps_where_motion_tells_nothing() -> None:
