@@ -7,20 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch.nn import functional
 
 from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.geometry.masks import known, or_one, without_gaps
-from e2e_slam_ros.geometry.se3 import inverse
-from e2e_slam_ros.geometry.splat import splat_depth
 from e2e_slam_ros.multiview.local_sweep import LocalSweep, local_sweep
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
 from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence, chance, resized, size_of
 from e2e_slam_ros.refine.preferred_planes import preferred_depth
+from e2e_slam_ros.refine.seen_from import seen_from
 from e2e_slam_ros.refine.views import SparseLabels
 
 # Relative error of depth from which on a sweep tells no more than a network does.
@@ -229,23 +227,13 @@ def _seen_again(
 ) -> list[SparseLabels]:
     """Return other keyframes' depth as the target sees it, at the sweep's size."""
     size = size_of(volume.correlation)
-    camera = target.camera.resized(size[1], size[0])
-    result = []
-    for other in elsewhere:
-        if other.estimate is None or other.motion_weight is None:
-            continue
-        if other.keyframe.camera != target.camera:
-            continue
-        pose = other.keyframe.T_map_camera.double()
-        T_target_other = inverse(target.T_map_camera.double()) @ pose
-        depth, weight = (
-            functional.interpolate(image, size, mode="nearest-exact")
-            for image in (other.estimate.depth, other.motion_weight)
-        )
-        depth, weight = (torch.where(known(depth), image, 0.0) for image in (depth, weight))
-        moved = splat_depth(depth, weight, camera, T_target_other, camera)
-        result.append(SparseLabels(*moved))
-    return result
+    return [
+        seen_from(target, other.keyframe, other.estimate.depth, other.motion_weight, size)
+        for other in elsewhere
+        if other.estimate is not None
+        and other.motion_weight is not None
+        and other.keyframe.camera == target.camera
+    ]
 
 
 def _cost_of(

@@ -11,9 +11,8 @@ from torch.nn import functional
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.geometry.masks import indices, known
-from e2e_slam_ros.geometry.se3 import inverse
-from e2e_slam_ros.geometry.splat import splat_depth
 from e2e_slam_ros.refine.scale import Scale
+from e2e_slam_ros.refine.seen_from import seen_from
 
 # Depth is compared at this width, pixels: only a median is wanted.
 _WIDTH = 80
@@ -63,8 +62,7 @@ def overlap_scale(
         True
     """
     width = min(_WIDTH, keyframe.camera.width)
-    camera = keyframe.camera.resized(width, round(width * raw.shape[-2] / raw.shape[-1]))
-    size = (camera.height, camera.width)
+    size = (round(width * raw.shape[-2] / raw.shape[-1]), width)
     here = functional.interpolate(raw, size, mode="nearest-exact")
     ratios, shares = [], []
     for other in others:
@@ -72,11 +70,8 @@ def overlap_scale(
             continue
         if other.keyframe.camera != keyframe.camera:
             continue
-        depth = functional.interpolate(other.estimate.depth, size, mode="nearest-exact")
-        T_here_other = inverse(keyframe.T_map_camera.double()) @ (
-            other.keyframe.T_map_camera.double()
-        )
-        there, _ = splat_depth(depth, known(depth).to(depth), camera, T_here_other, camera)
+        depth = other.estimate.depth
+        there = seen_from(keyframe, other.keyframe, depth, torch.ones_like(depth), size).depth
         both = indices((known(there) & known(here)).flatten())
         share = both.numel() / here.numel()
         if share < _LEAST_SHARE:
