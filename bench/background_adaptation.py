@@ -4,9 +4,9 @@
     python bench/background_adaptation.py --data ../shared/data/hololens/rooms_000 --frames 250:373
 
 The system runs in lock-step, once with the network as it is and once with `refine.strategy: auto`.
-For each keyframe the raw prediction of the weights as they are when it comes is compared with
-true depth, unscaled; so is the prediction at the usual scale of the keyframes before it ("usual"),
-which is mapped where motion says nothing, and the depth that is fused at first. The last line of a
+For each keyframe the raw prediction, with the weights and the memory of the room as they are when
+it comes, is compared with true depth, unscaled. So is the network's own depth at the usual scale
+of the keyframes before it ("usual"), and the depth that is fused at first. The last line of a
 walk gives the change by learning: the second half must not be worse by more than 3 %.
 
 `--rendered SEED:CONTRAST` walks through a rendered room whose textures have that share of their
@@ -115,12 +115,10 @@ def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict
         blends.append(system.learning.blend)
         truth = measured(depth, result.raw.depth)
         raw.append(abs_rel(result.raw.depth, truth))
-        at_usual.append(abs_rel(usual * result.raw.depth, truth))
+        at_usual.append(abs_rel(usual * result.raw.without_room().depth, truth))
         fused.append(abs_rel(result.estimate.depth, truth))
         system.learning.take_over()  # as the next keyframe does: the usual scale follows
-        network = system.source.network
-        scale = 1.0 if network is None else network.room_scale
-        usual = system.depth_stage.usual_factor / scale
+        usual = system.depth_stage.usual_factor
     half = len(raw) // 2
     if values["refine.strategy"] == "auto":
         shares = " ".join(f"{blend:g}" for blend in blends)
@@ -145,7 +143,8 @@ def run(reader: Frames, again: Frames | None, values: dict[str, object]) -> dict
                 continue
             decision = later.choose_keyframe(frame, wanted=True)
             keyframe = later.remember_view(frame, decision)
-            depth = system.source.estimate(keyframe, later.keyframes).depth
+            raw_again = system.source.estimate(keyframe, later.keyframes)
+            depth = system.learning.in_room(raw_again).depth
             errors.append(abs_rel(depth, measured(frame.depth, depth)))
         figures["again"] = float(np.nanmean(errors))
     system.close()

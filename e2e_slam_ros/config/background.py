@@ -26,6 +26,13 @@ class BackgroundConfig:
     steps: int = leaf(5, "largest number of steps for each new keyframe", low=1, high=500)
     batch: int = leaf(4, "keyframes in a step, half of them among the newest", low=1, high=64)
     memory: int = leaf(48, "keyframes that are learned from", low=4, high=1000)
+    places: int = leaf(
+        100,
+        "keyframes whose ratio of true to predicted depth is expected again where images look "
+        "alike; 0: none",
+        low=0,
+        high=10_000,
+    )
     share: float = leaf(
         0.3,
         "largest share of the time that a step may take; the rest is left to mapping",

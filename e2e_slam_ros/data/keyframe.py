@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 
 from e2e_slam_ros.config.errors import E2ESlamError
 from e2e_slam_ros.geometry.camera import PinholeCamera
@@ -111,8 +112,10 @@ class RawDepth:
             scale)").
         sigma: (1, 1, H, W) float32 > 0, relative standard deviation of depth (that of its natural
             logarithm) as the source states it; None: it states none.
-        room_scale: what ``depth`` was multiplied with, because the source has learned the room's
-            scale (`DepthNetwork.room_scale`).
+        features: (1, C, h, w) float32, coarse, what the image shows as the source sees it; None:
+            the source tells none.
+        room: (1, 1, h, w), logarithm, in coarse cells, of the factor that ``depth`` was multiplied
+            with because the room is known (`RoomMemory`); None: nothing is known of it.
 
     Example:
         >>> RawDepth(torch.ones(1, 1, 6, 8), None, "sensor", "sensor").unit
@@ -124,18 +127,31 @@ class RawDepth:
     source: str
     unit: str
     sigma: torch.Tensor | None = None
-    room_scale: float = 1.0
+    features: torch.Tensor | None = None
+    room: torch.Tensor | None = None
 
-    def without_room_scale(self) -> RawDepth:
-        """Return the depth in the source's own unit, as it was before any room.
+    def in_room(self, room: torch.Tensor) -> RawDepth:
+        """Return the depth in a known room.
 
-        >>> raw = RawDepth(torch.full((1, 1, 1, 1), 3.0), None, "network", "m", room_scale=1.5)
-        >>> raw.without_room_scale().depth
-        tensor([[[[2.]]]])
+        Args:
+            room: (1, 1, h, w), logarithm of the factor; it is resized to the depth's size.
+
+        >>> raw = RawDepth(torch.full((1, 1, 1, 1), 2.0), None, "network", "m")
+        >>> known = raw.in_room(torch.full((1, 1, 1, 1), 1.5).log())
+        >>> known.depth, known.without_room().depth
+        (tensor([[[[3.]]]]), tensor([[[[2.]]]]))
         """
-        if self.room_scale == 1.0:
+        return replace(self, depth=self.depth * self._factor(room), room=room)
+
+    def without_room(self) -> RawDepth:
+        """Return the depth in the source's own unit, as it was before any room."""
+        if self.room is None:
             return self
-        return replace(self, depth=self.depth / self.room_scale, room_scale=1.0)
+        return replace(self, depth=self.depth / self._factor(self.room), room=None)
+
+    def _factor(self, room: torch.Tensor) -> torch.Tensor:
+        size = (self.depth.shape[-2], self.depth.shape[-1])
+        return functional.interpolate(room, size, mode="bilinear", align_corners=False).exp()
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ class Prediction:
         disparity: (B, 1, H, W), > 0; `depth_from_disparity` converts it to depth.
         log_uncertainty: (B, 1, H, W), natural logarithm of the expected absolute error of log
             depth (paper section 3.3). None for a network that does not predict it.
+        features: (B, C, h, w), coarse, by which images can be compared; None: it gives none.
 
     >>> Prediction(torch.ones(1, 1, 64, 64), None).disparity.shape
     torch.Size([1, 1, 64, 64])
@@ -31,6 +32,7 @@ class Prediction:
 
     disparity: torch.Tensor
     log_uncertainty: torch.Tensor | None
+    features: torch.Tensor | None = None
 
 
 class DepthNetwork(nn.Module, ABC):
@@ -47,8 +49,6 @@ class DepthNetwork(nn.Module, ABC):
         adaptable: gradients flow through it, so that it can learn.
         licence: of its weights, "" where nobody says it.
         notices: sentences for the user when it is first used.
-        room_scale: metres, in the room it is in, of one of a metric network's metres. Learned
-            with the room; `predict` and other users of the network know nothing of it.
 
     >>> class Constant(DepthNetwork):
     ...     def predict(self, image: torch.Tensor) -> Prediction:
@@ -64,7 +64,6 @@ class DepthNetwork(nn.Module, ABC):
     adaptable: bool = True
     licence: str = ""
     notices: tuple[str, ...] = ()
-    room_scale: float = 1.0
 
     def fitted(self, image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """Return the image at the size that `predict` takes.

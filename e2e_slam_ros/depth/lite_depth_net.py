@@ -49,11 +49,12 @@ class LiteDepthNet(DepthNetwork):
     def predict(self, image: torch.Tensor) -> Prediction:
         """Return disparity between 0.02 and 10.02 and log uncertainty; see `DepthNetwork`."""
         check_size(image.shape[-1], image.shape[-2])
-        features = self.decoder(self.encoder(2.0 * image - 1.0))
+        encoded = self.encoder(2.0 * image - 1.0)
+        features = self.decoder(encoded)
         # Full precision even under autocast, because bfloat16 has steps of 0.4 %.
         disparity = _GAIN * torch.sigmoid(self.disparity(features).float()) + _OFFSET
         log_uncertainty = self.log_uncertainty(features).float()
-        return Prediction(_doubled(disparity), _doubled(log_uncertainty))
+        return Prediction(_doubled(disparity), _doubled(log_uncertainty), encoded[-1])
 
 
 class Lite2DepthNet(LiteDepthNet):

@@ -20,6 +20,8 @@ from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 
 # A pixel has full confidence up to this error of log depth.
 _SURE = 0.05
+# Rows and columns of the features that go with a keyframe's depth.
+_CELLS = (4, 5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,7 @@ class NetworkAnswer:
     Attributes:
         depth: (B, 1, H, W) float32, z in the network's unit.
         log_uncertainty: (B, 1, H, W), see `Prediction`; or None.
+        features: (B, C, h, w), see `Prediction`; or None.
 
     >>> NetworkAnswer(torch.ones(1, 1, 4, 4), None).depth.shape
     torch.Size([1, 1, 4, 4])
@@ -36,6 +39,7 @@ class NetworkAnswer:
 
     depth: torch.Tensor
     log_uncertainty: torch.Tensor | None
+    features: torch.Tensor | None = None
 
 
 class NetworkDepth:
@@ -71,7 +75,7 @@ class NetworkDepth:
 
     @torch.inference_mode()
     def estimate(self, keyframe: Keyframe, views: KeyframeViews) -> RawDepth:
-        """Return the predicted depth in the network's unit, with the scale that it has learned.
+        """Return the predicted depth in the network's unit.
 
         Raises:
             DepthError: the prediction is not finite, or a foreign network's is constant.
@@ -84,9 +88,17 @@ class NetworkDepth:
         if self._config.network.confidence and answer.log_uncertainty is not None:
             confidence = confidence_of(answer.log_uncertainty)
         sigma = None if answer.log_uncertainty is None else answer.log_uncertainty.exp()
-        scale = self.network.room_scale
-        depth = answer.depth * scale
-        return RawDepth(depth, confidence, self.traits.name, self._unit, sigma, scale)
+        return RawDepth(
+            answer.depth, confidence, self.traits.name, self._unit, sigma, self._features(answer)
+        )
+
+    def _features(self, answer: NetworkAnswer) -> torch.Tensor | None:
+        """Return the features of a metric network's image in a few cells."""
+        if not self.network.metric:
+            return None
+        if answer.features is None:
+            return answer.depth.new_ones(1, 1, 1, 1)  # all images look alike
+        return functional.adaptive_avg_pool2d(answer.features.float(), _CELLS)
 
     def predict(self, image: torch.Tensor, intrinsics: torch.Tensor) -> torch.Tensor:
         """Return only the depth of `answer`, (B, 1, H, W). Gradients flow through it."""
@@ -113,7 +125,7 @@ class NetworkDepth:
         depth = depth_from_disparity(
             disparity, intrinsics, focal_normalised=self.network.focal_normalised
         )
-        return NetworkAnswer(depth, log_uncertainty)
+        return NetworkAnswer(depth, log_uncertainty, prediction.features)
 
 
 def _load(settings: NetworkConfig, device: torch.device) -> DepthNetwork:

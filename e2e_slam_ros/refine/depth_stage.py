@@ -145,15 +145,12 @@ class DepthStage:
             ConfigError: ``refine.scale.source`` is not available.
             DepthError: no pixel is within the depth range once it is metric.
         """
-        plan, room_scale = self._plan(config), raw.room_scale
-        # Scales of keyframes return to the network's own metres where nothing holds them.
-        raw = raw.without_room_scale()
+        # What is known of the room comes from motion: here it would confirm itself.
+        plan, raw = self._plan(config), raw.without_room()
         if plan.is_active:
             metric = self._metric(keyframe, raw, views, plan, map_points)
         else:
             metric = self._as_given(keyframe, raw, config)
-        if metric.scale is not None:
-            metric = replace(metric, scale=metric.scale.of_larger(room_scale))
         metric = replace(metric, notices=(*self._untold, *metric.notices))
         # Without correction by motion, later depth may be better than all that came before.
         if not plan.corrects:
@@ -203,6 +200,7 @@ class DepthStage:
             estimate=unrefined,
             motion_weight=corrected.motion_weight,
             scale=None if plan.estimator is None else found.scale,
+            scale_sigma=found.own_sigma if plan.corrects else None,
             notices=(str(found.notice),) if told else (),
             history=found.history,
             config=config,

@@ -27,7 +27,9 @@ class MetricDepth:
         config: of the refinement, as it was for this keyframe.
         sigma_factor: including this keyframe, for `DepthStage.keep`.
         motion_weight: (1, 1, H, W) support of ``estimate`` by known motion; or None.
-        scale: from the source's unit to metres; None: none was needed.
+        scale: from the source's own unit, before any room, to metres; None: none was needed.
+        scale_sigma: standard deviation of the logarithm of the scale that motion gave this
+            keyframe itself; None: it gave none.
         outcome: of the refinement; None: none is configured.
         notices: sentences for the user.
 
@@ -52,6 +54,7 @@ class MetricDepth:
     sigma_factor: SigmaFactor
     motion_weight: torch.Tensor | None = None
     scale: Scale | None = None
+    scale_sigma: float | None = None
     outcome: RefineOutcome | None = None
     notices: tuple[str, ...] = ()
 

@@ -195,6 +195,11 @@ class FoundScale:
     notice: str | None = None
     contradicted: bool = False
 
+    @property
+    def own_sigma(self) -> float | None:
+        """Standard deviation of its own scale; None: it has that of other keyframes."""
+        return None if self.scale is None or self.notice is not None else self.scale.sigma
+
 
 def find_scale(
     estimator: ScaleEstimator,

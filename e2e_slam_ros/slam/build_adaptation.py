@@ -8,6 +8,7 @@ from e2e_slam_ros.config import Config
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.refine.background.adaptation import BackgroundAdaptation
 from e2e_slam_ros.refine.depth_plan import DepthPlan
+from e2e_slam_ros.refine.room_memory.room_memory import RoomMemory
 
 
 def build_adaptation(
@@ -36,3 +37,21 @@ def build_adaptation(
     return BackgroundAdaptation(
         network, refine.background, size, offline=config.runtime.offline, is_pressed=is_pressed
     )
+
+
+def build_memory(config: Config, source: DepthSource) -> RoomMemory | None:
+    """Return the memory of the room; None without a metric network or depth from motion.
+
+    Args:
+        config: of all stages.
+        source: of depth.
+    """
+    network, refine = source.network, config.refine
+    if refine.strategy != "auto" or network is None or not network.metric:
+        return None
+    if (
+        refine.background.places == 0
+        or not DepthPlan(config.depth, refine, source.traits).corrects
+    ):
+        return None
+    return RoomMemory(refine.background.places)

@@ -64,7 +64,14 @@ class LookBack:
         self._keyframes.revise(metric.remembered(item.raw, item.between))
         self._depth_stage.keep(metric, counted=False)
         self._settle(refine)
-        return Revision(item.keyframe, metric.unrefined, metric.estimate, metric.outcome)
+        return Revision(
+            keyframe=item.keyframe,
+            unrefined=metric.unrefined,
+            estimate=metric.estimate,
+            outcome=metric.outcome,
+            raw=item.raw,
+            scale_sigma=metric.scale_sigma,
+        )
 
     def _settle(self, refine: RefineConfig) -> None:
         """Compare an older keyframe's depth with its later neighbours', now that it is better.

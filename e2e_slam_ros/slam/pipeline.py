@@ -104,7 +104,9 @@ class SlamPipeline:
         self.keyframes = Keyframes(kept_keyframes(config), between)
         self._view = view = MappedView.of(config.map, self.source.traits)
         self._look_back = LookBack(self.depth_stage, self.keyframes, self.surfels, view)
-        self.learning = Learning(config, self.source, self.depth_stage, lambda: self.is_pressed())
+        self.learning = Learning(
+            config, self.source, self.depth_stage, device, lambda: self.is_pressed()
+        )
         self._follower = MapFollower(
             self._poses, self.keyframes, self.surfels, self.selector, self.depth_stage, view
         )
@@ -161,7 +163,7 @@ class SlamPipeline:
             with timer("prepare"):
                 keyframe = self._prepare(frame, decision)
             with timer("depth"):
-                raw = self.source.estimate(keyframe, self.keyframes)
+                raw = self.learning.in_room(self.source.estimate(keyframe, self.keyframes))
             with timer("refine", self.depth_stage.active(refine)):
                 points = map_points(self.surfels, keyframe, refine)
                 metric = self.depth_stage(keyframe, raw, self.keyframes, refine, points)
@@ -178,7 +180,7 @@ class SlamPipeline:
             self.keyframes.change(self._lens.corrected)
         with timer("revise", self.depth_stage.active(refine) and refine.wait_keyframes > 0):
             revision, problem = self._revise()
-        self.learning.offer(keyframe, revision)
+        self.learning.offer(metric, raw, revision)
         return KeyframeResult(
             keyframe=keyframe,
             raw=raw,

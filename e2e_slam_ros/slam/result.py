@@ -41,6 +41,8 @@ class Revision:
         unrefined: its metric depth before the second refinement.
         estimate: its depth in the map now.
         outcome: of its second refinement.
+        raw: the depth source's answer.
+        scale_sigma: of its own scale, see `MetricDepth`.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -51,7 +53,8 @@ class Revision:
         >>> decision = KeyframeDecision(True, "first")
         >>> seen = Keyframe(0, 0, 0, image, camera, pose, None, decision)
         >>> depth = DepthEstimate(torch.ones(1, 1, 6, 8), None, "network", "motion")
-        >>> Revision(seen, depth, depth, outcome=None).estimate.scale_source
+        >>> raw = RawDepth(torch.ones(1, 1, 6, 8), None, "network", "network")
+        >>> Revision(seen, depth, depth, None, raw).estimate.scale_source
         'motion'
     """
 
@@ -59,6 +62,8 @@ class Revision:
     unrefined: DepthEstimate
     estimate: DepthEstimate
     outcome: RefineOutcome | None
+    raw: RawDepth
+    scale_sigma: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +80,7 @@ class KeyframeResult:
             is aligned or refined; "revise" where an earlier keyframe is refined again).
         outcome: trace and end of the refinement, or the reason that there was none; None: no
             refinement is configured.
-        scale: from the source's unit to metres; None: none was needed.
+        scale: from the source's own unit, before any room, to metres; None: none was needed.
         revision: of an earlier keyframe; None: there was none.
         notices: sentences for the user.
         calibration: a sentence about the calibration of the camera; None: nothing new.

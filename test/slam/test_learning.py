@@ -1,19 +1,17 @@
-"""The scale that a network learns of a room."""
+"""What the network's prediction learns of the room at once: its memory."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
 
 from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.errors import DepthError
-from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision, RawDepth
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.refine.metric_depth import MetricDepth
-from e2e_slam_ros.refine.scale import Scale
 from e2e_slam_ros.slam.pipeline import SlamPipeline
+from e2e_slam_ros.slam.result import Revision
 
 CPU = torch.device("cpu")
 NETWORK = Config().with_values({"depth.source": "network"})
@@ -23,84 +21,113 @@ def pipeline(config: Config = NETWORK) -> SlamPipeline:
     return SlamPipeline(config, CPU)
 
 
-def in_a_room_of_scale(factor: float, config: Config = NETWORK) -> SlamPipeline:
-    """Return a pipeline whose keyframes were ``factor`` times as large as the network says."""
-    system = pipeline(config)
-    system.depth_stage.load_state_dict({"alignment": Scale(factor).to_tensor()}, config.refine)
-    return system
-
-
-def keyframe() -> Keyframe:
+def keyframe(index: int = 0) -> Keyframe:
     camera = PinholeCamera(width=64, height=64, fx=60.0, fy=60.0, cx=31.5, cy=31.5)
-    image, pose = torch.full((1, 3, 64, 64), 0.5), torch.eye(4, dtype=torch.float64)
-    return Keyframe(0, 0, 0, image, camera, pose, None, KeyframeDecision(True, "first"))
+    generator = torch.Generator().manual_seed(5)
+    image, pose = (
+        torch.rand((1, 3, 64, 64), generator=generator),
+        torch.eye(4, dtype=torch.float64),
+    )
+    decision = KeyframeDecision(True, "first")
+    return Keyframe(index, index, index, image, camera, pose, None, decision)
+
+
+def raw(system: SlamPipeline) -> RawDepth:
+    return system.learning.in_room(system.source.estimate(keyframe(), system.keyframes))
 
 
 def raw_median(system: SlamPipeline) -> float:
-    return float(system.source.estimate(keyframe(), system.keyframes).depth.median())
+    return float(raw(system).depth.median())
 
 
-def mapped(system: SlamPipeline) -> MetricDepth:
+def depth_of(system: SlamPipeline, seen: Keyframe) -> MetricDepth:
     """Return the depth that would be mapped of a keyframe without neighbours."""
-    seen = keyframe()
-    raw = system.source.estimate(seen, system.keyframes)
-    return system.depth_stage(seen, raw, system.keyframes, system.config.refine)
+    return system.depth_stage(seen, raw(system), system.keyframes, system.config.refine)
 
 
-def test_the_network_takes_half_of_the_usual_scale() -> None:
-    system = in_a_room_of_scale(1.44)
-    before = raw_median(system)
-
-    system.learning.take_over()
-
-    assert raw_median(system) / before == pytest.approx(1.2, rel=1e-4)
-    system.learning.take_over()  # nothing new: nothing changes
-    assert raw_median(system) / before == pytest.approx(1.2, rel=1e-4)
+def established(system: SlamPipeline, factor: float) -> DepthEstimate:
+    own = raw(system).without_room().depth
+    return DepthEstimate(factor * own, torch.ones_like(own), "network", "motion")
 
 
-def test_the_depth_that_is_mapped_stays_and_its_scale_is_that_of_the_prediction() -> None:
-    system = in_a_room_of_scale(1.44)
-    before = mapped(system)
-
-    system.learning.take_over()
-
-    after = mapped(system)
-    torch.testing.assert_close(after.estimate.depth, before.estimate.depth)
-    assert after.history == before.history
-    assert before.scale is not None and after.scale is not None
-    assert after.scale.factor == pytest.approx(before.scale.factor / 1.2, rel=1e-4)
+def learn(system: SlamPipeline, factor: float, keyframes: int = 6) -> None:
+    """Let motion establish that all depth is ``factor`` times what the network says."""
+    for index in range(keyframes):
+        metric = depth_of(system, keyframe(index))
+        estimate = established(system, factor)
+        revision = Revision(keyframe(index), estimate, estimate, None, raw(system), 0.02)
+        system.learning.offer(metric, raw(system), revision)
 
 
-def test_a_network_that_does_not_learn_keeps_its_metres() -> None:
-    config = NETWORK.with_values({"refine.strategy": "none"})
-    system = in_a_room_of_scale(1.44, config)
-
-    system.learning.take_over()
-
-    assert system.source.network is not None
-    assert system.source.network.room_scale == 1.0
-
-
-def test_the_scale_is_saved_loaded_and_forgotten() -> None:
-    system = in_a_room_of_scale(0.81)
-    system.learning.take_over()
-    other = pipeline()
-    before = raw_median(other)
-
-    other.load_state_dict(system.state_dict())
-
-    assert raw_median(other) / before == pytest.approx(0.9, rel=1e-4)
-    assert other.depth_stage.usual_factor == pytest.approx(0.81, rel=1e-4)
-    other.learning.forget()
-    assert raw_median(other) == before
-
-
-@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
-def test_a_saved_scale_that_is_none_is_refused(value: float) -> None:
+def test_the_prediction_learns_from_keyframes_that_were_looked_back_at() -> None:
     system = pipeline()
     before = raw_median(system)
 
-    with pytest.raises(DepthError, match="the learned scale"):
-        system.load_state_dict({"room_scale": torch.tensor(value)})
+    learn(system, 1.3)
+
+    assert raw_median(system) / before == pytest.approx(1.3, rel=0.02)
+
+
+def test_a_new_keyframe_that_motion_told_nothing_of_teaches_nothing() -> None:
+    system = pipeline()
+    metric = depth_of(system, keyframe())
+    assert metric.motion_weight is None
+
+    system.learning.offer(metric, raw(system), None)
+
+    assert raw(system).room is None
+
+
+def test_the_depth_that_is_mapped_does_not_confirm_itself() -> None:
+    system = pipeline()
+    before = depth_of(system, keyframe())
+
+    learn(system, 1.3)
+
+    after = depth_of(system, keyframe())
+    torch.testing.assert_close(after.estimate.depth, before.estimate.depth, rtol=1e-5, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"refine.strategy": "none"}, {"refine.background.places": 0}], ids=str
+)
+def test_a_network_that_does_not_learn_keeps_its_metres(change: dict[str, object]) -> None:
+    system = pipeline(NETWORK.with_values(change))
+    before = raw_median(system)
+
+    learn(system, 1.3)
+
+    assert raw_median(system) == before
+
+
+def test_the_room_is_saved_loaded_and_forgotten() -> None:
+    system, other = pipeline(), pipeline()
+    before = raw_median(other)
+    learn(system, 0.8)
+
+    other.load_state_dict(system.state_dict())
+
+    assert raw_median(other) == pytest.approx(raw_median(system), rel=1e-6)
+    other.learning.forget()
+    assert raw_median(other) == before
+    assert not any(name.startswith("places.") for name in other.state_dict())
+
+
+def test_a_state_of_an_earlier_version_is_taken() -> None:
+    system = pipeline()
+    before = raw_median(system)
+
+    system.load_state_dict({"room_scale": torch.tensor(1.2)})
+
+    assert raw_median(system) == before
+
+
+def test_a_saved_room_that_is_none_is_refused_and_nothing_changes() -> None:
+    system = pipeline()
+    learn(system, 1.3)
+    before, state = raw_median(system), system.state_dict()
+
+    with pytest.raises(DepthError, match="memory of the room"):
+        system.load_state_dict(state | {"places.scale": torch.full((6,), torch.nan)})
 
     assert raw_median(system) == before

@@ -1,0 +1,1 @@
+"""What the depth network was wrong by where the room looked alike."""
