@@ -19,6 +19,8 @@ from e2e_slam_ros.slam.result import Revision
 
 # Prefixes of what was learned in the state that is saved: weights, places of the room.
 _ROOM, _PLACES = "room.", "places."
+# A few places may all be wrong together, as where a camera hardly moves.
+_FEWEST_PLACES = 8
 # Part of states saved by earlier versions; the places take its place.
 _ROOM_SCALE = "room_scale"
 
@@ -74,7 +76,7 @@ class Learning:
 
     def in_room(self, raw: RawDepth) -> RawDepth:
         """Return the source's answer with the depth that is expected in this room."""
-        if self._memory is None or not self._is_on:
+        if self._memory is None or not self._is_on or len(self._memory) < _FEWEST_PLACES:
             return raw
         return self._memory.in_room(raw)
 

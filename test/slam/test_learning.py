@@ -14,7 +14,8 @@ from e2e_slam_ros.slam.pipeline import SlamPipeline
 from e2e_slam_ros.slam.result import Revision
 
 CPU = torch.device("cpu")
-NETWORK = Config().with_values({"depth.source": "network"})
+# Nothing is looked back at: no weights learn, the memory alone does.
+NETWORK = Config().with_values({"depth.source": "network", "refine.wait_keyframes": 0})
 
 
 def pipeline(config: Config = NETWORK) -> SlamPipeline:
@@ -50,7 +51,7 @@ def established(system: SlamPipeline, factor: float) -> DepthEstimate:
     return DepthEstimate(factor * own, torch.ones_like(own), "network", "motion")
 
 
-def learn(system: SlamPipeline, factor: float, keyframes: int = 6) -> None:
+def learn(system: SlamPipeline, factor: float, keyframes: int = 10) -> None:
     """Let motion establish that all depth is ``factor`` times what the network says."""
     for index in range(keyframes):
         metric = depth_of(system, keyframe(index))
@@ -66,6 +67,15 @@ def test_the_prediction_learns_from_keyframes_that_were_looked_back_at() -> None
     learn(system, 1.3)
 
     assert raw_median(system) / before == pytest.approx(1.3, rel=0.02)
+
+
+def test_a_few_places_are_not_believed() -> None:
+    system = pipeline()
+    before = raw_median(system)
+
+    learn(system, 1.3, keyframes=7)
+
+    assert raw_median(system) == before
 
 
 def test_a_new_keyframe_that_motion_told_nothing_of_teaches_nothing() -> None:
@@ -128,6 +138,6 @@ def test_a_saved_room_that_is_none_is_refused_and_nothing_changes() -> None:
     before, state = raw_median(system), system.state_dict()
 
     with pytest.raises(DepthError, match="memory of the room"):
-        system.load_state_dict(state | {"places.scale": torch.full((6,), torch.nan)})
+        system.load_state_dict(state | {"places.scale": torch.full((10,), torch.nan)})
 
     assert raw_median(system) == before

@@ -16,7 +16,6 @@ class Likeness:
     Attributes:
         amplitude: standard deviation of a value whose features are like no others.
         length: distance of features over which values change.
-        common: standard deviation of what all values have in common.
 
     Example:
         >>> one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
@@ -27,13 +26,12 @@ class Likeness:
 
     amplitude: float
     length: float
-    common: float = 0.0
 
     def __call__(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
         """Return the covariance (N, M) float64 of (N, C) and (M, C) features of length 1."""
         square = (2.0 - 2.0 * (ours @ theirs.T).double()).clamp_min(0.0)
         near = (-0.5 / self.length**2 * square).exp()
-        return self.amplitude**2 * near + self.common**2
+        return self.amplitude**2 * near
 
 
 def expected(

@@ -12,9 +12,9 @@ from e2e_slam_ros.refine.room_memory.gaussian_process import Likeness, expected
 from e2e_slam_ros.refine.room_memory.seen_place import SeenPlace, cell_features
 
 # Covariance of the logarithm of the scale of images, and of the rest in their cells; standard
-# deviations of what has no likeness. Chosen on rendered rooms 9001 to 9005 and, with another
-# network, on rooms_000 100-249, where factors of two changed little (docs/adaptation.md).
-_SCALES = Likeness(amplitude=0.25, length=0.6, common=0.1)
+# deviations of what has no likeness. A length of .6 is a little better where the network is wrong
+# alike, and does more harm where it is not (docs/adaptation.md).
+_SCALES = Likeness(amplitude=0.25, length=0.4)
 _SHAPES = Likeness(amplitude=0.12, length=0.4)
 _SCALE_NOISE, _SHAPE_NOISE = 0.06, 0.05
 # Places whose cells are compared with an image's: those that look most like it.
