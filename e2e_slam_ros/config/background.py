@@ -31,7 +31,7 @@ class BackgroundConfig:
         "keyframes whose ratio of true to predicted depth is expected again where images look "
         "alike; 0: none",
         low=0,
-        high=10_000,
+        high=1000,
     )
     share: float = leaf(
         0.3,

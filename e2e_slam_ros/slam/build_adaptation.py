@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from e2e_slam_ros.config import Config
+from e2e_slam_ros.depth.architecture import DepthNetwork
 from e2e_slam_ros.depth.source import DepthSource
 from e2e_slam_ros.refine.background.adaptation import BackgroundAdaptation
 from e2e_slam_ros.refine.depth_plan import DepthPlan
@@ -23,14 +24,9 @@ def build_adaptation(
         source: of depth.
         is_pressed: returns whether a keyframe waits to be mapped.
     """
-    network, refine = source.network, config.refine
-    corrects = DepthPlan(config.depth, refine, source.traits).corrects
+    network, refine = _learner(config, source), config.refine
     looks_back = refine.wait_keyframes > 0 and not config.tracking.localize_only
-    if refine.strategy != "auto" or network is None:
-        return None
-    if not (network.metric and network.adaptable):
-        return None
-    if not (corrects and looks_back):
+    if network is None or not network.adaptable or not looks_back:
         return None
     settings = config.depth.network
     size = None if network.foreign else (settings.height, settings.width)
@@ -46,12 +42,14 @@ def build_memory(config: Config, source: DepthSource) -> RoomMemory | None:
         config: of all stages.
         source: of depth.
     """
-    network, refine = source.network, config.refine
-    if refine.strategy != "auto" or network is None or not network.metric:
+    places = config.refine.background.places
+    return None if places == 0 or _learner(config, source) is None else RoomMemory(places)
+
+
+def _learner(config: Config, source: DepthSource) -> DepthNetwork | None:
+    """Return the metric network that learns the room; None without one, or depth from motion."""
+    network = source.network
+    if config.refine.strategy != "auto" or network is None or not network.metric:
         return None
-    if (
-        refine.background.places == 0
-        or not DepthPlan(config.depth, refine, source.traits).corrects
-    ):
-        return None
-    return RoomMemory(refine.background.places)
+    corrects = DepthPlan(config.depth, config.refine, source.traits).corrects
+    return network if corrects else None

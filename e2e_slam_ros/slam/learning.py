@@ -17,7 +17,7 @@ from e2e_slam_ros.refine.room_memory.seen_place import place_of
 from e2e_slam_ros.slam.build_adaptation import build_adaptation, build_memory
 from e2e_slam_ros.slam.result import Revision
 
-# Prefixes of what was learned in the state that is saved: weights, places of the room.
+# Prefixes of names in the state that is saved: learned weights, places of the room.
 _ROOM, _PLACES = "room.", "places."
 # A few places may all be wrong together, as where a camera hardly moves.
 _FEWEST_PLACES = 8
@@ -98,7 +98,7 @@ class Learning:
                 self._adaptation.offer(revision.keyframe, revision.estimate, usual)
 
     def _remember(self, newest: MetricDepth, raw: RawDepth, revision: Revision | None) -> None:
-        """Remember what the network was wrong by, where a keyframe's own motion tells its scale.
+        """Remember the network's error at keyframes whose own motion tells their scale.
 
         Keyframes with the scale of others agree with them, right or wrong.
         """

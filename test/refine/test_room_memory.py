@@ -1,4 +1,4 @@
-"""The memory of what the network was wrong by where the room looked alike."""
+"""The memory of the network's errors, which expects them again where the room looks alike."""
 
 from __future__ import annotations
 

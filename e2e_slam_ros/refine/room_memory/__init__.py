@@ -1,1 +1,1 @@
-"""What the depth network was wrong by where the room looked alike."""
+"""Errors of the depth network that are expected again where the room looks alike."""

@@ -1,4 +1,4 @@
-"""What the depth network was wrong by at places of the room, for places that look alike."""
+"""Errors of the depth network at places of the room, expected again where it looks alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from e2e_slam_ros.config.errors import DepthError
 from e2e_slam_ros.data.keyframe import RawDepth
 from e2e_slam_ros.refine.room_memory.gaussian_process import Likeness, expected
-from e2e_slam_ros.refine.room_memory.seen_place import SeenPlace, cell_features
+from e2e_slam_ros.refine.room_memory.seen_place import Looks, SeenPlace, cell_features
 
 # Covariance of the logarithm of the scale of images, and of the rest in their cells; standard
 # deviations of what has no likeness. A length of .6 is a little better where the network is wrong
@@ -60,7 +60,7 @@ class RoomMemory:
         return len(self._places)
 
     def remember(self, index: int, place: SeenPlace | None) -> None:
-        """Remember a keyframe in place of what was known of it; None: forget it."""
+        """Replace the place of a keyframe; None: forget its place."""
         self._places.pop(index, None)
         if place is None:
             return
@@ -85,7 +85,7 @@ class RoomMemory:
         raw = raw.without_room()
         if raw.features is None:
             return raw
-        here = SeenPlace(cell_features(raw.features), *([raw.features.new_zeros(())] * 4))
+        here = Looks(cell_features(raw.features))
         # A saved memory may be that of another network.
         shape = here.features.shape
         places = [place for place in self._places.values() if place.features.shape == shape]
@@ -135,7 +135,7 @@ class RoomMemory:
             self._places = {-1 - number: SeenPlace(*row) for number, row in enumerate(rows)}
 
 
-def _scale(here: SeenPlace, known: torch.Tensor, places: list[SeenPlace]) -> torch.Tensor:
+def _scale(here: Looks, known: torch.Tensor, places: list[SeenPlace]) -> torch.Tensor:
     """Return the expected logarithm of an image's scale, (1,) float64; ``known``: all `whole`."""
     scales = torch.stack([place.scale for place in places])
     sigmas = torch.stack([place.sigma for place in places])
@@ -143,7 +143,7 @@ def _scale(here: SeenPlace, known: torch.Tensor, places: list[SeenPlace]) -> tor
     return expected(_SCALES, here.whole[None], known, scales, variance)
 
 
-def _shape(here: SeenPlace, places: list[SeenPlace]) -> torch.Tensor:
+def _shape(here: Looks, places: list[SeenPlace]) -> torch.Tensor:
     """Return the expected logarithm of the ratio in each cell over the scale, (K,) float64."""
     weight = torch.cat([place.weight for place in places])
     # A cell that is not known keeps its row: no size depends on the data.

@@ -1,4 +1,4 @@
-"""One keyframe in the room's memory: how it looks, and what the network was wrong by."""
+"""One keyframe in the room's memory: its looks, and the error of the network there."""
 
 from __future__ import annotations
 
@@ -16,27 +16,19 @@ _FEWEST, _FEWEST_IN_CELL = 0.05, 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class SeenPlace:
-    """How a keyframe looks, and the logarithm of true over predicted depth there.
+class Looks:
+    """How a keyframe looks.
 
     Attributes:
         features: (K, C) float32 of the K cells of the image.
-        scale: (), logarithm of the median ratio of true to predicted depth.
-        sigma: (), standard deviation of ``scale``.
-        shape: (K,), logarithm of the mean ratio in each cell, over that of ``scale``.
-        weight: (K,) in [0, 1], share of the cell that is confirmed; 0: the cell is not known.
 
     Example:
-        >>> place = SeenPlace(torch.ones(20, 4), *torch.zeros(2), torch.zeros(20), torch.ones(20))
-        >>> place.whole.shape, round(float(place.cells.norm(dim=1)[0]), 3)
+        >>> looks = Looks(torch.ones(20, 4))
+        >>> looks.whole.shape, round(float(looks.cells.norm(dim=1)[0]), 3)
         (torch.Size([80]), 1.0)
     """
 
     features: torch.Tensor
-    scale: torch.Tensor
-    sigma: torch.Tensor
-    shape: torch.Tensor
-    weight: torch.Tensor
 
     @cached_property
     def cells(self) -> torch.Tensor:
@@ -49,6 +41,28 @@ class SeenPlace:
         return functional.normalize(self.features.flatten(), dim=0)
 
 
+@dataclass(frozen=True, eq=False)
+class SeenPlace(Looks):
+    """How a keyframe looks, and the logarithm of true over predicted depth there.
+
+    Attributes:
+        scale: (), logarithm of the median ratio of true to predicted depth.
+        sigma: (), standard deviation of ``scale``.
+        shape: (K,), logarithm of the mean ratio in each cell, over that of ``scale``.
+        weight: (K,) in [0, 1], share of the cell that is confirmed; 0: the cell is not known.
+
+    Example:
+        >>> place = SeenPlace(torch.ones(20, 4), *torch.zeros(2), torch.zeros(20), torch.ones(20))
+        >>> place.weight.shape
+        torch.Size([20])
+    """
+
+    scale: torch.Tensor
+    sigma: torch.Tensor
+    shape: torch.Tensor
+    weight: torch.Tensor
+
+
 def cell_features(features: torch.Tensor) -> torch.Tensor:
     """Return the features of `RawDepth`, (1, C, h, w), as those of cells, (h w, C)."""
     return features[0].flatten(1).T
@@ -56,7 +70,7 @@ def cell_features(features: torch.Tensor) -> torch.Tensor:
 
 @torch.inference_mode()
 def place_of(raw: RawDepth, estimate: DepthEstimate, sigma: float) -> SeenPlace | None:
-    """Return what a keyframe's established depth says of the network's.
+    """Return the place of a keyframe: the ratios of its established to its predicted depth.
 
     Args:
         raw: the network's answer, with features.
