@@ -13,6 +13,8 @@ from e2e_slam_ros.geometry.masks import known, known_median, or_one
 
 # A keyframe with a smaller share of confirmed pixels says nothing, nor a cell with fewer.
 _FEWEST, _FEWEST_IN_CELL = 0.05, 0.1
+# Depth is compared at this width, pixels: only a median and means of cells are wanted.
+_WIDTH = 80
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +92,11 @@ def place_of(raw: RawDepth, estimate: DepthEstimate, sigma: float) -> SeenPlace 
     """
     if raw.features is None:
         return None
-    predicted = raw.without_room().depth
-    use = known(predicted) & known(estimate.depth)
+    predicted, true = _small(raw.without_room().depth), _small(estimate.depth)
+    use = known(predicted) & known(true)
     if estimate.confidence is not None:
-        use = use & (estimate.confidence > 0)
-    ratio = or_one(estimate.depth, use) / or_one(predicted, use)
+        use = use & (_small(estimate.confidence) > 0)
+    ratio = or_one(true, use) / or_one(predicted, use)
     middle = known_median(torch.where(use, ratio, 0.0))
     if middle is None or float(use.float().mean()) < _FEWEST:
         return None
@@ -110,3 +112,10 @@ def place_of(raw: RawDepth, estimate: DepthEstimate, sigma: float) -> SeenPlace 
         shape=total / weight.clamp_min(_FEWEST_IN_CELL),
         weight=torch.where(weight < _FEWEST_IN_CELL, 0.0, weight),
     )
+
+
+def _small(image: torch.Tensor) -> torch.Tensor:
+    """Return an image (1, 1, H, W) of at most `_WIDTH` columns, without mixing its pixels."""
+    width = min(_WIDTH, image.shape[-1])
+    height = round(image.shape[-2] * width / image.shape[-1])
+    return functional.interpolate(image, (height, width), mode="nearest-exact")
