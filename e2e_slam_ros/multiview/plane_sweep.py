@@ -19,8 +19,9 @@ _RADIUS = 3
 # because aggregation along whole lines can use even the faint texture of a wall.
 _NOISE = 1e-6
 _LUMA = (0.299, 0.587, 0.114)
-# Planes that are compared at once, more of small images: what they need stays in the cache.
-_PLANES_AT_ONCE, _PIXELS_AT_ONCE = 8, 140_000
+# Positions that are sampled at once, of whole rows at all depths, and pixels whose windows are
+# summed at once: what they need stays in the cache.
+_SAMPLED_AT_ONCE, _SUMMED_AT_ONCE = 75_000, 150_000
 # What `sweep_view` has made, by width. A keyframe and its image never change.
 _VIEWS: WeakKeyDictionary[Keyframe, dict[int, SweepView]] = WeakKeyDictionary()
 
@@ -130,25 +131,44 @@ def correlate(
         Correlation and number of views, (D, h, w) each, as in `CostVolume`.
     """
     planes, (height, width) = inverse_depth.shape[0], target.image.shape[-2:]
-    correlation = target.image.new_empty((planes, height, width))
-    views = torch.empty_like(correlation)
+    if inverse_depth.shape[1] > 1:
+        inverse_depth = inverse_depth.repeat_interleave(2, dim=1)  # for both coordinates
     courses = _courses(target, sources)
-    tile = max(_PLANES_AT_ONCE, _PIXELS_AT_ONCE // (height * width))
+    # Sums over the views of their images, and of 1 where they see the pixel.
+    sums = target.image.new_zeros((2, planes, height, width))
+    rows = max(1, _SAMPLED_AT_ONCE // (planes * width))
     if target.image.is_cuda:
-        tile = planes  # every call costs a launch
-    for start in range(0, planes, tile):
-        part = slice(start, min(start + tile, planes))
-        total = target.image.new_zeros((part.stop - start, 2, height, width))
+        rows = height  # every call costs a launch
+    for top in range(0, height, rows):
+        part = sums[:, :, top : top + rows].transpose(0, 1)
         for course in courses:
-            grid = course.at(inverse_depth[part]).view(-1, height, width, 2)
+            grid = course.at(inverse_depth, top * width, part.shape[2] * width)
             # A batch of planes: `grid_sample` uses one thread for each of a batch, and not more.
-            layers = course.layers.expand(grid.shape[0], -1, -1, -1)
-            total += functional.grid_sample(layers, grid, align_corners=False)
-        total[:, 0] *= target.image[0, 0]
-        mean = box_mean(total)
-        torch.div(mean[:, 0], mean[:, 1].clamp_min_(1e-3), out=correlation[part])
-        views[part] = total[:, 1]
-    return correlation, views
+            part += functional.grid_sample(
+                course.layers.expand(planes, -1, -1, -1),
+                grid.view(planes, -1, width, 2),
+                align_corners=False,
+            )
+    return _window_correlation(target.image[0, 0], sums), sums[1]
+
+
+def _window_correlation(image: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+    """Return the correlation (D, h, w) in windows of an image (h, w) with the mean of its views.
+
+    Args:
+        sums: (2, D, h, w), of the views' images, and of the views that see a pixel; the first is
+            multiplied by ``image``.
+    """
+    sums[0] *= image
+    correlation = torch.empty_like(sums[0])
+    planes = max(8, _SUMMED_AT_ONCE // image.numel())
+    if image.is_cuda:
+        planes = sums.shape[1]
+    for start in range(0, sums.shape[1], planes):
+        part = slice(start, start + planes)
+        product, seen = box_mean(sums[:, part])
+        torch.div(product, seen.clamp_min_(1e-3), out=correlation[part])
+    return correlation
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,22 +177,35 @@ class _Course:
 
     Attributes:
         layers: (1, 2, h, w), the source's image, and 1 in it: sampled, that falls to 0 outside.
-        far: (3, N) homogeneous position of each pixel at infinity, see `grid_sample`.
-        near: its change with inverse depth, the same for all pixels.
+        far: (2 N,) the pairs x, y of each pixel's homogeneous position at infinity, see
+            `grid_sample`.
+        far_z: (2 N,) the third number, twice for each pixel.
+        near: (2 N,) change of ``far`` with inverse depth, the same for all pixels.
+        near_z: change of ``far_z``.
     """
 
     layers: torch.Tensor
     far: torch.Tensor
-    near: tuple[float, float, float]
+    far_z: torch.Tensor
+    near: torch.Tensor
+    near_z: float
 
-    def at(self, rho: torch.Tensor) -> torch.Tensor:
-        """Return the positions at inverse depths ``rho``, (D, 1) or (D, N), as (D, N, 2)."""
+    def at(self, rho: torch.Tensor, first: int, count: int) -> torch.Tensor:
+        """Return the positions of pixels at inverse depths, (D, 2 count).
+
+        All numbers lie in pairs, as `grid_sample` wants them: putting x and y together in the end
+        takes half as long again.
+
+        Args:
+            rho: (D, 1), or (D, 2 N), twice for each pixel.
+            first, count: of the pixels.
+        """
+        part = slice(2 * first, 2 * (first + count))
+        if rho.shape[1] > 1:
+            rho = rho[:, part]
         # Clamping z moves a point behind the source camera far out of the image.
-        inverse_z = torch.add(self.far[2], rho * self.near[2]).clamp_min_(1e-4).reciprocal_()
-        x = torch.add(self.far[0], rho * self.near[0]).mul_(inverse_z)
-        y = torch.add(self.far[1], rho * self.near[1]).mul_(inverse_z)
-        # Pairs of floats. Stacking them takes twice the time.
-        return torch.view_as_real(torch.complex(x, y))
+        z = torch.add(self.far_z[part], rho, alpha=self.near_z).clamp_min_(1e-4)
+        return torch.addcmul(self.far[part], rho, self.near[part]).div_(z)
 
 
 def _courses(target: SweepView, sources: Sequence[SweepView]) -> list[_Course]:
@@ -193,10 +226,20 @@ def _courses(target: SweepView, sources: Sequence[SweepView]) -> list[_Course]:
     turn = (project @ T_source_target[:, :3, :3] @ unproject).to(like)
     u, v = pixel_grid(height, width, like.device, like.dtype)
     far = turn @ torch.stack([u, v, torch.ones_like(u)]).view(3, -1)
-    near = (project @ T_source_target[:, :3, 3:])[..., 0].tolist()
+    pairs = far[:, :2].transpose(1, 2).flatten(1)
+    far_z = far[:, 2].repeat_interleave(2, dim=1)
+    near = (project @ T_source_target[:, :3, 3:])[..., 0]
     inside = torch.ones_like(like)
-    layers = [torch.cat([source.image, inside], dim=1) for source in sources]
-    return [_Course(*each) for each in zip(layers, far, near, strict=True)]
+    return [
+        _Course(
+            layers=torch.cat([source.image, inside], dim=1),
+            far=pairs[number],
+            far_z=far_z[number],
+            near=near[number, :2].to(like).repeat(height * width),
+            near_z=float(near[number, 2]),
+        )
+        for number, source in enumerate(sources)
+    ]
 
 
 def box_mean(image: torch.Tensor, radius: int = _RADIUS) -> torch.Tensor:
