@@ -165,8 +165,8 @@ class DepthEstimate:
         scale_source: the origin of the metres, in words ("sensor", "motion", "fixed factor").
         sigma: (1, 1, H, W) float32 > 0, relative standard deviation of ``depth`` (that of its
             natural logarithm), compared with truth in docs/adaptation.md; None: unknown.
-        pose_sigma: the part of ``sigma`` that errors of tracked poses give to all pixels alike, 0
-            for exact poses; None: motion has not corrected ``depth`` pixel by pixel.
+        pose_sigma: the part of ``sigma`` that errors of the poses give to all pixels alike; None:
+            motion has not corrected ``depth`` pixel by pixel.
 
     Example:
         >>> estimate = DepthEstimate(torch.ones(1, 1, 6, 8), None, "network", "fixed factor")

@@ -25,6 +25,8 @@ from e2e_slam_ros.refine.views import SparseLabels
 _WORTHLESS = 0.2
 # Errors of tracked poses over what their adjustment states: 2 to 3 on rooms_000, frames 100-169.
 _SURPRISE = 2.5
+# Angle by which given poses misplace a point, radians: a clock or a calibration is never exact.
+_GIVEN = 0.0015
 # A coarse sweep of a smaller width shows only blur.
 _COARSEST = 32
 
@@ -41,7 +43,7 @@ class MotionSweep:
         seen_again: other keyframes' depth, projected into this one.
         first: the planes of least cost.
         config: weights.
-        pose_error: relative error of depth that errors of tracked poses cause; 0: exact poses.
+        pose_error: relative error of depth that errors of the poses cause.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -183,16 +185,23 @@ def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> lis
 
 
 def _pose_error(views: Sequence[Keyframe], typical_m: float | None) -> float:
-    """Return the angle by which tracked poses misplace a point at the typical depth, radians.
+    """Return the angle by which poses misplace a point at the typical depth, radians.
 
-    Recorded and given poses count as exact.
+    0 where the typical depth is not known.
     """
-    sigmas = [view.tracked_sigma for view in views if view.tracked_sigma is not None]
-    if typical_m is None or not sigmas:
+    if typical_m is None:
         return 0.0
-    squares = [(metres / typical_m) ** 2 + radians**2 for metres, radians in sigmas]
+    squares = [_misplaced(view, typical_m) ** 2 for view in views]
     # Both ends of a baseline are uncertain.
-    return _SURPRISE * math.sqrt(2.0 * sum(squares) / len(views))
+    return math.sqrt(2.0 * sum(squares) / len(views))
+
+
+def _misplaced(view: Keyframe, typical_m: float) -> float:
+    """Return the angle by which a view's pose misplaces a point, radians."""
+    if view.tracked_sigma is None:
+        return _GIVEN
+    metres, radians = view.tracked_sigma
+    return _SURPRISE * math.hypot(metres / typical_m, radians)
 
 
 def _distance(one: Keyframe, other: Keyframe) -> float:

@@ -183,7 +183,7 @@ def test_later_views_help_an_earlier_keyframe() -> None:
     assert item is not None and item.raw is not None
     again = staged.stage(item.keyframe, item.raw, staged.memory, staged.config.refine)
     assert again.outcome is None
-    assert error(again.estimate.depth) < 0.4 * error(first.estimate.depth)
+    assert error(again.estimate.depth) < 0.5 * error(first.estimate.depth)
 
 
 def test_where_nobody_moved_the_refusal_says_so() -> None:
