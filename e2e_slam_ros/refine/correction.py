@@ -14,7 +14,10 @@ from e2e_slam_ros.refine.learned_correction.features import correction_features,
 from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedStep
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
 
-# Relative error of depth by tracked poses at which half of a learned change is believed.
+# Share of a learned change that is believed: it goes too far in rooms that it was not learned in
+# (docs/benchmarks.md).
+_BELIEVED = 0.6
+# Relative error of depth by poses at which half of that share is believed.
 _HALF_BELIEVED = 0.04
 
 
@@ -136,9 +139,8 @@ class MotionCorrection:
 
 
 def _share(pose_error: float) -> float:
-    """Return the share of a learned change that is believed, in (0, 1].
+    """Return the share of a learned change that is believed, in (0, 1).
 
-    It was learned with exact poses. Where tracked ones are uncertain, what looks like an error of
-    depth may be theirs.
+    Where poses are uncertain, what looks like an error of depth may be theirs.
     """
-    return 1.0 / (1.0 + (pose_error / _HALF_BELIEVED) ** 2)
+    return _BELIEVED / (1.0 + (pose_error / _HALF_BELIEVED) ** 2)

@@ -16,6 +16,9 @@ from e2e_slam_ros.refine.motion_evidence import resized, size_of
 _MULTIPLE = 16
 # Depth changes by a factor of 2 at most.
 _MOST = 0.7
+# Share of the change of an image's scale that is left out. In rooms that the network has not seen,
+# motion knows the scale better: where there is little texture the network makes all depth larger.
+_SCALE_LEFT_OUT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,8 @@ class LearnedCorrection:
         below, right = -height % _MULTIPLE, -width % _MULTIPLE
         coarse = _padded(features.coarse, below, right)
         change, log_sigma = self._network(coarse, _padded(features.fine, 2 * below, 2 * right))
-        change = change[..., : 2 * height, : 2 * width].clamp(-_MOST, _MOST)
+        change = change[..., : 2 * height, : 2 * width]
+        change = (change - _SCALE_LEFT_OUT * change.median()).clamp(-_MOST, _MOST)
         sigma = log_sigma[..., :height, :width].exp()
         native = size_of(depth)
         return LearnedDepth(depth * resized(change, native).exp(), resized(sigma, native))

@@ -84,6 +84,20 @@ def test_a_new_network_changes_nothing_and_states_one_deviation() -> None:
     assert after.sigma is not None and float(after.sigma.max() / after.sigma.min()) < 1.001
 
 
+def test_a_change_of_all_depth_is_believed_in_part_and_shapes_wholly() -> None:
+    network = CorrectionNet().eval()
+    size = (1, 1, 240, 320)
+    features = CorrectionFeatures(torch.zeros(1, COARSE, 120, 160), torch.zeros(1, FINE, 240, 320))
+    with torch.no_grad():
+        network.head.weight.zero_()
+        network.head.bias[:4] = torch.tensor([0.2, 0.2, 0.2, 0.3])  # of each four pixels one more
+
+    depth = LearnedCorrection(network)(features, torch.ones(size)).depth
+
+    assert 1.0 < float(depth[0, 0, 0, 0]) < 1.15
+    assert float(depth[0, 0, 1, 1] / depth[0, 0, 0, 0]) == pytest.approx(1.105, rel=1e-3)
+
+
 def test_the_packages_weights_harm_a_wall_that_motion_sees_well_no_more_than_they_say() -> None:
     """The wall's pattern is like nothing that they have learned from."""
 
