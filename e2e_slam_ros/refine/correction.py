@@ -16,7 +16,7 @@ from e2e_slam_ros.refine.motion_sweep import MotionSweep
 
 # Share of a learned change that is believed: it goes too far in rooms that it was not learned in
 # (docs/benchmarks.md).
-_BELIEVED = 0.6
+_BELIEVED = 0.75
 # Relative error of depth by poses at which half of that share is believed.
 _HALF_BELIEVED = 0.04
 
@@ -128,9 +128,12 @@ class MotionCorrection:
         if self.learned is not None and local is not None and fits(evidence, local):
             features = correction_features(sweep, evidence, metric, network.stated, depth, local)
             answer = self.learned(features, depth)
-            depth = depth * (answer.depth / depth).pow(_share(sweep.pose_error))
+            share, change = _share(sweep.pose_error), (answer.depth / depth).log()
+            depth = depth * (share * change).exp()
             if answer.sigma is not None:
-                sigma = torch.hypot(answer.sigma, answer.sigma.new_tensor(sweep.pose_error))
+                # What is not believed of a change may be right.
+                sigma = torch.hypot(answer.sigma, (1.0 - share) * change)
+                sigma = torch.hypot(sigma, sigma.new_tensor(sweep.pose_error))
         depth = gate_depth(depth, self.depth)
         if not bool((depth > 0).any()):
             return gated

@@ -98,6 +98,17 @@ def test_a_change_of_all_depth_is_believed_in_part_and_shapes_wholly() -> None:
     assert float(depth[0, 0, 1, 1] / depth[0, 0, 0, 0]) == pytest.approx(1.105, rel=1e-3)
 
 
+def test_what_is_not_believed_of_a_change_makes_depth_uncertain() -> None:
+    network = CorrectionNet().eval()
+    with torch.no_grad():
+        network.head.weight.zero_()
+        before = corrected(LearnedCorrection(network)).sigma
+        network.head.bias[:4] = 0.4
+        after = corrected(LearnedCorrection(network)).sigma
+    assert before is not None and after is not None
+    assert float(after.median()) > float(before.median()) + 0.005
+
+
 def test_the_packages_weights_harm_a_wall_that_motion_sees_well_no_more_than_they_say() -> None:
     """The wall's pattern is like nothing that they have learned from."""
 
