@@ -19,9 +19,10 @@ _RADIUS = 3
 # because aggregation along whole lines can use even the faint texture of a wall.
 _NOISE = 1e-6
 _LUMA = (0.299, 0.587, 0.114)
-# Positions that are sampled at once, of whole rows at all depths, and pixels whose windows are
-# summed at once: what they need stays in the cache.
-_SAMPLED_AT_ONCE, _SUMMED_AT_ONCE = 75_000, 150_000
+# Positions that are sampled at once, in whole rows at all depths; planes whose windows are summed
+# at once, or more planes of so many pixels in all: what they need stays in the cache.
+_SAMPLED_AT_ONCE = 75_000
+_PLANES_AT_ONCE, _PIXELS_AT_ONCE = 8, 140_000
 # What `sweep_view` has made, by width. A keyframe and its image never change.
 _VIEWS: WeakKeyDictionary[Keyframe, dict[int, SweepView]] = WeakKeyDictionary()
 
@@ -149,26 +150,26 @@ def correlate(
                 grid.view(planes, -1, width, 2),
                 align_corners=False,
             )
-    return _window_correlation(target.image[0, 0], sums), sums[1]
+    _correlate_windows(target.image[0, 0], sums)
+    return sums[0], sums[1]
 
 
-def _window_correlation(image: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
-    """Return the correlation (D, h, w) in windows of an image (h, w) with the mean of its views.
+def _correlate_windows(image: torch.Tensor, sums: torch.Tensor) -> None:
+    """Replace the sum of the views' images by its correlation with an image, in windows.
 
     Args:
-        sums: (2, D, h, w), of the views' images, and of the views that see a pixel; the first is
-            multiplied by ``image``.
+        image: (h, w), of the target.
+        sums: (2, D, h, w), of the views' images, changed in place; and of 1 in each view that sees
+            a pixel.
     """
     sums[0] *= image
-    correlation = torch.empty_like(sums[0])
-    planes = max(8, _SUMMED_AT_ONCE // image.numel())
+    planes = max(_PLANES_AT_ONCE, _PIXELS_AT_ONCE // image.numel())
     if image.is_cuda:
         planes = sums.shape[1]
     for start in range(0, sums.shape[1], planes):
         part = slice(start, start + planes)
         product, seen = box_mean(sums[:, part])
-        torch.div(product, seen.clamp_min_(1e-3), out=correlation[part])
-    return correlation
+        torch.div(product, seen.clamp_min_(1e-3), out=sums[0, part])
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,8 +194,8 @@ class _Course:
     def at(self, rho: torch.Tensor, first: int, count: int) -> torch.Tensor:
         """Return the positions of pixels at inverse depths, (D, 2 count).
 
-        All numbers lie in pairs, as `grid_sample` wants them: putting x and y together in the end
-        takes half as long again.
+        All numbers lie in pairs, as `grid_sample` wants them. To put x and y together at the end
+        would take 1.7 times as long.
 
         Args:
             rho: (D, 1), or (D, 2 N), twice for each pixel.
@@ -226,20 +227,17 @@ def _courses(target: SweepView, sources: Sequence[SweepView]) -> list[_Course]:
     turn = (project @ T_source_target[:, :3, :3] @ unproject).to(like)
     u, v = pixel_grid(height, width, like.device, like.dtype)
     far = turn @ torch.stack([u, v, torch.ones_like(u)]).view(3, -1)
-    pairs = far[:, :2].transpose(1, 2).flatten(1)
-    far_z = far[:, 2].repeat_interleave(2, dim=1)
     near = (project @ T_source_target[:, :3, 3:])[..., 0]
     inside = torch.ones_like(like)
-    return [
-        _Course(
-            layers=torch.cat([source.image, inside], dim=1),
-            far=pairs[number],
-            far_z=far_z[number],
-            near=near[number, :2].to(like).repeat(height * width),
-            near_z=float(near[number, 2]),
-        )
-        for number, source in enumerate(sources)
-    ]
+    parts = zip(
+        [torch.cat([source.image, inside], dim=1) for source in sources],
+        far[:, :2].transpose(1, 2).flatten(1),
+        far[:, 2].repeat_interleave(2, dim=1),
+        near[:, :2].to(like).repeat(1, height * width),
+        near[:, 2].tolist(),
+        strict=True,
+    )
+    return [_Course(*each) for each in parts]
 
 
 def box_mean(image: torch.Tensor, radius: int = _RADIUS) -> torch.Tensor:
