@@ -64,6 +64,7 @@ class Peer(Node):
         self.depths: list[Image] = []
         self.status: dict[str, dict[str, str]] = {}
         self.levels: dict[str, tuple[int, str]] = {}
+        self._reported_ns: dict[str, int] = {}
         qos = image_publisher()
         self.image_out = self.create_publisher(Image, "camera/image_raw", qos)
         self.info_out = self.create_publisher(CameraInfo, "camera/camera_info", qos)
@@ -87,6 +88,16 @@ class Peer(Node):
         for status in msg.status:
             self.levels[status.name] = (ord(status.level), status.message)
             self.status[status.name] = {item.key: item.value for item in status.values}
+            self._reported_ns[status.name] = stamp_to_ns(msg.header.stamp)
+
+    def report(self, node: str = "slam_node") -> dict[str, str]:
+        """Wait for a report that is made after this call, and return it.
+
+        A report that came before may have been made while a keyframe was still waiting.
+        """
+        now, name = time.time_ns(), f"/{node}"
+        wait_for(lambda: self._reported_ns.get(name, 0) > now, f"a new report of {node}", 10.0)
+        return self.status[name]
 
     def messages(self, second: float, x: float = 0.0) -> tuple[Image, CameraInfo, Image, Any]:
         """A good frame: image, camera_info, depth, pose."""

@@ -138,7 +138,7 @@ def test_no_bad_input_kills_the_node_or_the_map(ros_domain: int, tmp_path: Path)
         wait_for(
             lambda: peer.problems() == expected, lambda: f"{expected}, got {peer.problems()}", 5.0
         )
-        mapped = int(peer.status["/slam_node"]["keyframes"])
+        mapped = int(peer.report()["keyframes"])
         assert mapped == len(CASES) + 2, "the good frames and the one of another size"
         _check_time(peer, second, expected)
         assert slam.alive and "Traceback" not in slam.output
@@ -149,7 +149,7 @@ def test_no_bad_input_kills_the_node_or_the_map(ros_domain: int, tmp_path: Path)
 
 def _check_time(peer: Peer, second: float, expected: dict[str, int]) -> None:
     """A step back is refused; a jump back is a recording that starts again: the map stays."""
-    surfels = int(peer.status["/slam_node"]["surfels"])
+    surfels = int(peer.report()["surfels"])
     step = peer.send(*peer.messages(second + 2.5))
     peer.wait_processed(step)
     peer.send_good(0.5, x=0.3)
@@ -157,7 +157,7 @@ def _check_time(peer: Peer, second: float, expected: dict[str, int]) -> None:
     wait_for(
         lambda: peer.problems() == expected, lambda: f"{expected}, got {peer.problems()}", 5.0
     )
-    assert int(peer.status["/slam_node"]["surfels"]) >= surfels > 0
+    assert int(peer.report()["surfels"]) >= surfels > 0
     answered = peer.processed.count(500_000_000)
     peer.send(*peer.messages(0.5))
     wait_for(lambda: peer.processed.count(500_000_000) > answered, "an answer to a duplicate")

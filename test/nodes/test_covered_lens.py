@@ -102,10 +102,10 @@ def send(peer: Peer, index: int, image: Image | None = None) -> None:
 
 
 def surfels(peer: Peer, frames: int) -> str:
-    """Wait until the node has reported so many frames; return its surfels."""
-    status = peer.status["/slam_node"]
-    wait_for(lambda: peer.status["/slam_node"]["frames"] == str(frames), lambda: f"{status}")
-    return peer.status["/slam_node"]["surfels"]
+    """Return the node's surfels after so many frames."""
+    report = peer.report()
+    assert report["frames"] == str(frames)
+    return report["surfels"]
 
 
 def test_a_node_says_so_maps_nothing_and_recovers_at_once(ros_domain: int, tmp_path: Path) -> None:

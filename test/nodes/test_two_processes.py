@@ -41,7 +41,7 @@ def test_lock_step_maps_real_frames_and_loses_none(
         assert ends[1].wait() == 0, ends[1].output
         assert f"played {FRAMES} frames" in ends[1].output
         wait_for(lambda: peer.maps, "the map")
-        wait_for(lambda: peer.status["/slam_node"].get("frames") == str(FRAMES), "the report")
+        assert peer.report()["frames"] == str(FRAMES)
         _check_run(peer, TumReader(data))
         _check_services(peer, tmp_path / "maps")
         assert ends[0].end(signal.SIGTERM) == 0, ends[0].output
@@ -71,7 +71,7 @@ def _check_run(peer: Peer, reader: TumReader) -> None:
 
 
 def _check_services(peer: Peer, folder: Path) -> None:
-    surfels = int(peer.status["/slam_node"]["surfels"])
+    surfels = int(peer.report()["surfels"])
     saved = peer.call("/slam_node/save_map")
     assert saved.success and Path(saved.message).parent == folder
     assert len(read_ply(saved.message)) == surfels
@@ -112,7 +112,7 @@ def test_three_nodes_make_the_map_that_one_makes(
         assert len(peer.transforms) == FRAMES
         for name in names:
             assert peer.problems(name) == {}, name
-        sent = int(peer.status["/keyframe_node"]["keyframes"])
+        sent = int(peer.report("keyframe_node")["keyframes"])
         wait_for(
             lambda: peer.status["/mapper_node"]["keyframes"] == str(sent), "every keyframe fused"
         )
