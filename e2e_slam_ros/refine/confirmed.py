@@ -1,4 +1,4 @@
-"""A keyframe's depth with the confidence that other keyframes give it."""
+"""A keyframe's depth as other keyframes see it, with the confidence that they give it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import torch
 from e2e_slam_ros.config.support import SupportConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.data.keyframes import KeyframeViews
-from e2e_slam_ros.refine.depth_support import (
-    FEWEST,
-    depth_support,
-    reduced,
-    unchecked_sigma_factor,
-)
+from e2e_slam_ros.refine.agreed_depth import agreed_change
+from e2e_slam_ros.refine.compared_depth import compared_depth, reduced
+from e2e_slam_ros.refine.depth_support import FEWEST, depth_support, unchecked_sigma_factor
+from e2e_slam_ros.refine.motion_evidence import resized
 
 
 def confirmed(
     keyframe: Keyframe, estimate: DepthEstimate, views: KeyframeViews, config: SupportConfig
 ) -> DepthEstimate:
-    """Return the same depth; its confidence is 0 where it must not be mapped.
+    """Return depth that is the mean with other keyframes; its confidence is 0 if not to be mapped.
 
     Its standard deviation is smaller where other keyframes agree, and larger where none does.
+    Depth that states no standard deviation stays as it is.
 
-    The depth itself stays whole: later keyframes compare theirs with it, and may confirm it.
+    Depth that must not be mapped stays in the image: later keyframes compare theirs with it, and
+    may confirm it.
 
     Args:
         keyframe: whose depth it is.
@@ -60,13 +60,20 @@ def confirmed(
     if len(others) < FEWEST:
         # A map has to begin somewhere. These keyframes are judged when they are looked back at.
         return unchecked
-    support = depth_support(keyframe, estimate.depth, others, config)
-    if support is None:
+    compared = compared_depth(keyframe, estimate.depth, others)
+    if compared is None:
         return unchecked
+    size = (estimate.depth.shape[-2], estimate.depth.shape[-1])
+    if estimate.sigma is not None:
+        small = (compared.own.shape[-2], compared.own.shape[-1])
+        change = agreed_change(compared, reduced(estimate.sigma, small))
+        compared = compared.changed(change)
+        depth = estimate.depth * resized(change, size).exp()
+        estimate = replace(estimate, depth=depth)
+    support = depth_support(compared, config)
     is_last = all(other.keyframe.index < keyframe.index for other in others)
     kept = support.kept(config, is_last)
     confidence = torch.where(kept, support.confidence, torch.zeros_like(support.confidence))
-    size = (estimate.depth.shape[-2], estimate.depth.shape[-1])
     sure = replace(estimate, confidence=reduced(confidence, size))
     return _with_sigma(sure, reduced(support.sigma_factor, size))
 

@@ -13,6 +13,7 @@ from e2e_slam_ros.refine.depth_sigma import NetworkErrors, corrected_sigma
 from e2e_slam_ros.refine.learned_correction.features import correction_features, fits
 from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedStep
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
+from e2e_slam_ros.refine.network_shape import with_network_shape
 
 # Share of a learned change that is believed: it goes too far in rooms that it was not learned in
 # (docs/benchmarks.md).
@@ -134,6 +135,7 @@ class MotionCorrection:
                 # What is not believed of a change may be right.
                 sigma = torch.hypot(answer.sigma, (1.0 - share) * change)
                 sigma = torch.hypot(sigma, sigma.new_tensor(sweep.pose_error))
+        depth = with_network_shape(depth, sigma, metric)
         depth = gate_depth(depth, self.depth)
         if not bool((depth > 0).any()):
             return gated

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from e2e_slam_ros.config.support import SupportConfig
-from e2e_slam_ros.data.keyframe import Keyframe
-from e2e_slam_ros.data.keyframes import MappedKeyframe
-from e2e_slam_ros.geometry.masks import known, or_one
-from e2e_slam_ros.geometry.projection import backproject, project
-from e2e_slam_ros.geometry.sampling import inside, sample_nearest
+from e2e_slam_ros.refine.compared_depth import ComparedDepth, quality_of
 
-# Depths are compared at this image width: neighbouring pixels have the same error.
-_WIDTH = 160
 # What fewer other keyframes see is unknown to them, and not contradicted.
 FEWEST = 2
 # Differences of log depth. Nearer than an other keyframe's depth by more than the first: the
@@ -25,9 +17,6 @@ _BEFORE, _HIDDEN = 0.06, 0.25
 _OCCLUDED = 0.15
 # Of two depths that exclude each other the one goes whose quality is smaller by this factor.
 _CLEARLY = 1.1
-# A depth is the more precise the nearer it is; nearer than this it makes no difference, metres.
-_NEAREST_M = 0.3
-_LEAST_Z_M = 0.1
 # Errors fall with the share of the keyframes that agree, to this power, and are larger where fewer
 # than two see the pixel; fitted with the constants of `refine/depth_sigma.py`.
 _AGREEMENT, _UNCHECKED = 0.37, 1.55
@@ -84,85 +73,27 @@ def unchecked_sigma_factor() -> float:
 
 
 @torch.no_grad()
-def depth_support(
-    keyframe: Keyframe,
-    depth: torch.Tensor,
-    others: Sequence[MappedKeyframe],
-    config: SupportConfig,
-) -> DepthSupport | None:
-    """Compare a keyframe's depth with other keyframes'; None without others.
+def depth_support(compared: ComparedDepth, config: SupportConfig) -> DepthSupport:
+    """Return which pixels of a keyframe's depth other keyframes confirm.
 
     Errors of one keyframe's depth are smooth, so its own evidence hardly tells them. Keyframes
     that stand elsewhere have other errors (compare the visibility-based fusion of depth maps of
     Merrell et al., ICCV 2007).
 
     Args:
-        keyframe: whose depth it is.
-        depth: (1, 1, H, W) metres, 0 = unknown.
-        others: keyframes with depth, of the same camera or left out.
+        compared: the keyframe's depth with that of others.
         config: limits.
     """
-    others = [
-        other
-        for other in others
-        if other.estimate is not None and other.keyframe.camera == keyframe.camera
-    ]
-    if not others:
-        return None
-    size = _small_size(keyframe)
-    camera = keyframe.camera.resized(size[1], size[0])
-    intrinsics = camera.matrix(depth.device, depth.dtype)
-    own = reduced(depth, size)
-    theirs, quality = _stacked(others, size)
-    poses = torch.stack([other.keyframe.T_map_camera.double() for other in others])
-    T_other_own = (torch.linalg.inv(poses) @ keyframe.T_map_camera.double()).to(depth)
-    points = backproject(own, intrinsics).reshape(1, 3, -1)
-    moved = (T_other_own[:, :3, :3] @ points + T_other_own[:, :3, 3:]).reshape(-1, 3, *size)
-    uv, z = project(moved, intrinsics)
-    visible = inside(uv, *size) & (z > _LEAST_Z_M) & known(own)
-    uv = torch.where(visible, uv, 0.0)
-    sampled, founded = sample_nearest(torch.cat([theirs, quality], dim=1), uv).split(1, dim=1)
-    there = torch.where(visible, sampled, 0.0)
-    visible &= known(there)
-    # Positive: the pixel lies before what the other keyframe sees.
-    apart = or_one(there, visible).log() - or_one(z, visible).log()
+    apart, visible = compared.apart, compared.visible
     confirms = visible & (apart.abs() < config.tolerance)
     sees = visible & (apart > -_OCCLUDED)
-    confirmed = confirms.sum(0, keepdim=True).to(depth)
-    seen = sees.sum(0, keepdim=True).to(depth)
+    confirmed = confirms.sum(0, keepdim=True).to(compared.own)
+    seen = sees.sum(0, keepdim=True).to(compared.own)
     excludes = (apart > _BEFORE) | ((apart < -config.tolerance) & (apart > -_HIDDEN))
-    better = founded > _CLEARLY * _quality(_share(confirmed, seen), own)
+    own_quality = quality_of(_share(confirmed, seen), compared.own)
+    better = compared.quality > _CLEARLY * own_quality
     return DepthSupport(confirmed, seen, (visible & excludes & better).any(0, keepdim=True))
-
-
-def reduced(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Return (1, C, H, W) at another size, values of single pixels: depth is not mixed."""
-    return functional.interpolate(image, size, mode="nearest-exact")
-
-
-def _small_size(keyframe: Keyframe) -> tuple[int, int]:
-    width = min(_WIDTH, keyframe.camera.width)
-    return max(1, round(keyframe.camera.height * width / keyframe.camera.width)), width
-
-
-def _stacked(
-    others: Sequence[MappedKeyframe], size: tuple[int, int]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the others' depth and its quality, (V, 1, h, w) each."""
-    depths, qualities = [], []
-    for other in others:
-        assert other.estimate is not None
-        small = reduced(other.estimate.depth, size)
-        confidence = other.estimate.confidence
-        sure = torch.ones_like(small) if confidence is None else reduced(confidence, size)
-        depths.append(small)
-        qualities.append(_quality(sure, small))
-    return torch.cat(depths), torch.cat(qualities)
 
 
 def _share(confirmed: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     return (confirmed + 0.5) / (seen + 1.0)
-
-
-def _quality(confidence: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
-    return confidence / depth.clamp_min(_NEAREST_M)

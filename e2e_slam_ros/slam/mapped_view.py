@@ -11,7 +11,7 @@ from e2e_slam_ros.config import MapConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.depth.source import DepthTraits
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.refine.depth_support import reduced
+from e2e_slam_ros.refine.compared_depth import reduced
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from e2e_slam_ros.config.support import SupportConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
+from e2e_slam_ros.refine.compared_depth import compared_depth
 from e2e_slam_ros.refine.confirmed import confirmed
-from e2e_slam_ros.refine.depth_support import depth_support
+from e2e_slam_ros.refine.depth_support import DepthSupport, depth_support
 
 CAMERA = PinholeCamera(width=160, height=120, fx=150.0, fy=150.0, cx=79.5, cy=59.5)
 CONFIG = SupportConfig()
@@ -45,6 +46,12 @@ def share_mapped(estimate: DepthEstimate, views: Keyframes, at: int = 9) -> floa
     return float((result.confidence > 0).float().mean())
 
 
+def support_of(depth: torch.Tensor, views: Keyframes) -> DepthSupport:
+    compared = compared_depth(seen(9), depth, views.with_depth(seen(9), 9))
+    assert compared is not None
+    return depth_support(compared, CONFIG)
+
+
 def test_what_other_keyframes_confirm_is_mapped() -> None:
     # Three steps of 10 cm before a wall at 2 m: all but a margin of 22 pixels is seen by two.
     assert share_mapped(wall(2.0), memory(wall(2.0), wall(2.0), wall(2.01))) > 0.85
@@ -58,8 +65,8 @@ def test_what_most_of_them_contradict_is_not(depth_m: float) -> None:
 def test_what_they_cannot_see_waits() -> None:
     behind = memory(wall(2.0), wall(2.0), wall(2.0))
     # Behind a wall at 2 m something at 4 m is hidden: it is neither confirmed nor contradicted.
-    support = depth_support(seen(9), wall(4.0).depth, behind.with_depth(seen(9), 9), CONFIG)
-    assert support is not None and int(support.seen.sum()) == 0
+    support = support_of(wall(4.0).depth, behind)
+    assert int(support.seen.sum()) == 0
     assert not bool(support.beaten.any())
     assert share_mapped(wall(4.0), behind) == 0.0
     # Once later keyframes have come and do not contradict it either, it is mapped.
@@ -82,13 +89,8 @@ def test_of_two_depths_that_exclude_each_other_the_better_founded_one_stays() ->
 def test_pixels_without_depth_count_for_nothing() -> None:
     hole = wall(2.0)
     hole.depth[..., 60:100] = 0.0
-    support = depth_support(
-        seen(9), wall(2.0).depth, memory(hole, hole).with_depth(seen(9), 9), CONFIG
-    )
-    assert support is not None
-    assert int(support.seen[0, 0, 60, 80]) == 0
-    own = depth_support(seen(9), hole.depth, memory(wall(2.0)).with_depth(seen(9), 9), CONFIG)
-    assert own is not None and int(own.seen[0, 0, 60, 80]) == 0
+    assert int(support_of(wall(2.0).depth, memory(hole, hole)).seen[0, 0, 60, 80]) == 0
+    assert int(support_of(hole.depth, memory(wall(2.0))).seen[0, 0, 60, 80]) == 0
 
 
 def test_keyframes_of_another_camera_are_left_out() -> None:
@@ -96,7 +98,7 @@ def test_keyframes_of_another_camera_are_left_out() -> None:
     small = CAMERA.resized(80, 60)
     other = replace(seen(9), image=torch.zeros(1, 3, 60, 80), camera=small)
     views = keyframes.with_depth(other, 9)
-    assert depth_support(other, torch.full((1, 1, 60, 80), 2.0), views, CONFIG) is None
+    assert compared_depth(other, torch.full((1, 1, 60, 80), 2.0), views) is None
 
 
 def test_it_can_be_switched_off() -> None:

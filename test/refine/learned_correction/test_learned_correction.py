@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -29,13 +30,15 @@ NETWORK = torch.full((1, 1, 120, 160), 2.3)
 
 @dataclass
 class Recorder:
-    """Remembers what it is shown, and returns the depth it is given."""
+    """Remembers what it is shown, and returns the depth it is given and one deviation or none."""
 
+    sigma: float | None = None
     seen: list[CorrectionFeatures] = field(default_factory=list)
 
     def __call__(self, features: CorrectionFeatures, depth: torch.Tensor) -> LearnedDepth:
         self.seen.append(features)
-        return LearnedDepth(depth, None)
+        sigma = None if self.sigma is None else torch.full_like(depth, self.sigma)
+        return LearnedDepth(depth, sigma)
 
 
 def sweep_of_a_wall(**values: object) -> MotionSweep:
@@ -79,7 +82,8 @@ def test_a_new_network_changes_nothing_and_states_one_deviation() -> None:
     network = CorrectionNet().eval()
     with torch.no_grad():
         network.head.weight.zero_()
-    before, after = corrected(None), corrected(LearnedCorrection(network))
+    before = corrected(Recorder(math.exp(network.head.bias[4].item())))
+    after = corrected(LearnedCorrection(network))
     torch.testing.assert_close(after.depth, before.depth)
     assert after.sigma is not None and float(after.sigma.max() / after.sigma.min()) < 1.001
 
