@@ -16,9 +16,13 @@ from e2e_slam_ros.refine.motion_evidence import resized
 
 
 def confirmed(
-    keyframe: Keyframe, estimate: DepthEstimate, views: KeyframeViews, config: SupportConfig
+    keyframe: Keyframe,
+    estimate: DepthEstimate,
+    views: KeyframeViews,
+    config: SupportConfig,
+    averaged: bool = True,
 ) -> DepthEstimate:
-    """Return depth that is the mean with other keyframes; its confidence is 0 if not to be mapped.
+    """Return a keyframe's depth, the mean with that of others; its confidence is 0 if unconfirmed.
 
     Its standard deviation is smaller where other keyframes agree, and larger where none does.
     Depth that states no standard deviation stays as it is.
@@ -31,6 +35,7 @@ def confirmed(
         estimate: its depth, not measured by a sensor.
         views: the memory of keyframes.
         config: limits.
+        averaged: false: the depth stays as it is, and is only judged.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -64,7 +69,7 @@ def confirmed(
     if compared is None:
         return unchecked
     size = (estimate.depth.shape[-2], estimate.depth.shape[-1])
-    if estimate.sigma is not None:
+    if averaged and estimate.sigma is not None:
         small = (compared.own.shape[-2], compared.own.shape[-1])
         change = agreed_change(compared, reduced(estimate.sigma, small))
         compared = compared.changed(change)

@@ -81,7 +81,8 @@ class LookBack:
         item = self._keyframes.from_newest(2 * refine.wait_keyframes)
         if item is None or item.estimate is None or not refine.support.enabled:
             return
-        estimate = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
+        config = refine.support
+        estimate = confirmed(item.keyframe, item.estimate, self._keyframes, config, averaged=False)
         # The agreement of others is in the standard deviation already.
         estimate = replace(estimate, sigma=item.estimate.sigma)
         self._surfels.revise(*self._view(item.keyframe, estimate))
