@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
@@ -37,9 +37,8 @@ class ComparedDepth:
 
     Example:
         >>> wall = torch.full((1, 1, 2, 2), 2.0)
-        >>> compared = ComparedDepth(wall, torch.zeros_like(wall), wall > 0, wall, wall)
-        >>> float(compared.changed(0.1 * wall).own.max())  # e^0.2 times as far
-        2.442805528640747
+        >>> ComparedDepth(wall, torch.zeros_like(wall), wall > 0, wall, wall).visible.all()
+        tensor(True)
     """
 
     own: torch.Tensor
@@ -47,11 +46,6 @@ class ComparedDepth:
     visible: torch.Tensor
     quality: torch.Tensor
     sigma: torch.Tensor
-
-    def changed(self, change: torch.Tensor) -> ComparedDepth:
-        """Return the comparison after a small change (1, 1, h, w) of the own depth's logarithm."""
-        apart = torch.where(self.visible, self.apart - change, 0.0)
-        return replace(self, own=self.own * change.exp(), apart=apart)
 
 
 @torch.no_grad()

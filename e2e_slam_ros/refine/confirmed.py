@@ -1,8 +1,8 @@
-"""A keyframe's depth as other keyframes see it, with the confidence that they give it."""
+"""A keyframe's depth, as other keyframes confirm and complement it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -12,30 +12,42 @@ from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.refine.agreed_depth import agreed_change
 from e2e_slam_ros.refine.compared_depth import compared_depth, reduced
 from e2e_slam_ros.refine.depth_support import FEWEST, depth_support, unchecked_sigma_factor
-from e2e_slam_ros.refine.motion_evidence import resized
+from e2e_slam_ros.refine.motion_evidence import resized, size_of
+
+
+@dataclass(frozen=True, eq=False)
+class ConfirmedDepth:
+    """A keyframe's depth, as other keyframes judge it.
+
+    Attributes:
+        own: the depth itself, for the memory of keyframes: their errors stay their own there, and
+            they can go on judging each other. Its confidence is 0 where it must not be mapped, but
+            the depth stays: later keyframes may confirm it.
+        mean: for the map, with the same confidence: the mean with the depth of the others.
+
+    Example:
+        >>> wall = DepthEstimate(torch.ones(1, 1, 2, 2), None, "network", "motion")
+        >>> ConfirmedDepth(wall, wall).own is wall
+        True
+    """
+
+    own: DepthEstimate
+    mean: DepthEstimate
 
 
 def confirmed(
-    keyframe: Keyframe,
-    estimate: DepthEstimate,
-    views: KeyframeViews,
-    config: SupportConfig,
-    averaged: bool = True,
-) -> DepthEstimate:
-    """Return a keyframe's depth, the mean with that of others; its confidence is 0 if unconfirmed.
+    keyframe: Keyframe, estimate: DepthEstimate, views: KeyframeViews, config: SupportConfig
+) -> ConfirmedDepth:
+    """Return a keyframe's depth with the confidence that others give it, and the mean with theirs.
 
     Its standard deviation is smaller where other keyframes agree, and larger where none does.
-    Depth that states no standard deviation stays as it is.
-
-    Depth that must not be mapped stays in the image: later keyframes compare theirs with it, and
-    may confirm it.
+    Depth that states no standard deviation has no mean: it stays as it is.
 
     Args:
         keyframe: whose depth it is.
         estimate: its depth, not measured by a sensor.
         views: the memory of keyframes.
         config: limits.
-        averaged: false: the depth stays as it is, and is only judged.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -54,33 +66,31 @@ def confirmed(
         >>> near = torch.full((1, 1, 6, 8), 2.0)
         >>> near[..., :3] = 1.5  # the third sees a part of it too near
         >>> third = DepthEstimate(near, None, "network", "motion")
-        >>> third = confirmed(seen(2, 0.0), third, memory, SupportConfig())
+        >>> third = confirmed(seen(2, 0.0), third, memory, SupportConfig()).own
         >>> (third.confidence[0, 0, 3] > 0).tolist()
         [False, False, False, True, True, True, True, True]
     """
     if not config.enabled:
-        return estimate
-    unchecked = _with_sigma(estimate, unchecked_sigma_factor())
+        return ConfirmedDepth(estimate, estimate)
     others = views.with_depth(keyframe, config.keyframes)
-    if len(others) < FEWEST:
-        # A map has to begin somewhere. These keyframes are judged when they are looked back at.
-        return unchecked
-    compared = compared_depth(keyframe, estimate.depth, others)
+    compared = None
+    # A map has to begin somewhere. The first keyframes are judged when they are looked back at.
+    if len(others) >= FEWEST:
+        compared = compared_depth(keyframe, estimate.depth, others)
     if compared is None:
-        return unchecked
-    size = (estimate.depth.shape[-2], estimate.depth.shape[-1])
-    if averaged and estimate.sigma is not None:
-        small = (compared.own.shape[-2], compared.own.shape[-1])
-        change = agreed_change(compared, reduced(estimate.sigma, small))
-        compared = compared.changed(change)
-        depth = estimate.depth * resized(change, size).exp()
-        estimate = replace(estimate, depth=depth)
+        unchecked = _with_sigma(estimate, unchecked_sigma_factor())
+        return ConfirmedDepth(unchecked, unchecked)
     support = depth_support(compared, config)
     is_last = all(other.keyframe.index < keyframe.index for other in others)
     kept = support.kept(config, is_last)
     confidence = torch.where(kept, support.confidence, torch.zeros_like(support.confidence))
+    size = size_of(estimate.depth)
     sure = replace(estimate, confidence=reduced(confidence, size))
-    return _with_sigma(sure, reduced(support.sigma_factor, size))
+    own = _with_sigma(sure, reduced(support.sigma_factor, size))
+    if estimate.sigma is None:
+        return ConfirmedDepth(own, own)
+    change = agreed_change(compared, reduced(estimate.sigma, size_of(compared.own)))
+    return ConfirmedDepth(own, replace(own, depth=own.depth * resized(change, size).exp()))
 
 
 def _with_sigma(estimate: DepthEstimate, factor: torch.Tensor | float) -> DepthEstimate:

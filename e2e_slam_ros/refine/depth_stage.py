@@ -155,11 +155,12 @@ class DepthStage:
         # Without correction by motion, later depth may be better than all that came before.
         if not plan.corrects:
             return metric
-        estimate = confirmed(keyframe, metric.estimate, views, config.support)
+        depth = confirmed(keyframe, metric.estimate, views, config.support)
+        own, mean = depth.own, depth.mean
         if metric.motion_weight is None:
             # What others say of depth that nothing corrected is mostly their scale.
-            estimate = replace(estimate, sigma=metric.estimate.sigma)
-        return replace(metric, estimate=estimate)
+            own, mean = (replace(one, sigma=metric.estimate.sigma) for one in (own, mean))
+        return replace(metric, estimate=mean, own=own)
 
     def _metric(
         self,

@@ -22,7 +22,8 @@ class MetricDepth:
     Attributes:
         keyframe: the keyframe.
         unrefined: metric depth before refinement.
-        estimate: the depth to fuse; ``unrefined`` itself where refinement changed nothing.
+        estimate: the depth to fuse: the mean with other keyframes' depth, where they were compared;
+            ``unrefined`` itself where nothing changed it.
         history: scales including this keyframe's, for `DepthStage.keep`.
         config: of the refinement, as it was for this keyframe.
         sigma_factor: including this keyframe, for `DepthStage.keep`.
@@ -32,6 +33,7 @@ class MetricDepth:
             keyframe itself; None: it gave none.
         outcome: of the refinement; None: none is configured.
         notices: sentences for the user.
+        own: the depth before the mean with others', to be remembered; None: ``estimate``.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -57,10 +59,12 @@ class MetricDepth:
     scale_sigma: float | None = None
     outcome: RefineOutcome | None = None
     notices: tuple[str, ...] = ()
+    own: DepthEstimate | None = None
 
     def remembered(self, raw: RawDepth, between: tuple[Keyframe, ...]) -> MappedKeyframe:
         """Return the entry for the memory of keyframes."""
-        return MappedKeyframe(self.keyframe, raw, self.estimate, self.motion_weight, between)
+        own = self.estimate if self.own is None else self.own
+        return MappedKeyframe(self.keyframe, raw, own, self.motion_weight, between)
 
 
 def only_a_view(

@@ -81,12 +81,11 @@ class LookBack:
         item = self._keyframes.from_newest(2 * refine.wait_keyframes)
         if item is None or item.estimate is None or not refine.support.enabled:
             return
-        config = refine.support
-        estimate = confirmed(item.keyframe, item.estimate, self._keyframes, config, averaged=False)
+        depth = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
         # The agreement of others is in the standard deviation already.
-        estimate = replace(estimate, sigma=item.estimate.sigma)
-        self._surfels.revise(*self._view(item.keyframe, estimate))
-        self._keyframes.revise(replace(item, estimate=estimate))
+        own, mean = (replace(one, sigma=item.estimate.sigma) for one in (depth.own, depth.mean))
+        self._surfels.revise(*self._view(item.keyframe, mean))
+        self._keyframes.revise(replace(item, estimate=own))
 
 
 def map_points(

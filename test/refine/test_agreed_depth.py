@@ -48,14 +48,14 @@ def error_of(estimate: DepthEstimate) -> float:
 def test_errors_of_one_keyframe_are_averaged_away() -> None:
     own = noisy_wall(9, 0.02)
     others = memory(*(noisy_wall(index, 0.02) for index in range(6)))
-    result = confirmed(seen(9), own, others, SupportConfig())
+    result = confirmed(seen(9), own, others, SupportConfig()).mean
     assert error_of(result) < 0.65 * error_of(own)
 
 
 def test_another_surface_moves_nothing() -> None:
     own = noisy_wall(9, 0.02)
     behind = replace(own, depth=torch.full(SIZE, 3.0))
-    result = confirmed(seen(9), own, memory(behind, behind, behind), SupportConfig())
+    result = confirmed(seen(9), own, memory(behind, behind, behind), SupportConfig()).mean
     assert error_of(result) < 1.2 * error_of(own)
 
 
@@ -64,10 +64,10 @@ def test_depth_without_a_deviation_or_without_motion_moves_nothing() -> None:
     unsaid = [replace(noisy_wall(index, 0.02), sigma=None) for index in range(3)]
     alone = [noisy_wall(index, 0.02) for index in range(3)]
     for others in (memory(*unsaid), memory(*alone, supported=False)):
-        result = confirmed(seen(9), own, others, config)
+        result = confirmed(seen(9), own, others, config).mean
         torch.testing.assert_close(result.depth, own.depth, rtol=1e-5, atol=0.0)
     bare = replace(own, sigma=None)
-    assert torch.equal(confirmed(seen(9), bare, memory(*alone), config).depth, bare.depth)
+    assert torch.equal(confirmed(seen(9), bare, memory(*alone), config).mean.depth, bare.depth)
 
 
 def test_the_networks_shape_fills_what_motion_is_unsure_of() -> None:

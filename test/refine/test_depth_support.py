@@ -40,7 +40,7 @@ def memory(*depths: DepthEstimate) -> Keyframes:
 
 
 def share_mapped(estimate: DepthEstimate, views: Keyframes, at: int = 9) -> float:
-    result = confirmed(seen(at), estimate, views, CONFIG)
+    result = confirmed(seen(at), estimate, views, CONFIG).own
     assert result.confidence is not None
     assert torch.equal(result.depth, estimate.depth)
     return float((result.confidence > 0).float().mean())
@@ -75,8 +75,8 @@ def test_what_they_cannot_see_waits() -> None:
 
 def test_the_first_keyframes_are_mapped_as_they_are() -> None:
     estimate = wall(2.0)
-    assert confirmed(seen(9), estimate, memory(), CONFIG) is estimate
-    assert confirmed(seen(9), estimate, memory(wall(3.0)), CONFIG) is estimate
+    assert confirmed(seen(9), estimate, memory(), CONFIG).own is estimate
+    assert confirmed(seen(9), estimate, memory(wall(3.0)), CONFIG).own is estimate
 
 
 def test_of_two_depths_that_exclude_each_other_the_better_founded_one_stays() -> None:
@@ -103,4 +103,4 @@ def test_keyframes_of_another_camera_are_left_out() -> None:
 
 def test_it_can_be_switched_off() -> None:
     estimate, views = wall(1.5), memory(wall(2.0), wall(2.0), wall(2.0))
-    assert confirmed(seen(9), estimate, views, SupportConfig(enabled=False)) is estimate
+    assert confirmed(seen(9), estimate, views, SupportConfig(enabled=False)).mean is estimate
