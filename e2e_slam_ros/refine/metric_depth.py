@@ -22,7 +22,7 @@ class MetricDepth:
     Attributes:
         keyframe: the keyframe.
         unrefined: metric depth before refinement.
-        estimate: the depth to fuse: the mean with other keyframes' depth, where they were compared;
+        estimate: the depth to fuse, the mean with other keyframes where they were compared;
             ``unrefined`` itself where nothing changed it.
         history: scales including this keyframe's, for `DepthStage.keep`.
         config: of the refinement, as it was for this keyframe.
