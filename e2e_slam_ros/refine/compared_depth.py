@@ -88,6 +88,12 @@ def reduced(image: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     return functional.interpolate(image, size, mode="nearest-exact")
 
 
+def knows_error(other: MappedKeyframe) -> bool:
+    """Return whether motion supports a keyframe's depth, and its standard deviation is known."""
+    stated = other.estimate is not None and other.estimate.sigma is not None
+    return stated and other.motion_weight is not None
+
+
 def quality_of(confidence: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
     """Return how well founded depth is: its confidence over its metres."""
     return confidence / depth.clamp_min(_NEAREST_M)
@@ -108,7 +114,7 @@ def _stacked(others: Sequence[MappedKeyframe], size: tuple[int, int]) -> torch.T
         sure, sigma = torch.ones_like(depth), torch.full_like(depth, _UNKNOWN)
         if estimate.confidence is not None:
             sure = reduced(estimate.confidence, size)
-        if estimate.sigma is not None and other.motion_weight is not None:
+        if knows_error(other) and estimate.sigma is not None:
             sigma = reduced(estimate.sigma, size)
         rows.append(torch.cat([depth, quality_of(sure, depth), sigma], 1))
     return torch.cat(rows)

@@ -10,7 +10,7 @@ from e2e_slam_ros.config.support import SupportConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.refine.agreed_depth import agreed_change
-from e2e_slam_ros.refine.compared_depth import compared_depth, reduced
+from e2e_slam_ros.refine.compared_depth import compared_depth, knows_error, reduced
 from e2e_slam_ros.refine.depth_support import FEWEST, depth_support, unchecked_sigma_factor
 from e2e_slam_ros.refine.motion_evidence import resized, size_of
 
@@ -41,7 +41,8 @@ def confirmed(
     """Return a keyframe's depth with the confidence that others give it, and the mean with theirs.
 
     Its standard deviation is smaller where other keyframes agree, and larger where none does.
-    Depth that states no standard deviation has no mean: it stays as it is.
+    Depth that states no standard deviation has no mean, nor has any before motion has supported
+    that of another keyframe: it stays as it is.
 
     Args:
         keyframe: whose depth it is.
@@ -87,7 +88,7 @@ def confirmed(
     size = size_of(estimate.depth)
     sure = replace(estimate, confidence=reduced(confidence, size))
     own = _with_sigma(sure, reduced(support.sigma_factor, size))
-    if estimate.sigma is None:
+    if estimate.sigma is None or not any(map(knows_error, others)):
         return ConfirmedDepth(own, own)
     change = agreed_change(compared, reduced(estimate.sigma, size_of(compared.own)))
     return ConfirmedDepth(own, replace(own, depth=own.depth * resized(change, size).exp()))
