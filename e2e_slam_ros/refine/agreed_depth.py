@@ -12,6 +12,7 @@ _ANOTHER = 0.04
 _LEAST = 0.02
 # Correlation of the errors of two other keyframes: they see much the same images.
 _CORRELATION = 0.5
+# Log depth changes by this at most.
 _MOST = 0.2
 
 

@@ -155,8 +155,8 @@ class DepthStage:
         # Without correction by motion, later depth may be better than all that came before.
         if not plan.corrects:
             return metric
-        depth = confirmed(keyframe, metric.estimate, views, config.support)
-        own, mean = depth.own, depth.mean
+        judged = confirmed(keyframe, metric.estimate, views, config.support)
+        own, mean = judged.own, judged.mean
         if metric.motion_weight is None:
             # What others say of depth that nothing corrected is mostly their scale.
             own, mean = (replace(one, sigma=metric.estimate.sigma) for one in (own, mean))

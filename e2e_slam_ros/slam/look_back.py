@@ -81,9 +81,9 @@ class LookBack:
         item = self._keyframes.from_newest(2 * refine.wait_keyframes)
         if item is None or item.estimate is None or not refine.support.enabled:
             return
-        depth = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
+        judged = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
         # The agreement of others is in the standard deviation already.
-        own, mean = (replace(one, sigma=item.estimate.sigma) for one in (depth.own, depth.mean))
+        own, mean = (replace(one, sigma=item.estimate.sigma) for one in (judged.own, judged.mean))
         self._surfels.revise(*self._view(item.keyframe, mean))
         self._keyframes.revise(replace(item, estimate=own))
 
