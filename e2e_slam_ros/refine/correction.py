@@ -99,6 +99,7 @@ class MotionCorrection:
         depth: range of depth.
         learned: the last step; None: there is none. It needs the fine sweep with nine steps
             (``refine.motion.local_steps``), and images of 96 pixels' width at least.
+        shaped: draw depth to the network's shape where motion is unsure.
 
     Example:
         >>> correction = MotionCorrection(DepthConfig(max_m=8.0))
@@ -108,6 +109,7 @@ class MotionCorrection:
 
     depth: DepthConfig
     learned: LearnedStep | None = None
+    shaped: bool = True
 
     def correct(
         self,
@@ -135,7 +137,8 @@ class MotionCorrection:
                 # What is not believed of a change may be right.
                 sigma = torch.hypot(answer.sigma, (1.0 - share) * change)
                 sigma = torch.hypot(sigma, sigma.new_tensor(sweep.pose_error))
-        depth = with_network_shape(depth, sigma, metric)
+        if self.shaped:
+            depth = with_network_shape(depth, sigma, metric)
         depth = gate_depth(depth, self.depth)
         if not bool((depth > 0).any()):
             return gated

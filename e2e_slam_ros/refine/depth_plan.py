@@ -25,6 +25,7 @@ class DepthPlan:
         refine: settings of the refinement.
         traits: of the depth source.
         learned: the last step of the correction by motion; None: there is none.
+        poses_given: poses come from outside, not from the images.
 
     Example:
         >>> sensor = DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True)
@@ -41,6 +42,7 @@ class DepthPlan:
     refine: RefineConfig
     traits: DepthTraits
     learned: LearnedStep | None = None
+    poses_given: bool = True
 
     @property
     def is_active(self) -> bool:
@@ -68,7 +70,8 @@ class DepthPlan:
         """The correction of metric depth, pixel by pixel, with the range gate."""
         if not self.corrects:
             return RangeGate(self.depth)
-        return MotionCorrection(self.depth, self.learned if self.refine.motion.learned else None)
+        learned = self.learned if self.refine.motion.learned else None
+        return MotionCorrection(self.depth, learned, self.poses_given)
 
     @property
     def by_sensor(self) -> bool:

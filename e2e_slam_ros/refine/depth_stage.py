@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 
 from e2e_slam_ros.config import Config, RefineConfig
+from e2e_slam_ros.config.pose import TRACKED_SOURCES
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.gate import require_depth
@@ -57,6 +58,8 @@ class DepthStage:
         counts: of refinements.
         learned: the last step of the correction by motion, loaded when it is needed first. What
             records its input, to train it, takes its place.
+        poses_given: poses come from outside. Errors of poses that the images gave are common to
+            keyframes, and a mean of them, or the network's shape, made their map worse.
 
     Raises:
         ConfigError: the network strategy without a network.
@@ -83,6 +86,7 @@ class DepthStage:
     def __init__(self, config: Config, source: DepthSource, device: torch.device) -> None:
         self._depth, self._source, self._device = config.depth, source, device
         self.learned: LearnedStep | None = None
+        self.poses_given = config.pose.source not in TRACKED_SOURCES
         self._history, self._factor = ScaleHistory(), SigmaFactor()
         self._refiners = Refiners(config.depth, source.network, device)
         self._untold = network_notices(config.refine, source.network)
@@ -121,7 +125,7 @@ class DepthStage:
         plan = DepthPlan(self._depth, config, self._source.traits)
         if self.learned is None and plan.corrects and config.motion.learned:
             self.learned = LearnedCorrection(load_shipped_correction(self._device))
-        return replace(plan, learned=self.learned)
+        return replace(plan, learned=self.learned, poses_given=self.poses_given)
 
     @torch.inference_mode()
     def __call__(
@@ -156,7 +160,7 @@ class DepthStage:
         if not plan.corrects:
             return metric
         judged = confirmed(keyframe, metric.estimate, views, config.support)
-        own, mean = judged.own, judged.mean
+        own, mean = judged.own, judged.mean if self.poses_given else judged.own
         if metric.motion_weight is None:
             # What others say of depth that nothing corrected is mostly their scale.
             own, mean = (replace(one, sigma=metric.estimate.sigma) for one in (own, mean))

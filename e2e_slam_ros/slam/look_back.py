@@ -83,7 +83,8 @@ class LookBack:
             return
         judged = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
         # The agreement of others is in the standard deviation already.
-        own, mean = (replace(one, sigma=item.estimate.sigma) for one in (judged.own, judged.mean))
+        mapped = judged.mean if self._depth_stage.poses_given else judged.own
+        own, mean = (replace(one, sigma=item.estimate.sigma) for one in (judged.own, mapped))
         self._surfels.revise(*self._view(item.keyframe, mean))
         self._keyframes.revise(replace(item, estimate=own))
 
