@@ -36,7 +36,11 @@ class ConfirmedDepth:
 
 
 def confirmed(
-    keyframe: Keyframe, estimate: DepthEstimate, views: KeyframeViews, config: SupportConfig
+    keyframe: Keyframe,
+    estimate: DepthEstimate,
+    views: KeyframeViews,
+    config: SupportConfig,
+    averaged: bool = True,
 ) -> ConfirmedDepth:
     """Return a keyframe's depth with the confidence that others give it, and the mean with theirs.
 
@@ -49,6 +53,7 @@ def confirmed(
         estimate: its depth, not measured by a sensor.
         views: the memory of keyframes.
         config: limits.
+        averaged: false: there is no mean; the depth is only judged.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -88,7 +93,8 @@ def confirmed(
     size = size_of(estimate.depth)
     sure = replace(estimate, confidence=reduced(confidence, size))
     own = _with_sigma(sure, reduced(support.sigma_factor, size))
-    if estimate.sigma is None or not any(map(knows_error, others)):
+    averaged = averaged and any(map(knows_error, others))
+    if estimate.sigma is None or not averaged:
         return ConfirmedDepth(own, own)
     change = agreed_change(compared, reduced(estimate.sigma, size_of(compared.own)))
     return ConfirmedDepth(own, replace(own, depth=own.depth * resized(change, size).exp()))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 
+from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.support import SupportConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.refine.confirmed import confirmed
+from e2e_slam_ros.refine.correction import MotionCorrection
 from e2e_slam_ros.refine.network_shape import with_network_shape
+from e2e_slam_ros.slam.pipeline import SlamPipeline
 
 CAMERA = PinholeCamera(width=160, height=120, fx=150.0, fy=150.0, cx=79.5, cy=59.5)
 SIZE = (1, 1, 120, 160)
@@ -68,6 +72,20 @@ def test_depth_without_a_deviation_or_without_motion_moves_nothing() -> None:
         assert torch.equal(result.depth, own.depth)
     bare = replace(own, sigma=None)
     assert torch.equal(confirmed(seen(9), bare, memory(*alone), config).mean.depth, bare.depth)
+
+
+@pytest.mark.parametrize(("source", "done"), [("topic", True), ("visual", False)])
+def test_with_poses_from_the_images_there_is_neither_mean_nor_shape(
+    source: str, done: bool
+) -> None:
+    config = Config().with_values({"pose.source": source, "depth.source": "network"})
+    system = SlamPipeline(config, torch.device("cpu"))
+    own = noisy_wall(9, 0.02)
+    others = memory(*(noisy_wall(index, 0.02) for index in range(3)))
+    judged = system.depth_stage.judged(seen(9), own, others, config.refine)
+    assert torch.equal(judged.mean.depth, own.depth) is not done
+    correction = system.depth_stage._plan(config.refine).correction
+    assert isinstance(correction, MotionCorrection) and correction.shaped is done
 
 
 def test_the_networks_shape_fills_what_motion_is_unsure_of() -> None:
