@@ -25,8 +25,9 @@ class Frame:
         T_map_camera: (4, 4) float64, camera optical frame to map; or None.
         pose_sigma: standard deviations of ``T_map_camera``'s position (metres) and rotation
             (radians) along and about each axis, where its source states them; or None.
-        tracked_sigma: the same relative to neighbouring frames, of a pose that was found or
-            refined by tracking; or None.
+        tracked_sigma_rad: of a pose that was found or refined by tracking: angle by which its
+            error relative to neighbouring frames misplaces a point at a usual depth, radians
+            (standard deviation); or None.
 
     >>> camera = PinholeCamera(4, 3, fx=4.0, fy=4.0, cx=1.5, cy=1.0)
     >>> Frame(0, 1_000_000_000, np.zeros((3, 4, 3), np.uint8), camera).depth is None
@@ -40,7 +41,7 @@ class Frame:
     depth: npt.NDArray[np.float32] | None = None
     T_map_camera: npt.NDArray[np.float64] | None = None
     pose_sigma: tuple[float, float] | None = None
-    tracked_sigma: tuple[float, float] | None = None
+    tracked_sigma_rad: float | None = None
 
 
 @dataclass

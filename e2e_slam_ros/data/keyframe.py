@@ -71,7 +71,7 @@ class Keyframe:
         T_map_camera: (4, 4) float64, camera optical frame to map.
         sensor_depth: (1, 1, H, W) float32, z in metres, 0 = invalid; or None.
         decision: why it became a keyframe.
-        tracked_sigma: see `Frame`.
+        tracked_sigma_rad: see `Frame`.
         lens: how ``image`` and ``camera`` differ from those that were stated.
 
     Example:
@@ -90,7 +90,7 @@ class Keyframe:
     T_map_camera: torch.Tensor
     sensor_depth: torch.Tensor | None
     decision: KeyframeDecision
-    tracked_sigma: tuple[float, float] | None = None
+    tracked_sigma_rad: float | None = None
     lens: LensCorrection = field(default_factory=LensCorrection)
 
     @property

@@ -23,10 +23,11 @@ from e2e_slam_ros.refine.views import SparseLabels
 
 # Relative error of depth from which on a sweep tells no more than a network does.
 _WORTHLESS = 0.2
-# Errors of tracked poses over what their adjustment states: 2 to 3 on rooms_000, frames 100-169.
-_SURPRISE = 2.5
+# Errors of tracked poses over what their adjustment states: 1 in a rendered room, 3 to 4 in a
+# recorded one, whose lens and shutter are not known exactly.
+_SURPRISE = 4.0
 # Angle by which given poses misplace a point, radians: a clock or a calibration is never exact.
-_GIVEN = 0.0015
+_GIVEN = 0.0021
 # A coarse sweep of a smaller width shows only blur.
 _COARSEST = 32
 
@@ -191,17 +192,13 @@ def _pose_error(views: Sequence[Keyframe], typical_m: float | None) -> float:
     """
     if typical_m is None:
         return 0.0
-    squares = [_misplaced(view, typical_m) ** 2 for view in views]
-    # Both ends of a baseline are uncertain.
-    return math.sqrt(2.0 * sum(squares) / len(views))
+    squares = [_misplaced(view) ** 2 for view in views]
+    return math.sqrt(sum(squares) / len(views))
 
 
-def _misplaced(view: Keyframe, typical_m: float) -> float:
+def _misplaced(view: Keyframe) -> float:
     """Return the angle by which a view's pose misplaces a point, radians."""
-    if view.tracked_sigma is None:
-        return _GIVEN
-    metres, radians = view.tracked_sigma
-    return _SURPRISE * math.hypot(metres / typical_m, radians)
+    return _GIVEN if view.tracked_sigma_rad is None else _SURPRISE * view.tracked_sigma_rad
 
 
 def _distance(one: Keyframe, other: Keyframe) -> float:

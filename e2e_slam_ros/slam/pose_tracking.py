@@ -183,9 +183,9 @@ class PoseTracking:
         if relative is None:
             return frame
         pose = self._poses.refreshed(frame.stamp_ns, relative)
-        sigma = None if self._visual is None else self._visual.sigma_of(relative[0])
-        tracked_sigma = sigma if sigma is not None and np.isfinite(sigma).all() else None
-        return replace(frame, T_map_camera=pose, tracked_sigma=tracked_sigma)
+        sigma = np.inf if self._visual is None else self._visual.sigma_of(relative[0])
+        tracked = sigma if np.isfinite(sigma) else None
+        return replace(frame, T_map_camera=pose, tracked_sigma_rad=tracked)
 
     def mapped(self, keyframe: Keyframe, depth: torch.Tensor) -> None:
         """Learn that a keyframe is in the map, and take its measured depth.

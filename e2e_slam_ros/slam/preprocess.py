@@ -109,7 +109,7 @@ class Preprocessor:
             T_map_camera=torch.tensor(frame.T_map_camera, dtype=torch.float64),
             sensor_depth=working.depth,
             decision=decision,
-            tracked_sigma=frame.tracked_sigma,
+            tracked_sigma_rad=frame.tracked_sigma_rad,
         )
 
     def _undistorter_of(self, camera: PinholeCamera) -> Undistorter:

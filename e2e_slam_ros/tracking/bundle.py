@@ -33,8 +33,9 @@ class BundleSolution:
         steps: accepted steps.
         readout_change_s: change of the readout time, seconds.
         readout_sigma_s: its standard deviation; infinite where the problem has no ``row_slope``.
-        pose_sigma: (C, 2) standard deviations of each camera's position (metres) and rotation
-            (radians): root of the mean variance of the axes; 0 for those that do not move.
+        information: (6 F, 6 F) inverse covariance of the F free cameras' twists ``[rho, phi]``,
+            ``exp(twist) T_camera_map``, landmarks eliminated; one row and column more for the
+            readout time where the problem has a ``row_slope``.
 
     Example:
         A camera whose pose fits its only observation needs no step:
@@ -67,14 +68,21 @@ class BundleSolution:
     steps: int
     readout_change_s: float
     readout_sigma_s: float
-    pose_sigma: Floats
+    information: Floats
+
+    @property
+    def pose_covariance(self) -> Floats:
+        """The covariance (6 F, 6 F) of the free cameras' twists, metres and radians."""
+        cameras = len(self.information) // 6 * 6
+        inverse = np.linalg.pinv(self.information, hermitian=True)
+        return np.asarray(inverse[:cameras, :cameras], dtype=np.float64)
 
 
 def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
     """Return the poses and points of least robust cost found in ``iterations`` steps."""
     T, points = problem.T_camera_map.copy(), problem.points.copy()
     shift, sigma = 0.0, np.inf
-    pose_sigma = np.zeros((int(problem.free.sum()), 2))
+    information = np.zeros((6 * int(problem.free.sum()),) * 2)
     residual = residuals(problem, T, points, shift)[0]
     cost_before = cost = robust_cost(residual) + _prior_cost(problem, T)
     damping, steps = _FIRST_DAMPING, 0
@@ -82,7 +90,7 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
     for _ in range(iterations):
         normal = normal or NormalEquations(problem, T, points, shift)
         delta_camera, delta_point, delta_shift, sigma = normal.solve(damping)
-        pose_sigma = normal.pose_sigma
+        information = normal.information
         new_T, new_points = T.copy(), points + delta_point
         new_T[problem.free] = rigid.exp(delta_camera) @ T[problem.free]
         new_shift = shift + delta_shift
@@ -99,8 +107,6 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
         damping, normal, steps = max(damping / 5.0, 1e-9), None, steps + 1
         if gain < _LEAST_GAIN:
             break
-    every_sigma = np.zeros((len(T), 2))
-    every_sigma[problem.free] = pose_sigma
     return BundleSolution(
         T_camera_map=T,
         points=points,
@@ -111,7 +117,7 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
         steps=steps,
         readout_change_s=shift,
         readout_sigma_s=float(sigma),
-        pose_sigma=every_sigma,
+        information=information,
     )
 
 

@@ -13,6 +13,7 @@ from e2e_slam_ros.tracking.bundle_problem import BundleProblem, shapes_alone
 from e2e_slam_ros.tracking.edges import whiteners
 from e2e_slam_ros.tracking.landmarks import Ids, Landmarks
 from e2e_slam_ros.tracking.lens import Lens
+from e2e_slam_ros.tracking.misplacement import misplaced_angle
 from e2e_slam_ros.tracking.pose_priors import PosePriors
 from e2e_slam_ros.tracking.rigid import Floats
 from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyframe
@@ -21,6 +22,8 @@ from e2e_slam_ros.tracking.tracking_keyframe import Observations, TrackingKeyfra
 _OUTLIER = 3.5
 # As many given poses hold a map where no keyframe is fixed.
 _FEWEST_PRIORS = 3
+# Depth is found by comparing a keyframe with about so many others around it.
+_NEIGHBOURS = 6
 
 
 class LocalMap:
@@ -212,10 +215,25 @@ class LocalMap:
                 keyframe.T_map_camera @ T_before_map, self.landmarks.position[alone]
             )
             keyframe.adjusted = True
-            keyframe.sigma = _as_pair(solution.pose_sigma[position])
         free = ids >= self.fixed_landmarks
         self.landmarks.position[ids[free]] = solution.points[free]
+        self._state_errors(problem, solution, cameras)
         return self.drop_outliers(problem, solution, cameras, ids)
+
+    def _state_errors(
+        self, problem: BundleProblem, solution: BundleSolution, cameras: list[int]
+    ) -> None:
+        """Note how far errors of the adjusted poses misplace points, see `misplaced_angle`."""
+        covariance = solution.pose_covariance
+        for position in np.flatnonzero(problem.free).tolist():
+            keyframe = self.keyframes[cameras[position]]
+            depth_m = self.median_depth(keyframe)
+            near = sorted(range(len(cameras)), key=lambda k: abs(cameras[k] - keyframe.index))
+            others = near[1 : 1 + _NEIGHBOURS]
+            if others and depth_m > 0.0:
+                keyframe.sigma_rad = misplaced_angle(
+                    solution.T_camera_map, problem.free, covariance, position, others, depth_m
+                )
 
     def drop_outliers(
         self, problem: BundleProblem, solution: BundleSolution, cameras: list[int], ids: Ids
@@ -264,7 +282,3 @@ class LocalMap:
         T_camera_map: Floats = rigid.inverse(keyframe.T_map_camera)
         points = rigid.transform_points(T_camera_map, self.landmarks.position[ids])
         return float(np.median(points[:, 2]))
-
-
-def _as_pair(values: Floats) -> tuple[float, float]:
-    return float(values[0]), float(values[1])

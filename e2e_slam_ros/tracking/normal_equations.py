@@ -132,11 +132,9 @@ class NormalEquations:
         return cameras, points, float(step[-1]), float(np.sqrt(max(variance, 0.0)))
 
     @property
-    def pose_sigma(self) -> Floats:
-        """(F, 2) standard deviations of position and rotation, as the last `solve` left them."""
-        cameras = 6 * self._free
-        variance = np.diag(np.linalg.pinv(self._reduced, hermitian=True))[:cameras]
-        return np.sqrt(np.maximum(variance, 0.0).reshape(-1, 2, 3).mean(2))
+    def information(self) -> Floats:
+        """(6 F, 6 F) of the free cameras, as the last `solve` left it; see `BundleSolution`."""
+        return self._reduced
 
     def _camera_side(self, damping: float) -> Floats:
         """Return the damped normal matrix of cameras and readout time before elimination."""

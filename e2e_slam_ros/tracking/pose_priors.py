@@ -116,7 +116,7 @@ class PosePriors:
         jacobian[rows, :, own[rows], :] = np.eye(6)
         other = slot[self.second]
         rows = np.flatnonzero(other >= 0)
-        jacobian[count + rows, :, other[rows], :] = -_adjoint(motion[rows])
+        jacobian[count + rows, :, other[rows], :] = -rigid.adjoint(motion[rows])
         jacobian *= (inverse_sigma * root)[:, :, None, None]
         flat = jacobian.reshape(len(residual) * 6, -1)
         return flat.T @ flat, flat.T @ (residual * root).reshape(-1)
@@ -125,12 +125,3 @@ class PosePriors:
 def _lengths(residual: Floats) -> Floats:
     """Return the lengths (N, 2) of translation and rotation."""
     return np.linalg.norm(residual.reshape(-1, 2, 3), axis=2)
-
-
-def _adjoint(transforms: Floats) -> Floats:
-    """Return the adjoints (N, 6, 6) of motions (N, 4, 4) for twists ``[rho, phi]``."""
-    rotation = transforms[:, :3, :3]
-    result = np.zeros((len(transforms), 6, 6))
-    result[:, :3, :3] = result[:, 3:, 3:] = rotation
-    result[:, :3, 3:] = rigid.hat(transforms[:, :3, 3]) @ rotation
-    return result

@@ -96,6 +96,24 @@ def transform_points(transform: Floats, points: Floats) -> Floats:
     return np.asarray(points @ transform[:3, :3].T + transform[:3, 3])
 
 
+def adjoint(transforms: Floats) -> Floats:
+    """Return the adjoints (N, 6, 6) of motions (N, 4, 4) for twists ``[rho, phi]``.
+
+    ``T exp(twist) = exp(adjoint(T) twist) T`` (Barfoot, "State Estimation for Robotics", 7.1).
+
+    >>> shift = np.eye(4)
+    >>> shift[0, 3] = 2.0
+    >>> turn_about_z = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.1])
+    >>> (adjoint(shift[None])[0] @ turn_about_z).round(1).tolist()
+    [0.0, -0.2, 0.0, 0.0, 0.0, 0.1]
+    """
+    rotation = transforms[:, :3, :3]
+    result = np.zeros((len(transforms), 6, 6))
+    result[:, :3, :3] = result[:, 3:, 3:] = rotation
+    result[:, :3, 3:] = hat(transforms[:, :3, 3]) @ rotation
+    return result
+
+
 def angle_deg(transform: Floats) -> float:
     """Return the rotation angle of one motion, degrees."""
     return float(np.degrees(np.linalg.norm(rotation_vector(transform[:3, :3]))))

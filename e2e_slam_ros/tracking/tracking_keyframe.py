@@ -83,8 +83,8 @@ class TrackingKeyframe:
         adjusted: whether an adjustment has changed its pose.
         jpeg: the image as it is in the map's file; None: it was not loaded from one.
         scale: metres of the map around it now, per metre of when it was made; loops change it.
-        sigma: standard deviations of its position (metres) and rotation (radians) relative to the
-            keyframes around it, by the last adjustment; infinite before.
+        sigma_rad: angle by which errors of its pose and of those around it misplace a point, see
+            `misplaced_angle`, by the last adjustment; infinite before.
         given: its pose as something else measured it; None for none, or where it is not used.
 
     Example:
@@ -110,4 +110,4 @@ class TrackingKeyframe:
     jpeg: bytes | None = None
     scale: float = 1.0
     given: GivenPose | None = None
-    sigma: tuple[float, float] = (np.inf, np.inf)
+    sigma_rad: float = np.inf

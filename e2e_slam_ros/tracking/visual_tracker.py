@@ -231,11 +231,11 @@ class VisualTracker:
             self._front.finish()
             return self._front.placed(keyframe, T_keyframe_camera)
 
-    def sigma_of(self, keyframe: int) -> tuple[float, float]:
-        """Return the standard deviations of a keyframe's position (m) and rotation (rad)."""
+    def sigma_of(self, keyframe: int) -> float:
+        """Return the angle by which a keyframe's pose misplaces points, radians."""
         with self._lock:
             self._front.finish()
-            return self._front.map.keyframes[keyframe].sigma
+            return self._front.map.keyframes[keyframe].sigma_rad
 
     def points(self) -> Floats:
         """Return the known landmarks (L, 3) in the map, metres."""

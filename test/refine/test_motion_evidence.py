@@ -59,9 +59,9 @@ def test_poses_are_not_believed_where_no_view_is_far_enough_away() -> None:
 def test_errors_of_poses_count_the_more_the_smaller_the_parallax() -> None:
     """Given poses are hardly exact; what tracked ones state is enlarged."""
 
-    def error(metres: float, sigma: tuple[float, float] | None = None) -> float:
+    def error(metres: float, sigma_rad: float | None = None) -> float:
         views = [view(i, pose(x=i * metres)) for i in range(2)]
-        views = [replace(each, tracked_sigma=sigma) for each in views]
+        views = [replace(each, tracked_sigma_rad=sigma_rad) for each in views]
         sweep = sweep_neighbours(
             views[0], views[1:], DepthConfig(), MotionEvidenceConfig(), typical_m=2.0
         )
@@ -70,8 +70,8 @@ def test_errors_of_poses_count_the_more_the_smaller_the_parallax() -> None:
 
     assert 0.01 < error(0.2) < 0.03
     assert error(0.4) == pytest.approx(0.5 * error(0.2), rel=1e-3)
-    assert error(0.4, sigma=(0.0, 0.001)) > error(0.4)
-    assert error(0.4, sigma=(0.001, 0.0)) == pytest.approx(error(0.4, sigma=(0.0, 0.0005)))
+    assert error(0.4, sigma_rad=0.001) > error(0.4)
+    assert error(0.4, sigma_rad=0.002) == pytest.approx(2.0 * error(0.4, sigma_rad=0.001))
 
 
 def test_labels_are_metric_and_give_a_network_its_scale() -> None:

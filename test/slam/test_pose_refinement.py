@@ -109,7 +109,7 @@ def test_noise_is_taken_off_and_the_map_follows(rooms: FrameReader) -> None:
     for item in pipeline.keyframes.recent()[2:]:
         there = found[stamps[item.keyframe.stamp_ns]]
         assert np.linalg.norm(there[:3, 3] - item.keyframe.T_map_camera[:3, 3].numpy()) < 0.012
-        assert item.keyframe.tracked_sigma is not None
+        assert item.keyframe.tracked_sigma_rad is not None
 
 
 def test_the_same_input_gives_the_same_poses(rooms: FrameReader) -> None:
