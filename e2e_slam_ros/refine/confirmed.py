@@ -40,7 +40,6 @@ def confirmed(
     estimate: DepthEstimate,
     views: KeyframeViews,
     config: SupportConfig,
-    averaged: bool = True,
 ) -> ConfirmedDepth:
     """Return a keyframe's depth with the confidence that others give it, and the mean with theirs.
 
@@ -53,7 +52,6 @@ def confirmed(
         estimate: its depth, not measured by a sensor.
         views: the memory of keyframes.
         config: limits.
-        averaged: false: there is no mean; the depth is only judged.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -93,8 +91,7 @@ def confirmed(
     size = size_of(estimate.depth)
     sure = replace(estimate, confidence=reduced(confidence, size))
     own = _with_sigma(sure, reduced(support.sigma_factor, size))
-    averaged = averaged and any(map(knows_error, others))
-    if estimate.sigma is None or not averaged:
+    if estimate.sigma is None or not any(map(knows_error, others)):
         return ConfirmedDepth(own, own)
     change = agreed_change(compared, reduced(estimate.sigma, size_of(compared.own)))
     return ConfirmedDepth(own, replace(own, depth=own.depth * resized(change, size).exp()))

@@ -99,7 +99,6 @@ class MotionCorrection:
         depth: range of depth.
         learned: the last step; None: there is none. It needs the fine sweep with nine steps
             (``refine.motion.local_steps``), and images of 96 pixels' width at least.
-        shaped: draw depth to the network's shape where motion is unsure.
 
     Example:
         >>> correction = MotionCorrection(DepthConfig(max_m=8.0))
@@ -109,7 +108,6 @@ class MotionCorrection:
 
     depth: DepthConfig
     learned: LearnedStep | None = None
-    shaped: bool = True
 
     def correct(
         self,
@@ -137,9 +135,7 @@ class MotionCorrection:
                 # What is not believed of a change may be right.
                 sigma = torch.hypot(answer.sigma, (1.0 - share) * change)
                 sigma = torch.hypot(sigma, sigma.new_tensor(sweep.pose_error))
-        if self.shaped:
-            depth = with_network_shape(depth, sigma, metric)
-        depth = gate_depth(depth, self.depth)
+        depth = gate_depth(with_network_shape(depth, sigma, metric), self.depth)
         if not bool((depth > 0).any()):
             return gated
         weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])

@@ -25,7 +25,6 @@ class DepthPlan:
         refine: settings of the refinement.
         traits: of the depth source.
         learned: the last step of the correction by motion; None: there is none.
-        poses_given: poses come from outside, not from the images.
 
     Example:
         >>> sensor = DepthTraits("sensor", DepthUnit.METRES, needs_sensor=True)
@@ -42,7 +41,6 @@ class DepthPlan:
     refine: RefineConfig
     traits: DepthTraits
     learned: LearnedStep | None = None
-    poses_given: bool = True
 
     @property
     def is_active(self) -> bool:
@@ -71,7 +69,7 @@ class DepthPlan:
         if not self.corrects:
             return RangeGate(self.depth)
         learned = self.learned if self.refine.motion.learned else None
-        return MotionCorrection(self.depth, learned, self.poses_given)
+        return MotionCorrection(self.depth, learned)
 
     @property
     def by_sensor(self) -> bool:

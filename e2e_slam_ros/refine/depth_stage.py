@@ -11,13 +11,12 @@ from dataclasses import replace
 import torch
 
 from e2e_slam_ros.config import Config, RefineConfig
-from e2e_slam_ros.config.pose import TRACKED_SOURCES
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, RawDepth
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.depth.gate import require_depth
 from e2e_slam_ros.depth.source import DepthSource, DepthUnit
 from e2e_slam_ros.geometry.masks import known
-from e2e_slam_ros.refine.confirmed import ConfirmedDepth, confirmed
+from e2e_slam_ros.refine.confirmed import confirmed
 from e2e_slam_ros.refine.correction import RangeGate
 from e2e_slam_ros.refine.counts import RefinementCounts
 from e2e_slam_ros.refine.depth_plan import DepthPlan
@@ -84,7 +83,6 @@ class DepthStage:
     def __init__(self, config: Config, source: DepthSource, device: torch.device) -> None:
         self._depth, self._source, self._device = config.depth, source, device
         self.learned: LearnedStep | None = None
-        self._poses_given = config.pose.source not in TRACKED_SOURCES
         self._history, self._factor = ScaleHistory(), SigmaFactor()
         self._refiners = Refiners(config.depth, source.network, device)
         self._untold = network_notices(config.refine, source.network)
@@ -123,7 +121,7 @@ class DepthStage:
         plan = DepthPlan(self._depth, config, self._source.traits)
         if self.learned is None and plan.corrects and config.motion.learned:
             self.learned = LearnedCorrection(load_shipped_correction(self._device))
-        return replace(plan, learned=self.learned, poses_given=self._poses_given)
+        return replace(plan, learned=self.learned)
 
     @torch.inference_mode()
     def __call__(
@@ -157,26 +155,12 @@ class DepthStage:
         # Without correction by motion, later depth may be better than all that came before.
         if not plan.corrects:
             return metric
-        judged = self.judged(keyframe, metric.estimate, views, config)
+        judged = confirmed(keyframe, metric.estimate, views, config.support)
         own, mean = judged.own, judged.mean
         if metric.motion_weight is None:
             # What others say of depth that nothing corrected is mostly their scale.
             own, mean = (replace(one, sigma=metric.estimate.sigma) for one in (own, mean))
         return replace(metric, estimate=mean, own=own)
-
-    def judged(
-        self,
-        keyframe: Keyframe,
-        estimate: DepthEstimate,
-        views: KeyframeViews,
-        config: RefineConfig,
-    ) -> ConfirmedDepth:
-        """Return a keyframe's depth as others confirm it, see `confirmed`.
-
-        Poses that the images gave have errors which keyframes share. A mean with others made
-        their map worse, so there is none.
-        """
-        return confirmed(keyframe, estimate, views, config.support, self._poses_given)
 
     def _metric(
         self,

@@ -10,6 +10,7 @@ from e2e_slam_ros.config import RefineConfig
 from e2e_slam_ros.data.keyframe import Keyframe
 from e2e_slam_ros.data.keyframes import Keyframes
 from e2e_slam_ros.mapping.surfel_map import SurfelMap
+from e2e_slam_ros.refine.confirmed import confirmed
 from e2e_slam_ros.refine.depth_stage import DepthStage
 from e2e_slam_ros.slam.mapped_view import MappedView
 from e2e_slam_ros.slam.result import Revision
@@ -80,7 +81,7 @@ class LookBack:
         item = self._keyframes.from_newest(2 * refine.wait_keyframes)
         if item is None or item.estimate is None or not refine.support.enabled:
             return
-        judged = self._depth_stage.judged(item.keyframe, item.estimate, self._keyframes, refine)
+        judged = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
         # The agreement of others is in the standard deviation already.
         own, mean = (replace(one, sigma=item.estimate.sigma) for one in (judged.own, judged.mean))
         self._surfels.revise(*self._view(item.keyframe, mean))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 import torch
 
-from e2e_slam_ros.config import Config
 from e2e_slam_ros.config.support import SupportConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.refine.confirmed import confirmed
-from e2e_slam_ros.refine.correction import MotionCorrection
 from e2e_slam_ros.refine.network_shape import with_network_shape
-from e2e_slam_ros.slam.pipeline import SlamPipeline
 
 CAMERA = PinholeCamera(width=160, height=120, fx=150.0, fy=150.0, cx=79.5, cy=59.5)
 SIZE = (1, 1, 120, 160)
@@ -74,24 +70,10 @@ def test_depth_without_a_deviation_or_without_motion_moves_nothing() -> None:
     assert torch.equal(confirmed(seen(9), bare, memory(*alone), config).mean.depth, bare.depth)
 
 
-@pytest.mark.parametrize(("source", "done"), [("topic", True), ("visual", False)])
-def test_with_poses_from_the_images_there_is_neither_mean_nor_shape(
-    source: str, done: bool
-) -> None:
-    config = Config().with_values({"pose.source": source, "depth.source": "network"})
-    system = SlamPipeline(config, torch.device("cpu"))
-    own = noisy_wall(9, 0.02)
-    others = memory(*(noisy_wall(index, 0.02) for index in range(3)))
-    judged = system.depth_stage.judged(seen(9), own, others, config.refine)
-    assert torch.equal(judged.mean.depth, own.depth) is not done
-    correction = system.depth_stage._plan(config.refine).correction
-    assert isinstance(correction, MotionCorrection) and correction.shaped is done
-
-
 def test_the_networks_shape_fills_what_motion_is_unsure_of() -> None:
     wall = torch.full(SIZE, 2.0)
     corrected, sigma = wall.clone(), torch.full(SIZE, 0.02)
-    corrected[..., :40], sigma[..., :40] = 2.5, 0.3
+    corrected[..., 40:52], sigma[..., 40:52] = 2.5, 0.3
     # The network knows the shape and not the scale.
     result = with_network_shape(corrected, sigma, 1.4 * wall)
     assert float((result - 2.0).abs().max()) < 0.1
@@ -109,3 +91,19 @@ def test_unknown_depth_stays_unknown_and_finite() -> None:
     assert torch.equal(result > 0, corrected > 0)
     nothing = with_network_shape(corrected, torch.full(SIZE, 0.1), torch.zeros(SIZE))
     assert torch.equal(nothing, corrected)
+
+
+def test_the_networks_shape_counts_where_it_is_right() -> None:
+    """It is right about the wall and wrong about what stands before it."""
+    true = torch.full(SIZE, 2.0)
+    true[..., 80:] = 1.0
+    network = true.clone()
+    network[..., 80:] *= 1.0 + 0.4 * torch.sin(torch.arange(80) / 2.0)
+    dots = torch.zeros(SIZE)
+    dots[..., ::4, ::4] = 1.0
+    # Motion is unsure of single pixels, and 20 % off there.
+    corrected, sigma = true * (1.0 + 0.2 * dots), 0.02 + 0.18 * dots
+    off = (with_network_shape(corrected, sigma, network) / true - 1.0).abs()[..., ::4, ::4]
+    assert float(off[..., :16].mean()) < 0.05
+    assert float(off[..., 24:].mean()) > 0.15
+    assert float(off[..., 24:].mean()) < 0.21
