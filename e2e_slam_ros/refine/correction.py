@@ -126,6 +126,7 @@ class MotionCorrection:
         depth, confidence = preferred.complete(metric, sigma)
         depth, local = sweep.sharpened(depth)
         sigma, surprise = corrected_sigma(metric, evidence, network.stated)
+        of_poses = 0.0  # in this deviation already
         if self.learned is not None and local is not None and fits(evidence, local):
             features = correction_features(sweep, evidence, metric, network.stated, depth, local)
             answer = self.learned(features, depth)
@@ -134,8 +135,10 @@ class MotionCorrection:
             if answer.sigma is not None:
                 # What is not believed of a change may be right.
                 sigma = torch.hypot(answer.sigma, (1.0 - share) * change)
-                sigma = torch.hypot(sigma, sigma.new_tensor(sweep.pose_error))
+                of_poses = sweep.pose_error
+        # Errors of poses are common to all pixels: they say nothing of shapes.
         depth = gate_depth(with_network_shape(depth, sigma, metric), self.depth)
+        sigma = torch.hypot(sigma, torch.full_like(sigma, of_poses))
         if not bool((depth > 0).any()):
             return gated
         weight = evidence.weight_at(depth.shape[-2], depth.shape[-1])
