@@ -11,7 +11,7 @@ from e2e_slam_ros.config.depth import DepthConfig
 from e2e_slam_ros.depth.gate import gate_depth
 from e2e_slam_ros.refine.depth_sigma import NetworkErrors, corrected_sigma
 from e2e_slam_ros.refine.learned_correction.features import correction_features, fits
-from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedStep
+from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedDepth, LearnedStep
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
 from e2e_slam_ros.refine.network_shape import with_network_shape
 
@@ -129,13 +129,9 @@ class MotionCorrection:
         of_poses = 0.0  # in this deviation already
         if self.learned is not None and local is not None and fits(evidence, local):
             features = correction_features(sweep, evidence, metric, network.stated, depth, local)
-            answer = self.learned(features, depth)
-            share, change = _share(sweep.pose_error), (answer.depth / depth).log()
-            depth = depth * (share * change).exp()
-            if answer.sigma is not None:
-                # What is not believed of a change may be right.
-                sigma = torch.hypot(answer.sigma, (1.0 - share) * change)
-                of_poses = sweep.pose_error
+            depth, stated = _believed(depth, self.learned(features, depth), sweep.pose_error)
+            if stated is not None:
+                sigma, of_poses = stated, sweep.pose_error
         # Errors of poses are common to all pixels: they say nothing of shapes.
         depth = gate_depth(with_network_shape(depth, sigma, metric), self.depth)
         sigma = torch.hypot(sigma, torch.full_like(sigma, of_poses))
@@ -145,9 +141,17 @@ class MotionCorrection:
         return CorrectedDepth(depth, confidence, weight, sigma, surprise, sweep.pose_error)
 
 
-def _share(pose_error: float) -> float:
-    """Return the share of a learned change that is believed, in (0, 1).
+def _believed(
+    depth: torch.Tensor, learned: LearnedDepth, pose_error: float
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return depth with the share of a learned change that is believed, and its deviation.
 
     Where poses are uncertain, what looks like an error of depth may be theirs.
     """
-    return _BELIEVED / (1.0 + (pose_error / _HALF_BELIEVED) ** 2)
+    share = _BELIEVED / (1.0 + (pose_error / _HALF_BELIEVED) ** 2)
+    change = (learned.depth / depth).log()
+    sigma = learned.sigma
+    if sigma is not None:
+        # What is not believed of a change may be right.
+        sigma = torch.hypot(sigma, (1.0 - share) * change)
+    return depth * (share * change).exp(), sigma
