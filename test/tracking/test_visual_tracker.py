@@ -116,6 +116,28 @@ def test_the_covariance_bounds_the_error(frames: list[Frame]) -> None:
         assert 0.0 < np.sqrt(np.diag(answer.covariance)).max() < 0.05
 
 
+def test_what_keyframes_state_of_their_relative_poses_bounds_the_error(
+    frames: list[Frame],
+) -> None:
+    tracker = VisualTracker(CONFIG)
+    run(tracker, frames)
+    true = {one.stamp_ns: one.T_map_camera for one in frames}
+    keyframes = tracker._front.map.keyframes
+    rays = np.array([[x, y, 1.0] for x in (-0.5, 0.0, 0.5) for y in (-0.4, 0.0, 0.4)])
+    pixel_rad = 1.0 / CAMERA.fx
+    for before, after in zip(keyframes[1:], keyframes[2:], strict=False):
+        paths = (
+            (before.T_map_camera, after.T_map_camera),
+            (true[before.stamp_ns], true[after.stamp_ns]),
+        )
+        seen = [
+            rigid.transform_points(rigid.inverse(T_before) @ T_after, WALL_M * rays)
+            for T_before, T_after in paths
+        ]
+        off = np.subtract(*(points[:, :2] / points[:, 2:] for points in seen))
+        assert np.sqrt(np.mean(off**2)) < after.sigma_rad < pixel_rad
+
+
 def test_depth_that_comes_late(wall: np.ndarray) -> None:
     path, tracker = walk(60), VisualTracker(CONFIG)
     bare = [frame(wall, i, T, with_depth=False) for i, T in enumerate(path)]
