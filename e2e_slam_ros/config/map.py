@@ -27,7 +27,7 @@ class UnmeasuredConfig:
         60.0, "map.angle_deg for depth that is not measured", low=0.0, high=90.0
     )
     max_sigma: float = leaf(
-        0.1,
+        0.08,
         "pixels with a larger relative standard deviation, errors of poses aside, are not mapped, "
         "where motion has corrected depth; 0: all are. A smaller limit gives fewer surfels in "
         "empty space and a map that is less complete",

@@ -102,7 +102,7 @@ class DepthNode(ConfiguredNode):
             self.diagnostics.problem("refine", notice)
         if self.depth_stage.active(config):
             self.diagnostics.latency("refine", (time.perf_counter() - start) * 1e3)
-        parts = self._done[name] = self._output.parts(keyframe, metric.estimate, messages.frame_id)
+        parts = self._done[name] = self._output.parts(keyframe, metric.mapped, messages.frame_id)
         while len(self._done) > self.config.runtime.kept_keyframes:
             self._done.popitem(last=False)
         self._output.publish(parts)

@@ -20,10 +20,10 @@ class ConfirmedDepth:
     """A keyframe's depth, as other keyframes judge it.
 
     Attributes:
-        own: the depth itself, for the memory of keyframes: their errors stay their own there, and
-            they can go on judging each other. Its confidence is 0 where it must not be mapped, but
-            the depth stays: later keyframes may confirm it.
-        mean: for the map, with the same confidence: the mean with the depth of the others.
+        own: the depth itself, for the map and the memory of keyframes: their errors stay their own
+            there, and they can go on judging each other. Its confidence is 0 where it must not be
+            mapped, but the depth stays: later keyframes may confirm it.
+        mean: the mean with the depth of the others, with the same confidence; nearer to the truth.
 
     Example:
         >>> wall = DepthEstimate(torch.ones(1, 1, 2, 2), None, "network", "motion")

@@ -22,8 +22,8 @@ class MetricDepth:
     Attributes:
         keyframe: the keyframe.
         unrefined: metric depth before refinement.
-        estimate: the depth to fuse, the mean with other keyframes where they were compared;
-            ``unrefined`` itself where nothing changed it.
+        estimate: the depth as it is given out, the mean with other keyframes where they were
+            compared; ``unrefined`` itself where nothing changed it.
         history: scales including this keyframe's, for `DepthStage.keep`.
         config: of the refinement, as it was for this keyframe.
         sigma_factor: including this keyframe, for `DepthStage.keep`.
@@ -33,7 +33,7 @@ class MetricDepth:
             keyframe itself; None: it gave none.
         outcome: of the refinement; None: none is configured.
         notices: sentences for the user.
-        own: the depth before the mean with others', to be remembered; None: ``estimate``.
+        own: the depth before the mean with others'; None: ``estimate``.
 
     Example:
         >>> from e2e_slam_ros.data.keyframe import KeyframeDecision
@@ -44,7 +44,7 @@ class MetricDepth:
         >>> raw = RawDepth(torch.ones(1, 1, 6, 8), None, "network", "network")
         >>> unknown = FoundScale(None, "network", ScaleHistory(), "0 labels")
         >>> metric = only_a_view(seen, raw, unknown, RefineConfig(), SigmaFactor())
-        >>> metric.scale is None, float(metric.estimate.depth.max())
+        >>> metric.scale is None, float(metric.mapped.depth.max())
         (True, 0.0)
     """
 
@@ -61,10 +61,17 @@ class MetricDepth:
     notices: tuple[str, ...] = ()
     own: DepthEstimate | None = None
 
+    @property
+    def mapped(self) -> DepthEstimate:
+        """The keyframe's own depth, for the map and the memory of keyframes.
+
+        The map makes its own mean of what keyframes say. It needs each one's own errors for that.
+        """
+        return self.estimate if self.own is None else self.own
+
     def remembered(self, raw: RawDepth, between: tuple[Keyframe, ...]) -> MappedKeyframe:
         """Return the entry for the memory of keyframes."""
-        own = self.estimate if self.own is None else self.own
-        return MappedKeyframe(self.keyframe, raw, own, self.motion_weight, between)
+        return MappedKeyframe(self.keyframe, raw, self.mapped, self.motion_weight, between)
 
 
 def only_a_view(

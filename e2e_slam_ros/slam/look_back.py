@@ -60,7 +60,7 @@ class LookBack:
         unchanged = metric.outcome is None or not metric.outcome.changed
         if unchanged and not corrects:
             return None
-        self._surfels.revise(*self._view(item.keyframe, metric.estimate))
+        self._surfels.revise(*self._view(item.keyframe, metric.mapped))
         self._keyframes.revise(metric.remembered(item.raw, item.between))
         self._depth_stage.keep(metric, counted=False)
         self._settle(refine)
@@ -83,8 +83,8 @@ class LookBack:
             return
         judged = confirmed(item.keyframe, item.estimate, self._keyframes, refine.support)
         # The agreement of others is in the standard deviation already.
-        own, mean = (replace(one, sigma=item.estimate.sigma) for one in (judged.own, judged.mean))
-        self._surfels.revise(*self._view(item.keyframe, mean))
+        own = replace(judged.own, sigma=item.estimate.sigma)
+        self._surfels.revise(*self._view(item.keyframe, own))
         self._keyframes.revise(replace(item, estimate=own))
 
 

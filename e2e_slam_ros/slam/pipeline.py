@@ -168,7 +168,7 @@ class SlamPipeline:
                 points = map_points(self.surfels, keyframe, refine)
                 metric = self.depth_stage(keyframe, raw, self.keyframes, refine, points)
             with timer("fuse"):
-                fusion = self.surfels.fuse(*self._view(keyframe, metric.estimate))
+                fusion = self.surfels.fuse(*self._view(keyframe, metric.mapped))
         # Nothing above was remembered. Nothing below can be refused.
         between = self.keyframes.between(keyframe, refine.motion.between)
         self.keyframes.add(metric.remembered(raw, between))

@@ -39,7 +39,7 @@ class Revision:
     Attributes:
         keyframe: the earlier one.
         unrefined: its metric depth before the second refinement.
-        estimate: its depth in the map now.
+        estimate: its better depth.
         outcome: of its second refinement.
         raw: the depth source's answer.
         scale_sigma: of its own scale, see `MetricDepth`.
@@ -74,7 +74,7 @@ class KeyframeResult:
         keyframe: the input.
         raw: the depth source's answer.
         unrefined: metric depth before refinement.
-        estimate: depth as it was fused; ``unrefined`` itself where it was not refined.
+        estimate: depth as it is given out; ``unrefined`` itself where it was not refined.
         fusion: the change of the map.
         latency_ms: stage name -> milliseconds ("prepare", "depth", "fuse"; "refine" where depth
             is aligned or refined; "revise" where an earlier keyframe is refined again).

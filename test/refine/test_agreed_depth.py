@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import torch
 
+from e2e_slam_ros.config.refine import RefineConfig
 from e2e_slam_ros.config.support import SupportConfig
-from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe, KeyframeDecision, RawDepth
 from e2e_slam_ros.data.keyframes import Keyframes, MappedKeyframe
 from e2e_slam_ros.geometry.camera import PinholeCamera
 from e2e_slam_ros.refine.confirmed import confirmed
+from e2e_slam_ros.refine.depth_sigma import SigmaFactor
+from e2e_slam_ros.refine.metric_depth import MetricDepth
 from e2e_slam_ros.refine.network_shape import with_network_shape
+from e2e_slam_ros.refine.scale_history import ScaleHistory
 
 CAMERA = PinholeCamera(width=160, height=120, fx=150.0, fy=150.0, cx=79.5, cy=59.5)
 SIZE = (1, 1, 120, 160)
@@ -107,3 +111,14 @@ def test_the_networks_shape_counts_where_it_is_right() -> None:
     assert float(off[..., :16].mean()) < 0.05
     assert float(off[..., 24:].mean()) > 0.15
     assert float(off[..., 24:].mean()) < 0.21
+
+
+def test_map_and_memory_get_each_keyframes_own_depth() -> None:
+    own, mean = noisy_wall(9, 0.02), noisy_wall(8, 0.01)
+    metric = MetricDepth(
+        seen(9), own, mean, ScaleHistory(), RefineConfig(), SigmaFactor(), own=own
+    )
+    assert metric.mapped is own and metric.estimate is mean
+    raw = RawDepth(own.depth, None, "network", "network")
+    assert metric.remembered(raw, ()).estimate is own
+    assert replace(metric, own=None).mapped is mean
