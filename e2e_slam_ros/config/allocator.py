@@ -18,7 +18,7 @@ def keep_freed_memory() -> bool:
 
     Mapping a keyframe makes and frees arrays of some megabytes many times. Given back each time,
     their memory comes again in pages of zeros: 30 000 page faults a keyframe, a fifth of its CPU
-    time (docs/benchmarks.md). What the user has set in the environment stays.
+    time (docs/experiments.md). What the user has set in the environment stays.
 
     Returns:
         Whether it took effect; not on systems without glibc.

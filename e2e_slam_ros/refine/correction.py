@@ -16,7 +16,7 @@ from e2e_slam_ros.refine.motion_sweep import MotionSweep
 from e2e_slam_ros.refine.network_shape import with_network_shape
 
 # Share of a learned change that is believed: it goes too far in rooms that it was not learned in
-# (docs/benchmarks.md).
+# (docs/experiments.md).
 _BELIEVED = 0.75
 # Relative error of depth by poses at which half of that share is believed.
 _HALF_BELIEVED = 0.04
@@ -126,7 +126,7 @@ class MotionCorrection:
         depth, confidence = preferred.complete(metric, sigma)
         depth, local = sweep.sharpened(depth)
         sigma, surprise = corrected_sigma(metric, evidence, network.stated)
-        of_poses = 0.0  # in this deviation already
+        of_poses = 0.0  # `corrected_sigma` has counted them
         if self.learned is not None and local is not None and fits(evidence, local):
             features = correction_features(sweep, evidence, metric, network.stated, depth, local)
             depth, stated = _believed(depth, self.learned(features, depth), sweep.pose_error)

@@ -29,9 +29,9 @@ def with_network_shape(
     Around each pixel the network's depth is scaled to the pixels that motion is sure of, and its
     variance is the mean square of what remains of their distance: it may be right about a wall
     and wrong about the chair before it. Where motion is unsure of all that is around, the whole
-    image decides. The result is the mean of the two logarithms, weighted by
-    inverse variances. Motion states its own variance. That of the network is multiplied, because
-    it errs more where motion is unsure.
+    image decides. The result is the mean of the two logarithms, weighted by inverse variances.
+    Motion states its own variance. That of the network is multiplied, because it errs more where
+    motion is unsure.
 
     Args:
         depth: (1, 1, H, W) metres, corrected by motion; 0 = unknown.
