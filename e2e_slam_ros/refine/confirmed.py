@@ -10,7 +10,12 @@ from e2e_slam_ros.config.support import SupportConfig
 from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
 from e2e_slam_ros.data.keyframes import KeyframeViews
 from e2e_slam_ros.refine.agreed_depth import agreed_change
-from e2e_slam_ros.refine.compared_depth import compared_depth, knows_error, reduced
+from e2e_slam_ros.refine.compared_depth import (
+    ComparedDepth,
+    compared_depth,
+    knows_error,
+    reduced,
+)
 from e2e_slam_ros.refine.depth_support import FEWEST, depth_support, unchecked_sigma_factor
 from e2e_slam_ros.refine.motion_evidence import resized, size_of
 
@@ -23,16 +28,26 @@ class ConfirmedDepth:
         own: the depth itself, for the map and the memory of keyframes: their errors stay their own
             there, and they can go on judging each other. Its confidence is 0 where it must not be
             mapped, but the depth stays: later keyframes may confirm it.
-        mean: the mean with the depth of the others, with the same confidence; nearer to the truth.
+        compared: the depth beside that of others; None: there is no mean.
+        sigma: (1, 1, h, w), of the depth before others judged it, as large as ``compared``.
 
     Example:
         >>> wall = DepthEstimate(torch.ones(1, 1, 2, 2), None, "network", "motion")
-        >>> ConfirmedDepth(wall, wall).own is wall
+        >>> ConfirmedDepth(wall).mean is wall
         True
     """
 
     own: DepthEstimate
-    mean: DepthEstimate
+    compared: ComparedDepth | None = None
+    sigma: torch.Tensor | None = None
+
+    @property
+    def mean(self) -> DepthEstimate:
+        """The mean with the depth of the others, with the same confidence; nearer to the truth."""
+        if self.compared is None or self.sigma is None:
+            return self.own
+        change = resized(agreed_change(self.compared, self.sigma), size_of(self.own.depth))
+        return replace(self.own, depth=self.own.depth * change.exp())
 
 
 def confirmed(
@@ -75,15 +90,14 @@ def confirmed(
         [False, False, False, True, True, True, True, True]
     """
     if not config.enabled:
-        return ConfirmedDepth(estimate, estimate)
+        return ConfirmedDepth(estimate)
     others = views.with_depth(keyframe, config.keyframes)
     compared = None
     # A map has to begin somewhere. The first keyframes are judged when they are looked back at.
     if len(others) >= FEWEST:
         compared = compared_depth(keyframe, estimate.depth, others)
     if compared is None:
-        unchecked = _with_sigma(estimate, unchecked_sigma_factor())
-        return ConfirmedDepth(unchecked, unchecked)
+        return ConfirmedDepth(_with_sigma(estimate, unchecked_sigma_factor()))
     support = depth_support(compared, config)
     is_last = all(other.keyframe.index < keyframe.index for other in others)
     kept = support.kept(config, is_last)
@@ -92,9 +106,8 @@ def confirmed(
     sure = replace(estimate, confidence=reduced(confidence, size))
     own = _with_sigma(sure, reduced(support.sigma_factor, size))
     if estimate.sigma is None or not any(map(knows_error, others)):
-        return ConfirmedDepth(own, own)
-    change = agreed_change(compared, reduced(estimate.sigma, size_of(compared.own)))
-    return ConfirmedDepth(own, replace(own, depth=own.depth * resized(change, size).exp()))
+        return ConfirmedDepth(own)
+    return ConfirmedDepth(own, compared, reduced(estimate.sigma, size_of(compared.own)))
 
 
 def _with_sigma(estimate: DepthEstimate, factor: torch.Tensor | float) -> DepthEstimate:

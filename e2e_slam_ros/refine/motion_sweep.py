@@ -164,7 +164,7 @@ def sweep_neighbours(
     seen_again = tuple(_seen_again(target, volume, elsewhere))
     cost = match_cost(volume).add_(_cost_of(seen_again, volume, config))
     parallax = max(_distance(target, other) for other in others) / (typical_m or 1.0)
-    pose_error = _pose_error([target, *others], typical_m) / parallax
+    pose_error = 0.0 if typical_m is None else _pose_error([target, *others]) / parallax
     config = replace(config, own_error=math.hypot(config.own_error, pose_error))
     first = _chosen(volume, cost, seen_again, config)
     if not first.enough:
@@ -185,13 +185,8 @@ def _apart(target: Keyframe, sources: Sequence[Keyframe], least_m: float) -> lis
     ]
 
 
-def _pose_error(views: Sequence[Keyframe], typical_m: float | None) -> float:
-    """Return the angle by which poses misplace a point at the typical depth, radians.
-
-    0 where the typical depth is not known.
-    """
-    if typical_m is None:
-        return 0.0
+def _pose_error(views: Sequence[Keyframe]) -> float:
+    """Return the angle by which poses misplace a point at a usual depth, radians."""
     squares = [_misplaced(view) ** 2 for view in views]
     return math.sqrt(sum(squares) / len(views))
 
