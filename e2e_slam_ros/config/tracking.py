@@ -55,7 +55,10 @@ class AdjustmentConfig:
     iterations: int = leaf(8, "largest number of Levenberg-Marquardt steps", low=1, high=100)
     pixel_sigma: float = leaf(0.7, "standard deviation of a corner's position, pixels", low=0.01)
     network_sigma: float = leaf(
-        0.6, "relative standard deviation of a network's depth at a corner", low=0.001
+        1.5,
+        "relative standard deviation of a network's depth at a corner, as if the errors of all "
+        "corners and images were independent",
+        low=0.001,
     )
     sensor_sigma: float = leaf(0.003, "relative standard deviation of a sensor's depth", low=0.0)
     sensor_sigma_m: float = leaf(

@@ -27,7 +27,7 @@ class NetworkFrameDepth:
 
     Example:
         >>> NetworkFrameDepth(Config(), torch.device("cpu")).sigma
-        0.6
+        1.5
     """
 
     def __init__(self, config: Config, device: torch.device) -> None:

@@ -28,7 +28,7 @@ class BundleSolution:
         T_camera_map: (C, 4, 4).
         points: (L, 3).
         pixel_error: (M,) length of each pixel residual, in standard deviations.
-        depth_error: (M,) signed residual of inverse depth, in standard deviations; 0 for none.
+        depth_error: (M,) signed residual of depth, in standard deviations; 0 for none.
         cost_before, cost: the robust cost.
         steps: accepted steps.
         readout_change_s: change of the readout time, seconds.

@@ -13,9 +13,9 @@ from e2e_slam_ros.tracking.rigid import Floats
 # Depths of one image whose common scale can be told; relative sigma of measured depth.
 _FEWEST_DEPTHS, _MEASURED = 10, 0.05
 # A network's depth next to given poses. Its common scale is taken off by the map as it is, so many
-# pixels of it hold the map's metre where it is: with a factor of 3 as firmly as the poses of the
-# first twenty keyframes. What is left of it holds landmarks that no parallax places.
-_LESS_CERTAIN = 30.0
+# pixels of it hold the map's metre where it is: without a factor about as firmly as the poses of
+# the first twenty keyframes. What is left of it holds landmarks that no parallax places.
+_LESS_CERTAIN = 12.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,10 @@
 """Residuals of a bundle problem, their derivatives, and Huber's estimator.
 
-Residuals of an observation: the two of its pixel, and one of its inverse depth where depth was
-measured. The latter acts like a second camera beside the first (virtual stereo: Mur-Artal and
-Tardos, T-RO 2017). Huber's estimator weighs both.
+Residuals of an observation: the two of its pixel, and one of the logarithm of its depth where
+depth was measured. For a sensor's small errors the latter acts like a second camera beside the
+first (virtual stereo: Mur-Artal and Tardos, T-RO 2017). For a network's large ones, half the
+depth is as wrong as twice the depth; an inverse depth could go to 0 at hardly any cost. Huber's
+estimator weighs both.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ def residuals(
     if problem.whitener is not None:
         residual[:, :2] = (problem.whitener @ residual[:, :2, None])[..., 0]
     measured = np.isfinite(problem.inverse_depth)
-    error = (inverse - problem.inverse_depth) / problem.inverse_depth_sigma
+    given, sigma = problem.inverse_depth, problem.inverse_depth_sigma
+    error = np.log(inverse / np.where(measured, given, 1.0)) * given / sigma
     residual[:, 2] = np.where(measured, error, 0.0)
     residual[behind] = _BEHIND, 0.0, 0.0
     return residual, local, behind
@@ -56,7 +59,8 @@ def jacobians(
     if problem.whitener is not None:
         by_local[:, :2] = problem.whitener @ by_local[:, :2]
     measured = np.isfinite(problem.inverse_depth)
-    by_local[:, 2, 2] = np.where(measured, -(inverse**2) / problem.inverse_depth_sigma, 0.0)
+    relative_sigma = problem.inverse_depth_sigma / problem.inverse_depth
+    by_local[:, 2, 2] = np.where(measured, -inverse / relative_sigma, 0.0)
     by_local[behind] = 0.0
     # d(exp(xi) p)/d(xi) = [I, -hat(p)]
     to_camera = np.concatenate([by_local, -(by_local @ rigid.hat(local))], axis=2)

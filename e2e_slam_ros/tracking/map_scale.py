@@ -9,10 +9,6 @@ import numpy as np
 from e2e_slam_ros.tracking.floor_landmarks import FloorLandmarks
 from e2e_slam_ros.tracking.height_scale import HeightScale, Stretch
 
-# Share of the error that is common to a network's whole depth image which counts in the map. All
-# of it would make the scale follow each image's own error; on rooms_000, frames 0-199, the
-# trajectory's error in the network's metres falls from .071 to .058 m with this share.
-_COMMON_SHARE = 0.3
 _KEPT = 200
 _FEWEST = 3
 # Ratio of a normal distribution's standard deviation to its median absolute deviation.
@@ -83,9 +79,9 @@ class MapScale:
         return max(spread, 1e-3) / float(np.sqrt(len(values)))
 
     @property
-    def common_share(self) -> float:
-        """Share of the common error of a network's depth image that pulls at the map."""
-        return _COMMON_SHARE if self.source in (NETWORK_METRE, HEIGHT_METRE) else 0.0
+    def follows_network(self) -> bool:
+        """Whether the scale of a network's depth images pulls at the map."""
+        return self.source in (NETWORK_METRE, HEIGHT_METRE)
 
     @property
     def network_metre(self) -> float:

@@ -110,8 +110,7 @@ def give_depth(
 ) -> None:
     """Store the depth of a keyframe's landmarks; give a position to those without one.
 
-    What a network's image has in common is its own error of scale, which is no measurement of
-    each pixel by itself: most of it is taken off.
+    Where given poses say how long a metre is, a network's depth gives shape and no scale.
     """
     seen, landmarks = keyframe.seen, local_map.landmarks
     inverse, sigma = depth.sample(lens, seen.ideal)
@@ -162,8 +161,8 @@ def _network_metre(
     scale.network_ratio(ratio)
     if scale.height is None or keyframe.given is not None or local_map.fixed:
         ratio = 1.0 if ratio is None else ratio
-        common = 1.0 if keyframe.given is not None else 1.0 - scale.common_share
-        return ratio, ratio**common
+        pulls = keyframe.given is None and scale.follows_network
+        return ratio, 1.0 if pulls else ratio
     floor = find_floor_view(depth, keyframe.T_map_camera[:3, :3].T @ _UP)
     if ratio is None:
         ratio = scale.network_factor if floor is None else scale.height.height_m / floor.height
@@ -178,4 +177,4 @@ def _network_metre(
     if scale.floor_seen(height, by_motion, keyframe.index) and height is not None:
         return ratio, ratio * scale.height.height_m / height
     # No floor: the network's metre, as floors have shown it so far, holds against drift.
-    return ratio, ratio * (scale.network_metre / ratio) ** scale.common_share
+    return ratio, scale.network_metre if scale.follows_network else ratio

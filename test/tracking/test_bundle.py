@@ -133,3 +133,20 @@ def test_reaches_the_cost_that_gtsam_reaches(on_edges: bool) -> None:
     )
     assert ours.cost <= adjust(theirs, 0).cost * 1.001
     assert np.abs(ours.T_camera_map - theirs.T_camera_map).max() < 1e-3
+
+
+def test_half_the_given_depth_costs_as_much_as_twice_the_depth() -> None:
+    # An inverse depth would let a point with uncertain depth go to infinity at hardly any cost.
+    truth, _ = problem()
+    uncertain = replace(truth, inverse_depth_sigma=1.5 * truth.inverse_depth)
+    costs = []
+    for factor in (0.5, 2.0, 4.0):
+        given = replace(
+            uncertain,
+            inverse_depth=truth.inverse_depth * factor,
+            inverse_depth_sigma=uncertain.inverse_depth_sigma * factor,
+        )
+        costs.append(adjust(given, 0).cost)
+    nearer, farther, much_farther = costs
+    assert nearer == pytest.approx(farther)
+    assert much_farther == pytest.approx(4.0 * farther)

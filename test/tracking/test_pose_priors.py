@@ -108,15 +108,15 @@ def test_a_networks_common_error_is_no_measurement_beside_given_poses() -> None:
 def test_the_metre_is_named_by_its_best_source() -> None:
     scale = MapScale("auto")
     scale.network_ratio(1.1)
-    assert scale.source == "network" and scale.common_share > 0.0
+    assert scale.source == "network" and scale.follows_network
     for given in (0.2, 0.21, 0.19, 0.2):
         scale.given_motion(given, 0.2, sigma_m=0.02)
     scale.given_motion(0.01, 0.02, sigma_m=0.02)  # too short to tell
     assert scale.source == "poses" and 0.0 < scale.sigma < 0.05
-    assert scale.common_share == 0.0
+    assert not scale.follows_network
     scale.measured()
     scale.given_motion(0.2, 0.2, sigma_m=0.02)
     assert (scale.source, scale.sigma) == ("depth_topic", 0.01)
     free = MapScale("free")
     free.network_ratio(1.0)
-    assert (free.source, free.sigma, free.common_share) == ("free", np.inf, 0.0)
+    assert (free.source, free.sigma, free.follows_network) == ("free", np.inf, False)
