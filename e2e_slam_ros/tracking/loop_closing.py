@@ -101,10 +101,12 @@ class LoopClosing:
         settings, last = self._config.loop, keyframe.index - self._config.loop.min_gap
         if keyframe.index - self._last_loop < _PAUSE:
             return False
-        known = set(self._map.covisible(keyframe.seen.ids)[0].tolist())
-        candidates = [
-            k for k in self._places.query(keyframe.descriptors, 8, last) if k not in known
-        ][:4]
+        # Old keyframes that map reuse has joined firmly. A few landmarks found again do not close
+        # a loop.
+        others, shared = self._map.covisible(keyframe.seen.ids)
+        joined = set(others[shared >= settings.min_matches].tolist())
+        found = self._places.query(keyframe.descriptors, 8, last)
+        candidates = [k for k in found if k not in joined][:4]
         pixel_sigma = self._config.adjustment.pixel_sigma
         loop = verify(
             self._map, keyframe, candidates, self._lens, pixel_sigma, settings.min_matches
