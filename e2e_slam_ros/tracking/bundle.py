@@ -28,7 +28,6 @@ class BundleSolution:
         T_camera_map: (C, 4, 4).
         points: (L, 3).
         pixel_error: (M,) length of each pixel residual, in standard deviations.
-        depth_error: (M,) signed residual of depth, in standard deviations; 0 for none.
         cost_before, cost: the robust cost.
         steps: accepted steps.
         readout_change_s: change of the readout time, seconds.
@@ -62,7 +61,6 @@ class BundleSolution:
     T_camera_map: Floats
     points: Floats
     pixel_error: Floats
-    depth_error: Floats
     cost_before: float
     cost: float
     steps: int
@@ -111,7 +109,6 @@ def adjust(problem: BundleProblem, iterations: int = 8) -> BundleSolution:
         T_camera_map=T,
         points=points,
         pixel_error=np.linalg.norm(residual[:, :2], axis=1),
-        depth_error=residual[:, 2],
         cost_before=cost_before,
         cost=cost,
         steps=steps,
