@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from e2e_slam_ros.training.provenance import provenance
+from e2e_slam_ros.training.registry import TASKS, task_type
 from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 
 
@@ -23,3 +26,25 @@ def test_weights_name_files_but_not_the_folders_of_one_machine() -> None:
     assert kept.data.labelled.paths == "walk_1,walk_2"
     assert kept.seed == 7 and facts["seed"] == "7"
     assert facts["steps"] == "10" and facts["trained_s"] == "2"
+
+
+# Texts without a choice of values that are no paths.
+_NO_PATHS = ("device", "frames")
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_no_setting_of_any_task_leaves_a_folder_in_the_weights(task: str) -> None:
+    config = task_type(task).config_type()
+    texts = [
+        info.name
+        for info in config.settings()
+        if isinstance(info.default, str)
+        and not info.choices
+        and info.name.rsplit(".", 1)[-1] not in _NO_PATHS
+    ]
+    assert texts
+    elsewhere = config.with_values({name: "/home/somebody/file" for name in texts})
+    named = [
+        name for name in texts if "somebody" in str(elsewhere.without_folders().values()[name])
+    ]
+    assert not named, f"add these to {type(config).__name__}.paths"

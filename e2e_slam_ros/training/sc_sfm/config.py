@@ -91,6 +91,7 @@ class SCSfMConfig(TrainConfig):
     )
     paths: ClassVar[tuple[str, ...]] = (
         "data.procedural.cache",
+        "data.procedural.furniture",
         "data.labelled.paths",
         "data.video.paths",
         "validation.path",
