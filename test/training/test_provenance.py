@@ -8,6 +8,9 @@ from e2e_slam_ros.training.provenance import provenance
 from e2e_slam_ros.training.registry import TASKS, task_type
 from e2e_slam_ros.training.sc_sfm.config import SCSfMConfig
 
+# Texts without a choice of values that are no paths.
+_NO_PATHS = ("device", "frames")
+
 
 def test_weights_name_files_but_not_the_folders_of_one_machine() -> None:
     config = SCSfMConfig().with_values(
@@ -26,10 +29,6 @@ def test_weights_name_files_but_not_the_folders_of_one_machine() -> None:
     assert kept.data.labelled.paths == "walk_1,walk_2"
     assert kept.seed == 7 and facts["seed"] == "7"
     assert facts["steps"] == "10" and facts["trained_s"] == "2"
-
-
-# Texts without a choice of values that are no paths.
-_NO_PATHS = ("device", "frames")
 
 
 @pytest.mark.parametrize("task", sorted(TASKS))
