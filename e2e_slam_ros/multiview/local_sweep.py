@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from e2e_slam_ros.multiview.plane_choice import choose_planes, match_cost
-from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, correlate
+from e2e_slam_ros.multiview.plane_sweep import CostVolume, correlate
+from e2e_slam_ros.multiview.sweep_view import SweepView
 
 # Cost of the outermost step. It only decides where no step matches better than another.
 _FARTHEST_STEP = 0.02

@@ -12,7 +12,8 @@ from e2e_slam_ros.depth.source import DepthTraits, DepthUnit
 from e2e_slam_ros.multiview.fill import fill
 from e2e_slam_ros.multiview.neighbours import far_enough, no_depth
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
-from e2e_slam_ros.multiview.plane_sweep import CostVolume, plane_sweep, sweep_view
+from e2e_slam_ros.multiview.plane_sweep import CostVolume, plane_sweep
+from e2e_slam_ros.multiview.sweep_view import sweep_view
 
 
 class MotionStereoDepth:

@@ -15,7 +15,8 @@ from e2e_slam_ros.data.keyframes import MappedKeyframe
 from e2e_slam_ros.geometry.masks import known, or_one, without_gaps
 from e2e_slam_ros.multiview.local_sweep import LocalSweep, local_sweep
 from e2e_slam_ros.multiview.plane_choice import choose_planes, inverse_planes, match_cost
-from e2e_slam_ros.multiview.plane_sweep import CostVolume, SweepView, plane_sweep, sweep_view
+from e2e_slam_ros.multiview.plane_sweep import CostVolume, plane_sweep
+from e2e_slam_ros.multiview.sweep_view import SweepView, sweep_view
 from e2e_slam_ros.refine.motion_evidence import MotionEvidence, chance, resized, size_of
 from e2e_slam_ros.refine.preferred_planes import preferred_depth
 from e2e_slam_ros.refine.seen_from import seen_from

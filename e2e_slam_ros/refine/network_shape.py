@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from e2e_slam_ros.geometry.masks import known, or_one
-from e2e_slam_ros.multiview.plane_sweep import box_mean
+from e2e_slam_ros.multiview.box_mean import box_mean
 
 # Where motion is unsure, the network's shape errs more than where motion can tell: by this factor.
 _HARDER = 2.0

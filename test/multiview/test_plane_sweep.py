@@ -6,7 +6,9 @@ import torch
 
 from e2e_slam_ros.data.keyframe import Keyframe, KeyframeDecision
 from e2e_slam_ros.geometry.camera import PinholeCamera
-from e2e_slam_ros.multiview.plane_sweep import box_mean, plane_sweep, sweep_view
+from e2e_slam_ros.multiview.box_mean import box_mean
+from e2e_slam_ros.multiview.plane_sweep import correlate, plane_sweep
+from e2e_slam_ros.multiview.sweep_view import sweep_view
 from synthetic import pose
 
 CAMERA = PinholeCamera(width=160, height=120, fx=140.0, fy=140.0, cx=79.5, cy=59.5)
@@ -71,6 +73,14 @@ def test_pixels_no_neighbour_sees_are_marked() -> None:
     near = plane_sweep(target, [sweep_view(view(1, pose(x=0.4)), 160)], planes).views
     # At the nearest plane, 0.5 m, 0.4 m are 112 pixels: the left of the target is unseen.
     assert near[-1, :, :100].max() == 0 and near[-1, 60, -20] == 1
+
+
+def test_a_pixel_is_seen_or_not() -> None:
+    target = sweep_view(view(0, pose()), 160)
+    views = correlate(target, [sweep_view(view(1, pose(x=0.4)), 160)], torch.tensor([[0.5]]))[1]
+    # 0.4 m at 2 m are 28 pixels. Windows of 7 pixels reach across the edge.
+    assert views[0, 10:-10, :25].max() == 0
+    assert torch.allclose(views[0, 10:-10, 31:-10], torch.tensor(1.0))
 
 
 def test_the_box_mean_is_the_mean_of_the_box() -> None:

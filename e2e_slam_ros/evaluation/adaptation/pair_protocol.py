@@ -17,7 +17,8 @@ from e2e_slam_ros.evaluation.adaptation.neighbours import Neighbourhood
 from e2e_slam_ros.evaluation.adaptation.score import RefinedKeyframe
 from e2e_slam_ros.multiview.motion_stereo import filled_depth
 from e2e_slam_ros.multiview.plane_choice import inverse_planes
-from e2e_slam_ros.multiview.plane_sweep import plane_sweep, sweep_view
+from e2e_slam_ros.multiview.plane_sweep import plane_sweep
+from e2e_slam_ros.multiview.sweep_view import sweep_view
 
 _EVERY = KeyframeDecision(True, "every frame", has_parallax=True)
 
