@@ -40,7 +40,7 @@ class BackgroundConfig:
         high=1.0,
     )
     min_gain: float = leaf(
-        0.05,
+        0.3,
         "what is learned is used where it predicts keyframes that it has not learned from better "
         "by this share; a part of it is used for a part of the gain",
         low=0.0,
