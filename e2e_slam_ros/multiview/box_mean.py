@@ -10,6 +10,9 @@ def box_mean(image: torch.Tensor, radius: int) -> torch.Tensor:
     """Return the mean over a square window of side 2 radius + 1 of (..., H, W).
 
     Pixels outside the image count as 0.
+
+    >>> box_mean(torch.ones(1, 3, 3), 1)[0, 1]
+    tensor([0.6667, 1.0000, 0.6667])
     """
     side = 2 * radius + 1
     padded = functional.pad(image, (radius, radius, radius, radius))
