@@ -85,7 +85,7 @@ def correlate(
         part = sums[0, :, top : top + rows]
         for course in courses:
             part += course.sampled(inverse_depth, top, part.shape[1])
-    torch.round(sums[0] / SHOWN, out=sums[1])
+    torch.div(sums[0], SHOWN, out=sums[1]).round_()
     sums[0].sub_(sums[1], alpha=SHOWN)
     _correlate_windows(target.image[0, 0], sums)
     return sums[0], sums[1]

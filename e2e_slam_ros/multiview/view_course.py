@@ -11,9 +11,10 @@ from torch.nn import functional
 from e2e_slam_ros.geometry.projection import pixel_grid
 from e2e_slam_ros.multiview.sweep_view import SweepView
 
-# Added to a view's image before it is sampled: one number then tells what the view shows, and that
-# it shows the pixel. No image that is normalised in windows of 49 pixels exceeds sqrt(48).
+# Added to a view's image before it is sampled: one number then holds the grey value, and says that
+# the pixel lies in the image. Outside, samples are 0.
 SHOWN = 1024.0
+# Largest size of a grey value: normalised in windows of 49 pixels, none exceeds sqrt(48).
 _MOST = 7.0
 
 
@@ -48,13 +49,14 @@ class ViewCourse:
     near_z: float
 
     def sampled(self, rho: torch.Tensor, top: int, rows: int) -> torch.Tensor:
-        """Return what the source shows at some rows of the target, (D, rows, w).
+        """Return the source's image at the pixels of some rows of the target, (D, rows, w).
 
-        Its image plus ``SHOWN``, or 0 where it does not show the pixel.
+        Each value is the image's plus ``SHOWN``, or 0 where the pixel lies outside the image.
 
         Args:
-            rho: (D, 1) 1/m, or (D, 2 N), twice for each pixel.
-            top, rows: the first row and their number.
+            rho: inverse depths, (D, 1) 1/m, or (D, 2 N), twice for each pixel.
+            top: the first of the rows.
+            rows: number of rows.
         """
         width, planes = self.layer.shape[-1], rho.shape[0]
         at = self._at(rho, top * width, rows * width).view(planes, rows, width, 2)

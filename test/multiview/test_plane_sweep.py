@@ -77,10 +77,12 @@ def test_pixels_no_neighbour_sees_are_marked() -> None:
 
 def test_a_pixel_is_seen_or_not() -> None:
     target = sweep_view(view(0, pose()), 160)
-    views = correlate(target, [sweep_view(view(1, pose(x=0.4)), 160)], torch.tensor([[0.5]]))[1]
-    # 0.4 m at 2 m are 28 pixels. Windows of 7 pixels reach across the edge.
-    assert views[0, 10:-10, :25].max() == 0
-    assert torch.allclose(views[0, 10:-10, 31:-10], torch.tensor(1.0))
+    source = sweep_view(view(1, pose(x=0.405)), 160)
+    views = correlate(target, [source], torch.tensor([[0.5]]))[1][0, 10:-10]
+    # 0.405 m at 2 m are 28.35 pixels. Windows of 7 pixels reach across the edge.
+    assert views[:, :25].max() == 0 and torch.allclose(views[:, 32:-10], torch.tensor(1.0))
+    columns = 7.0 * views[:, 25:32]  # of a window, those that the source shows: whole numbers
+    assert torch.allclose(columns, columns.round(), atol=1e-3)
 
 
 def test_the_box_mean_is_the_mean_of_the_box() -> None:
