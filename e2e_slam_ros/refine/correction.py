@@ -13,6 +13,7 @@ from e2e_slam_ros.refine.depth_sigma import NetworkErrors, corrected_sigma
 from e2e_slam_ros.refine.learned_correction.features import correction_features, fits
 from e2e_slam_ros.refine.learned_correction.learned_correction import LearnedDepth, LearnedStep
 from e2e_slam_ros.refine.motion_sweep import MotionSweep
+from e2e_slam_ros.refine.nearer_surfaces import with_nearer_surfaces
 from e2e_slam_ros.refine.network_shape import with_network_shape
 
 # Share of a learned change that is believed: it goes too far in rooms that it was not learned in
@@ -119,6 +120,7 @@ class MotionCorrection:
         gated = CorrectedDepth(gate_depth(metric, self.depth))
         if sweep is None:
             return gated
+        metric = with_nearer_surfaces(metric, sweep.seen_again)
         evidence = sweep.given(metric)
         network = network or NetworkErrors()
         sigma = network.sigma(metric)

@@ -1,0 +1,111 @@
+"""Surfaces that the network misses and other keyframes have seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from e2e_slam_ros.config import DepthConfig
+from e2e_slam_ros.config.motion_evidence import MotionEvidenceConfig
+from e2e_slam_ros.data.keyframe import DepthEstimate, Keyframe
+from e2e_slam_ros.data.keyframes import MappedKeyframe
+from e2e_slam_ros.refine.correction import MotionCorrection
+from e2e_slam_ros.refine.motion_sweep import sweep_neighbours
+from e2e_slam_ros.refine.nearer_surfaces import with_nearer_surfaces
+from e2e_slam_ros.refine.views import SparseLabels
+from multiview.test_plane_sweep import view
+from synthetic import pose
+
+NETWORK = torch.full((1, 1, 96, 128), 3.0)
+SIZE = (1, 1, 48, 64)
+
+
+def seen(metres: float, columns: slice = slice(40, None), weight: float = 0.02) -> SparseLabels:
+    """Depth in some columns, as another keyframe has it; the wall behind at 3 m."""
+    depth = torch.full(SIZE, 3.0)
+    depth[..., columns] = metres
+    return SparseLabels(depth, torch.full(SIZE, weight))
+
+
+def right(depth: torch.Tensor) -> float:
+    """Median of the right quarter."""
+    return float(depth[..., 96:].median())
+
+
+def test_a_surface_that_two_keyframes_see_hides_the_networks() -> None:
+    depth = with_nearer_surfaces(NETWORK, [seen(1.0), seen(1.0)])
+    assert right(depth) == pytest.approx(1.0)
+    torch.testing.assert_close(depth[..., :72], NETWORK[..., :72])
+    assert float(depth[..., -1].max()) == pytest.approx(1.0)  # up to the border of the image
+
+
+def test_keyframes_count_by_what_motion_knows_of_them() -> None:
+    depth = with_nearer_surfaces(NETWORK, [seen(1.0, weight=0.9), seen(1.5, weight=0.0)])
+    assert right(depth) == pytest.approx(1.0, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [seen(1.0)],
+        [seen(1.0), seen(3.0)],
+        [seen(1.0), seen(1.0), seen(3.0), seen(3.0), seen(3.0)],
+        [seen(9.0), seen(9.0)],
+        [seen(2.0), seen(2.0)],
+        [seen(1.0, slice(40, 44)), seen(1.0, slice(40, 44))],
+    ],
+    ids=["none", "one", "one of two", "two of five", "farther", "a third nearer", "an edge"],
+)
+def test_otherwise_the_network_is_left_alone(others: list[SparseLabels]) -> None:
+    assert torch.equal(with_nearer_surfaces(NETWORK, others), NETWORK)
+
+
+def test_keyframes_that_see_nothing_there_do_not_count() -> None:
+    blind = SparseLabels(torch.zeros(SIZE), torch.zeros(SIZE))
+    depth = with_nearer_surfaces(NETWORK, [seen(1.0), seen(1.0), blind, blind, blind])
+    assert right(depth) == pytest.approx(1.0)
+
+
+def test_unknown_depth_stays_unknown() -> None:
+    holes = NETWORK.clone()
+    holes[..., ::7, ::5] = 0.0
+    depth = with_nearer_surfaces(holes, [seen(1.0), seen(1.0)])
+    assert torch.equal(depth == 0, holes == 0)
+    assert bool(depth.isfinite().all())
+
+
+def test_a_dark_thing_before_the_camera_does_not_vanish() -> None:
+    """A board at 0.7 m is too dark to match. The network sees only the wall, at 2 m."""
+    truth = torch.full((1, 1, 120, 160), 2.0)
+    truth[..., 100:] = 0.7
+
+    def dark(keyframe: Keyframe) -> Keyframe:
+        image = keyframe.image.clone()
+        image[..., 100:] = 0.02
+        return replace(keyframe, image=image)
+
+    target = dark(view(5, pose()))
+    sources = [dark(view(i, pose(x=x))) for i, x in enumerate([-0.2, 0.15, 0.3])]
+    mapped = [
+        MappedKeyframe(
+            view(i, pose()),
+            None,
+            DepthEstimate(truth, None, "network", "motion"),
+            torch.full_like(truth, 0.02),
+        )
+        for i in (3, 4)
+    ]
+
+    def board(elsewhere: list[MappedKeyframe]) -> float:
+        config = MotionEvidenceConfig()
+        sweep = sweep_neighbours(target, sources, DepthConfig(), config, elsewhere)
+        assert sweep is not None
+        depth = MotionCorrection(DepthConfig()).correct(torch.full_like(truth, 2.0), sweep).depth
+        assert float(depth[..., 40:80].median()) == pytest.approx(2.0, rel=0.03)
+        return float(depth[..., 115:].median())
+
+    assert board([]) > 1.8
+    assert board(mapped) < 0.9
