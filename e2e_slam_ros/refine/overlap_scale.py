@@ -20,7 +20,7 @@ _WIDTH = 80
 _LEAST_SHARE = 0.15
 # Standard deviations of the logarithm: of a median ratio, as shapes are never exact, and of the
 # scale that motion gave one keyframe, which may be off by more than it knows.
-_SHAPES, _ONE = 0.08, 0.15
+_SHAPES, _ONE = 0.05, 0.1
 # One keyframe alone would hand on what is wrong with its scale.
 _FEWEST = 2
 
