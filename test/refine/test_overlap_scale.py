@@ -103,6 +103,13 @@ def test_a_scale_that_contradicts_gives_way_to_what_others_see() -> None:
     assert found_with(far, Scale(1.2, sigma=0.08)) == pytest.approx(1.35, rel=0.1)
 
 
+def test_several_neighbours_outweigh_the_usual_scale_of_a_network_that_jumps() -> None:
+    raw = torch.full(SHAPE, WALL_M / 1.2)
+    seen = overlap_scale(keyframe(0.0), raw, [neighbour(0.1 * n) for n in range(4)])
+    # The usual scale is 2.
+    assert found_with(NoLabels(), seen) < 1.37
+
+
 def test_a_network_that_needs_a_shift_is_left_alone() -> None:
     history = ScaleHistory(Scale(2.0, 0.1, inverse=True))
     views = RefineViews(keyframe(), (), torch.ones(SHAPE))
