@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -77,35 +78,46 @@ def test_unknown_depth_stays_unknown() -> None:
     assert bool(depth.isfinite().all())
 
 
-def test_a_dark_thing_before_the_camera_does_not_vanish() -> None:
-    """A board at 0.7 m is too dark to match. The network sees only the wall, at 2 m."""
-    truth = torch.full((1, 1, 120, 160), 2.0)
-    truth[..., 100:] = 0.7
+def darkened(keyframe: Keyframe) -> Keyframe:
+    """A keyframe of the wall with a black right part."""
+    image = keyframe.image.clone()
+    image[..., 100:] = 0.02
+    return replace(keyframe, image=image)
 
-    def dark(keyframe: Keyframe) -> Keyframe:
-        image = keyframe.image.clone()
-        image[..., 100:] = 0.02
-        return replace(keyframe, image=image)
 
-    target = dark(view(5, pose()))
-    sources = [dark(view(i, pose(x=x))) for i, x in enumerate([-0.2, 0.15, 0.3])]
+def as_it_is(keyframe: Keyframe) -> Keyframe:
+    return keyframe
+
+
+def corrected(seen_as: Callable[[Keyframe], Keyframe], elsewhere: int) -> tuple[float, float]:
+    """Correct a wall at 2 m, of which the network knows. Others have a board at 0.7 m before it.
+
+    Returns:
+        Median depth of the middle, and where the board is, metres.
+    """
+    board = torch.full((1, 1, 120, 160), 2.0)
+    board[..., 100:] = 0.7
+    estimate = DepthEstimate(board, None, "network", "motion")
     mapped = [
-        MappedKeyframe(
-            view(i, pose()),
-            None,
-            DepthEstimate(truth, None, "network", "motion"),
-            torch.full_like(truth, 0.02),
-        )
-        for i in (3, 4)
+        MappedKeyframe(view(i, pose()), None, estimate, torch.full_like(board, 0.02))
+        for i in range(elsewhere)
     ]
+    sources = [seen_as(view(i, pose(x=x))) for i, x in enumerate([-0.2, 0.15, 0.3])]
+    target, config = seen_as(view(5, pose())), MotionEvidenceConfig()
+    sweep = sweep_neighbours(target, sources, DepthConfig(), config, mapped)
+    assert sweep is not None
+    depth = MotionCorrection(DepthConfig()).correct(torch.full_like(board, 2.0), sweep).depth
+    return float(depth[..., 40:80].median()), float(depth[..., 115:].median())
 
-    def board(elsewhere: list[MappedKeyframe]) -> float:
-        config = MotionEvidenceConfig()
-        sweep = sweep_neighbours(target, sources, DepthConfig(), config, elsewhere)
-        assert sweep is not None
-        depth = MotionCorrection(DepthConfig()).correct(torch.full_like(truth, 2.0), sweep).depth
-        assert float(depth[..., 40:80].median()) == pytest.approx(2.0, rel=0.03)
-        return float(depth[..., 115:].median())
 
-    assert board([]) > 1.8
-    assert board(mapped) < 0.9
+def test_a_dark_thing_before_the_camera_does_not_vanish() -> None:
+    """It is too dark to match, and the network sees only the wall behind."""
+    _, board = corrected(darkened, elsewhere=0)
+    assert board > 1.8
+    wall, board = corrected(darkened, elsewhere=2)
+    assert wall == pytest.approx(2.0, rel=0.03) and board < 0.9
+
+
+def test_what_has_gone_away_does_not_stay_where_images_match() -> None:
+    wall, board = corrected(as_it_is, elsewhere=2)
+    assert wall == pytest.approx(2.0, rel=0.03) and board == pytest.approx(2.0, rel=0.05)
