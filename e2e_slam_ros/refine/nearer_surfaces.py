@@ -19,6 +19,8 @@ _FEWEST, _LEAST_SHARE = 2, 0.5
 # Every depth map is uncertain beside an edge. A surface fills this share of a window of the first
 # radius; what is near such a window belongs to it too. Pixels of the sweep.
 _SOLID, _RADIUS, _BORDER = 0.7, 5, 3
+# Other keyframes' depth arrives in single pixels: holes are closed, and specks are left out.
+_MOST_OF = 0.5
 # Weight of another keyframe's depth that motion does not support.
 _UNSUPPORTED = 1e-3
 
@@ -63,8 +65,7 @@ def with_nearer_surfaces(depth: torch.Tensor, seen_again: Sequence[SparseLabels]
     agreed = (count >= _FEWEST) & (count >= _LEAST_SHARE * seen.sum(0, keepdim=True))
     weight = weight * nearer
     change = (weight * apart).sum(0, keepdim=True) / weight.sum(0, keepdim=True).clamp_min(1e-9)
-    change = torch.where(_solid(agreed), change, 0.0)
-    change = functional.avg_pool2d(change, 3, 1, 1, count_include_pad=False)
+    change = _without_specks(change, _solid(agreed))
     return depth * resized(change, size_of(depth)).exp()
 
 
@@ -75,3 +76,11 @@ def _solid(mask: torch.Tensor) -> torch.Tensor:
     inside = (share > _SOLID * whole).float()
     near = functional.max_pool2d(inside, 2 * _BORDER + 1, 1, _BORDER) > 0
     return mask & near
+
+
+def _without_specks(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean over 3x3 pixels of the mask where it fills most of them, else 0."""
+    inside = mask.float()
+    both = torch.cat([inside, inside * image])
+    share, total = functional.avg_pool2d(both, 3, 1, 1, count_include_pad=False).split(1)
+    return torch.where(share > _MOST_OF, total / share.clamp_min(1e-6), 0.0)
