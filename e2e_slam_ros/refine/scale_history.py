@@ -23,6 +23,9 @@ _RETURN, _METRIC, _OTHER_UNIT = 0.85, 0.12, 0.4
 _GROSS, _AGREED = 3.0, 3
 # Degrees of freedom of the errors of scales.
 _TAILS = 4.0
+# Least standard deviation of the scale to expect, where other keyframes' depth tells it: they hand
+# on the same errors.
+_HANDED_ON = 0.09
 
 
 @dataclass(frozen=True)
@@ -125,14 +128,16 @@ class ScaleHistory:
     def _expected(self, seen: Scale | None) -> tuple[float, float]:
         """Return mean and variance of the logarithm of a keyframe's scale before it is found.
 
-        The usual scale and ``seen`` are averaged, each weighted by its inverse variance.
+        The usual scale and ``seen`` are averaged, each weighted by its inverse variance. However
+        sure they are together, the errors of ``seen`` are those of the keyframes before.
         """
         mean, variance = self._usual_or_rough()
         own = variance + _CHANGE**2
         if seen is None:
             return mean, own
         gain = own / (own + seen.sigma**2)
-        return mean + gain * (math.log(seen.factor) - mean), own * (1.0 - gain)
+        expected = mean + gain * (math.log(seen.factor) - mean)
+        return expected, max(own * (1.0 - gain), _HANDED_ON**2)
 
     def _usual_or_rough(self) -> tuple[float, float]:
         """Return mean and variance of the logarithm of the usual scale."""

@@ -110,6 +110,12 @@ def test_several_neighbours_outweigh_the_usual_scale_of_a_network_that_jumps() -
     assert found_with(NoLabels(), seen) < 1.37
 
 
+def test_however_sure_others_are_the_keyframes_own_labels_count() -> None:
+    """What keyframes hand on to each other, they err in together."""
+    own = NoLabels(Scale(1.4, sigma=0.09))
+    assert found_with(own, Scale(1.2, sigma=0.001)) > 1.27
+
+
 def test_a_network_that_needs_a_shift_is_left_alone() -> None:
     history = ScaleHistory(Scale(2.0, 0.1, inverse=True))
     views = RefineViews(keyframe(), (), torch.ones(SHAPE))
